@@ -1,0 +1,25 @@
+# Both commands make their own environment in .venv; nothing else is installed by hand.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint bench
+
+demo: .venv/made
+	$(BIN)/initium compare glorot_uniform "uniform(-0.1, 0.1)" he_normal lecun_uniform orthogonal \
+		zeros "constant(0.1)" framework --model "mlp(64, 128, 64, 10)" --data digits --out compare.html
+
+test: .venv/made
+	$(BIN)/python -m pytest
+
+lint: .venv/made
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+
+bench: .venv/made
+	$(BIN)/python bench/import_time.py
+
+.venv/made: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@

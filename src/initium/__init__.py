@@ -1,0 +1,15 @@
+"""Initium: a neural network's weights before the first training step."""
+
+from . import init as init
+from ._compare import Comparison as Comparison
+from ._compare import compare as compare
+from ._errors import DataError as DataError
+from ._errors import InitiumError as InitiumError
+from ._errors import MissingExtraError as MissingExtraError
+from ._errors import ModelError as ModelError
+from ._errors import OutputError as OutputError
+from ._errors import SettingError as SettingError
+from ._errors import ShapeError as ShapeError
+from ._errors import SpecError as SpecError
+from ._errors import UnknownNameError as UnknownNameError
+from .init import parse as parse

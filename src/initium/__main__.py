@@ -1,0 +1,5 @@
+"""`python -m initium`."""
+
+from ._cli import app
+
+app(prog_name="initium")

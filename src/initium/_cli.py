@@ -1,0 +1,95 @@
+"""The command line."""
+
+import functools
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, NoReturn, ParamSpec
+
+import typer
+from rich.console import Console
+
+from . import _files, _report
+from ._compare import compare as run_compare
+from ._errors import InitiumError
+
+P = ParamSpec("P")
+
+app = typer.Typer(
+    help="A neural network's weights before the first training step.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _main() -> None:
+    """Without it Typer would drop the name of a single command."""
+
+
+def _told(command: Callable[P, None]) -> Callable[P, None]:
+    """A command whose refusals are one message and exit code 2, without a traceback."""
+
+    @functools.wraps(command)
+    def told(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except InitiumError as error:
+            _refuse(f"{type(error).__name__}: {error}")
+        except KeyboardInterrupt as error:
+            _refuse(f"Interrupted: {error or 'nothing had finished'}; nothing was written.")
+
+    return told
+
+
+@app.command()
+@_told
+def compare(
+    inits: Annotated[list[str], typer.Argument(metavar="INIT INIT...", help="Specs, such as he_normal.")],
+    model: Annotated[str, typer.Option(help="mlp, or its widths: 'mlp(10, 20, 2)'.")] = "mlp",
+    data: Annotated[str, typer.Option(help="digits, breast_cancer, wine, iris, diabetes; or a .npz file.")] = "digits",
+    activation: Annotated[str, typer.Option(help="Of the model's hidden layers.")] = "relu",
+    epochs: Annotated[int, typer.Option(help="Passes over the training split.")] = 20,
+    seeds: Annotated[int, typer.Option(help="Paired runs of each initialiser.")] = 20,
+    lr: Annotated[float, typer.Option(help="Learning rate.")] = 0.1,
+    optimizer: Annotated[str, typer.Option(help="sgd or adam.")] = "sgd",
+    batch_size: Annotated[int, typer.Option(help="Samples a step.")] = 32,
+    seed: Annotated[int, typer.Option(help="Of the weights.")] = 0,
+    order_seed: Annotated[int, typer.Option(help="Of the order of samples.")] = 0,
+    split_seed: Annotated[int, typer.Option(help="Of the split into training and test.")] = 0,
+    jobs: Annotated[int | None, typer.Option(help="Processes; default: one a processor.")] = None,
+    out: Annotated[str, typer.Option(help="The page to write.")] = "compare.html",
+) -> None:
+    """Train a network from several initialisers and say which is better.
+
+    Example: initium compare glorot_uniform "uniform(-0.1, 0.1)" --data digits
+    """
+    _files.check_writable(out, mark=_report.MARK)
+    result = run_compare(
+        model,
+        data,
+        inits=inits,
+        seeds=seeds,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        optimizer=optimizer,
+        activation=activation,
+        seed=seed,
+        order_seed=order_seed,
+        split_seed=split_seed,
+        jobs=jobs,
+    )
+    result = replace(result, command=f"initium {shlex.join(sys.argv[1:])}")
+    result.save(out)
+    Console(highlight=False).print(_report.renderable(result.report()))
+    typer.echo(f"\nPage with curves: {out}")
+    if result.interrupted:
+        _refuse(f"Interrupted: {result.num_runs} of {seeds} runs of each start had finished; they are above and saved.")
+
+
+def _refuse(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(2)

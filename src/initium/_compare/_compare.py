@@ -1,0 +1,96 @@
+"""compare(): train every start on the same data and say which is better."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .._recipe import Recipe
+from ..init import Initialiser
+from ._comparison import Comparison
+from ._data import Data, load_data
+from ._pool import engine, num_processors, run_all
+from ._progress import progress_bar
+from ._study import Study
+
+
+def compare(
+    model: str | Callable[[], Any],
+    data: str | Data | Sequence[Any],
+    *,
+    inits: Sequence[str | Initialiser | Recipe],
+    seeds: int = 20,
+    epochs: int = 20,
+    batch_size: int = 32,
+    lr: float = 0.1,
+    optimizer: str = "sgd",
+    activation: str = "relu",
+    seed: int = 0,
+    order_seed: int = 0,
+    split_seed: int = 0,
+    standardise: bool = True,
+    jobs: int | None = None,
+    progress: bool = True,
+) -> Comparison:
+    """Train a network from several starts, in paired runs, and test which is better.
+
+    Run r of every start sees the same order of samples and the same underlying random draws, so
+    that `he_normal` and `glorot_normal` differ by scale alone. The paired differences of the final
+    test score are tested by permuting their signs and corrected for the number of pairs (Holm); a
+    winner is named only if that carries it.
+
+    Args:
+        model: `"mlp"` (two hidden layers, 128 and 64), `"mlp(10, 20, 2)"`, or a function without
+            arguments that returns a new `torch.nn.Module`.
+        data: `"digits"`, `"breast_cancer"`, `"wine"`, `"iris"` or `"diabetes"`, narrowed as in
+            `"diabetes(features=5)"`; the path of a `.npz` file; or arrays or tensors
+            `(x_train, y_train, x_test, y_test)`. Whole-number or text labels are classes, floating
+            ones a regression, whose targets are standardised like the features.
+        inits: at least two starts, as specs (`"he_normal"`, `"he_normal bias=0.1"`) or
+            initialisers.
+        seeds: runs of each start, 2 or more.
+        epochs: passes over the training split.
+        batch_size: samples a step; a last, smaller batch is trained on as well.
+        lr: learning rate.
+        optimizer: `"sgd"` (no momentum) or `"adam"`.
+        activation: of a built-in model.
+        seed: run r draws its weights under seed + r.
+        order_seed: run r orders its samples (and drops out) under order_seed + r.
+        split_seed: of the split of a built-in data set.
+        standardise: give each feature zero mean and unit std over the training split. (The pixels of
+            `"digits"` share one mean and one std, as images usually do.)
+        jobs: processes; as many as there are processors unless said.
+        progress: show a progress bar on stderr.
+
+    Returns:
+        A Comparison. After Ctrl-C it holds what had finished, and `interrupted` is true.
+
+    Raises:
+        InitiumError: naming what is wrong with the model, data, starts or settings, before any
+            training.
+        KeyboardInterrupt: if Ctrl-C came before two runs of every start had finished.
+
+    Example:
+        >>> result = compare("mlp(4, 8, 3)", "iris", inits=["he_normal", "zeros"],
+        ...                  seeds=2, epochs=1, progress=False)
+        >>> sorted(result.runs)
+        ['he_normal', 'zeros']
+    """
+    study = Study(
+        model=model,
+        data=load_data(data, split_seed=split_seed, standardise=standardise),
+        recipes=tuple(Recipe.parse(spec) for spec in inits),
+        seeds=seeds,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        optimizer=optimizer,
+        activation=activation,
+        seed=seed,
+        order_seed=order_seed,
+    )
+    engine().check(study)
+    with progress_bar(seeds * len(study.recipes), shown=progress) as on_run:
+        runs, interrupted = run_all(study, jobs=jobs or num_processors(), on_run=on_run)
+    comparison = Comparison(study, runs, interrupted)
+    if comparison.num_runs < 2:
+        raise KeyboardInterrupt("interrupted before two runs of every start had finished")
+    return comparison

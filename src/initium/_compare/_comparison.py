@@ -1,0 +1,100 @@
+"""The Comparison: what a study's runs say."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+
+import numpy as np
+
+from .. import _report
+from .._report import Report
+from ._run import Run
+from ._statistics import Difference, differences
+from ._study import Study
+from ._summary import Summary, beyond_chance, final_merits, summarise, target_loss
+from ._verdict import remarks, verdict
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Which start trains a network better, with what certainty.
+
+    Printed it is a table, a notebook shows it as one, `save` writes a page with curves.
+
+    Attributes:
+        study: what was compared, on what and how.
+        runs: every start's runs, by spec; run r of all of them is paired.
+        interrupted: whether Ctrl-C ended the study early; what had finished is here.
+        command: the command line that repeats it.
+    """
+
+    study: Study
+    runs: dict[str, list[Run]]
+    interrupted: bool = False
+    command: str = ""
+
+    @property
+    def num_runs(self) -> int:
+        """Runs of each start."""
+        return len(next(iter(self.runs.values())))
+
+    @cached_property
+    def merits(self) -> dict[str, np.ndarray]:
+        """Every start's final merits, `(run, test sample)`: the mean over samples is a run's score."""
+        return final_merits(self.runs, self.study.data)
+
+    @cached_property
+    def scores(self) -> dict[str, np.ndarray]:
+        """Every start's final test scores, in the order of its runs."""
+        return {recipe: merits.mean(axis=1) for recipe, merits in self.merits.items()}
+
+    @cached_property
+    def target(self) -> float:
+        """The training loss that all starts race to: the best start's median final one."""
+        return target_loss(self.runs)
+
+    @cached_property
+    def summaries(self) -> tuple[Summary, ...]:
+        """One row for each start, the best mean test score first."""
+        luck = beyond_chance(self.study.data)
+        rows = [
+            summarise(runs, self.scores[recipe], target=self.target, beyond_chance=luck)
+            for recipe, runs in self.runs.items()
+        ]
+        return tuple(sorted(rows, key=lambda row: -row.score.mean))
+
+    @cached_property
+    def differences(self) -> tuple[Difference, ...]:
+        """All pairs of starts, the better first, Holm-corrected together."""
+        return differences({row.recipe: self.merits[row.recipe] for row in self.summaries})
+
+    @property
+    def verdict(self) -> str:
+        """The winner, if the tests carry one; otherwise what is within noise."""
+        what = "test accuracy" if self.study.data.is_classification else "test R^2"
+        return verdict(self.summaries, self.differences, num_runs=self.num_runs, what=what)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What to know about single starts: collapsed layers, failed runs."""
+        return remarks(self.summaries, self.num_runs)
+
+    def report(self) -> Report:
+        """The tables and figures, as data."""
+        from ._present import present
+
+        return present(self)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write one self-contained HTML page, whole or not at all.
+
+        Raises:
+            OutputError: if it cannot be written there.
+        """
+        _report.save(self.report(), path)
+
+    def __str__(self) -> str:
+        return _report.text(self.report())
+
+    def _repr_html_(self) -> str:
+        return _report.fragment(self.report())

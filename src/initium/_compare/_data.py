@@ -1,0 +1,196 @@
+"""Data: a training and a test split, standardised on the training split alone."""
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._errors import DataError, SpecError
+from .._require import require
+from .._spec import Call, parse_call, unknown_name
+
+Task = Literal["classification", "regression"]
+Array = NDArray[Any]
+
+# Real data that scikit-learn ships, and its task.
+BUILT_IN: dict[str, Task] = {
+    "digits": "classification",
+    "breast_cancer": "classification",
+    "wine": "classification",
+    "iris": "classification",
+    "diabetes": "regression",
+}
+# Pixels are one quantity measured in many places: they share one mean and std, as images usually do. A
+# corner pixel divided by its own tiny std would outweigh all others in the few images that touch it.
+_IMAGES = {"digits"}
+_PARTS = ("x_train", "y_train", "x_test", "y_test")
+
+
+@dataclass(frozen=True)
+class Data:
+    """What every run trains and is tested on.
+
+    Attributes:
+        name: as it is reported.
+        task: what is predicted.
+        x_train: `(sample, *feature)`, float32, zero mean and unit std over the training split.
+        y_train: `(sample,)` class numbers, or `(sample, target)` float32, standardised likewise.
+        x_test: standardised with the training split's mean and std.
+        y_test: likewise.
+        num_outputs: classes, or targets.
+    """
+
+    name: str
+    task: Task
+    x_train: Array
+    y_train: Array
+    x_test: Array
+    y_test: Array
+    num_outputs: int
+
+    @property
+    def features(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return self.x_train.shape[1:]
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether classes are predicted, not numbers."""
+        return self.task == "classification"
+
+    @property
+    def chance(self) -> float:
+        """The test score of the best constant prediction: the largest class's share, or R^2 of 0."""
+        if not self.is_classification:
+            return 0.0
+        return float(np.bincount(self.y_test).max() / len(self.y_test))
+
+
+def load_data(data: "str | Data | Sequence[Any]", *, split_seed: int = 0, standardise: bool = True) -> Data:
+    """A built-in set, a `.npz` file, or four arrays `(x_train, y_train, x_test, y_test)`.
+
+    Whole-number or text labels make a classification, floating ones a regression.
+
+    Raises:
+        DataError: if lengths differ, a number is not finite, or a class is never trained on.
+        UnknownNameError: if there is no such built-in set.
+    """
+    if isinstance(data, Data):
+        return data
+    if isinstance(data, str):
+        if data.endswith(".npz"):
+            return _prepare(data, _read_npz(data), standardise)
+        call = parse_call(data)
+        return _prepare(data, _built_in(data, call, split_seed), standardise, images=call.name in _IMAGES)
+    if len(data) != len(_PARTS):
+        raise DataError(f"data is {', '.join(_PARTS)}; got {len(data)} arrays.")
+    return _prepare("arrays", [_array(part) for part in data], standardise)
+
+
+def _built_in(spec: str, call: Call, seed: int) -> list[Array]:
+    if call.name not in BUILT_IN:
+        raise unknown_name("data set", call.name, BUILT_IN, "A file of your own ends in .npz.")
+    datasets = require("sklearn.datasets", to=f"The data set '{call.name}'")
+    x, y = getattr(datasets, f"load_{call.name}")(return_X_y=True)
+    x = x[:, : _num_features(spec, call, x.shape[1])]
+    split = require("sklearn.model_selection", to="Splitting data").train_test_split
+    stratify = y if BUILT_IN[call.name] == "classification" else None
+    x_train, x_test, y_train, y_test = split(x, y, test_size=0.2, random_state=seed % 2**32, stratify=stratify)
+    return [x_train, y_train, x_test, y_test]
+
+
+def _num_features(spec: str, call: Call, most: int) -> int:
+    features = call.kwargs.get("features", most)
+    if call.args or set(call.kwargs) - {"features"}:
+        raise SpecError(f"'{spec}': a data set takes one argument, as in `digits(features=10)`.")
+    if isinstance(features, bool) or not isinstance(features, int) or not 1 <= features <= most:
+        raise SpecError(f"'{spec}': features is a whole number from 1 to {most}, not {features!r}.")
+    return features
+
+
+def _read_npz(path: str) -> list[Array]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [part for part in _PARTS if part not in file]
+            if missing:
+                raise DataError(f"'{path}' has no {', '.join(missing)}; it holds {', '.join(file)}.")
+            return [file[part] for part in _PARTS]
+    except DataError:
+        raise
+    except FileNotFoundError:
+        raise DataError(f"There is no file '{path}'.") from None
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(f"'{path}' cannot be read as plain NumPy arrays: {error}.") from None
+
+
+def _array(part: Any) -> Array:
+    # A tensor says how to leave its framework; np.asarray alone refuses one that wants a gradient.
+    return np.asarray(part.detach().cpu() if hasattr(part, "detach") else part)
+
+
+def _prepare(name: str, parts: Sequence[Array], standardise: bool, *, images: bool = False) -> Data:
+    x_train, y_train, x_test, y_test = parts
+    _check_lengths(x_train, y_train, x_test, y_test)
+    x_train, x_test = _numbers("x_train", x_train), _numbers("x_test", x_test)
+    if standardise:
+        x_train, x_test = _standardised(x_train, x_test, axis=None if images else 0)
+    x_train, x_test = x_train.astype(np.float32), x_test.astype(np.float32)
+    if y_train.dtype.kind in "biuOUS":
+        y_train, y_test, num_outputs = _classes(y_train, y_test)
+        task: Task = "classification"
+    else:
+        columns = [_numbers(n, y).reshape(len(y), -1) for n, y in (("y_train", y_train), ("y_test", y_test))]
+        if (np.ptp(columns[1], axis=0) == 0).any():
+            raise DataError("A target of y_test never varies, so R^2 is not defined on it.")
+        y_train, y_test = _standardised(*columns) if standardise else [c.astype(np.float32) for c in columns]
+        num_outputs, task = y_train.shape[1], "regression"
+    return Data(name, task, x_train, y_train, x_test, y_test, num_outputs)
+
+
+def _check_lengths(x_train: Array, y_train: Array, x_test: Array, y_test: Array) -> None:
+    parts: dict[str, Array] = dict(zip(_PARTS, (x_train, y_train, x_test, y_test), strict=True))
+    for name, part in parts.items():
+        if part.ndim == 0 or len(part) < 2:
+            raise DataError(f"{name} has {part.size if part.ndim else 'no'} samples; it needs at least 2.")
+    for x, y in (("x_train", "y_train"), ("x_test", "y_test")):
+        if len(parts[x]) != len(parts[y]):
+            raise DataError(
+                f"{x} has {len(parts[x])} samples and {y} has {len(parts[y])}; each sample needs one label."
+            )
+    if x_train.shape[1:] != x_test.shape[1:]:
+        raise DataError(f"A sample of x_train has shape {x_train.shape[1:]} and one of x_test {x_test.shape[1:]}.")
+
+
+def _numbers(name: str, part: Array) -> Array:
+    if part.dtype.kind not in "biuf":
+        raise DataError(f"{name} holds {part.dtype}, not numbers.")
+    bad = ~np.isfinite(part)
+    if bad.any():
+        where = ", ".join(str(int(i)) for i in np.argwhere(bad)[0])
+        raise DataError(
+            f"{name} has {int(bad.sum())} values that are NaN or infinite, the first at [{where}]. "
+            "Drop those samples or fill the gaps before comparing."
+        )
+    return part.astype(np.float64)
+
+
+def _standardised(train: Array, test: Array, *, axis: int | None = 0) -> tuple[Array, Array]:
+    mean, std = train.mean(axis=axis), train.std(axis=axis)
+    # A feature that never varies is only centred; its std is 0 but for rounding.
+    std = np.where(std <= 1e-12 * np.abs(mean), 1, std)
+    return ((train - mean) / std).astype(np.float32), ((test - mean) / std).astype(np.float32)
+
+
+def _classes(y_train: Array, y_test: Array) -> tuple[Array, Array, int]:
+    if y_train.ndim != 1:
+        raise DataError(f"Class labels have one axis; y_train has shape {y_train.shape}.")
+    classes = np.unique(y_train)
+    unseen = sorted(set(np.unique(y_test).tolist()) - set(classes.tolist()))
+    if unseen:
+        raise DataError(f"y_test holds {unseen[0]!r}, a class that y_train never shows.")
+    if len(classes) < 2:
+        raise DataError(f"y_train holds one class only, {classes[0]!r}; there is nothing to learn.")
+    return np.searchsorted(classes, y_train), np.searchsorted(classes, y_test), len(classes)

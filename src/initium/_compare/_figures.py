@@ -1,0 +1,149 @@
+"""A Comparison's charts, in Plotly's JSON schema."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._report import Figure
+from ._run import Run
+
+if TYPE_CHECKING:
+    from ._comparison import Comparison
+
+Plot = dict[str, Any]
+
+# Okabe and Ito's colours, told apart by the colour-blind; their yellow is too pale on paper, grey instead.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9", "#7F7F7F")
+# Six dashes beside eight colours: no two of the first 24 lines look alike, even in black and white.
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+_FONT = {"family": 'system-ui, "DejaVu Sans", sans-serif', "size": 13, "color": "#1b1b1b"}
+_AXIS = {"showline": True, "linecolor": "#8a8a8a", "gridcolor": "#e6e6e6", "zeroline": False, "automargin": True}
+
+
+def figures(comparison: "Comparison") -> tuple[Figure, ...]:
+    """Final scores, learning curves and first-layer weights."""
+    return (
+        Figure("Final scores", (_points(comparison),), "Mean and 95% interval; each faint dot is one run."),
+        Figure(
+            "Learning curves",
+            (
+                _curves(comparison, "test_score", _score_name(comparison), log=False),
+                _curves(comparison, "train_loss", "training loss", log=True),
+                _curves(comparison, "test_loss", "test loss", log=True),
+            ),
+            "Median run; the band holds the middle half of the runs. Click a name to hide it, twice to see it alone.",
+        ),
+        Figure("First-layer weights of run 1", _histograms(comparison), "Share of the weights in each of 60 bins."),
+    )
+
+
+def _score_name(comparison: "Comparison") -> str:
+    return "test accuracy" if comparison.study.data.is_classification else "test R^2"
+
+
+def _points(comparison: "Comparison") -> Plot:
+    """A dot and a whisker a start. Accuracy as test error on a log axis, so that 2% and 3% lie apart."""
+    as_error = comparison.study.data.is_classification and max(s.max() for s in comparison.scores.values()) < 1
+    place = (lambda s: 100 * (1 - s)) if as_error else (lambda s: s)
+    rows = comparison.summaries[::-1]
+    traces = []
+    for row in rows:
+        style, scores = _style(comparison, row.recipe), comparison.scores[row.recipe]
+        middle, ends = place(row.score.mean), sorted((place(row.score.low), place(row.score.high)))
+        traces += [
+            {"type": "scatter", "mode": "markers", "x": _numbers(place(scores)), "y": [row.recipe] * len(scores),
+             "marker": {"color": style["color"], "opacity": 0.3, "size": 6}, "hoverinfo": "x", "showlegend": False},
+            {"type": "scatter", "mode": "markers", "x": [middle], "y": [row.recipe], "showlegend": False,
+             "marker": {"color": style["color"], "size": 11, "line": {"color": "white", "width": 1}},
+             "error_x": {"type": "data", "symmetric": False, "array": [ends[1] - middle],
+                         "arrayminus": [middle - ends[0]], "color": style["color"], "thickness": 2.5, "width": 6},
+             "name": row.recipe, "hovertemplate": "%{x:.4g}<extra>%{y}</extra>"},
+        ]  # fmt: skip
+    title = "test error, % (log scale; left is better)" if as_error else f"{_score_name(comparison)} (right is better)"
+    axis = {**_AXIS, "title": {"text": title}} | ({"type": "log", "dtick": "D2"} if as_error else {})
+    height = 120 + 34 * len(rows)
+    return {"data": traces, "layout": {**_layout(height), "xaxis": axis, "yaxis": {**_AXIS, "type": "category"}}}
+
+
+def _curves(comparison: "Comparison", field: str, name: str, *, log: bool) -> Plot:
+    traces = []
+    for row in comparison.summaries:
+        traces += _curve(row.recipe, comparison.runs[row.recipe], field, _style(comparison, row.recipe))
+    kind = {"type": "log", "tickformat": "~g"} if log else {}
+    layout = _layout(440) | {
+        "xaxis": {**_AXIS, "title": {"text": "epoch"}},
+        "yaxis": {**_AXIS, "title": {"text": name}} | kind,
+        "legend": {"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0, "xanchor": "left"},
+    }
+    return {"data": traces, "layout": layout}
+
+
+def _curve(recipe: str, runs: Sequence[Run], field: str, style: dict[str, str]) -> list[Plot]:
+    values = np.array([getattr(run, field) for run in runs])  # (run, epoch)
+    low, middle, high = np.quantile(np.where(np.isfinite(values), values, np.nan), [0.25, 0.5, 0.75], axis=0)
+    epochs = list(range(values.shape[1]))
+    band = {"type": "scatter", "mode": "lines", "legendgroup": recipe, "showlegend": False, "hoverinfo": "skip",
+            "line": {"width": 0}, "x": epochs}  # fmt: skip
+    return [
+        {**band, "y": _numbers(low)},
+        {**band, "y": _numbers(high), "fill": "tonexty", "fillcolor": _faint(style["color"])},
+        {"type": "scatter", "mode": "lines", "name": recipe, "legendgroup": recipe, "x": epochs,
+         "y": _numbers(middle), "line": {**style, "width": 2}},
+    ]  # fmt: skip
+
+
+def _histograms(comparison: "Comparison") -> tuple[Plot, ...]:
+    plots = []
+    for row in comparison.summaries:
+        weights = comparison.runs[row.recipe][0].first_weights
+        if weights:
+            plots.append(_histogram(row.recipe, *weights, colour=_style(comparison, row.recipe)["color"]))
+    return tuple(plots)
+
+
+def _histogram(recipe: str, start: np.ndarray, end: np.ndarray, *, colour: str) -> Plot:
+    end = end[np.isfinite(end)]
+    edges = np.histogram_bin_edges(np.concatenate([start.ravel(), end.ravel()]), bins=60)
+    middles = _numbers((edges[1:] + edges[:-1]) / 2)
+    traces = []
+    for weights, name, line in ((start, "step 0", "#7F7F7F"), (end, "end", colour)):
+        share = np.histogram(weights, edges)[0] / max(weights.size, 1)
+        traces.append({"type": "scatter", "mode": "lines", "name": name, "x": middles, "y": _numbers(share),
+                       "line": {"color": line, "shape": "hvh", "dash": "dot" if name == "step 0" else "solid"},
+                       "fill": "tozeroy", "fillcolor": _faint(line)})  # fmt: skip
+    layout = _layout(230) | {
+        "title": {"text": recipe, "font": {"size": 13}, "x": 0.02, "y": 0.97},
+        "xaxis": {**_AXIS, "nticks": 5},
+        "yaxis": {**_AXIS, "nticks": 4, "rangemode": "tozero"},
+        "legend": {"x": 1, "xanchor": "right", "y": 1, "bgcolor": "rgba(255,255,255,.7)"},
+        "margin": {"l": 40, "r": 10, "t": 34, "b": 30},
+    }
+    return {"data": traces, "layout": layout}
+
+
+def _style(comparison: "Comparison", recipe: str) -> dict[str, str]:
+    # By the order asked for, so that a start looks alike in every chart.
+    index = list(comparison.runs).index(recipe)
+    return {"color": _COLOURS[index % len(_COLOURS)], "dash": _DASHES[index % len(_DASHES)]}
+
+
+def _layout(height: int) -> dict[str, Any]:
+    return {
+        "height": height,
+        "font": _FONT,
+        "margin": {"l": 50, "r": 12, "t": 16, "b": 44},
+        "paper_bgcolor": "white",
+        "plot_bgcolor": "white",
+        "hovermode": "closest",
+    }
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.13)"
+
+
+def _numbers(values: np.ndarray) -> list[float | None]:
+    # JSON has no NaN; Plotly draws a gap for null. Six digits are more than a screen shows.
+    return [float(f"{v:.6g}") if np.isfinite(v) else None for v in np.ravel(values)]

@@ -1,0 +1,20 @@
+"""How good each prediction is, so that the mean is the score."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def merits(outputs: Array, y: Array) -> Array:
+    """One number a sample whose mean is the accuracy, or R^2; more is better.
+
+    For `(sample, class)` outputs, 1 where the largest is the right class. For `(sample, target)`
+    ones 1 - (y - f)^2 / mean (y - mean y)^2, averaged over targets: its mean is R^2.
+    """
+    if y.ndim == 1:
+        return (outputs.argmax(axis=1) == y).astype(np.float64)
+    error = np.square(y.astype(np.float64) - outputs)
+    return (1 - error / y.var(axis=0, dtype=np.float64)).mean(axis=1)

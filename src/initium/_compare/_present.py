@@ -1,0 +1,166 @@
+"""A Comparison as a report: its tables, figures and facts."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from .._report import Report, Table
+from ._figures import figures
+from ._statistics import Difference, Interval
+from ._summary import Summary
+from ._verdict import units
+
+if TYPE_CHECKING:
+    from ._comparison import Comparison
+
+_PACKAGES = ("initium", "torch", "numpy", "scipy", "scikit-learn")
+
+
+def present(comparison: "Comparison") -> Report:
+    """Everything a person is shown of a comparison, as data."""
+    study, data = comparison.study, comparison.study.data
+    return Report(
+        title=f"{study.model_name} on {data.name}: which start trains it better?",
+        subtitle=_subtitle(comparison),
+        answer=comparison.verdict,
+        remarks=comparison.remarks,
+        sections=(
+            _summary_table(comparison),
+            _leader_table(comparison),
+            *figures(comparison),
+            _pair_table(comparison),
+            _units_table(comparison),
+        ),
+        facts=_facts(comparison),
+    )
+
+
+def _subtitle(comparison: "Comparison") -> str:
+    study, data = comparison.study, comparison.study.data
+    cut = f" (interrupted: {study.seeds} were asked for)" if comparison.interrupted else ""
+    return (
+        f"{len(data.x_train)} training and {len(data.x_test)} test samples; {study.epochs} epochs of "
+        f"{study.optimizer}, lr {study.lr:g}, batches of {study.batch_size}; {comparison.num_runs} paired runs "
+        f"of each start{cut}"
+    )
+
+
+def _summary_table(comparison: "Comparison") -> Table:
+    data = comparison.study.data
+    score, scale, places = ("test accuracy, %", 100, 1) if data.is_classification else ("test R^2", 1, 3)
+    return Table(
+        title="After training",
+        columns=("initialiser", score, "test loss", "epochs", "failed", "units"),
+        rows=tuple(
+            (
+                row.recipe,
+                _interval(row.score, scale, places),
+                _interval(row.loss, 1, 3),
+                "never" if row.epochs is None else f"{row.epochs:g}",
+                _failed(row),
+                _change(row),
+            )
+            for row in comparison.summaries
+        ),
+        note=(
+            f"Mean [95% interval]. Epochs: median until the training loss is {comparison.target:.3g}, the best "
+            "start's median final one. Failed: runs that diverged or never left chance. Units: distinct ones of "
+            "each hidden layer, at start > end if that changed."
+        ),
+    )
+
+
+def _leader_table(comparison: "Comparison") -> Table:
+    leader = comparison.summaries[0].recipe
+    rows = [pair for pair in comparison.differences if pair.first == leader]
+    return Table(
+        title=f"How far behind {leader}",
+        columns=("initialiser", _gap_name(comparison), "corrected p", ""),
+        rows=tuple((pair.second, *_pair_cells(comparison, pair)) for pair in rows),
+        note="Mean [95% interval] of paired runs. p: the larger of two permutation tests, over runs and over "
+        f"test samples; Holm-corrected for {len(comparison.differences)} pairs.",
+        only="text",
+    )
+
+
+def _pair_table(comparison: "Comparison") -> Table:
+    return Table(
+        title="Paired differences",
+        columns=("better - other", _gap_name(comparison), "p over runs", "p over samples", "corrected p", ""),
+        rows=tuple(
+            (f"{pair.first} - {pair.second}", gap, _p(pair.p_runs), _p(pair.p_samples), p, says)
+            for pair in comparison.differences
+            for gap, p, says in [_pair_cells(comparison, pair)]
+        ),
+        note="Run r of every start shares its random draws and its order of samples, so each pair of runs differs "
+        "by the start alone. Mean [95% BCa bootstrap interval] of the differences over runs. p over runs: a two-sided "
+        "paired (sign-flip) permutation test; small if other seeds would tell the same. p over samples: the same test "
+        "on the mean difference at each test sample; small if other test data would. The larger is corrected "
+        "(Holm) for the number of pairs.",
+        only="page",
+    )
+
+
+def _units_table(comparison: "Comparison") -> Table:
+    return Table(
+        title="Distinct hidden units",
+        columns=("initialiser", "before the first step", "after the last"),
+        rows=tuple((row.recipe, units(row.units_start), units(row.units_end)) for row in comparison.summaries),
+        note="Of each hidden layer, median run. Units with the same incoming weights and bias compute the same and "
+        "receive the same gradient: together they are one unit.",
+        only="page",
+    )
+
+
+def _gap_name(comparison: "Comparison") -> str:
+    return "accuracy, points" if comparison.study.data.is_classification else "R^2"
+
+
+def _pair_cells(comparison: "Comparison", pair: Difference) -> tuple[str, str, str]:
+    scale, places = (100, 2) if comparison.study.data.is_classification else (1, 4)
+    verdict = "differs" if pair.is_significant else "within noise"
+    return _interval(pair.gap, scale, places), _p(pair.p), verdict
+
+
+def _interval(value: Interval, scale: float, places: int) -> str:
+    if value.mean != value.mean:
+        return "-"
+    mean, low, high = (f"{scale * number:.{places}f}" for number in (value.mean, value.low, value.high))
+    return f"{mean} [{low}, {high}]"
+
+
+def _p(p: float) -> str:
+    return f"{p:.2g}" if p >= 0.001 else f"{p:.0e}"
+
+
+def _change(row: Summary) -> str:
+    start, end = units(row.units_start), units(row.units_end)
+    return end if start == end else f"{start} > {end}"
+
+
+def _failed(row: Summary) -> str:
+    return str(row.num_diverged + row.num_stuck)
+
+
+def _facts(comparison: "Comparison") -> tuple[tuple[str, str], ...]:
+    study, data = comparison.study, comparison.study.data
+    return (
+        ("command", comparison.command or "called from Python"),
+        ("initialisers", "; ".join(comparison.runs)),
+        ("model", f"{study.model_name}, {study.activation}" if isinstance(study.model, str) else study.model_name),
+        ("data", f"{data.name}: {data.task}, standardised on the training split"),
+        ("training", f"{study.optimizer}, lr {study.lr:g}, {study.epochs} epochs, batches of {study.batch_size}"),
+        ("seeds", f"weights {study.seed} + run, order of samples {study.order_seed} + run; stream version 1"),
+        ("runs", f"{comparison.num_runs} of each initialiser"),
+        ("versions", f"Python {platform.python_version()}, {', '.join(_versions())}"),
+    )
+
+
+def _versions() -> list[str]:
+    found = []
+    for package in _PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return found

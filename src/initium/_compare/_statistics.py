@@ -1,0 +1,128 @@
+"""Intervals and tests over paired runs. SciPy does the arithmetic."""
+
+import itertools
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._require import require
+
+Array = NDArray[Any]
+
+LEVEL = 0.05
+# Resampling is itself random; a fixed seed makes the same runs give the same interval.
+_SEED = 0
+_NUM_RESAMPLES = 9_999
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and the 95% interval around it."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better `first` scored than `second`, over paired runs.
+
+    Attributes:
+        first: the one start's spec.
+        second: the other's.
+        gap: mean of the paired differences, and its interval over runs.
+        p_runs: of a paired permutation test over runs: would other seeds tell the same?
+        p_samples: of the same test over test samples: would other test data?
+        p: the larger of the two, corrected by Holm over all pairs.
+    """
+
+    first: str
+    second: str
+    gap: Interval
+    p_runs: float
+    p_samples: float
+    p: float
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the corrected test carries a difference."""
+        return self.p < LEVEL
+
+
+def interval(values: Array) -> Interval:
+    """Mean and 95% BCa bootstrap interval (Efron, JASA 1987) of a sample; NaN if it is empty."""
+    values = np.asarray(values, np.float64)
+    mean = float(values.mean()) if len(values) else float("nan")
+    if len(values) < 2 or np.ptp(values) <= 1e-12 * abs(mean):
+        return Interval(mean, mean, mean)  # nothing varies, so resampling has nothing to show
+    stats = require("scipy.stats", to="A bootstrap interval")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a nearly constant sample: handled below
+        found = stats.bootstrap(
+            (values,), np.mean, n_resamples=_NUM_RESAMPLES, confidence_level=1 - LEVEL, method="BCa", rng=_SEED
+        ).confidence_interval
+    low, high = float(found.low), float(found.high)
+    # BCa is not defined when leaving out any one value hardly moves the mean.
+    return Interval(mean, low, high) if np.isfinite([low, high]).all() else Interval(mean, *_range(values))
+
+
+def differences(merits: dict[str, Array]) -> tuple[Difference, ...]:
+    """All pairs of starts, from their merits `(run, test sample)`.
+
+    Runs alone would not do. They share one test split, so with enough of them a start that happens
+    to suit a few of its samples would win; a winner must win with other seeds and with other
+    samples. Both nulls have to fall (an intersection-union test), hence the larger p.
+
+    Reference: Berger, "Multiparameter hypothesis testing and acceptance sampling", Technometrics
+        1982, theorem 1; Bouthillier et al., "Accounting for variance in machine learning
+        benchmarks", MLSys 2021.
+    """
+    pairs = list(itertools.combinations(merits, 2))
+    gaps = [merits[first] - merits[second] for first, second in pairs]
+    p_runs = [sign_flip_p(gap.mean(axis=1)) for gap in gaps]
+    p_samples = [sign_flip_p(gap.mean(axis=0)) for gap in gaps]
+    corrected = holm(np.maximum(p_runs, p_samples).tolist())
+    return tuple(
+        Difference(*pair, interval(gap.mean(axis=1)), *p)
+        for pair, gap, *p in zip(pairs, gaps, p_runs, p_samples, corrected, strict=True)
+    )
+
+
+def sign_flip_p(gap: Array) -> float:
+    """Two-sided p that paired differences centre on 0: exact up to 13 of them, else 9,999 draws.
+
+    If the two starts were alike, each difference could as well have had the other sign.
+    """
+    batch = max(1, 10**7 // len(gap))  # bounds the memory that many test samples take
+    stats = require("scipy.stats", to="A permutation test")
+    found = stats.permutation_test(
+        (gap,), np.mean, permutation_type="samples", n_resamples=_NUM_RESAMPLES, vectorized=True, batch=batch, rng=_SEED
+    )
+    return float(found.pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values that hold for all tests at once.
+
+    Sorted, the k-th of m is multiplied by m - k + 1 and never falls below the one before it.
+    Reference: Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 1979.
+    """
+    order = np.argsort(p_values, kind="stable")
+    steps = np.asarray(p_values)[order] * np.arange(len(order), 0, -1)
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted.tolist()
+
+
+def least_p(num_runs: int, num_pairs: int) -> float:
+    """The smallest corrected p that so few runs can reach: every difference of one sign."""
+    return 2 * max(0.5**num_runs, 1 / (_NUM_RESAMPLES + 1)) * num_pairs
+
+
+def _range(values: Array) -> tuple[float, float]:
+    return float(values.min()), float(values.max())

@@ -1,0 +1,100 @@
+"""What the runs of one start amount to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._require import require
+from ._data import Data
+from ._run import Run
+from ._statistics import Interval, interval
+
+# A network that guesses beats the best constant answer by luck this rarely.
+_LUCK = 0.001
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One start over all its runs.
+
+    Attributes:
+        recipe: the start's spec.
+        score: final test accuracy or R^2; a diverged run counts as the worst of the study.
+        loss: final test loss over the runs that did not diverge.
+        epochs: median epochs to the target training loss; None if more than half the runs never met it.
+        num_reached: runs that met the target.
+        num_diverged: runs with a loss that stopped being finite.
+        num_stuck: other runs that never left chance.
+        units_start: distinct units of each hidden layer before the first step (median run).
+        units_end: the same after the last step, over runs that did not diverge.
+    """
+
+    recipe: str
+    score: Interval
+    loss: Interval
+    epochs: float | None
+    num_reached: int
+    num_diverged: int
+    num_stuck: int
+    units_start: tuple[int, ...]
+    units_end: tuple[int, ...]
+
+
+def summarise(runs: Sequence[Run], scores: np.ndarray, *, target: float, beyond_chance: float) -> Summary:
+    """One start's runs, given their scores, the target loss, and the score that luck cannot reach."""
+    whole = [run for run in runs if not run.diverged]
+    met = [epochs_to(run, target) for run in runs]
+    # The lower of two middle runs: the best start meets its own median final loss in half its runs.
+    median = float(np.quantile(met, 0.5, method="lower"))
+    return Summary(
+        recipe=runs[0].recipe,
+        score=interval(scores),
+        loss=interval(np.array([run.test_loss[-1] for run in whole])),
+        epochs=median if np.isfinite(median) else None,
+        num_reached=int(np.isfinite(met).sum()),
+        num_diverged=len(runs) - len(whole),
+        num_stuck=sum(max(run.test_score[1:]) <= beyond_chance for run in whole),
+        units_start=_median([run.units_start for run in runs]),
+        units_end=_median([run.units_end for run in whole]),
+    )
+
+
+def epochs_to(run: Run, target: float) -> float:
+    """The first epoch whose training loss is at most the target; infinite if there is none."""
+    met = np.flatnonzero(np.asarray(run.train_loss) <= target)
+    return float(met[0]) if len(met) else np.inf
+
+
+def target_loss(runs: dict[str, list[Run]]) -> float:
+    """The lowest median final training loss of any start."""
+    return min(_median_final(group) for group in runs.values())
+
+
+def final_merits(runs: dict[str, list[Run]], data: Data) -> dict[str, np.ndarray]:
+    """Every start's merits, `(run, test sample)`.
+
+    A diverged run has none of its own: each is the study's worst score, or chance if that is worse.
+    """
+    worst = min([data.chance, *(r.test_score[-1] for group in runs.values() for r in group if not r.diverged)])
+    return {
+        recipe: np.array([np.full_like(run.merits, worst) if run.diverged else run.merits for run in group])
+        for recipe, group in runs.items()
+    }
+
+
+def beyond_chance(data: Data) -> float:
+    """The highest test score that a constant answer, or luck once in a thousand, reaches."""
+    if not data.is_classification:
+        return 0.0
+    binomial = require("scipy.stats", to="A comparison").binom
+    return float(binomial.isf(_LUCK, len(data.y_test), data.chance)) / len(data.y_test)
+
+
+def _median_final(runs: Sequence[Run]) -> float:
+    last = np.array([run.train_loss[-1] for run in runs])
+    return float(np.median(np.where(np.isfinite(last), last, np.inf)))
+
+
+def _median(units: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    return tuple(int(n) for n in np.median(np.array(units), axis=0)) if units else ()

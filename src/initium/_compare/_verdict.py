@@ -1,0 +1,70 @@
+"""What may be concluded from a comparison, in sentences."""
+
+from collections.abc import Sequence
+
+from ._statistics import LEVEL, Difference, least_p
+from ._summary import Summary
+
+
+def verdict(summaries: Sequence[Summary], differences: Sequence[Difference], *, num_runs: int, what: str) -> str:
+    """The winner, if the corrected tests carry one; otherwise who is within noise of whom.
+
+    `summaries` come best first.
+    """
+    leader, rest = summaries[0].recipe, [summary.recipe for summary in summaries[1:]]
+    p = {
+        name: pair.p
+        for pair in differences
+        for name in (pair.first, pair.second)
+        if leader in (pair.first, pair.second) and name != leader
+    }
+    behind = [name for name in rest if p[name] < LEVEL]
+    level = [name for name in rest if name not in behind]
+    if not level:
+        return f"Winner: {leader}. Its {what} beats every other's (corrected p <= {max(p.values()):.2g})."
+    text = f"No winner: {listed([leader, *level])} are within noise of the best {what}."
+    if behind:
+        text += f" Behind {leader}: {listed(behind)} (corrected p <= {max(p[n] for n in behind):.2g})."
+    if least_p(num_runs, len(differences)) >= LEVEL:
+        text += (
+            f" With {num_runs} runs and {len(differences)} pairs no difference, however large, could have "
+            "been told from noise: ask for more seeds or fewer initialisers."
+        )
+    return text
+
+
+def remarks(summaries: Sequence[Summary], num_runs: int) -> tuple[str, ...]:
+    """What a reader must know about single starts: collapsed layers, failed runs."""
+    found = []
+    for summary in summaries:
+        found += [f"{summary.recipe}: {text}" for text in _remarks(summary, num_runs)]
+    return tuple(found)
+
+
+def _remarks(summary: Summary, num_runs: int) -> list[str]:
+    found = []
+    if summary.num_diverged:
+        found.append(f"{summary.num_diverged} of {num_runs} runs diverged (a loss was not finite).")
+    if summary.num_stuck:
+        found.append(f"{summary.num_stuck} of {num_runs} runs never left chance.")
+    if summary.units_start and set(summary.units_start) == {1}:
+        still = set(summary.units_end) == {1}
+        end = "and still are after the last step" if still else f"and {units(summary.units_end)} differ at the end"
+        found.append(
+            f"all units of each hidden layer are identical at the start {end}: one effective unit."
+            if still
+            else f"all units of each hidden layer are identical at the start, {end}."
+        )
+    return found
+
+
+def units(counts: Sequence[int]) -> str:
+    """Counts of units, a hidden layer each: `128+64`; the range if there are many layers."""
+    if len(counts) > 3:
+        return f"{min(counts)}..{max(counts)}"
+    return "+".join(str(count) for count in counts) or "-"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

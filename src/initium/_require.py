@@ -1,0 +1,20 @@
+"""Optional packages, with an error that says how to get them."""
+
+import importlib
+from types import ModuleType
+
+from ._errors import MissingExtraError
+
+
+def require(module: str, *, to: str) -> ModuleType:
+    """Import a package of the `compare` extra, or say what is missing and for what.
+
+    Raises:
+        MissingExtraError: if it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"{to} needs the package '{error.name}'. Install it with: pip install 'initium[compare]'"
+        ) from None

@@ -1,0 +1,89 @@
+"""Calls written as text: `he_normal`, `uniform(-0.1, 0.1)`, `mlp(10, 20, 2)`."""
+
+import ast
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from ._errors import SpecError, UnknownNameError
+
+_EXAMPLES = "A spec is a name or a call: `he_normal`, `uniform(-0.1, 0.1)`, `orthogonal(gain=1.41)`."
+
+
+@dataclass(frozen=True)
+class Call:
+    """A name and its literal arguments."""
+
+    name: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+def parse_call(text: str) -> Call:
+    """Read a name or a call whose arguments are literals; nothing is evaluated.
+
+    Raises:
+        SpecError: with the place where the text stops making sense.
+    """
+    if not text.strip():
+        raise SpecError(f"A spec is empty. {_EXAMPLES}")
+    try:
+        node = ast.parse(text, mode="eval").body
+    except SyntaxError as error:
+        offset = text.find("(") if "never closed" in error.msg else (error.offset or 1) - 1
+        reason = "this bracket is never closed" if "never closed" in error.msg else "cannot be read"
+        _break(text, offset, reason)
+    except (ValueError, RecursionError, MemoryError):
+        _break(text, 0, "cannot be read")
+    match node:
+        case ast.Name(id=name):
+            return Call(name)
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
+            return Call(
+                name,
+                tuple(_literal(text, arg) for arg in args),
+                {_keyword(text, word): _literal(text, word.value) for word in keywords},
+            )
+    return _break(text, node.col_offset, "this is neither a name nor a call")
+
+
+def format_call(call: Call) -> str:
+    """The text that `parse_call` reads back as an equal call."""
+    words = [_text(value) for value in call.args]
+    words += [f"{name}={_text(value)}" for name, value in call.kwargs.items()]
+    return f"{call.name}({', '.join(words)})" if words else call.name
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> UnknownNameError:
+    """The error for a name that is in no table, with the nearest one that is."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"the closest is '{near[0]}'" if near else f"there are {', '.join(known)}"
+    return UnknownNameError(f"No {kind} is called '{name}'; {hint}.{' ' + see if see else ''}")
+
+
+def _literal(text: str, node: ast.expr) -> Any:
+    if isinstance(node, ast.Name) and node.id == "inf":
+        return float("inf")
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return _break(text, node.col_offset, "an argument is a number or a quoted word")
+
+
+def _keyword(text: str, word: ast.keyword) -> str:
+    return word.arg or _break(text, word.col_offset, "an argument is a number or a quoted word")
+
+
+def _text(value: Any) -> str:
+    # 1.0 prints as 1: the shortest text that reads back as an equal number.
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e16
+    return repr(int(value)) if is_whole else repr(value)
+
+
+def _break(text: str, offset: int, reason: str) -> NoReturn:
+    offset = min(max(offset, 0), len(text))
+    raise SpecError(
+        f"'{text}' breaks at character {offset + 1}: {reason}.\n    {text}\n    {' ' * offset}^\n{_EXAMPLES}"
+    )

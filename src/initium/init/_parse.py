@@ -1,0 +1,37 @@
+"""From a spec to an initialiser."""
+
+from .._errors import SpecError
+from .._spec import parse_call, unknown_name
+from ._initialiser import CATALOGUE, Initialiser
+from ._variance_scaling import glorot_normal, glorot_uniform, he_normal, he_uniform
+
+ALIASES = {
+    "xavier_normal": glorot_normal,
+    "xavier_uniform": glorot_uniform,
+    "kaiming_normal": he_normal,
+    "kaiming_uniform": he_uniform,
+}
+
+
+def parse(spec: str) -> Initialiser:
+    """Read an initialiser from its spec; `str()` of the result reads back as an equal one.
+
+    Args:
+        spec: a name or a call with literal arguments.
+
+    Raises:
+        SpecError: where the text breaks, or which argument does not fit.
+        UnknownNameError: with the nearest name there is.
+
+    Example:
+        >>> parse("kaiming_uniform(slope=0.2)") == parse("he_uniform(0.2)")
+        True
+    """
+    call = parse_call(spec)
+    known = CATALOGUE | ALIASES
+    if call.name not in known:
+        raise unknown_name("initialiser", call.name, known, "")
+    try:
+        return known[call.name](*call.args, **call.kwargs)
+    except SpecError as error:
+        raise SpecError(f"'{spec}' does not fit. {error}") from None

@@ -1,0 +1,73 @@
+"""The built-in models, and a study's model built."""
+
+import itertools
+import math
+from typing import Any
+
+from torch import nn
+
+from .._compare._data import Data
+from .._compare._study import Study
+from .._errors import DataError, ModelError, SpecError
+from .._spec import parse_call, unknown_name
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "selu": nn.SELU,
+    "elu": nn.ELU,
+    "leaky_relu": nn.LeakyReLU,
+    "softplus": nn.Softplus,
+    "mish": nn.Mish,
+}
+_HIDDEN = (128, 64)
+
+
+def build(study: Study) -> nn.Module:
+    """A new, freshly made model of the study."""
+    if not isinstance(study.model, str):
+        return _built(study.model)
+    if study.activation not in ACTIVATIONS:
+        raise unknown_name("activation", study.activation, ACTIVATIONS, "")
+    sizes = _sizes(study.model, study.data)
+    layers: list[nn.Module] = [nn.Flatten()] if len(study.data.features) > 1 else []
+    for index, (width, next_width) in enumerate(itertools.pairwise(sizes)):
+        layers += [ACTIVATIONS[study.activation]()] if index else []
+        layers += [nn.Linear(width, next_width)]
+    return nn.Sequential(*layers)
+
+
+def _built(function: Any) -> nn.Module:
+    if not callable(function) or isinstance(function, nn.Module):
+        raise ModelError(
+            "model is 'mlp', 'mlp(10, 20, 2)' or a function without arguments that builds a new torch.nn.Module; "
+            f"got a {type(function).__name__}. Every run needs a model of its own: pass `lambda: MyNet(...)`."
+        )
+    model = function()
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"The model function returned a {type(model).__name__}, not a torch.nn.Module.")
+    return model
+
+
+def _sizes(spec: str, data: Data) -> list[int]:
+    """The width of each layer, checked against the data."""
+    call = parse_call(spec)
+    if call.name != "mlp":
+        raise unknown_name("built-in model", call.name, ["mlp"], "From Python, pass a function that builds your own.")
+    num_features = math.prod(data.features)
+    if not call.args and not call.kwargs:
+        return [num_features, *_HIDDEN, data.num_outputs]
+    sizes = list(call.args)
+    if call.kwargs or len(sizes) < 2 or any(type(size) is not int or size < 1 for size in sizes):
+        raise SpecError(f"'{spec}': an mlp is named by the widths of its layers, as in `mlp(10, 20, 2)`.")
+    if (sizes[0], sizes[-1]) != (num_features, data.num_outputs):
+        outputs = "classes" if data.is_classification else "targets"
+        hint = f" Narrow it: '{data.name}(features={sizes[0]})'." if sizes[0] < num_features else ""
+        raise DataError(
+            f"'{spec}' takes {sizes[0]} features and gives {sizes[-1]} outputs, but {data.name} has {num_features} "
+            f"features and {data.num_outputs} {outputs}.{hint}"
+        )
+    return sizes

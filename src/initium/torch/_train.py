@@ -1,0 +1,167 @@
+"""Train one network once: the loop that a comparison repeats."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from .. import _stream
+from .._compare._data import Data
+from .._compare._distinct_units import distinct_hidden_units
+from .._compare._merits import merits
+from .._compare._run import Run
+from .._compare._study import Study
+from .._errors import ModelError
+from .._graph import Graph
+from .._plan import plan
+from .._recipe import Recipe
+from ..init import framework
+from ._models import build
+from ._path import plain_path
+from ._read import read
+from ._write import write
+
+_ROWS_AT_ONCE = 4096  # bounds what an evaluation holds in memory
+
+
+def check(study: Study) -> None:
+    """Find out before any training whether every start can be trained.
+
+    Raises:
+        InitiumError: what does not fit.
+    """
+    state = torch.get_rng_state()
+    try:
+        models = [start(study, recipe, 0)[0] for recipe in study.recipes]
+        _check_outputs(models[0], study.data)
+    finally:
+        torch.set_rng_state(state)
+
+
+def start(study: Study, recipe: Recipe, index: int) -> tuple[nn.Module, Graph]:
+    """A model at step zero of one run."""
+    seed = (study.seed + index) % 2**64
+    torch.manual_seed(seed)  # what the framework draws by itself
+    model = build(study)
+    if recipe == Recipe.parse(framework()):
+        return model, _readable(model)
+    graph = read(model)
+    write(model, graph, plan(graph, recipe), seed=seed)
+    return model, graph
+
+
+def train(study: Study, recipe: Recipe, index: int) -> Run:
+    """One run: the same seed, the same numbers, whatever else runs."""
+    torch.set_flush_denormal(True)  # tiny numbers would slow badly scaled starts tenfold
+    torch.set_num_threads(1)
+    model, graph = start(study, recipe, index)
+    before = _values(model)
+    x, y = torch.from_numpy(study.data.x_train), torch.from_numpy(study.data.y_train)
+    torch.manual_seed(study.order_seed + index)  # what the model draws while training, such as dropout
+    optimizer = _optimizer(study, model)
+    curve = [_evaluate(model, study.data)]
+    for epoch in range(study.epochs):
+        key = _stream.key(study.order_seed + index, f"order.{epoch}")
+        _epoch(model, optimizer, x, y, _stream.permutation(key, len(x)), study.batch_size)
+        curve.append(_evaluate(model, study.data))
+        if not np.isfinite(curve[-1]).all():
+            curve += [(np.nan, np.nan, np.nan)] * (study.epochs - epoch - 1)
+            break
+    after = _values(model)
+    train_loss, test_loss, test_score = zip(*curve, strict=True)
+    return Run(
+        recipe=str(recipe),
+        index=index,
+        train_loss=train_loss,
+        test_loss=test_loss,
+        test_score=test_score,
+        merits=_merits(model, study.data),
+        units_start=distinct_hidden_units(graph, before),
+        units_end=distinct_hidden_units(graph, after),
+        first_weights=_first(graph, before, after) if index == 0 else None,
+    )
+
+
+def _readable(model: nn.Module) -> Graph:
+    """A graph if the layers are known; `framework` trains the others as well, unexamined."""
+    try:
+        return read(model)
+    except ModelError:
+        return Graph(())
+
+
+def _epoch(
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor, order: Any, size: int
+) -> None:
+    model.train()
+    shuffled = torch.from_numpy(order)
+    for inputs, wanted in zip(x[shuffled].split(size), y[shuffled].split(size), strict=True):
+        optimizer.zero_grad(set_to_none=True)
+        _loss(model(inputs), wanted).backward()
+        optimizer.step()
+
+
+def _loss(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    if y.ndim == 1:
+        return functional.cross_entropy(outputs, y)
+    return functional.mse_loss(outputs.reshape(y.shape), y)
+
+
+@torch.no_grad()
+def _evaluate(model: nn.Module, data: Data) -> tuple[float, float, float]:
+    """Training loss, test loss, test score of the whole splits."""
+    model.eval()
+    trained, tested = _outputs(model, data.x_train), _outputs(model, data.x_test)
+    return (
+        _loss(trained, torch.from_numpy(data.y_train)).item(),
+        _loss(tested, torch.from_numpy(data.y_test)).item(),
+        float(merits(_columns(tested), data.y_test).mean()),
+    )
+
+
+@torch.no_grad()
+def _merits(model: nn.Module, data: Data) -> Any:
+    return merits(_columns(_outputs(model, data.x_test)), data.y_test)
+
+
+def _columns(outputs: torch.Tensor) -> Any:
+    return outputs.reshape(len(outputs), -1).numpy()
+
+
+def _outputs(model: nn.Module, x: Any) -> torch.Tensor:
+    return torch.cat([model(rows) for rows in torch.from_numpy(x).split(_ROWS_AT_ONCE)])
+
+
+def _optimizer(study: Study, model: nn.Module) -> torch.optim.Optimizer:
+    made = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[study.optimizer]
+    return made([p for p in model.parameters() if p.requires_grad], lr=study.lr, fused=True)
+
+
+def _values(model: nn.Module) -> dict[str, Any]:
+    return {plain_path(path): value.detach().numpy().copy() for path, value in model.named_parameters()}
+
+
+def _first(graph: Graph, before: dict[str, Any], after: dict[str, Any]) -> tuple[Any, Any] | None:
+    if not graph.weights:
+        return None
+    path = graph.weights[0].path
+    return before[path], after[path]
+
+
+@torch.no_grad()
+def _check_outputs(model: nn.Module, data: Data) -> None:
+    model.eval()
+    rows = min(2, len(data.x_train))
+    try:
+        outputs = model(torch.from_numpy(data.x_train[:rows]))
+    except RuntimeError as error:
+        raise ModelError(f"The model cannot take samples of shape {data.features}: {error}") from None
+    wanted = {(rows, data.num_outputs)} | ({(rows,)} if not data.is_classification and data.num_outputs == 1 else set())
+    found = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
+    if found not in wanted:
+        what = "one output a class" if data.is_classification else "one output a target"
+        raise ModelError(
+            f"The model turns {rows} samples into {found}; {data.name} needs ({rows}, {data.num_outputs}), {what}."
+        )
