@@ -13,6 +13,7 @@ from rich.console import Console
 from . import _files, _report
 from ._compare import compare as run_compare
 from ._errors import InitiumError
+from ._report._text import renderable
 
 P = ParamSpec("P")
 
@@ -39,7 +40,7 @@ def _told(command: Callable[P, None]) -> Callable[P, None]:
         except InitiumError as error:
             _refuse(f"{type(error).__name__}: {error}")
         except KeyboardInterrupt as error:
-            _refuse(f"Interrupted: {error or 'nothing had finished'}; nothing was written.")
+            _refuse(f"{error or 'Interrupted'}; nothing was written.")
 
     return told
 
@@ -84,7 +85,7 @@ def compare(
     )
     result = replace(result, command=f"initium {shlex.join(sys.argv[1:])}")
     result.save(out)
-    Console(highlight=False).print(_report.renderable(result.report()))
+    Console(highlight=False).print(renderable(result.report()))
     typer.echo(f"\nPage with curves: {out}")
     if result.interrupted:
         _refuse(f"Interrupted: {result.num_runs} of {seeds} runs of each start had finished; they are above and saved.")

@@ -31,11 +31,9 @@ def parse_call(text: str) -> Call:
     try:
         node = ast.parse(text, mode="eval").body
     except SyntaxError as error:
-        offset = text.find("(") if "never closed" in error.msg else (error.offset or 1) - 1
-        reason = "this bracket is never closed" if "never closed" in error.msg else "cannot be read"
-        _break(text, offset, reason)
+        _break(text, (error.offset or 1) - 1, _reason(error.msg))
     except (ValueError, RecursionError, MemoryError):
-        _break(text, 0, "cannot be read")
+        _break(text, 0, _reason(""))
     match node:
         case ast.Name(id=name):
             return Call(name)
@@ -59,8 +57,17 @@ def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> Unknow
     """The error for a name that is in no table, with the nearest one that is."""
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"the closest is '{near[0]}'" if near else f"there are {', '.join(known)}"
+    hint = f"the closest is '{near[0]}'" if near else f"known: {', '.join(known)}"
     return UnknownNameError(f"No {kind} is called '{name}'; {hint}.{' ' + see if see else ''}")
+
+
+def _reason(message: str) -> str:
+    """What Python's parser found, in the words of someone who writes no Python."""
+    if "never closed" in message:
+        return "this bracket is never closed"
+    if "forgot a comma" in message:
+        return "a comma is missing from here on"
+    return "from here on it cannot be read"
 
 
 def _literal(text: str, node: ast.expr) -> Any:
@@ -84,6 +91,7 @@ def _text(value: Any) -> str:
 
 def _break(text: str, offset: int, reason: str) -> NoReturn:
     offset = min(max(offset, 0), len(text))
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
     raise SpecError(
         f"'{text}' breaks at character {offset + 1}: {reason}.\n    {text}\n    {' ' * offset}^\n{_EXAMPLES}"
     )

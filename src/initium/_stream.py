@@ -55,13 +55,19 @@ def words(key: int, start: int, length: int, *, stream: int = 0) -> Words:
 
 def uniform(words: Words, low: float, high: float) -> Floats:
     """Uniform on the closed interval [low, high]."""
-    middle, half = _F((low + high) / 2), _F((high - low) / 2)
-    # Rounding must not carry the last word past an end.
-    while half > 0 and (float(middle + half) > high or float(middle - half) < low):
-        half = np.nextafter(half, _F(0))
+    middle = _F((low + high) / 2)
+    # Ends that float32 has, so that rounding carries no word past them.
+    ends = -float(_at_most(-low)), float(_at_most(high))
+    half = _at_most(max(0.0, min(ends[1] - float(middle), float(middle) - ends[0])))
     # An odd integer: exactly symmetric about 0, never 0.
     odd = ((words & _MAGNITUDE) | np.uint32(1)).astype(_F) * _F(2.0**-31)
     return _fma(_signed(odd, words), half, middle)
+
+
+def _at_most(value: float) -> np.float32:
+    """The largest float32 that is not above a value."""
+    rounded = _F(value)
+    return rounded if float(rounded) <= value else np.nextafter(rounded, _F(-np.inf))
 
 
 def normal(words: Words, mean: float, std: float) -> Floats:

@@ -9,7 +9,7 @@ from ._comparison import Comparison
 from ._data import Data, load_data
 from ._pool import engine, num_processors, run_all
 from ._progress import progress_bar
-from ._study import Study
+from ._study import Study, check_whole
 
 
 def compare(
@@ -87,10 +87,12 @@ def compare(
         seed=seed,
         order_seed=order_seed,
     )
+    jobs = num_processors() if jobs is None else jobs
+    check_whole("jobs", jobs, 1)
     engine().check(study)
     with progress_bar(seeds * len(study.recipes), shown=progress) as on_run:
-        runs, interrupted = run_all(study, jobs=jobs or num_processors(), on_run=on_run)
+        runs, interrupted = run_all(study, jobs=jobs, on_run=on_run)
     comparison = Comparison(study, runs, interrupted)
     if comparison.num_runs < 2:
-        raise KeyboardInterrupt("interrupted before two runs of every start had finished")
+        raise KeyboardInterrupt("Interrupted before two runs of every start had finished")
     return comparison

@@ -94,7 +94,9 @@ class Comparison:
         _report.save(self.report(), path)
 
     def __str__(self) -> str:
-        return _report.text(self.report())
+        from .._report import _text  # Rich costs 50 ms that `import initium` need not spend
+
+        return _text.text(self.report())
 
     def _repr_html_(self) -> str:
         return _report.fragment(self.report())

@@ -122,8 +122,11 @@ def _read_npz(path: str) -> list[Array]:
         raise
     except FileNotFoundError:
         raise DataError(f"There is no file '{path}'.") from None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"'{path}' cannot be read as plain NumPy arrays: {error}.") from None
+    except (OSError, ValueError, zipfile.BadZipFile):
+        raise DataError(
+            f"'{path}' is not a readable file of plain arrays. Write one with np.savez(path, x_train=..., "
+            "y_train=..., x_test=..., y_test=...), without Python objects in it."
+        ) from None
 
 
 def _array(part: Any) -> Array:
@@ -153,8 +156,9 @@ def _prepare(name: str, parts: Sequence[Array], standardise: bool, *, images: bo
 def _check_lengths(x_train: Array, y_train: Array, x_test: Array, y_test: Array) -> None:
     parts: dict[str, Array] = dict(zip(_PARTS, (x_train, y_train, x_test, y_test), strict=True))
     for name, part in parts.items():
-        if part.ndim == 0 or len(part) < 2:
-            raise DataError(f"{name} has {part.size if part.ndim else 'no'} samples; it needs at least 2.")
+        num_samples = len(part) if part.ndim else 1
+        if num_samples < 2:
+            raise DataError(f"{name} holds {num_samples} of the 2 samples that it needs at least.")
     for x, y in (("x_train", "y_train"), ("x_test", "y_test")):
         if len(parts[x]) != len(parts[y]):
             raise DataError(
@@ -171,7 +175,7 @@ def _numbers(name: str, part: Array) -> Array:
     if bad.any():
         where = ", ".join(str(int(i)) for i in np.argwhere(bad)[0])
         raise DataError(
-            f"{name} has {int(bad.sum())} values that are NaN or infinite, the first at [{where}]. "
+            f"{name} has NaN or infinite values: {int(bad.sum())} in all, the first at [{where}]. "
             "Drop those samples or fill the gaps before comparing."
         )
     return part.astype(np.float64)
@@ -192,5 +196,5 @@ def _classes(y_train: Array, y_test: Array) -> tuple[Array, Array, int]:
     if unseen:
         raise DataError(f"y_test holds {unseen[0]!r}, a class that y_train never shows.")
     if len(classes) < 2:
-        raise DataError(f"y_train holds one class only, {classes[0]!r}; there is nothing to learn.")
+        raise DataError(f"y_train holds one class only, {classes.tolist()[0]!r}; there is nothing to learn.")
     return np.searchsorted(classes, y_train), np.searchsorted(classes, y_test), len(classes)

@@ -34,7 +34,7 @@ def figures(comparison: "Comparison") -> tuple[Figure, ...]:
             ),
             "Median run; the band holds the middle half of the runs. Click a name to hide it, twice to see it alone.",
         ),
-        Figure("First-layer weights of run 1", _histograms(comparison), "Share of the weights in each of 60 bins."),
+        Figure("First-layer weights of run 1", _histograms(comparison), "Share of the weights in each bin."),
     )
 
 
@@ -60,17 +60,24 @@ def _points(comparison: "Comparison") -> Plot:
                          "arrayminus": [middle - ends[0]], "color": style["color"], "thickness": 2.5, "width": 6},
              "name": row.recipe, "hovertemplate": "%{x:.4g}<extra>%{y}</extra>"},
         ]  # fmt: skip
-    title = "test error, % (log scale; left is better)" if as_error else f"{_score_name(comparison)} (right is better)"
+    title = "test error, % (log scale)" if as_error else f"{_score_name(comparison)}"
     axis = {**_AXIS, "title": {"text": title}} | ({"type": "log", "dtick": "D2"} if as_error else {})
     height = 120 + 34 * len(rows)
-    return {"data": traces, "layout": {**_layout(height), "xaxis": axis, "yaxis": {**_AXIS, "type": "category"}}}
+    return {
+        "data": traces,
+        "layout": {
+            **_layout(height),
+            "xaxis": axis,
+            "yaxis": {**_AXIS, "type": "category", "range": [-0.7, len(rows) - 0.3]},
+        },
+    }
 
 
 def _curves(comparison: "Comparison", field: str, name: str, *, log: bool) -> Plot:
     traces = []
     for row in comparison.summaries:
         traces += _curve(row.recipe, comparison.runs[row.recipe], field, _style(comparison, row.recipe))
-    kind = {"type": "log", "tickformat": "~g"} if log else {}
+    kind = {"type": "log", "tickformat": "~g", "dtick": "D2"} if log else {}
     layout = _layout(440) | {
         "xaxis": {**_AXIS, "title": {"text": "epoch"}},
         "yaxis": {**_AXIS, "title": {"text": name}} | kind,
@@ -104,7 +111,8 @@ def _histograms(comparison: "Comparison") -> tuple[Plot, ...]:
 
 def _histogram(recipe: str, start: np.ndarray, end: np.ndarray, *, colour: str) -> Plot:
     end = end[np.isfinite(end)]
-    edges = np.histogram_bin_edges(np.concatenate([start.ravel(), end.ravel()]), bins=60)
+    num_bins = int(np.clip(np.sqrt(start.size), 10, 60))
+    edges = np.histogram_bin_edges(np.concatenate([start.ravel(), end.ravel()]), bins=num_bins)
     middles = _numbers((edges[1:] + edges[:-1]) / 2)
     traces = []
     for weights, name, line in ((start, "step 0", "#7F7F7F"), (end, "end", colour)):

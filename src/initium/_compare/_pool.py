@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import signal
+import threading
 from collections.abc import Callable, Generator
 from importlib import import_module
 from types import ModuleType
@@ -16,7 +18,7 @@ _ENGINE = "initium.torch._train"
 
 
 def engine() -> ModuleType:
-    """What checks and trains: a module with `check(study)` and `train(study, recipe, index)`."""
+    """What trains: a module with `check(study)`, `settle_process()` and `train(study, recipe, index)`."""
     require("torch", to="Training")
     return import_module(_ENGINE)
 
@@ -25,24 +27,48 @@ def run_all(study: Study, *, jobs: int, on_run: Callable[[], None]) -> tuple[dic
     """The runs of each start that finished, as whole pairs, and whether Ctrl-C ended them early."""
     done: dict[int, dict[str, Run]] = {index: {} for index in range(study.seeds)}
     interrupted = False
-    with contextlib.closing(_results(study, jobs)) as results:
-        try:
-            for run in results:
-                done[run.index][run.recipe] = run
-                on_run()
-        except KeyboardInterrupt:
-            interrupted = True
+    try:
+        for run in _results(study, jobs):
+            done[run.index][run.recipe] = run
+            on_run()
+    except KeyboardInterrupt:
+        interrupted = True
     whole = [done[index] for index in done if len(done[index]) == len(study.recipes)]
     return {str(recipe): [runs[str(recipe)] for runs in whole] for recipe in study.recipes}, interrupted
 
 
 def _results(study: Study, jobs: int) -> Generator[Run]:
-    """Loky's processes: they start clean, take functions from a notebook, and keep to one thread each."""
-    joblib = require("joblib", to="Running in parallel")
+    """Loky's processes start clean, take functions from a notebook, and need no `__main__` guard."""
+    loky = require("loky", to="Training in parallel")
     # Runs of one index stay together, so that what an interruption leaves is mostly whole pairs.
-    tasks = (joblib.delayed(_train)(study, recipe, i) for i in range(study.seeds) for recipe in study.recipes)
-    with joblib.parallel_config("loky", inner_max_num_threads=1):
-        return joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(tasks)
+    tasks = [(study, recipe, index) for index in range(study.seeds) for recipe in study.recipes]
+    # Always in processes of their own, one of them as well: training settles its process for good.
+    with _deaf_children():
+        executor = loky.get_reusable_executor(max_workers=jobs, initializer=_settle, timeout=60)
+        futures = [executor.submit(_train, *task) for task in tasks]
+    try:
+        for future in loky.as_completed(futures):
+            yield future.result()
+    except BaseException:
+        executor.shutdown(kill_workers=True)
+        raise
+
+
+@contextlib.contextmanager
+def _deaf_children() -> Generator[None]:
+    """Processes started in here do not hear Ctrl-C: we do, and end them without their tracebacks."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set a signal, and only it hears Ctrl-C
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _settle() -> None:
+    engine().settle_process()
 
 
 def _train(study: Study, recipe: Recipe, index: int) -> Run:

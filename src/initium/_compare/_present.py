@@ -47,7 +47,7 @@ def _subtitle(comparison: "Comparison") -> str:
 
 def _summary_table(comparison: "Comparison") -> Table:
     data = comparison.study.data
-    score, scale, places = ("test accuracy, %", 100, 1) if data.is_classification else ("test R^2", 1, 3)
+    score, scale, places = ("test accuracy, %", 100, 1) if data.is_classification else ("test R^2", 1, 2)
     return Table(
         title="After training",
         columns=("initialiser", score, "test loss", "epochs", "failed", "units"),
@@ -63,8 +63,8 @@ def _summary_table(comparison: "Comparison") -> Table:
             for row in comparison.summaries
         ),
         note=(
-            f"Mean [95% interval]. Epochs: median until the training loss is {comparison.target:.3g}, the best "
-            "start's median final one. Failed: runs that diverged or never left chance. Units: distinct ones of "
+            f"Mean [95% interval]. Epochs: median until the training loss is {_target(comparison)}. "
+            "Failed: runs that diverged or never left chance. Units: distinct ones of "
             "each hidden layer, at start > end if that changed."
         ),
     )
@@ -78,7 +78,7 @@ def _leader_table(comparison: "Comparison") -> Table:
         columns=("initialiser", _gap_name(comparison), "corrected p", ""),
         rows=tuple((pair.second, *_pair_cells(comparison, pair)) for pair in rows),
         note="Mean [95% interval] of paired runs. p: the larger of two permutation tests, over runs and over "
-        f"test samples; Holm-corrected for {len(comparison.differences)} pairs.",
+        f"test samples; Holm-corrected (pairs: {len(comparison.differences)}).",
         only="text",
     )
 
@@ -117,7 +117,7 @@ def _gap_name(comparison: "Comparison") -> str:
 
 
 def _pair_cells(comparison: "Comparison", pair: Difference) -> tuple[str, str, str]:
-    scale, places = (100, 2) if comparison.study.data.is_classification else (1, 4)
+    scale, places = (100, 2) if comparison.study.data.is_classification else (1, 3)
     verdict = "differs" if pair.is_significant else "within noise"
     return _interval(pair.gap, scale, places), _p(pair.p), verdict
 
@@ -125,12 +125,23 @@ def _pair_cells(comparison: "Comparison", pair: Difference) -> tuple[str, str, s
 def _interval(value: Interval, scale: float, places: int) -> str:
     if value.mean != value.mean:
         return "-"
-    mean, low, high = (f"{scale * number:.{places}f}" for number in (value.mean, value.low, value.high))
+    mean, low, high = (_number(scale * number, places) for number in (value.mean, value.low, value.high))
     return f"{mean} [{low}, {high}]"
+
+
+def _number(value: float, places: int) -> str:
+    # A start about to diverge has losses of any size.
+    return f"{value:.{places}f}" if abs(value) < 1000 else f"{value:.0e}"
 
 
 def _p(p: float) -> str:
     return f"{p:.2g}" if p >= 0.001 else f"{p:.0e}"
+
+
+def _target(comparison: "Comparison") -> str:
+    if comparison.target == float("inf"):
+        return "that of the best start, but no start has a median run that did not diverge"
+    return f"{comparison.target:.3g}, the best start's median final one"
 
 
 def _change(row: Summary) -> str:

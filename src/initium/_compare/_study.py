@@ -46,7 +46,7 @@ class Study:
                 "is the default."
             )
         for name, least in (("seeds", 2), ("epochs", 1), ("batch_size", 1), ("seed", 0), ("order_seed", 0)):
-            _check_whole(name, getattr(self, name), least)
+            check_whole(name, getattr(self, name), least)
         if not 0 < self.lr < float("inf"):
             raise SettingError(f"lr is a number above 0, not {self.lr}.")
         if self.optimizer not in ("sgd", "adam"):
@@ -67,6 +67,6 @@ class Study:
         return self.model if isinstance(self.model, str) else getattr(self.model, "__name__", "model")
 
 
-def _check_whole(name: str, value: Any, least: int) -> None:
+def check_whole(name: str, value: Any, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
         raise SettingError(f"{name} is a whole number of {least} or more, not {value!r}.")

@@ -62,7 +62,7 @@ def summarise(runs: Sequence[Run], scores: np.ndarray, *, target: float, beyond_
 
 def epochs_to(run: Run, target: float) -> float:
     """The first epoch whose training loss is at most the target; infinite if there is none."""
-    met = np.flatnonzero(np.asarray(run.train_loss) <= target)
+    met = np.flatnonzero(np.asarray(run.train_loss) <= target) if np.isfinite(target) else []
     return float(met[0]) if len(met) else np.inf
 
 

@@ -7,17 +7,12 @@ from ._summary import Summary
 
 
 def verdict(summaries: Sequence[Summary], differences: Sequence[Difference], *, num_runs: int, what: str) -> str:
-    """The winner, if the corrected tests carry one; otherwise who is within noise of whom.
+    """The winner, if the corrected tests carry one; otherwise who is within noise of the best.
 
-    `summaries` come best first.
+    `summaries` come best first, and each difference names its better start first.
     """
     leader, rest = summaries[0].recipe, [summary.recipe for summary in summaries[1:]]
-    p = {
-        name: pair.p
-        for pair in differences
-        for name in (pair.first, pair.second)
-        if leader in (pair.first, pair.second) and name != leader
-    }
+    p = {pair.second: pair.p for pair in differences if pair.first == leader}
     behind = [name for name in rest if p[name] < LEVEL]
     level = [name for name in rest if name not in behind]
     if not level:
@@ -34,28 +29,22 @@ def verdict(summaries: Sequence[Summary], differences: Sequence[Difference], *, 
 
 
 def remarks(summaries: Sequence[Summary], num_runs: int) -> tuple[str, ...]:
-    """What a reader must know about single starts: collapsed layers, failed runs."""
-    found = []
-    for summary in summaries:
-        found += [f"{summary.recipe}: {text}" for text in _remarks(summary, num_runs)]
-    return tuple(found)
+    """What a reader must know about single starts: failed runs, collapsed layers."""
+    found = {summary.recipe: _remarks(summary, num_runs) for summary in summaries}
+    return tuple(f"{recipe}: {'; '.join(clauses)}." for recipe, clauses in found.items() if clauses)
 
 
 def _remarks(summary: Summary, num_runs: int) -> list[str]:
-    found = []
+    clauses = []
     if summary.num_diverged:
-        found.append(f"{summary.num_diverged} of {num_runs} runs diverged (a loss was not finite).")
+        clauses.append(f"{summary.num_diverged} of {num_runs} runs diverged (a loss was not finite)")
     if summary.num_stuck:
-        found.append(f"{summary.num_stuck} of {num_runs} runs never left chance.")
-    if summary.units_start and set(summary.units_start) == {1}:
-        still = set(summary.units_end) == {1}
-        end = "and still are after the last step" if still else f"and {units(summary.units_end)} differ at the end"
-        found.append(
-            f"all units of each hidden layer are identical at the start {end}: one effective unit."
-            if still
-            else f"all units of each hidden layer are identical at the start, {end}."
-        )
-    return found
+        clauses.append(f"{summary.num_stuck} of {num_runs} runs never left chance")
+    if set(summary.units_start) == {1}:
+        stays = set(summary.units_end) <= {1}
+        end = "stay so: one effective unit" if stays else f"part to {units(summary.units_end)} by the end"
+        clauses.append(f"the units of each hidden layer start identical and {end}")
+    return clauses
 
 
 def units(counts: Sequence[int]) -> str:

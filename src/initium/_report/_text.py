@@ -30,7 +30,10 @@ def text(report: Report) -> str:
 def _table(table: Table) -> RenderableType:
     grid = RichTable(box=box.SIMPLE_HEAD, padding=0, show_edge=False, pad_edge=False)
     for index, name in enumerate(table.columns):
-        grid.add_column(name, justify="right" if index else "left", overflow="fold", no_wrap=index > 0)
+        if index:
+            grid.add_column(name, justify="right", no_wrap=True)
+        else:
+            grid.add_column(name, overflow="fold", min_width=12)
     for row in table.rows:
         grid.add_row(*(Text(cell) for cell in row))
     note = [Text(table.note, style="dim")] if table.note else []

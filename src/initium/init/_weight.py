@@ -59,7 +59,7 @@ class Weight:
         """
         if not {"i", "o"} <= set(self.axes):
             raise ShapeError(
-                f'needs an input and an output axis, but {self} has shape {self.shape} with axes "{self.axes}"'
+                f'needs an input and an output axis, but {self} has shape {self.shape} with axes "{self.axes}".'
             )
         size = dict(zip(self.axes, self.shape, strict=True))
         kernel = math.prod(self.shape) // (size["i"] * size["o"]) if math.prod(self.shape) else 0

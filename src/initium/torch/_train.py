@@ -3,9 +3,10 @@
 from typing import Any
 
 import numpy as np
+from torch.nn import functional
+
 import torch
 from torch import nn
-from torch.nn import functional
 
 from .. import _stream
 from .._compare._data import Data
@@ -52,10 +53,18 @@ def start(study: Study, recipe: Recipe, index: int) -> tuple[nn.Module, Graph]:
     return model, graph
 
 
+def settle_process() -> None:
+    """Make this process one of many that train: one thread, and no denormal numbers.
+
+    Denormals slow a badly scaled start tenfold. They are flushed for the whole process, and only
+    before torch starts its threads, so this is never done to a caller's own process.
+    """
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(1)
+
+
 def train(study: Study, recipe: Recipe, index: int) -> Run:
     """One run: the same seed, the same numbers, whatever else runs."""
-    torch.set_flush_denormal(True)  # tiny numbers would slow badly scaled starts tenfold
-    torch.set_num_threads(1)
     model, graph = start(study, recipe, index)
     before = _values(model)
     x, y = torch.from_numpy(study.data.x_train), torch.from_numpy(study.data.y_train)

@@ -1,0 +1,147 @@
+"""What a comparison concludes, from runs made by hand."""
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from initium._compare._comparison import Comparison
+from initium._compare._data import Data
+from initium._compare._run import Run
+from initium._compare._study import Study
+from initium._recipe import Recipe
+from initium._report import page
+from initium._report._text import text
+
+NUM_RUNS, NUM_SAMPLES, EPOCHS = 12, 100, 3
+DATA = Data(
+    "made",
+    "classification",
+    np.zeros((10, 4), np.float32),
+    np.arange(10) % 2,
+    np.zeros((NUM_SAMPLES, 4), np.float32),
+    np.arange(NUM_SAMPLES) % 2,
+    2,
+)
+
+
+def hits(accuracy, index, seed):
+    return (scipy.stats.uniform.rvs(size=NUM_SAMPLES, random_state=1000 * seed + index) < accuracy).astype(float)
+
+
+def run(recipe, index, accuracy=0.9, seed=0, loss=(1.0, 0.5, 0.2, 0.1), units=((8, 4), (8, 4))):
+    merits = hits(accuracy, index, seed)
+    return Run(
+        recipe=recipe,
+        index=index,
+        train_loss=loss,
+        test_loss=loss,
+        test_score=(0.5, 0.5, merits.mean(), merits.mean()),
+        merits=merits,
+        units_start=units[0],
+        units_end=units[1],
+        first_weights=(np.zeros((8, 4)), np.ones((8, 4))) if index == 0 else None,
+    )
+
+
+def comparison(**starts):
+    runs = {name: [run(name, i, **facts) for i in range(NUM_RUNS)] for name, facts in starts.items()}
+    recipes = tuple(Recipe.parse(name) for name in starts)
+    return Comparison(Study("mlp", DATA, recipes, seeds=NUM_RUNS, epochs=EPOCHS), runs)
+
+
+def test_a_winner_is_named_when_the_corrected_test_carries_it():
+    found = comparison(he_normal={"accuracy": 0.95, "seed": 1}, zeros={"accuracy": 0.7, "seed": 2})
+    assert found.verdict.startswith("Winner: he_normal. Its test accuracy beats every other's (corrected p <= 0.00")
+
+
+def test_no_winner_is_named_within_noise():
+    found = comparison(
+        he_normal={"seed": 1}, orthogonal={"seed": 2}, ones={"accuracy": 0.6, "seed": 3}, zeros={"accuracy": 0.5}
+    )
+    leader, other = found.summaries[0].recipe, found.summaries[1].recipe
+    assert {leader, other} == {"he_normal", "orthogonal"}
+    assert found.verdict.startswith(
+        f"No winner: {leader} and {other} are within noise of the best test accuracy. "
+        f"Behind {leader}: ones and zeros (corrected p <= 0.0"
+    )
+
+
+def test_few_runs_are_told_that_they_could_not_have_found_anything():
+    found = comparison(he_normal={"accuracy": 0.99}, zeros={"accuracy": 0.5})
+    few = Comparison(found.study, {name: runs[:4] for name, runs in found.runs.items()})
+    assert few.verdict.endswith(
+        "With 4 runs and 1 pairs no difference, however large, could have been told from noise: ask for more seeds "
+        "or fewer initialisers."
+    )
+    assert "could have" not in found.verdict
+
+
+def test_collapsed_layers_and_stuck_runs_are_remarked():
+    found = comparison(
+        he_normal={},
+        zeros={"accuracy": 0.5, "units": ((1, 1), (1, 1))},
+        ones={"accuracy": 0.6, "units": ((1, 1), (5, 3))},
+    )
+    remarks = {remark.split(":")[0]: remark for remark in found.remarks}
+    assert set(remarks) == {"zeros", "ones"}
+    assert remarks["zeros"] == (
+        "zeros: 12 of 12 runs never left chance; the units of each hidden layer start identical and stay so: "
+        "one effective unit."
+    )
+    assert remarks["ones"].endswith("the units of each hidden layer start identical and part to 5+3 by the end.")
+
+
+def test_a_diverged_run_counts_as_the_worst_and_leaves_no_loss():
+    found = comparison(he_normal={"accuracy": 0.9}, zeros={"accuracy": 0.4})
+    bad = run("he_normal", 0, loss=(1.0, np.nan, np.nan, np.nan))
+    runs = {"he_normal": [bad, *found.runs["he_normal"][1:]], "zeros": found.runs["zeros"]}
+    found = Comparison(found.study, runs)
+    worst = min(r.merits.mean() for r in runs["zeros"])
+    assert found.scores["he_normal"][0] == pytest.approx(worst)
+    row = found.summaries[0]
+    assert (row.recipe, row.num_diverged, row.num_reached) == ("he_normal", 1, 11)
+    assert row.loss.mean == pytest.approx(0.1)
+    assert "he_normal: 1 of 12 runs diverged (a loss was not finite)." in found.remarks
+
+
+def test_epochs_race_to_the_best_starts_median_final_training_loss():
+    found = comparison(
+        he_normal={"loss": (1.0, 0.2, 0.1, 0.05)},
+        zeros={"loss": (1.0, 0.9, 0.8, 0.05)},
+        ones={"loss": (1.0, 0.9, 0.8, 0.7)},
+    )
+    assert found.target == 0.05
+    assert {row.recipe: row.epochs for row in found.summaries} == {"he_normal": 3, "zeros": 3, "ones": None}
+
+
+def test_a_study_in_which_all_diverge_still_reports():
+    lost = {"loss": (1.0, np.nan, np.nan, np.nan), "accuracy": 0.5}
+    found = comparison(he_normal=lost, zeros=lost)
+    assert "no start has a median run that did not diverge" in str(found)
+    assert [row.epochs for row in found.summaries] == [None, None]
+    assert page(found.report())
+
+
+def test_a_regression_speaks_of_r2():
+    found = comparison(he_normal={}, zeros={"accuracy": 0.2})
+    y = np.linspace(-1, 1, NUM_SAMPLES, dtype=np.float32)[:, None]
+    data = Data("made", "regression", DATA.x_train, y[:10], DATA.x_test, y, 1)
+    found = Comparison(Study("mlp", data, found.study.recipes, seeds=NUM_RUNS, epochs=EPOCHS), found.runs)
+    assert "test R^2" in str(found)
+    assert "accuracy" not in page(found.report()).split("<script>")[0]
+
+
+def test_the_text_fits_80_columns_and_the_notebook_shows_the_same_table():
+    found = comparison(**{"he_normal": {}, "uniform(-0.1, 0.1)": {"accuracy": 0.5, "units": ((1, 1), (1, 1))}})
+    printed = str(found)
+    assert max(len(line) for line in printed.splitlines()) <= 80
+    row = next(line for line in printed.splitlines() if line.startswith("uniform(-0.1, 0.1)"))
+    for cell in row.removeprefix("uniform(-0.1, 0.1)").split():
+        assert cell in found._repr_html_()
+    assert printed == text(found.report())
+
+
+def test_interrupted_runs_are_counted_and_said():
+    found = comparison(he_normal={}, zeros={})
+    cut = Comparison(found.study, {name: runs[:5] for name, runs in found.runs.items()}, interrupted=True)
+    assert "5 paired runs of each start (interrupted: 12 were asked for)" in " ".join(str(cut).split())

@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+import sklearn.datasets
+
+from initium import DataError, SpecError, UnknownNameError
+from initium._compare._data import BUILT_IN, load_data
+
+X = np.arange(60.0).reshape(20, 3)
+Y = np.arange(20) % 2
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_built_in_set_is_split_stratified_and_whole(name):
+    data = load_data(name)
+    x, _ = getattr(sklearn.datasets, f"load_{name}")(return_X_y=True)
+    assert len(data.x_train) + len(data.x_test) == len(x)
+    assert len(data.x_test) == pytest.approx(len(x) / 5, abs=1)
+    if data.is_classification:
+        shares = [np.bincount(part) / len(part) for part in (data.y_train, data.y_test)]
+        np.testing.assert_allclose(*shares, atol=1.5 / len(data.y_test))
+    assert data.x_train.dtype == np.float32
+
+
+def test_features_are_standardised_on_the_training_split_alone():
+    data = load_data("breast_cancer")
+    np.testing.assert_allclose(data.x_train.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(data.x_train.std(axis=0), 1, rtol=1e-5)
+    assert np.abs(data.x_test.mean(axis=0)).max() > 1e-2
+    x, _ = sklearn.datasets.load_breast_cancer(return_X_y=True)
+    # Changing the test split alone changes nothing of the training split.
+    parts = [x[:400], np.arange(400) % 2, x[400:], np.arange(169) % 2]
+    other = [*parts[:2], parts[2] * 5, parts[3]]
+    np.testing.assert_array_equal(load_data(parts).x_train, load_data(other).x_train)
+    np.testing.assert_allclose(
+        load_data(other).x_test, (other[2] - x[:400].mean(axis=0)) / x[:400].std(axis=0), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_pixels_share_one_mean_and_one_std():
+    data = load_data("digits")
+    assert data.x_train.mean() == pytest.approx(0, abs=1e-5)
+    assert data.x_train.std() == pytest.approx(1, rel=1e-5)
+    assert np.ptp(data.x_train, axis=0).min() == 0  # the corner that no digit touches
+
+
+def test_a_split_is_fixed_by_its_seed():
+    same, again, other = (load_data("digits", split_seed=seed).y_test for seed in (3, 3, 4))
+    np.testing.assert_array_equal(same, again)
+    assert (same != other).any()
+
+
+def test_a_set_narrows_to_its_first_features():
+    np.testing.assert_array_equal(load_data("wine(features=4)").x_train, load_data("wine").x_train[:, :4])
+
+
+def test_a_constant_feature_is_only_centred():
+    x = np.column_stack([np.full(20, 0.1), X])
+    assert load_data((x, Y, x, Y)).x_train[:, 0] == pytest.approx(0)
+
+
+def test_regression_targets_are_standardised_on_the_training_split():
+    data = load_data("diabetes(features=5)")
+    assert data.task == "regression"
+    assert data.y_train.shape == (353, 1)
+    assert data.y_train.mean() == pytest.approx(0, abs=1e-5)
+    assert data.y_train.std() == pytest.approx(1, rel=1e-5)
+
+
+def test_tensors_and_text_labels_are_taken():
+    torch = pytest.importorskip("torch")
+    x = torch.tensor(X, requires_grad=True)
+    data = load_data((x, np.array(["no", "yes"])[Y], x[:6], ["no", "yes"] * 3))
+    np.testing.assert_array_equal(data.y_train, Y)
+    assert data.num_outputs == 2
+
+
+def test_standardise_can_be_declined():
+    np.testing.assert_array_equal(load_data((X, Y, X, Y), standardise=False).x_train, X.astype(np.float32))
+
+
+def test_chance_is_the_best_constant_answer():
+    assert load_data((X, Y, X, [0] * 15 + [1] * 5)).chance == 0.75
+    assert load_data((X, Y * 1.0, X, Y * 1.0)).chance == 0
+
+
+def test_an_npz_file_is_read_without_unpickling(tmp_path):
+    np.savez(tmp_path / "d.npz", x_train=X, y_train=Y, x_test=X, y_test=Y)
+    np.testing.assert_array_equal(load_data(str(tmp_path / "d.npz")).y_test, Y)
+    np.savez(tmp_path / "bad.npz", x_train=np.array([{}]), y_train=Y, x_test=X, y_test=Y)
+    with pytest.raises(DataError, match="without Python objects"):
+        load_data(str(tmp_path / "bad.npz"))
+
+
+NAN = X.copy()
+NAN[3, 1] = np.nan
+NAN[7, 0] = np.inf
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ((X, Y, X), "data is x_train, y_train, x_test, y_test; got 3 arrays."),
+        ((X, Y[:-1], X, Y), "x_train has 20 samples and y_train has 19; each sample needs one label."),
+        ((X, Y, X, Y[:-1]), "x_test has 20 samples and y_test has 19; each sample needs one label."),
+        (
+            (NAN, Y, X, Y),
+            "x_train has NaN or infinite values: 2 in all, the first at [3, 1]. Drop those samples or fill the gaps "
+            "before comparing.",
+        ),
+        (
+            (X, NAN[:, 1], X, Y * 1.0),
+            "y_train has NaN or infinite values: 1 in all, the first at [3]. Drop those samples or fill the gaps "
+            "before comparing.",
+        ),
+        ((X, Y, X[:, :2], Y), "A sample of x_train has shape (3,) and one of x_test (2,)."),
+        ((X, Y, X, Y + 5), "y_test holds 5, a class that y_train never shows."),
+        ((X, Y * 0, X, Y * 0), "y_train holds one class only, 0; there is nothing to learn."),
+        ((X.astype(str), Y, X, Y), "x_train holds <U32, not numbers."),
+        ((X, Y * 1.0, X, Y * 0.0), "A target of y_test never varies, so R^2 is not defined on it."),
+        ((X, np.stack([Y, Y], 1), X, Y), "Class labels have one axis; y_train has shape (20, 2)."),
+        ((X[:1], Y[:1], X, Y), "x_train holds 1 of the 2 samples that it needs at least."),
+        ("no.npz", "There is no file 'no.npz'."),
+    ],
+)
+def test_data_that_cannot_be_used_says_why(data, message):
+    with pytest.raises(DataError) as error:
+        load_data(data)
+    assert str(error.value) == message
+
+
+def test_a_set_that_is_not_there_names_the_nearest():
+    with pytest.raises(UnknownNameError) as error:
+        load_data("digit")
+    assert str(error.value) == (
+        "No data set is called 'digit'; the closest is 'digits'. A file of your own ends in .npz."
+    )
+
+
+@pytest.mark.parametrize("spec", ["digits(features=65)", "digits(features=0)", "digits(features='a')", "digits(3)"])
+def test_a_set_refuses_arguments_it_does_not_have(spec):
+    with pytest.raises(SpecError):
+        load_data(spec)

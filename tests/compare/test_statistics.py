@@ -1,0 +1,82 @@
+import itertools
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from initium._compare._statistics import differences, holm, interval, least_p, sign_flip_p
+
+SAMPLE = scipy.stats.expon.ppf((np.arange(20) + 0.5) / 20)
+
+
+def test_an_interval_is_scipys_bca():
+    expected = scipy.stats.bootstrap((SAMPLE,), np.mean, n_resamples=9999, method="BCa", rng=0).confidence_interval
+    found = interval(SAMPLE)
+    assert (found.mean, found.low, found.high) == (SAMPLE.mean(), expected.low, expected.high)
+
+
+def test_an_interval_covers_the_mean_95_times_in_100():
+    draws = scipy.stats.norm.rvs(size=(300, 15), random_state=0)
+    covered = sum(interval(row).low <= 0 <= interval(row).high for row in draws)
+    # BCa of 15 falls a little short of 95%; a 90% or a 99% interval fails.
+    assert 0.91 <= covered / 300 <= 0.97
+
+
+def test_an_interval_of_what_never_varies_is_a_point():
+    found = interval(np.full(20, 0.3))
+    assert found.low == found.mean == found.high == pytest.approx(0.3)
+    assert np.isnan(interval(np.array([])).mean)
+
+
+def test_a_small_sign_flip_test_is_exact():
+    gap = np.array([0.3, -0.1, 0.4, 0.2, 0.25, 0.05, -0.02])
+    sums = [abs(np.dot(signs, gap)) for signs in itertools.product((-1, 1), repeat=7)]
+    exact = np.mean(np.array(sums) >= abs(gap.sum()) - 1e-12)
+    assert sign_flip_p(gap) == pytest.approx(exact, rel=1e-12)
+
+
+def test_a_large_sign_flip_test_agrees_with_the_t_test():
+    gap = scipy.stats.norm.ppf((np.arange(60) + 0.5) / 60) + 0.3
+    assert sign_flip_p(gap) == pytest.approx(scipy.stats.ttest_1samp(gap, 0).pvalue, rel=0.25)
+    assert sign_flip_p(np.zeros(20)) == 1
+
+
+def test_holm_gives_the_published_example():
+    # Holm 1979's procedure as worked in R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm").
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1, 1]
+    assert holm([]) == []
+
+
+def merits(shift, seed):
+    return scipy.stats.norm.rvs(size=(12, 80), random_state=seed) + shift
+
+
+def test_a_difference_must_hold_over_runs_and_over_samples():
+    base = merits(0, 1)
+    better = base + np.abs(merits(0.5, 2))
+    lucky = base.copy()
+    lucky[:, 0] += 5  # every run gains, through a single test sample
+    steady = differences({"better": better, "base": base})[0]
+    assert steady.p == max(steady.p_runs, steady.p_samples)
+    assert steady.is_significant
+    thin = differences({"lucky": lucky, "base": base})[0]
+    assert thin.p_runs < 0.001
+    assert thin.p_samples == 1
+    assert not thin.is_significant
+
+
+def test_all_pairs_are_corrected_together():
+    groups = {"a": merits(0.3, 1), "b": merits(0.15, 2), "c": merits(0, 3)}
+    found = differences(groups)
+    assert [(pair.first, pair.second) for pair in found] == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert [pair.p for pair in found] == holm([max(pair.p_runs, pair.p_samples) for pair in found])
+    assert found[0].gap.mean == pytest.approx((groups["a"] - groups["b"]).mean())
+
+
+@pytest.mark.parametrize("num_runs", [2, 5, 13, 20])
+def test_no_pair_of_so_few_runs_can_be_surer(num_runs):
+    everything_alike = np.ones(num_runs)
+    assert sign_flip_p(everything_alike) == pytest.approx(least_p(num_runs, 1), rel=0.5)
+    assert sign_flip_p(everything_alike) >= least_p(num_runs, 1)
+    assert least_p(num_runs, 3) == 3 * least_p(num_runs, 1)

@@ -1,0 +1,42 @@
+import pytest
+
+from initium import SettingError
+from initium._compare._data import load_data
+from initium._compare._study import Study
+from initium._recipe import Recipe
+
+DATA = load_data("iris")
+
+
+def study(*specs, **settings):
+    return Study("mlp", DATA, tuple(Recipe.parse(spec) for spec in specs or ("zeros", "ones")), **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"seeds": 1},
+            "seeds=1 gives one run's anecdote: no interval, no test, no winner. Ask for 2 or more; 20 is the default.",
+        ),
+        ({"seeds": 0}, "seeds is a whole number of 2 or more, not 0."),
+        ({"seeds": 2.5}, "seeds is a whole number of 2 or more, not 2.5."),
+        ({"epochs": 0}, "epochs is a whole number of 1 or more, not 0."),
+        ({"batch_size": -1}, "batch_size is a whole number of 1 or more, not -1."),
+        ({"seed": -1}, "seed is a whole number of 0 or more, not -1."),
+        ({"lr": 0.0}, "lr is a number above 0, not 0.0."),
+        ({"lr": float("nan")}, "lr is a number above 0, not nan."),
+        ({"optimizer": "rms"}, "optimizer is sgd or adam, not 'rms'."),
+    ],
+)
+def test_a_setting_out_of_reach_is_refused(settings, message):
+    with pytest.raises(SettingError) as error:
+        study(**settings)
+    assert str(error.value) == message
+
+
+def test_a_start_is_compared_with_others_and_once():
+    with pytest.raises(SettingError, match="at least 2 initialisers; got 1"):
+        study("zeros")
+    with pytest.raises(SettingError, match="`he_normal` is asked for more than once"):
+        study("he_normal", "kaiming_normal")

@@ -1,0 +1,64 @@
+import json
+from html.parser import HTMLParser
+
+from initium._report import MARK, Figure, Report, Table, fragment, page
+from initium._report._text import text
+
+REPORT = Report(
+    title="A <title> & more",
+    subtitle="of two runs",
+    answer="No winner.",
+    remarks=("zeros: stuck.",),
+    sections=(
+        Table("Shown in both", ("name", "value"), (("a</script>", "1"),), note="A note."),
+        Table("Shown in text", ("name", "value"), (), only="text"),
+        Table("Shown on the page", ("name", "value"), (), only="page"),
+        Figure("Curves", ({"data": [{"name": "a</script><b>", "y": [1, None]}], "layout": {}},)),
+    ),
+    facts=(("command", "initium compare"),),
+)
+
+
+class Reader(HTMLParser):
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.links, self.json = [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.links += [value for name, value in attrs if name in ("src", "href", "action")]
+
+    def handle_data(self, data):
+        if self.tags and self.tags[-1] == ("script", {"type": "application/json"}) and data.startswith("{"):
+            self.json.append(json.loads(data))
+
+
+def test_a_page_needs_nothing_but_itself_and_stays_under_6_mb():
+    html = page(REPORT)
+    assert Reader(html).links == ["data:,"]
+    assert len(html.encode()) < 6_000_000
+    assert MARK in html[:1000]
+    assert "url(" not in html.split("</style>")[0]
+
+
+def test_a_page_escapes_what_it_is_given_and_keeps_its_charts():
+    html = page(REPORT)
+    assert "A &lt;title&gt; &amp; more" in html
+    assert "a&lt;/script&gt;" in html
+    assert Reader(html).json == [REPORT.sections[3].plots[0]]
+
+
+def test_a_rendering_shows_the_tables_meant_for_it():
+    in_page, in_text = page(REPORT), text(REPORT)
+    assert "Shown in both" in in_page
+    assert "Shown in both" in in_text
+    assert ("Shown on the page" in in_page, "Shown on the page" in in_text) == (True, False)
+    assert ("Shown in text" in in_page, "Shown in text" in in_text) == (False, True)
+
+
+def test_a_fragment_holds_the_tables_and_no_script():
+    html = fragment(REPORT)
+    assert "No winner." in html
+    assert "<script" not in html
+    assert "<html" not in html

@@ -1,0 +1,111 @@
+"""The command line as a person meets it: exit codes, streams, files."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from initium import _cli
+from initium._report import MARK
+
+INITIUM = [sys.executable, "-m", "initium"]
+
+
+def run(*args, cwd=None):
+    return subprocess.run([*INITIUM, *args], capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def compare(tmp_path, *args):
+    """The command in this process: quicker than a process of its own."""
+    return CliRunner().invoke(_cli.app, ["compare", *args, "--out", str(tmp_path / "out.html")])
+
+
+def test_a_comparison_ends_with_a_table_and_a_page(tmp_path):
+    result = run("compare", "he_normal", "zeros", "--seeds", "3", "--epochs", "1", "--data", "iris", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "mlp on iris: which start trains it better?" in result.stdout
+    assert "With 3 runs and 1 pairs no difference, however large, could have been told" in " ".join(
+        result.stdout.split()
+    )
+    assert result.stdout.endswith("Page with curves: compare.html\n")
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    page = (tmp_path / "compare.html").read_text()
+    assert MARK in page
+    assert "initium compare he_normal zeros --seeds 3 --epochs 1 --data iris" in page
+    assert [path.name for path in tmp_path.iterdir()] == ["compare.html"]
+
+
+def test_the_published_examples_are_one_line_each(tmp_path):
+    classes = compare(
+        tmp_path, "xavier_uniform", "uniform(-0.1, 0.1)", "--model", "mlp(10, 20, 2)", "--seeds", "2", "--epochs", "2",
+        "--data", "breast_cancer(features=10)",
+    )  # fmt: skip
+    numbers = compare(
+        tmp_path, "xavier_uniform", "uniform(-0.1, 0.1)", "--model", "mlp(5, 10, 1)", "--seeds", "2", "--epochs", "2",
+        "--data", "diabetes(features=5)",
+    )  # fmt: skip
+    assert (classes.exit_code, numbers.exit_code) == (0, 0)
+    assert "test accuracy, %" in classes.stdout
+    assert "test R^2" in numbers.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["he_norml", "zeros"], "UnknownNameError: No initialiser is called 'he_norml'; the closest is 'he_normal'."),
+        (["uniform(-0.1, 0.1", "zeros"], "SpecError: 'uniform(-0.1, 0.1' breaks at character 8"),
+        (["he_normal bias=glorot_uniform", "zeros"], "ShapeError: `glorot_uniform` needs an input and an output axis"),
+        (["he_normal", "zeros", "--seeds", "1"], "SettingError: seeds=1 gives one run's anecdote: no interval"),
+        (["he_normal", "zeros", "--data", "no.npz"], "DataError: There is no file 'no.npz'."),
+        (["he_normal"], "SettingError: A comparison needs at least 2 initialisers; got 1."),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(tmp_path, args, message):
+    result = compare(tmp_path, *args)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(message)
+    assert result.stdout == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_found_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(_cli, "run_compare", lambda *_, **__: pytest.fail("trained"))
+    result = CliRunner().invoke(_cli.app, ["compare", "he_normal", "zeros", "--out", str(tmp_path / "no" / "a.html")])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"OutputError: '{tmp_path}/no/a.html' cannot be written: No such file")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
+def test_ctrl_c_reports_and_saves_what_has_finished(tmp_path):
+    args = ["compare", "he_normal", "zeros", "--seeds", "400", "--epochs", "1", "--data", "iris"]
+    process = subprocess.Popen(
+        [*INITIUM, *args], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True, env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "80"},
+    )  # fmt: skip
+    assert process.stderr
+    # The bar tells when enough runs have finished; Ctrl-C then reaches the whole group, as from a terminal.
+    seen, deadline = "", time.monotonic() + 120
+    while not any(f" {count}/800" in seen for count in range(20, 100)) and time.monotonic() < deadline:
+        seen += process.stderr.read(1)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "Traceback" not in err
+    assert "of 400 runs of each start had finished; they are above and saved." in err
+    assert "(interrupted: 400 were asked for)" in " ".join(out.split())
+    assert MARK in (tmp_path / "compare.html").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["compare.html"]
+
+
+def test_a_missing_extra_is_named_with_the_way_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    result = compare(tmp_path, "he_normal", "zeros")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "MissingExtraError: The data set 'digits' needs the package 'sklearn.datasets'. Install it with: pip install "
+        "'initium[compare]'\n"
+    )

@@ -1,0 +1,62 @@
+"""What `import initium` costs, and which room may look into which."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import initium
+
+ROOT = Path(initium.__file__).parent
+# From what everything rests on to what rests on everything; a room imports only from rooms before it.
+ROOMS = [
+    *("_errors", "_spec", "_require", "_files", "init", "_graph", "_recipe", "_plan", "_stream", "_fill"),
+    *("_report", "_compare", "torch", "__init__", "_cli", "__main__"),
+]
+
+
+def test_importing_initium_imports_no_framework_and_nothing_heavy():
+    code = "import initium, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "initium" in loaded
+    heavy = {"torch", "jax", "keras", "scipy", "plotly", "sklearn", "loky", "jinja2", "typer", "rich"}
+    assert not heavy & set(loaded)
+
+
+def room(path):
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path):
+    """The rooms that a file's relative imports reach, wherever in the file they stand."""
+    depth = len(path.relative_to(ROOT).parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == depth:
+            names = [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
+            yield from names
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").startswith("initium"):
+            yield "an absolute import"
+
+
+def test_rooms_import_only_from_rooms_below_them():
+    wrong = []
+    for path in sorted(ROOT.rglob("*.py")):
+        allowed = ROOMS[: ROOMS.index(room(path)) + 1]
+        wrong += [f"{path.relative_to(ROOT)} -> {name}" for name in imported_rooms(path) if name not in allowed]
+    assert not wrong
+
+
+def test_only_an_edge_imports_its_framework():
+    for path in ROOT.rglob("*.py"):
+        roots = {
+            name.split(".")[0]
+            for node in ast.walk(ast.parse(path.read_text()))
+            for name in (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom) and node.level == 0
+                else []
+            )
+        }
+        assert "torch" not in roots or room(path) == "torch", path

@@ -1,0 +1,45 @@
+"""What the README shows is what happens."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from initium import _cli
+
+README = Path(__file__).parent.parent / "README.md"
+TEXT = README.read_text() if README.exists() else ""
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)
+
+
+def test_the_python_example_runs_as_it_stands(tmp_path):
+    (example,) = blocks("python")
+    assert len([line for line in example.splitlines() if line.strip()]) <= 10
+    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "zeros: 20 of 20 runs never left chance" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["breast_cancer.html"]
+
+
+@pytest.mark.parametrize("line", [line for line in "\n".join(blocks("sh")).splitlines() if "compare " in line])
+def test_every_command_line_is_understood(line, monkeypatch, tmp_path):
+    """Everything but the training, which is cut to two runs of an epoch each."""
+    monkeypatch.chdir(tmp_path)
+    args = shlex.split(line)[1:]
+    cut = [] if "--help" in args else ["--seeds", "2", "--epochs", "1"]
+    result = CliRunner().invoke(_cli.app, [*args, *cut])
+    assert result.exit_code == 0, result.stderr
+
+
+def test_every_file_that_is_linked_exists():
+    links = re.findall(r"\]\(([^)#]+)\)", TEXT)
+    assert links
+    for link in links:
+        assert (README.parent / link).exists(), link

@@ -1,0 +1,47 @@
+import pytest
+
+from initium import SpecError
+from initium._spec import Call, format_call, parse_call
+
+
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        ("he_normal", Call("he_normal")),
+        ("uniform(-0.1, 0.1)", Call("uniform", (-0.1, 0.1))),
+        ("mlp(10, 20, 2)", Call("mlp", (10, 20, 2))),
+        ("orthogonal(gain=1.41)", Call("orthogonal", (), {"gain": 1.41})),
+        ("f(1e-3, mode='avg', cut=inf)", Call("f", (0.001,), {"mode": "avg", "cut": float("inf")})),
+    ],
+)
+def test_a_call_reads_and_prints_back(text, call):
+    assert parse_call(text) == call
+    assert parse_call(format_call(call)) == call
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "reason"),
+    [
+        ("uniform(-0.1, 0.1", 8, "this bracket is never closed"),
+        ("uniform(-0.1 0.1)", 9, "a comma is missing from here on"),
+        ("uniform(-0.1,, 0.1)", 14, "from here on it cannot be read"),
+        ("uniform(low)", 9, "an argument is a number or a quoted word"),
+        ("uniform(*(1, 2))", 9, "an argument is a number or a quoted word"),
+        ("uniform(**{'low': 1})", 9, "an argument is a number or a quoted word"),
+        ("1 + 1", 1, "this is neither a name nor a call"),
+        ("__import__('os').system('true')", 1, "this is neither a name nor a call"),
+    ],
+)
+def test_a_malformed_spec_is_broken_where_it_breaks(text, position, reason):
+    with pytest.raises(SpecError) as error:
+        parse_call(text)
+    assert str(error.value) == (
+        f"'{text}' breaks at character {position}: {reason}.\n    {text}\n    {' ' * (position - 1)}^\n"
+        "A spec is a name or a call: `he_normal`, `uniform(-0.1, 0.1)`, `orthogonal(gain=1.41)`."
+    )
+
+
+@pytest.mark.parametrize("text", ["", "  ", "he\0normal", "((((", "f(" * 300])
+def test_any_other_text_is_refused_in_one_message(text):
+    with pytest.raises(SpecError):
+        parse_call(text)

@@ -1,0 +1,202 @@
+import copy
+from functools import partial
+
+import numpy as np
+import pytest
+from torch.nn import functional
+
+import torch
+from initium import DataError, ModelError, ShapeError, SpecError, UnknownNameError, _stream
+from initium._compare._data import load_data
+from initium._compare._study import Study
+from initium._recipe import Recipe
+from initium.torch._train import check, start, train
+from torch import nn
+
+IRIS = load_data("iris")
+DIABETES = load_data("diabetes(features=5)")
+
+
+def study(*specs, model="mlp(4, 8, 3)", data=IRIS, epochs=3, **more):
+    return Study(model, data, tuple(Recipe.parse(s) for s in specs or ("he_normal", "zeros")), epochs=epochs, **more)
+
+
+def trained(made, index=0, which=0):
+    return train(made, made.recipes[which], index)
+
+
+def test_the_same_run_twice_is_the_same_to_the_last_bit():
+    first, again = trained(study()), trained(study())
+    assert (first.train_loss, first.test_loss) == (again.train_loss, again.test_loss)
+    np.testing.assert_array_equal(first.first_weights[1], again.first_weights[1])
+
+
+def test_starts_of_one_run_share_their_draws_and_differ_by_scale():
+    made = study("he_normal", "glorot_normal", "uniform(-1, 1)")
+    he, glorot, uniform = (start(made, recipe, 5)[0][0].weight.detach() for recipe in made.recipes)
+    ratio = (2 / 4) ** 0.5 / (2 / 12) ** 0.5
+    torch.testing.assert_close(he, glorot * ratio, rtol=1e-6, atol=0)
+    words = _stream.words(_stream.key(5, "0.weight"), 0, 32)
+    np.testing.assert_array_equal(uniform.numpy().ravel(), _stream.uniform(words, -1, 1))
+
+
+def test_weight_and_order_seeds_are_separate():
+    base = trained(study())
+    other_order = trained(study(order_seed=100))
+    other_weights = trained(study(seed=100))
+    np.testing.assert_array_equal(base.first_weights[0], other_order.first_weights[0])
+    assert base.train_loss[0] == other_order.train_loss[0]
+    assert base.train_loss[1] != other_order.train_loss[1]
+    assert (base.first_weights[0] != other_weights.first_weights[0]).any()
+
+
+def test_run_r_is_the_first_run_of_the_next_seed():
+    assert trained(study(), index=1).train_loss == trained(study(seed=1, order_seed=1)).train_loss
+
+
+@pytest.mark.parametrize("data", [IRIS, DIABETES], ids=["classes", "numbers"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_training_is_what_a_plain_torch_loop_does(data, optimizer):
+    """The loop a learner would write, from the same start and in the same order, in float64 after the start."""
+    sizes = (data.features[0], 8, data.num_outputs)
+    made = study(model=f"mlp{sizes}", data=data, optimizer=optimizer, lr=0.01, batch_size=16)
+    model, _ = start(made, made.recipes[0], 0)
+    model = copy.deepcopy(model).double()
+    loss = functional.cross_entropy if data.is_classification else functional.mse_loss
+    step = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[optimizer](model.parameters(), lr=0.01)
+    x, y = torch.tensor(data.x_train).double(), torch.tensor(data.y_train)
+    y = y if data.is_classification else y.double()
+    for epoch in range(3):
+        order = _stream.permutation(_stream.key(0, f"order.{epoch}"), len(x))
+        for first in range(0, len(x), 16):
+            batch = torch.tensor(order[first : first + 16])
+            step.zero_grad()
+            loss(model(x[batch]), y[batch]).backward()
+            step.step()
+    run = trained(made)
+    assert run.train_loss[-1] == pytest.approx(loss(model(x), y).item(), rel=1e-5)
+    assert len(run.train_loss) == len(run.test_loss) == len(run.test_score) == 4
+    assert run.merits.mean() == run.test_score[-1]
+
+
+def test_framework_is_what_torch_puts_there_by_itself():
+    made = study("framework", "zeros")
+    model, _ = start(made, made.recipes[0], 3)
+    torch.manual_seed(3)
+    torch.testing.assert_close(model[0].weight, nn.Linear(4, 8).weight, rtol=0, atol=0)
+
+
+def test_biases_are_zero_unless_named():
+    made = study("he_normal", "he_normal bias=0.1", "framework bias=0")
+    biases = [start(made, recipe, 0)[0][0].bias.tolist() for recipe in made.recipes]
+    assert biases == [[0.0] * 8, [float(np.float32(0.1))] * 8, [0.0] * 8]
+
+
+def test_zeros_and_constants_stay_one_unit_and_others_do_not():
+    made = study("zeros", "constant(0.1)", "he_normal", data=load_data("digits"), model="mlp")
+    units = [(run.units_start, run.units_end) for run in (trained(made, which=i) for i in range(3))]
+    assert units == [((1, 1), (1, 1)), ((1, 1), (1, 1)), ((128, 64), (128, 64))]
+
+
+def test_a_run_that_diverges_stops_and_says_so():
+    made = study("normal(std=100)", "zeros", lr=1e30, epochs=5)
+    run = trained(made)
+    assert run.diverged
+    assert len(run.train_loss) == 6
+    assert np.isfinite(run.train_loss[0])
+    assert np.isnan(run.train_loss[-1])
+
+
+class Dropped(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.5), nn.BatchNorm1d(16), nn.Linear(16, 3))
+
+
+def test_a_model_of_ones_own_trains_with_dropout_and_normalisation_repeatably():
+    made = study(model=Dropped)
+    assert trained(made).train_loss == trained(made).train_loss
+    assert trained(made).test_loss[-1] < trained(made).test_loss[0]
+
+
+def test_framework_trains_layers_that_initium_does_not_know():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm, self.head = nn.LSTM(1, 6, batch_first=True), nn.Linear(6, 3)
+
+        def forward(self, x):
+            return self.head(self.lstm(x[..., None])[0][:, -1])
+
+    made = study("framework", "he_normal", model=Recurrent)
+    assert trained(made).units_start == ()
+    with pytest.raises(ModelError, match=r"lstm\.weight_ih_l0"):
+        check(made)
+
+
+def test_a_check_leaves_the_callers_random_state_alone():
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    check(study("framework", "zeros"))
+    torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "message"),
+    [
+        (
+            "mlp(10, 20, 2)",
+            DataError,
+            "'mlp(10, 20, 2)' takes 10 features and gives 2 outputs, but iris has 4 features and 3 classes.",
+        ),
+        (
+            "mlp(2, 5, 3)",
+            DataError,
+            "'mlp(2, 5, 3)' takes 2 features and gives 3 outputs, but iris has 4 features and 3 classes. Narrow it: "
+            "'iris(features=2)'.",
+        ),
+        ("mlp(4)", SpecError, "'mlp(4)': an mlp is named by the widths of its layers, as in `mlp(10, 20, 2)`."),
+        (
+            "resnet",
+            UnknownNameError,
+            "No built-in model is called 'resnet'; known: mlp. From Python, pass a function that builds your own.",
+        ),
+        (
+            nn.Linear(4, 3),
+            ModelError,
+            "model is 'mlp', 'mlp(10, 20, 2)' or a function without arguments that builds a new torch.nn.Module; got a "
+            "Linear. Every run needs a model of its own: pass `lambda: MyNet(...)`.",
+        ),
+        (dict, ModelError, "The model function returned a dict, not a torch.nn.Module."),
+        (
+            partial(nn.Linear, 4, 2),
+            ModelError,
+            "The model turns 2 samples into (2, 2); iris needs (2, 3), one output a class.",
+        ),
+        (
+            partial(nn.Linear, 4, 3, dtype=torch.float64),
+            ModelError,
+            "`weight` is torch.float64 on cpu; only float32 on the CPU is filled.",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_trained_says_why(model, error, message):
+    with pytest.raises(error) as found:
+        check(study(model=model))
+    assert str(found.value) == message
+
+
+def test_a_model_that_cannot_take_the_samples_says_so():
+    with pytest.raises(ModelError, match=r"The model cannot take samples of shape \(4,\): mat1 and mat2"):
+        check(study(model=partial(nn.Linear, 5, 3)))
+
+
+def test_an_activation_that_is_not_there_names_the_nearest():
+    with pytest.raises(UnknownNameError, match="No activation is called 'rellu'; the closest is 'relu'"):
+        check(study(activation="rellu"))
+
+
+def test_a_start_that_does_not_fit_a_bias_names_all_of_them():
+    with pytest.raises(ShapeError) as error:
+        check(study("he_normal bias=glorot_uniform", "zeros"))
+    assert [f"`{path}` has shape" in str(error.value) for path in ("0.bias", "2.bias")] == [True, True]
