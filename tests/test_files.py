@@ -32,6 +32,12 @@ def test_a_folder_is_no_file(tmp_path):
         check_writable(tmp_path, mark=MARK)
 
 
+@pytest.mark.parametrize("path", ["", "/", "."])
+def test_a_path_without_a_file_name_is_a_folder(path):
+    with pytest.raises(OutputError, match="is a folder"):
+        check_writable(path, mark=MARK)
+
+
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(OutputError) as error:
         check_writable(tmp_path / "no" / "a.html", mark=MARK)

@@ -1,7 +1,8 @@
 """Writing files whole or not at all, and never over somebody else's."""
 
+import contextlib
 import os
-import tempfile
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
@@ -14,7 +15,8 @@ def check_writable(path: str | PathLike[str], *, mark: str) -> None:
     Raises:
         OutputError: if not, saying what is in the way.
     """
-    _temporary(Path(path), mark).unlink()
+    with _temporary(Path(path), mark):
+        pass
 
 
 def write_text(path: str | PathLike[str], text: str, *, mark: str) -> None:
@@ -25,32 +27,31 @@ def write_text(path: str | PathLike[str], text: str, *, mark: str) -> None:
     Raises:
         OutputError: if it cannot be written; what was there is untouched.
     """
-    path = Path(path)
-    temporary = _temporary(path, mark)
-    try:
+    with _temporary(Path(path), mark) as temporary:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"'{path}' cannot be written: {error.strerror}.") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
-def _temporary(path: Path, mark: str) -> Path:
-    """A new, empty file beside the path."""
+@contextlib.contextmanager
+def _temporary(path: Path, mark: str) -> Iterator[Path]:
+    """A new, empty file beside the path, gone afterwards unless it was renamed."""
     if path.is_dir():
         raise OutputError(f"'{path}' is a folder; name a file in it.")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        if path.exists() and mark not in path.read_text(encoding="utf-8", errors="replace")[:1000]:
+        if path.exists() and mark not in _beginning(path):
             raise OutputError(f"'{path}' exists and Initium did not write it; name another file.")
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary.touch(exist_ok=False)
+        try:
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
             f"'{path}' cannot be written: {error.strerror}. Name a file in a folder that you can write to."
         ) from None
-    os.close(handle)
-    # mkstemp makes files for their owner alone; a report is as readable as any other new file.
-    umask = os.umask(0)
-    os.umask(umask)
-    os.chmod(name, 0o666 & ~umask)
-    return Path(name)
+
+
+def _beginning(path: Path) -> str:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(1000)

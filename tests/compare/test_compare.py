@@ -104,6 +104,11 @@ def test_jobs_are_counted_from_one():
         initium.compare("mlp", "iris", inits=["he_normal", "zeros"], jobs=0, **QUICK)
 
 
+def test_one_spec_is_not_a_list_of_letters():
+    with pytest.raises(initium.SettingError, match="at least 2 initialisers; got 1"):
+        initium.compare("mlp", "iris", inits="he_normal", **QUICK)
+
+
 def test_everything_is_checked_before_anything_is_trained(monkeypatch):
     monkeypatch.setattr(_pool, "_results", lambda *_: pytest.fail("trained"))
     with pytest.raises(initium.ShapeError):

@@ -74,10 +74,13 @@ def compare(
         >>> sorted(result.runs)
         ['he_normal', 'zeros']
     """
+    jobs = num_processors() if jobs is None else jobs
+    check_whole("jobs", jobs, 1)
+    check_whole("split_seed", split_seed, 0)
     study = Study(
         model=model,
         data=load_data(data, split_seed=split_seed, standardise=standardise),
-        recipes=tuple(Recipe.parse(spec) for spec in inits),
+        recipes=tuple(Recipe.parse(spec) for spec in ([inits] if isinstance(inits, str) else inits)),
         seeds=seeds,
         epochs=epochs,
         batch_size=batch_size,
@@ -87,8 +90,6 @@ def compare(
         seed=seed,
         order_seed=order_seed,
     )
-    jobs = num_processors() if jobs is None else jobs
-    check_whole("jobs", jobs, 1)
     engine().check(study)
     with progress_bar(seeds * len(study.recipes), shown=progress) as on_run:
         runs, interrupted = run_all(study, jobs=jobs, on_run=on_run)

@@ -1,6 +1,5 @@
 """Data: a training and a test split, standardised on the training split alone."""
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -112,6 +111,8 @@ def _num_features(spec: str, call: Call, most: int) -> int:
 
 
 def _read_npz(path: str) -> list[Array]:
+    from zipfile import BadZipFile  # 5 ms that `import initium` need not spend
+
     try:
         with np.load(path, allow_pickle=False) as file:
             missing = [part for part in _PARTS if part not in file]
@@ -122,7 +123,7 @@ def _read_npz(path: str) -> list[Array]:
         raise
     except FileNotFoundError:
         raise DataError(f"There is no file '{path}'.") from None
-    except (OSError, ValueError, zipfile.BadZipFile):
+    except (OSError, ValueError, BadZipFile):
         raise DataError(
             f"'{path}' is not a readable file of plain arrays. Write one with np.savez(path, x_train=..., "
             "y_train=..., x_test=..., y_test=...), without Python objects in it."

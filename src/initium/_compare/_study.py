@@ -68,5 +68,5 @@ class Study:
 
 
 def check_whole(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**64:
         raise SettingError(f"{name} is a whole number of {least} or more, not {value!r}.")

@@ -67,12 +67,13 @@ def train(study: Study, recipe: Recipe, index: int) -> Run:
     """One run: the same seed, the same numbers, whatever else runs."""
     model, graph = start(study, recipe, index)
     before = _values(model)
+    order_seed = (study.order_seed + index) % 2**64
     x, y = torch.from_numpy(study.data.x_train), torch.from_numpy(study.data.y_train)
-    torch.manual_seed(study.order_seed + index)  # what the model draws while training, such as dropout
+    torch.manual_seed(order_seed)  # what the model draws while training, such as dropout
     optimizer = _optimizer(study, model)
     curve = [_evaluate(model, study.data)]
     for epoch in range(study.epochs):
-        key = _stream.key(study.order_seed + index, f"order.{epoch}")
+        key = _stream.key(order_seed, f"order.{epoch}")
         _epoch(model, optimizer, x, y, _stream.permutation(key, len(x)), study.batch_size)
         curve.append(_evaluate(model, study.data))
         if not np.isfinite(curve[-1]).all():
