@@ -5,6 +5,7 @@ BIN := .venv/bin
 .PHONY: demo test lint bench
 
 demo: .venv/made
+	@echo "Training 160 networks; a minute or two on two cores."
 	$(BIN)/initium compare glorot_uniform "uniform(-0.1, 0.1)" he_normal lecun_uniform orthogonal \
 		zeros "constant(0.1)" framework --model "mlp(64, 128, 64, 10)" --data digits --out compare.html
 

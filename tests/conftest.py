@@ -3,4 +3,9 @@
 import sys
 from pathlib import Path
 
+from hypothesis import settings
+
+# The same examples at every run: a test that fails now and then teaches nobody.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 sys.path.insert(0, str(Path(__file__).parent))  # `from cases import CASES`

@@ -10,9 +10,9 @@ from initium.init import constant, framework, he_normal, uniform, zeros
     [
         ("he_normal", he_normal(), zeros(), "he_normal"),
         ("framework", framework(), framework(), "framework"),
-        ("constant(0.1) bias=0.1", constant(0.1), constant(0.1), "constant(0.1) bias=constant(0.1)"),
+        ("constant(0.1) bias=0.1", constant(0.1), constant(0.1), "constant(0.1) bias=0.1"),
         ("xavier_uniform  bias = uniform(0, 1)", None, uniform(0, 1), "glorot_uniform bias=uniform(0, 1)"),
-        ("framework bias=0", framework(), constant(0), "framework bias=constant(0)"),
+        ("framework bias=0", framework(), constant(0), "framework bias=0"),
         ("he_normal bias=zeros", he_normal(), zeros(), "he_normal"),
     ],
 )
@@ -33,7 +33,14 @@ def test_what_is_kept_stays_the_frameworks():
     assert Recipe.parse("he_normal bias=1").of("kept") == framework()
 
 
-@pytest.mark.parametrize("spec", ["he_normal bias=", "he_normal bia=1", "he_normal bias=1 bias=2", "bias=1"])
+def test_a_word_that_may_not_follow_is_named():
+    with pytest.raises(SpecError, match=r"'he_normal bais=1': only `bias=` may follow an initialiser, not `bais=`\."):
+        Recipe.parse("he_normal bais=1")
+    with pytest.raises(SpecError, match="A start is a spec such as 'he_normal', or made by initium.init; got 3"):
+        Recipe.parse(3)
+
+
+@pytest.mark.parametrize("spec", ["he_normal bias=", "he_normal bias=1 bias=2", "bias=1"])
 def test_a_malformed_recipe_is_refused(spec):
     with pytest.raises((SpecError, UnknownNameError)):
         Recipe.parse(spec)

@@ -37,7 +37,7 @@ def test_a_malformed_spec_is_broken_where_it_breaks(text, position, reason):
         parse_call(text)
     assert str(error.value) == (
         f"'{text}' breaks at character {position}: {reason}.\n    {text}\n    {' ' * (position - 1)}^\n"
-        "A spec is a name or a call: `he_normal`, `uniform(-0.1, 0.1)`, `orthogonal(gain=1.41)`."
+        "A spec is a name or a call: `he_normal`, `uniform(-0.1, 0.1)`, `mlp(10, 20, 2)`."
     )
 
 

@@ -14,8 +14,11 @@ from . import _files, _report
 from ._compare import compare as run_compare
 from ._errors import InitiumError
 from ._report._text import renderable
+from .init._initialiser import CATALOGUE
 
 P = ParamSpec("P")
+
+_INITS_HELP = f"Two or more of {', '.join(CATALOGUE)}; with arguments as in 'uniform(-0.1, 0.1)'."
 
 app = typer.Typer(
     help="A neural network's weights before the first training step.",
@@ -48,18 +51,22 @@ def _told(command: Callable[P, None]) -> Callable[P, None]:
 @app.command()
 @_told
 def compare(
-    inits: Annotated[list[str], typer.Argument(metavar="INIT INIT...", help="Specs, such as he_normal.")],
-    model: Annotated[str, typer.Option(help="mlp, or its widths: 'mlp(10, 20, 2)'.")] = "mlp",
+    inits: Annotated[list[str], typer.Argument(metavar="INIT INIT", help=_INITS_HELP)],
+    model: Annotated[
+        str, typer.Option(help="mlp (hidden layers of 128 and 64), or its widths: 'mlp(10, 20, 2)'.")
+    ] = "mlp",
     data: Annotated[str, typer.Option(help="digits, breast_cancer, wine, iris, diabetes; or a .npz file.")] = "digits",
-    activation: Annotated[str, typer.Option(help="Of the model's hidden layers.")] = "relu",
+    activation: Annotated[
+        str, typer.Option(help="Of the hidden layers: relu, tanh, sigmoid, gelu, silu, selu, ...")
+    ] = "relu",
     epochs: Annotated[int, typer.Option(help="Passes over the training split.")] = 20,
     seeds: Annotated[int, typer.Option(help="Paired runs of each initialiser.")] = 20,
     lr: Annotated[float, typer.Option(help="Learning rate.")] = 0.1,
     optimizer: Annotated[str, typer.Option(help="sgd or adam.")] = "sgd",
     batch_size: Annotated[int, typer.Option(help="Samples a step.")] = 32,
-    seed: Annotated[int, typer.Option(help="Of the weights.")] = 0,
-    order_seed: Annotated[int, typer.Option(help="Of the order of samples.")] = 0,
-    split_seed: Annotated[int, typer.Option(help="Of the split into training and test.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the weights: run r uses seed + r.")] = 0,
+    order_seed: Annotated[int, typer.Option(help="Seed of the order of samples, likewise.")] = 0,
+    split_seed: Annotated[int, typer.Option(help="Seed of the split into training and test.")] = 0,
     jobs: Annotated[int | None, typer.Option(help="Processes; default: one a processor.")] = None,
     out: Annotated[str, typer.Option(help="The page to write.")] = "compare.html",
 ) -> None:

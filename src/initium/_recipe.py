@@ -3,10 +3,13 @@
 import re
 from dataclasses import dataclass
 
+from ._errors import SpecError
 from ._graph import Role
 from .init import Initialiser, constant, framework, parse, zeros
 
 _BIAS = re.compile(r"\s+bias\s*=\s*(?=\S)")
+# A word with `=` that is no argument: an argument follows a comma or a bracket.
+_OTHER = re.compile(r"(?<![,(\s])\s+(\w+)\s*=")
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,17 @@ class Recipe:
 
         Example:
             >>> str(Recipe.parse("kaiming_normal bias = 0.1"))
-            'he_normal bias=constant(0.1)'
+            'he_normal bias=0.1'
         """
         if isinstance(spec, Recipe):
             return spec
         if isinstance(spec, Initialiser):
             return cls(spec, _usual_bias(spec))
+        if not isinstance(spec, str):
+            raise SpecError(f"A start is a spec such as 'he_normal', or made by initium.init; got {spec!r}.")
         weight, *bias = _BIAS.split(spec, maxsplit=1)
+        if other := _OTHER.search(weight):
+            raise SpecError(f"'{spec}': only `bias=` may follow an initialiser, not `{other[1]}=`.")
         start = parse(weight)
         return cls(start, _bias(bias[0]) if bias else _usual_bias(start))
 
@@ -47,7 +54,10 @@ class Recipe:
 
     def __str__(self) -> str:
         is_usual = self.bias == _usual_bias(self.weight)
-        return str(self.weight) if is_usual else f"{self.weight} bias={self.bias}"
+        bias = str(self.bias)
+        if self.bias.spec.startswith("constant("):
+            bias = bias.removeprefix("constant(").removesuffix(")")
+        return str(self.weight) if is_usual else f"{self.weight} bias={bias}"
 
 
 def _usual_bias(weight: Initialiser) -> Initialiser:

@@ -16,5 +16,6 @@ def require(module: str, *, to: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            f"{to} needs the package '{error.name}'. Install it with: pip install 'initium[compare]'"
+            f"{to} needs packages that are not installed, such as '{error.name}'. Install them all with: "
+            "pip install 'initium[compare]'"
         ) from None

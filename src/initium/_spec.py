@@ -2,13 +2,14 @@
 
 import ast
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ._errors import SpecError, UnknownNameError
 
-_EXAMPLES = "A spec is a name or a call: `he_normal`, `uniform(-0.1, 0.1)`, `orthogonal(gain=1.41)`."
+_EXAMPLES = "A spec is a name or a call: `he_normal`, `uniform(-0.1, 0.1)`, `mlp(10, 20, 2)`."
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def format_call(call: Call) -> str:
 def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> UnknownNameError:
     """The error for a name that is in no table, with the nearest one that is."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1)
+    snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()  # HeNormal is he_normal in other libraries
+    near = difflib.get_close_matches(snake, known, n=1)
     hint = f"the closest is '{near[0]}'" if near else f"known: {', '.join(known)}"
     return UnknownNameError(f"No {kind} is called '{name}'; {hint}.{' ' + see if see else ''}")
 

@@ -69,11 +69,10 @@ def test_no_winner_is_named_within_noise():
 def test_few_runs_are_told_that_they_could_not_have_found_anything():
     found = comparison(he_normal={"accuracy": 0.99}, zeros={"accuracy": 0.5})
     few = Comparison(found.study, {name: runs[:4] for name, runs in found.runs.items()})
-    assert few.verdict.endswith(
-        "With 4 runs and 1 pairs no difference, however large, could have been told from noise: ask for more seeds "
-        "or fewer initialisers."
+    assert few.verdict == (
+        "Too few runs to tell: 4 of each start cannot show any difference among 2 starts, however large; 6 or more can."
     )
-    assert "could have" not in found.verdict
+    assert found.verdict.startswith("Winner")
 
 
 def test_collapsed_layers_and_stuck_runs_are_remarked():

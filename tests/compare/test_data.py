@@ -112,12 +112,18 @@ NAN[7, 0] = np.inf
             "y_train has NaN or infinite values: 1 in all, the first at [3]. Drop those samples or fill the gaps "
             "before comparing.",
         ),
-        ((X, Y, X[:, :2], Y), "A sample of x_train has shape (3,) and one of x_test (2,)."),
-        ((X, Y, X, Y + 5), "y_test holds 5, a class that y_train never shows."),
+        (
+            (X, Y, X[:, :2], Y),
+            "A sample of x_train has shape (3,) and one of x_test (2,); both need the same features.",
+        ),
+        ((X, Y, X, Y + 5), "y_test holds 5, a class that y_train never shows; train on some of it."),
         ((X, Y * 0, X, Y * 0), "y_train holds one class only, 0; there is nothing to learn."),
         ((X.astype(str), Y, X, Y), "x_train holds <U32, not numbers."),
         ((X, Y * 1.0, X, Y * 0.0), "A target of y_test never varies, so R^2 is not defined on it."),
-        ((X, np.stack([Y, Y], 1), X, Y), "Class labels have one axis; y_train has shape (20, 2)."),
+        (
+            (X, np.stack([Y, Y], 1), X, Y),
+            "Class labels have one axis, but y_train has shape (20, 2); y_train.ravel() has one.",
+        ),
         ((X[:1], Y[:1], X, Y), "x_train holds 1 of the 2 samples that it needs at least."),
         ("no.npz", "There is no file 'no.npz'."),
     ],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from initium._compare._statistics import differences, holm, interval, least_p, sign_flip_p
+from initium._compare._statistics import differences, holm, interval, runs_needed, sign_flip_p
 
 SAMPLE = scipy.stats.expon.ppf((np.arange(20) + 0.5) / 20)
 
@@ -74,9 +74,8 @@ def test_all_pairs_are_corrected_together():
     assert found[0].gap.mean == pytest.approx((groups["a"] - groups["b"]).mean())
 
 
-@pytest.mark.parametrize("num_runs", [2, 5, 13, 20])
-def test_no_pair_of_so_few_runs_can_be_surer(num_runs):
-    everything_alike = np.ones(num_runs)
-    assert sign_flip_p(everything_alike) == pytest.approx(least_p(num_runs, 1), rel=0.5)
-    assert sign_flip_p(everything_alike) >= least_p(num_runs, 1)
-    assert least_p(num_runs, 3) == 3 * least_p(num_runs, 1)
+@pytest.mark.parametrize("num_pairs", [1, 3, 28])
+def test_fewer_runs_than_needed_cannot_carry_a_difference_and_that_many_can(num_pairs):
+    needed = runs_needed(num_pairs)
+    assert holm([sign_flip_p(np.ones(needed - 1))] * num_pairs)[0] >= 0.05
+    assert holm([sign_flip_p(np.ones(needed))] * num_pairs)[0] < 0.05

@@ -89,6 +89,7 @@ def test_dense_weights_have_the_std_that_torch_gives_them():
     ("spec", "message"),
     [
         ("he_norml", "No initialiser is called 'he_norml'; the closest is 'he_normal'."),
+        ("HeNormal", "No initialiser is called 'HeNormal'; the closest is 'he_normal'."),
         (
             "uniform(0.1)",
             "'uniform(0.1)' does not fit. `uniform(low, high)`: missing a required argument: 'high'.",

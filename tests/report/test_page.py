@@ -39,6 +39,7 @@ def test_a_page_needs_nothing_but_itself_and_stays_under_6_mb():
     assert Reader(html).links == ["data:,"]
     assert len(html.encode()) < 6_000_000
     assert MARK in html[:1000]
+    assert "showSendToCloud: false" in html.rsplit("<script>", 1)[1]
     assert "url(" not in html.split("</style>")[0]
 
 

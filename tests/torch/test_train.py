@@ -147,13 +147,14 @@ def test_a_check_leaves_the_callers_random_state_alone():
         (
             "mlp(10, 20, 2)",
             DataError,
-            "'mlp(10, 20, 2)' takes 10 features and gives 2 outputs, but iris has 4 features and 3 classes.",
+            "'mlp(10, 20, 2)' takes 10 features and gives 2 outputs, but iris has 4 features and 3 classes. Use "
+            "'mlp(4, 20, 3)'.",
         ),
         (
             "mlp(2, 5, 3)",
             DataError,
-            "'mlp(2, 5, 3)' takes 2 features and gives 3 outputs, but iris has 4 features and 3 classes. Narrow it: "
-            "'iris(features=2)'.",
+            "'mlp(2, 5, 3)' takes 2 features and gives 3 outputs, but iris has 4 features and 3 classes. Use "
+            "'mlp(4, 5, 3)', or 'iris(features=2)'.",
         ),
         ("mlp(4)", SpecError, "'mlp(4)': an mlp is named by the widths of its layers, as in `mlp(10, 20, 2)`."),
         (

@@ -33,7 +33,8 @@ def compare(
     """Train a network from several starts, in paired runs, and test which is better.
 
     Run r of every start sees the same order of samples and the same underlying random draws, so
-    that `he_normal` and `glorot_normal` differ by scale alone. The paired differences of the final
+    that `he_normal` and `glorot_normal` differ by scale alone (`framework`, which draws by itself,
+    shares the order only). The paired differences of the final
     test score are tested by permuting their signs and corrected for the number of pairs (Holm); a
     winner is named only if that carries it.
 

@@ -166,7 +166,10 @@ def _check_lengths(x_train: Array, y_train: Array, x_test: Array, y_test: Array)
                 f"{x} has {len(parts[x])} samples and {y} has {len(parts[y])}; each sample needs one label."
             )
     if x_train.shape[1:] != x_test.shape[1:]:
-        raise DataError(f"A sample of x_train has shape {x_train.shape[1:]} and one of x_test {x_test.shape[1:]}.")
+        raise DataError(
+            f"A sample of x_train has shape {x_train.shape[1:]} and one of x_test {x_test.shape[1:]}; both need "
+            "the same features."
+        )
 
 
 def _numbers(name: str, part: Array) -> Array:
@@ -191,11 +194,11 @@ def _standardised(train: Array, test: Array, *, axis: int | None = 0) -> tuple[A
 
 def _classes(y_train: Array, y_test: Array) -> tuple[Array, Array, int]:
     if y_train.ndim != 1:
-        raise DataError(f"Class labels have one axis; y_train has shape {y_train.shape}.")
+        raise DataError(f"Class labels have one axis, but y_train has shape {y_train.shape}; y_train.ravel() has one.")
     classes = np.unique(y_train)
     unseen = sorted(set(np.unique(y_test).tolist()) - set(classes.tolist()))
     if unseen:
-        raise DataError(f"y_test holds {unseen[0]!r}, a class that y_train never shows.")
+        raise DataError(f"y_test holds {unseen[0]!r}, a class that y_train never shows; train on some of it.")
     if len(classes) < 2:
         raise DataError(f"y_train holds one class only, {classes.tolist()[0]!r}; there is nothing to learn.")
     return np.searchsorted(classes, y_train), np.searchsorted(classes, y_test), len(classes)

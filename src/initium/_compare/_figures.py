@@ -34,7 +34,11 @@ def figures(comparison: "Comparison") -> tuple[Figure, ...]:
             ),
             "Median run; the band holds the middle half of the runs. Click a name to hide it, twice to see it alone.",
         ),
-        Figure("First-layer weights of run 1", _histograms(comparison), "Share of the weights in each bin."),
+        Figure(
+            "First-layer weights of run 1",
+            _histograms(comparison),
+            "Share of the weights in each bin: dotted grey at step 0, solid at the end.",
+        ),
     )
 
 
@@ -61,7 +65,9 @@ def _points(comparison: "Comparison") -> Plot:
              "name": row.recipe, "hovertemplate": "%{x:.4g}<extra>%{y}</extra>"},
         ]  # fmt: skip
     title = "test error, % (log scale)" if as_error else f"{_score_name(comparison)}"
-    axis = {**_AXIS, "title": {"text": title}} | ({"type": "log", "dtick": "D2"} if as_error else {})
+    axis = {**_AXIS, "title": {"text": title}} | (
+        {"type": "log", "tickvals": [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]} if as_error else {}
+    )
     height = 120 + 34 * len(rows)
     return {
         "data": traces,
@@ -77,7 +83,9 @@ def _curves(comparison: "Comparison", field: str, name: str, *, log: bool) -> Pl
     traces = []
     for row in comparison.summaries:
         traces += _curve(row.recipe, comparison.runs[row.recipe], field, _style(comparison, row.recipe))
-    kind = {"type": "log", "tickformat": "~g", "dtick": "D2"} if log else {}
+    kind: dict[str, Any] = {"type": "log", "tickformat": "~g", "dtick": "D2"} if log else {}
+    if field == "test_score" and comparison.study.data.is_classification:
+        kind = {"tickformat": ".0%"}
     layout = _layout(440) | {
         "xaxis": {**_AXIS, "title": {"text": "epoch"}},
         "yaxis": {**_AXIS, "title": {"text": name}} | kind,
@@ -124,7 +132,7 @@ def _histogram(recipe: str, start: np.ndarray, end: np.ndarray, *, colour: str) 
         "title": {"text": recipe, "font": {"size": 13}, "x": 0.02, "y": 0.97},
         "xaxis": {**_AXIS, "nticks": 5},
         "yaxis": {**_AXIS, "nticks": 4, "rangemode": "tozero"},
-        "legend": {"x": 1, "xanchor": "right", "y": 1, "bgcolor": "rgba(255,255,255,.7)"},
+        "showlegend": False,
         "margin": {"l": 40, "r": 10, "t": 34, "b": 30},
     }
     return {"data": traces, "layout": layout}

@@ -77,8 +77,8 @@ def _leader_table(comparison: "Comparison") -> Table:
         title=f"How far behind {leader}",
         columns=("initialiser", _gap_name(comparison), "corrected p", ""),
         rows=tuple((pair.second, *_pair_cells(comparison, pair)) for pair in rows),
-        note="Mean [95% interval] of paired runs. p: the larger of two permutation tests, over runs and over "
-        f"test samples; Holm-corrected (pairs: {len(comparison.differences)}).",
+        note="Mean [95% interval over runs, not corrected]. p also asks whether other test samples would tell the "
+        f"same: the larger of two permutation tests, over runs and over samples; Holm-corrected (pairs: {len(comparison.differences)}).",
         only="text",
     )
 
@@ -93,7 +93,7 @@ def _pair_table(comparison: "Comparison") -> Table:
             for gap, p, says in [_pair_cells(comparison, pair)]
         ),
         note="Run r of every start shares its random draws and its order of samples, so each pair of runs differs "
-        "by the start alone. Mean [95% BCa bootstrap interval] of the differences over runs. p over runs: a two-sided "
+        "by the start alone (`framework` shares the order, not the draws). Mean [95% BCa bootstrap interval] of the differences over runs. p over runs: a two-sided "
         "paired (sign-flip) permutation test; small if other seeds would tell the same. p over samples: the same test "
         "on the mean difference at each test sample; small if other test data would. The larger is corrected "
         "(Holm) for the number of pairs.",
@@ -135,7 +135,7 @@ def _number(value: float, places: int) -> str:
 
 
 def _p(p: float) -> str:
-    return f"{p:.2g}" if p >= 0.001 else f"{p:.0e}"
+    return f"{p:.2g}"
 
 
 def _target(comparison: "Comparison") -> str:

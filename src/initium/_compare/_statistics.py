@@ -119,9 +119,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def least_p(num_runs: int, num_pairs: int) -> float:
-    """The smallest corrected p that so few runs can reach: every difference of one sign."""
-    return 2 * max(0.5**num_runs, 1 / (_NUM_RESAMPLES + 1)) * num_pairs
+def runs_needed(num_pairs: int) -> int:
+    """The fewest paired runs that can carry a difference: all of one sign has p = 2 / 2^runs, before Holm."""
+    return next(runs for runs in itertools.count(2) if num_pairs * 2 / 2**runs < LEVEL)
 
 
 def _range(values: Array) -> tuple[float, float]:

@@ -64,7 +64,10 @@ class Study:
     @property
     def model_name(self) -> str:
         """The model as it is reported."""
-        return self.model if isinstance(self.model, str) else getattr(self.model, "__name__", "model")
+        if isinstance(self.model, str):
+            return self.model
+        name = getattr(self.model, "__name__", "")
+        return name if name.isidentifier() else "the model"  # a lambda has no name of its own
 
 
 def check_whole(name: str, value: Any, least: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ._statistics import LEVEL, Difference, least_p
+from ._statistics import LEVEL, Difference, runs_needed
 from ._summary import Summary
 
 
@@ -11,6 +11,12 @@ def verdict(summaries: Sequence[Summary], differences: Sequence[Difference], *, 
 
     `summaries` come best first, and each difference names its better start first.
     """
+    enough = runs_needed(len(differences))
+    if num_runs < enough:
+        return (
+            f"Too few runs to tell: {num_runs} of each start cannot show any difference among {len(summaries)} starts, "
+            f"however large; {enough} or more can."
+        )
     leader, rest = summaries[0].recipe, [summary.recipe for summary in summaries[1:]]
     p = {pair.second: pair.p for pair in differences if pair.first == leader}
     behind = [name for name in rest if p[name] < LEVEL]
@@ -20,11 +26,6 @@ def verdict(summaries: Sequence[Summary], differences: Sequence[Difference], *, 
     text = f"No winner: {listed([leader, *level])} are within noise of the best {what}."
     if behind:
         text += f" Behind {leader}: {listed(behind)} (corrected p <= {max(p[n] for n in behind):.2g})."
-    if least_p(num_runs, len(differences)) >= LEVEL:
-        text += (
-            f" With {num_runs} runs and {len(differences)} pairs no difference, however large, could have "
-            "been told from noise: ask for more seeds or fewer initialisers."
-        )
     return text
 
 

@@ -31,7 +31,7 @@ def build(study: Study) -> nn.Module:
     if not isinstance(study.model, str):
         return _built(study.model)
     if study.activation not in ACTIVATIONS:
-        raise unknown_name("activation", study.activation, ACTIVATIONS, "")
+        raise unknown_name("activation", study.activation, ACTIVATIONS, f"There are {', '.join(ACTIVATIONS)}.")
     sizes = _sizes(study.model, study.data)
     layers: list[nn.Module] = [nn.Flatten()] if len(study.data.features) > 1 else []
     for index, (width, next_width) in enumerate(itertools.pairwise(sizes)):
@@ -65,7 +65,9 @@ def _sizes(spec: str, data: Data) -> list[int]:
         raise SpecError(f"'{spec}': an mlp is named by the widths of its layers, as in `mlp(10, 20, 2)`.")
     if (sizes[0], sizes[-1]) != (num_features, data.num_outputs):
         outputs = "classes" if data.is_classification else "targets"
-        hint = f" Narrow it: '{data.name}(features={sizes[0]})'." if sizes[0] < num_features else ""
+        fitting = ", ".join(map(str, [num_features, *sizes[1:-1], data.num_outputs]))
+        hint = f" Use 'mlp({fitting})'"
+        hint += f", or '{data.name}(features={sizes[0]})'." if sizes[0] < num_features else "."
         raise DataError(
             f"'{spec}' takes {sizes[0]} features and gives {sizes[-1]} outputs, but {data.name} has {num_features} "
             f"features and {data.num_outputs} {outputs}.{hint}"
