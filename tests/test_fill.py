@@ -41,6 +41,18 @@ def test_an_orthogonal_start_has_every_singular_value_at_its_gain(shape, axes):
     np.testing.assert_allclose(np.linalg.svd(matrix, compute_uv=False), 2, rtol=1e-6)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_an_orthogonal_start_of_a_grouped_convolution_is_orthogonal_group_by_group(transposed):
+    shape, axes = ((8, 12, 3), "iow") if transposed else ((12, 8, 3), "oiw")
+    out = np.empty(shape, np.float32)
+    weight = Weight(shape=shape, axes=axes, groups=4, transposed=transposed)
+    fill(out, Orthogonal(1), weight, key=1)
+    for block in np.split(out, 4, axis=0):
+        matrix = (np.moveaxis(block, 1, 0) if transposed else block).reshape(12 if transposed else 3, -1)
+        np.testing.assert_allclose(np.linalg.svd(matrix, compute_uv=False), 1, rtol=1e-6)
+    assert len({block.tobytes() for block in np.split(out, 4, axis=0)}) == 4
+
+
 def test_orthogonal_starts_are_uniform_over_all_orthogonal_matrices():
     """Haar: the trace is almost N(0, 1) and the sign of the determinant is fair (Diaconis, Shahshahani 1994)."""
     matrices = np.array([filled(Orthogonal(1), (24, 24), key=key) for key in range(2000)], np.float64)

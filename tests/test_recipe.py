@@ -36,7 +36,7 @@ def test_what_is_kept_stays_the_frameworks():
 def test_a_word_that_may_not_follow_is_named():
     with pytest.raises(SpecError, match=r"'he_normal bais=1': only `bias=` may follow an initialiser, not `bais=`\."):
         Recipe.parse("he_normal bais=1")
-    with pytest.raises(SpecError, match="A start is a spec such as 'he_normal', or made by initium.init; got 3"):
+    with pytest.raises(SpecError, match=r"A start is a spec such as 'he_normal', or made by initium\.init; got 3"):
         Recipe.parse(3)
 
 

@@ -170,6 +170,24 @@ def test_neighbours_seeds_and_names_are_uncorrelated():
         assert abs(np.mean(base * other)) < 5 / math.sqrt(NUM), name
 
 
+def test_no_word_draws_a_uniform_of_zero_from_a_symmetric_interval():
+    assert _stream.uniform(np.array([0, 2**31], np.uint32), -1, 1).tolist() == [2**-31, -(2**-31)]
+
+
+@pytest.mark.parametrize("cut", [1e-17, 1e-3, 0.0099, 0.0101, 1, 2, 5])
+def test_a_cut_keeps_its_std_however_narrow(cut):
+    mpmath.mp.dps = 50
+    c = mpmath.mpf(cut)
+    true = mpmath.sqrt(1 - 2 * c * mpmath.npdf(c) / mpmath.erf(c / mpmath.sqrt(2)))
+    inside, width = _stream._within(cut)
+    assert inside == pytest.approx(float(mpmath.erf(c / mpmath.sqrt(2))), rel=1e-15)
+    assert width == pytest.approx(float(true), rel=1e-8)
+    if cut > 2:
+        return  # the last word stands for the middle of its cell, by then a little inside the cut
+    ends = _stream.truncated_normal(np.array([0x7FFFFFFF, 0xFFFFFFFF], np.uint32), 0, 1, cut)
+    assert ends == pytest.approx([cut / float(true), -cut / float(true)], rel=1e-6)
+
+
 def test_a_permutation_holds_each_index_once():
     order = _stream.permutation(_stream.key(3, "order.0"), 1437)
     assert sorted(order) == list(range(1437))

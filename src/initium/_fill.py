@@ -37,17 +37,26 @@ def _draw(law: Uniform | Normal | TruncatedNormal, words: _stream.Words) -> Floa
 
 
 def _orthogonal(weight: Weight, key: int) -> Floats:
+    """One orthogonal block for each group: its inputs meet no other group's outputs."""
+    grouped = weight.axes.index("i" if weight.transposed else "o")
+    shape = list(weight.shape)
+    shape[grouped] //= weight.groups
+    blocks = [_block(shape, weight.axes, key, number) for number in range(weight.groups)]
+    return np.concatenate(blocks, axis=grouped)
+
+
+def _block(shape: list[int], axes: str, key: int, number: int) -> Floats:
     """Q of a Gaussian matrix, its columns turned so that R has a positive diagonal.
 
     Without the turn Q is not uniform over orthogonal matrices (Mezzadri 2007). In float64, so that
     what differs between LAPACK builds is far below a float32 ulp of most elements.
     """
-    order = ["o", *(letter for letter in weight.axes if letter != "o")]
-    size = dict(zip(weight.axes, weight.shape, strict=True))
-    rows, columns = size["o"], math.prod(weight.shape) // max(size["o"], 1)
+    order = ["o", *(letter for letter in axes if letter != "o")]
+    size = dict(zip(axes, shape, strict=True))
+    rows, columns = size["o"], math.prod(shape) // max(size["o"], 1)
     tall = (max(rows, columns), min(rows, columns))
-    gaussian = _stream.normal(_stream.words(key, 0, math.prod(tall)), 0.0, 1.0).reshape(tall)
-    q, r = np.linalg.qr(gaussian.astype(np.float64))
+    words = _stream.words(key, number * math.prod(tall), math.prod(tall))
+    q, r = np.linalg.qr(_stream.normal(words, 0.0, 1.0).reshape(tall).astype(np.float64))
     q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
     matrix = (q if rows >= columns else q.T).reshape([size[letter] for letter in order])
-    return matrix.transpose([order.index(letter) for letter in weight.axes]).astype(np.float32)
+    return matrix.transpose([order.index(letter) for letter in axes]).astype(np.float32)

@@ -77,10 +77,10 @@ def normal(words: Words, mean: float, std: float) -> Floats:
 
 def truncated_normal(words: Words, mean: float, std: float, cut: float) -> Floats:
     """Gaussian cut at `cut` of its own stds and widened to the realised std `std`."""
-    outside, width = _tails(cut)
-    z = _quantile(words, _F(outside), _F(1 - outside))
-    # z is short of the factor 1 - outside, taken here once instead of for each element.
-    return _fma(_signed(z, words), _F(std / width * (1 - outside)), _F(mean))
+    inside, width = _within(cut)
+    z = _quantile(words, _F(inside), _F(1 - inside))
+    # z is short of the factor `inside`, taken here once instead of for each element.
+    return _fma(_signed(z, words), _F(std / width * inside), _F(mean))
 
 
 def permutation(key: int, length: int) -> NDArray[np.int64]:
@@ -88,16 +88,16 @@ def permutation(key: int, length: int) -> NDArray[np.int64]:
     return np.argsort(words(key, 0, length), kind="stable")
 
 
-def _tails(cut: float) -> tuple[float, float]:
-    """P(|z| > cut), and the std of z given |z| <= cut, for z ~ N(0, 1)."""
+def _within(cut: float) -> tuple[float, float]:
+    """P(|z| <= cut), and the std of z given that, for z ~ N(0, 1)."""
     if math.isinf(cut):
-        return 0.0, 1.0
-    outside = math.erfc(cut / math.sqrt(2))
+        return 1.0, 1.0
+    inside = math.erf(cut / math.sqrt(2))
     if cut < 0.01:
         # The series to cut^2 of what the formula below loses to cancellation.
-        return outside, cut / math.sqrt(3) * (1 - cut**2 / 15)
+        return inside, cut / math.sqrt(3) * (1 - cut**2 / 15)
     density = math.exp(-(cut**2) / 2) / math.sqrt(2 * math.pi)
-    return outside, math.sqrt(1 - 2 * cut * density / (1 - outside))
+    return inside, math.sqrt(1 - 2 * cut * density / inside)
 
 
 # fmt: off
@@ -120,7 +120,7 @@ _TAIL = [
 # fmt: on
 
 
-def _quantile(words: Words, outside: np.float32, inside: np.float32) -> Floats:
+def _quantile(words: Words, inside: np.float32, outside: np.float32) -> Floats:
     """|z| with P(|Z| < |z|) = (n + 1/2) 2^-31, n the low 31 bits; times 1 / inside when cut.
 
     Both ends keep their relative precision: x is the distance from the middle, u = 1 - x the

@@ -1,5 +1,7 @@
 """What a comparison concludes, from runs made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -28,7 +30,7 @@ def hits(accuracy, index, seed):
     return (scipy.stats.uniform.rvs(size=NUM_SAMPLES, random_state=1000 * seed + index) < accuracy).astype(float)
 
 
-def run(recipe, index, accuracy=0.9, seed=0, loss=(1.0, 0.5, 0.2, 0.1), units=((8, 4), (8, 4))):
+def run(recipe, index, accuracy=0.9, seed=0, loss=(1.0, 0.5, 0.2, 0.1), units=((8, 4), (8, 4)), widths=(8, 4)):
     merits = hits(accuracy, index, seed)
     return Run(
         recipe=recipe,
@@ -39,6 +41,7 @@ def run(recipe, index, accuracy=0.9, seed=0, loss=(1.0, 0.5, 0.2, 0.1), units=((
         merits=merits,
         units_start=units[0],
         units_end=units[1],
+        widths=widths,
         first_weights=(np.zeros((8, 4)), np.ones((8, 4))) if index == 0 else None,
     )
 
@@ -88,6 +91,51 @@ def test_collapsed_layers_and_stuck_runs_are_remarked():
         "one effective unit."
     )
     assert remarks["ones"].endswith("the units of each hidden layer start identical and part to 5+3 by the end.")
+
+
+def test_a_layer_collapsed_alone_is_named_and_a_layer_of_one_unit_is_not():
+    found = comparison(
+        he_normal={"units": ((1, 4), (1, 4)), "widths": (1, 4)}, zeros={"units": ((8, 1), (8, 1)), "widths": (8, 4)}
+    )
+    assert found.remarks == ("zeros: the units of hidden layer 2 start identical and stay so: one effective unit.",)
+
+
+def test_a_score_is_the_mean_over_test_samples():
+    found = comparison(he_normal={"accuracy": 0.8}, zeros={"accuracy": 0.6})
+    for recipe, runs in found.runs.items():
+        assert found.scores[recipe].tolist() == [run.merits.mean() for run in runs]
+
+
+def test_every_start_within_noise_is_listed_and_every_p_bounds_those_behind():
+    found = comparison(
+        he_normal={"seed": 1}, orthogonal={"seed": 2}, lecun_normal={"seed": 3}, zeros={"accuracy": 0.5, "seed": 4}
+    )
+    text = found.verdict
+    for name in ("he_normal", "orthogonal", "lecun_normal"):
+        assert name in text.split(". Behind")[0]
+    p = next(d.p for d in found.differences if d.first == found.summaries[0].recipe and d.second == "zeros")
+    assert text.endswith(f"zeros (corrected p <= {p:.2g}).")
+
+
+def test_one_run_that_diverged_leaves_the_curves_of_the_others():
+    found = comparison(he_normal={}, zeros={})
+    bad = run("he_normal", 0, loss=(1.0, np.nan, np.nan, np.nan))
+    cut = Comparison(found.study, {**found.runs, "he_normal": [bad, *found.runs["he_normal"][1:]]})
+    curves = [p for section in cut.report().sections if getattr(section, "plots", ()) for p in section.plots]
+    losses = [trace["y"] for plot in curves for trace in plot["data"] if trace.get("name") == "he_normal"]
+    assert [1.0, 0.5, 0.2, 0.1] in losses
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [np.full(50, 0.1), np.zeros(9), np.array([3e38, -3e38]), np.array([np.inf, np.nan]), np.array([1, 1 + 1e-7])],
+)
+def test_any_first_layer_has_a_histogram(weights):
+    weights = weights.astype(np.float32)
+    found = comparison(he_normal={}, zeros={})
+    first = replace(found.runs["zeros"][0], first_weights=(weights, weights))
+    runs = {**found.runs, "zeros": [first, *found.runs["zeros"][1:]]}
+    assert page(Comparison(found.study, runs).report())
 
 
 def test_a_diverged_run_counts_as_the_worst_and_leaves_no_loss():

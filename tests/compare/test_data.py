@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import sklearn.datasets
+import sklearn.model_selection
 
 from initium import DataError, SpecError, UnknownNameError
 from initium._compare._data import BUILT_IN, load_data
@@ -64,6 +65,9 @@ def test_regression_targets_are_standardised_on_the_training_split():
     assert data.y_train.shape == (353, 1)
     assert data.y_train.mean() == pytest.approx(0, abs=1e-5)
     assert data.y_train.std() == pytest.approx(1, rel=1e-5)
+    _, y = sklearn.datasets.load_diabetes(return_X_y=True)
+    train, test = sklearn.model_selection.train_test_split(y, test_size=0.2, random_state=0)
+    np.testing.assert_allclose(data.y_test[:, 0], (test - train.mean()) / train.std(), rtol=1e-4, atol=1e-5)
 
 
 def test_tensors_and_text_labels_are_taken():
@@ -86,6 +90,14 @@ def test_chance_is_the_best_constant_answer():
 def test_an_npz_file_is_read_without_unpickling(tmp_path):
     np.savez(tmp_path / "d.npz", x_train=X, y_train=Y, x_test=X, y_test=Y)
     np.testing.assert_array_equal(load_data(str(tmp_path / "d.npz")).y_test, Y)
+    for name, content in {"empty.npz": b"", "junk.npz": b"hello"}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match="is not a readable file of plain arrays"):
+            load_data(str(tmp_path / name))
+    np.save(tmp_path / "array.npy", X)
+    (tmp_path / "array.npy").rename(tmp_path / "array.npz")
+    with pytest.raises(DataError, match="is not a readable file of plain arrays"):
+        load_data(str(tmp_path / "array.npz"))
     np.savez(tmp_path / "bad.npz", x_train=np.array([{}]), y_train=Y, x_test=X, y_test=Y)
     with pytest.raises(DataError, match="without Python objects"):
         load_data(str(tmp_path / "bad.npz"))
@@ -112,6 +124,17 @@ NAN[7, 0] = np.inf
             "y_train has NaN or infinite values: 1 in all, the first at [3]. Drop those samples or fill the gaps "
             "before comparing.",
         ),
+        (
+            (X * 1e200, Y, X, Y),
+            "x_train holds numbers that float32 cannot, before or after standardising; rescale it.",
+        ),
+        (
+            (X, np.array([{}] * 20), X, Y),
+            "y_train holds Python objects; labels are whole numbers or text, targets are floats.",
+        ),
+        ((X, X, X, X[:, :2]), "y_train has 3 targets and y_test 2."),
+        ((X, Y, X, Y[:, None]), "Class labels have one axis, but y_test has shape (20, 1); y_test.ravel() has one."),
+        ((X, Y, X, Y.astype(str)), "y_train holds int64 labels and y_test <U21; both need the same kind."),
         (
             (X, Y, X[:, :2], Y),
             "A sample of x_train has shape (3,) and one of x_test (2,); both need the same features.",

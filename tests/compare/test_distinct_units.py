@@ -22,6 +22,7 @@ def test_rounding_does_not_make_units_distinct_at_any_scale(scale):
     copies = np.repeat(rows(3, 30), 5, axis=0) * scale
     jitter = 1 + 1e-6 * rows(15, 30)
     assert distinct_rows(copies * jitter) == 3
+    assert distinct_rows(copies * (1 + 3e-3 * rows(15, 30))) == 15
 
 
 def param(path, shape, axes, role):

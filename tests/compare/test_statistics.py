@@ -1,10 +1,11 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import scipy.stats
 
-from initium._compare._statistics import differences, holm, interval, runs_needed, sign_flip_p
+from initium._compare._statistics import crossed_p, differences, holm, interval, runs_needed, sign_flip_p
 
 SAMPLE = scipy.stats.expon.ppf((np.arange(20) + 0.5) / 20)
 
@@ -26,6 +27,8 @@ def test_an_interval_of_what_never_varies_is_a_point():
     found = interval(np.full(20, 0.3))
     assert found.low == found.mean == found.high == pytest.approx(0.3)
     assert np.isnan(interval(np.array([])).mean)
+    assert interval(np.array([0.3])).mean == 0.3
+    assert np.isnan(interval(np.array([0.3])).low)
 
 
 def test_a_small_sign_flip_test_is_exact():
@@ -37,7 +40,7 @@ def test_a_small_sign_flip_test_is_exact():
 
 def test_a_large_sign_flip_test_agrees_with_the_t_test():
     gap = scipy.stats.norm.ppf((np.arange(60) + 0.5) / 60) + 0.3
-    assert sign_flip_p(gap) == pytest.approx(scipy.stats.ttest_1samp(gap, 0).pvalue, rel=0.25)
+    assert sign_flip_p(gap) == pytest.approx(scipy.stats.ttest_1samp(gap, 0).pvalue, rel=0.1)
     assert sign_flip_p(np.zeros(20)) == 1
 
 
@@ -58,19 +61,42 @@ def test_a_difference_must_hold_over_runs_and_over_samples():
     lucky = base.copy()
     lucky[:, 0] += 5  # every run gains, through a single test sample
     steady = differences({"better": better, "base": base})[0]
-    assert steady.p == max(steady.p_runs, steady.p_samples)
+    assert steady.p == max(steady.p_runs, steady.p_both)
     assert steady.is_significant
     thin = differences({"lucky": lucky, "base": base})[0]
     assert thin.p_runs < 0.001
-    assert thin.p_samples == 1
+    assert thin.p_both > 0.2
     assert not thin.is_significant
+
+
+def test_a_crossed_test_adds_both_variances():
+    gap = merits(0.2, 5)
+    runs, samples = (scipy.stats.sem(gap.mean(axis=axis)) for axis in (1, 0))
+    expected = 2 * scipy.stats.t(11).sf(gap.mean() / np.hypot(runs, samples))
+    assert crossed_p(gap) == pytest.approx(expected, rel=1e-12)
+    assert crossed_p(np.zeros((5, 6))) == 1
+    assert crossed_p(np.ones((5, 6))) == 0
+
+
+def test_a_crossed_test_holds_its_level_when_runs_and_samples_both_vary():
+    """Where the larger of two one-way tests would reject one true null in eight."""
+    num = 400
+    runs = scipy.stats.norm.rvs(size=(num, 20, 1), random_state=1) * np.sqrt(20)
+    samples = scipy.stats.norm.rvs(size=(num, 1, 60), random_state=2) * np.sqrt(60)
+    rejected = sum(crossed_p(gap) < 0.05 for gap in runs + samples)
+    assert rejected <= scipy.stats.binom.isf(0.001, num, 0.05)
+
+
+def test_a_difference_is_significant_below_5_in_100_alone():
+    found = differences({"a": merits(0.3, 1), "b": merits(0, 2)})[0]
+    assert [replace(found, p=p).is_significant for p in (0.049, 0.05)] == [True, False]
 
 
 def test_all_pairs_are_corrected_together():
     groups = {"a": merits(0.3, 1), "b": merits(0.15, 2), "c": merits(0, 3)}
     found = differences(groups)
     assert [(pair.first, pair.second) for pair in found] == [("a", "b"), ("a", "c"), ("b", "c")]
-    assert [pair.p for pair in found] == holm([max(pair.p_runs, pair.p_samples) for pair in found])
+    assert [pair.p for pair in found] == holm([max(pair.p_runs, pair.p_both) for pair in found])
     assert found[0].gap.mean == pytest.approx((groups["a"] - groups["b"]).mean())
 
 

@@ -13,6 +13,7 @@ from initium.init import Initialiser, _initialiser
 from initium.init._law import Keep, Orthogonal
 from initium.init._weight import Weight
 
+FINITE = "a finite number that float32 can hold"
 DENSE = Weight(shape=(FAN_OUT, FAN_IN), axes="oi")
 
 
@@ -94,11 +95,22 @@ def test_dense_weights_have_the_std_that_torch_gives_them():
             "uniform(0.1)",
             "'uniform(0.1)' does not fit. `uniform(low, high)`: missing a required argument: 'high'.",
         ),
+        (
+            "constant(1e39)",
+            f"'constant(1e39)' does not fit. `constant`: value is {FINITE}, not 1e+39.",
+        ),
+        ("he_normal(slope=1e200)", "'he_normal(slope=1e200)' does not fit. `he_normal`: slope is a finite number that "
+         "float32 can hold, not 1e+200."),
+        (
+            "variance_scaling(1, distribution=[1])",
+            "'variance_scaling(1, distribution=[1])' does not fit. `variance_scaling`: distribution is a quoted word, "
+            "not [1].",
+        ),
         ("uniform(1, 0)", "'uniform(1, 0)' does not fit. `uniform`: high (0.0) is below low (1.0)."),
         ("normal(std=-1)", "'normal(std=-1)' does not fit. `normal`: std is 0 or more, not -1.0."),
-        ("constant('a')", "'constant('a')' does not fit. `constant`: value is a finite number, not 'a'."),
-        ("constant(True)", "'constant(True)' does not fit. `constant`: value is a finite number, not True."),
-        ("normal(std=inf)", "'normal(std=inf)' does not fit. `normal`: std is a finite number, not inf."),
+        ("constant('a')", f"'constant('a')' does not fit. `constant`: value is {FINITE}, not 'a'."),
+        ("constant(True)", f"'constant(True)' does not fit. `constant`: value is {FINITE}, not True."),
+        ("normal(std=inf)", f"'normal(std=inf)' does not fit. `normal`: std is {FINITE}, not inf."),
         (
             "truncated_normal(cut=0)",
             "'truncated_normal(cut=0)' does not fit. `truncated_normal`: cut is above 0, not 0.0.",

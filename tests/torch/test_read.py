@@ -46,15 +46,35 @@ class Own(nn.Module):
 
 def test_a_layer_of_ones_own_is_read_as_output_by_input():
     params = read(Own()).params
-    assert [(p.path, p.role, p.axes) for p in params] == [("weight", "weight", "oi"), ("gain", "weight", "o")]
+    assert [(p.path, p.role, p.axes) for p in params] == [("weight", "weight", "oi"), ("gain", "kept", "o")]
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.LayerNorm(4), nn.GroupNorm(2, 4), nn.RMSNorm(4), nn.BatchNorm1d(4), nn.InstanceNorm1d(4, affine=True)]
+)
+def test_a_normalisation_keeps_its_own(layer):
+    assert {p.role for p in read(layer).params} == {"kept"}
+
+
+def test_a_frozen_parameter_is_kept():
+    layer = nn.Linear(3, 2)
+    layer.weight.requires_grad_(False)
+    assert [(p.path, p.role) for p in read(layer).params] == [("weight", "kept"), ("bias", "bias")]
+
+
+def test_names_that_collide_without_their_wrappers_are_refused():
+    model = nn.ModuleDict({"fc": nn.Linear(2, 2), "module": nn.ModuleDict({"fc": nn.Linear(2, 2)})})
+    with pytest.raises(ModelError, match=r"Two parameters are called `fc\.weight` once wrappers are stripped"):
+        read(model)
 
 
 def test_layers_not_known_yet_are_named_not_guessed():
-    model = nn.Sequential(nn.LSTM(3, 4), nn.Embedding(5, 3))
+    model = nn.Sequential(nn.LSTM(3, 4), nn.Embedding(5, 3), nn.LazyLinear(2, bias=False))
     with pytest.raises(ModelError) as error:
         read(model)
     assert str(error.value) == (
         "Initium does not know yet what these parameters do:\n"
-        "  0.weight_ih_l0  (LSTM)\n  0.weight_hh_l0  (LSTM)\n  1.weight  (Embedding)\n"
+        "  0.weight_ih_l0  (LSTM)\n  0.weight_hh_l0  (LSTM)\n  0.bias_ih_l0  (LSTM)\n  0.bias_hh_l0  (LSTM)\n"
+        "  1.weight  (Embedding)\n  ... and 1 more\n"
         "Only `framework` can start such a model, or write the layer with Linear and Conv."
     )

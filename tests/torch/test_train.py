@@ -168,11 +168,17 @@ def test_a_check_leaves_the_callers_random_state_alone():
             "model is 'mlp', 'mlp(10, 20, 2)' or a function without arguments that builds a new torch.nn.Module; got a "
             "Linear. Every run needs a model of its own: pass `lambda: MyNet(...)`.",
         ),
+        (
+            nn.Bilinear,
+            ModelError,
+            "The model function fails: TypeError: Bilinear.__init__() missing 3 required positional arguments: "
+            "'in1_features', 'in2_features', and 'out_features'",
+        ),
         (dict, ModelError, "The model function returned a dict, not a torch.nn.Module."),
         (
             partial(nn.Linear, 4, 2),
             ModelError,
-            "The model turns 2 samples into (2, 2); iris needs (2, 3), one output a class.",
+            "The model turns 24 samples into (24, 2); iris needs (24, 3), one output a class.",
         ),
         (
             partial(nn.Linear, 4, 3, dtype=torch.float64),
@@ -188,8 +194,37 @@ def test_a_model_that_cannot_be_trained_says_why(model, error, message):
 
 
 def test_a_model_that_cannot_take_the_samples_says_so():
-    with pytest.raises(ModelError, match=r"The model cannot take samples of shape \(4,\): mat1 and mat2"):
+    with pytest.raises(
+        ModelError, match=r"fails on a training batch of 24 samples of shape \(4,\): RuntimeError: mat1"
+    ):
         check(study(model=partial(nn.Linear, 5, 3)))
+
+
+def test_a_model_that_one_sample_cannot_train_is_found_by_the_last_batch():
+    with pytest.raises(ModelError, match=r"batch of 1 samples .* ValueError: Expected more than 1 value per channel"):
+        check(study(model=Dropped, batch_size=119))
+
+
+def test_a_network_that_is_not_new_at_each_call_is_refused_before_it_is_touched():
+    shared = nn.Linear(4, 3)
+    before = shared.weight.detach().clone()
+    with pytest.raises(ModelError, match="returns the same network twice"):
+        check(study(model=lambda: shared))
+    torch.testing.assert_close(shared.weight.detach(), before, rtol=0, atol=0)
+
+
+class Witness(nn.Linear):
+    """Refuses to be trained in evaluation mode, or evaluated in training mode."""
+
+    def forward(self, x):
+        assert self.training == torch.is_grad_enabled()
+        return super().forward(x)
+
+
+def test_a_model_is_trained_in_training_mode_and_evaluated_in_the_other():
+    made = study(model=partial(Witness, 4, 3))
+    check(made)
+    assert trained(made).train_loss[-1] < trained(made).train_loss[0]
 
 
 def test_an_activation_that_is_not_there_names_the_nearest():

@@ -40,6 +40,7 @@ class Data:
         x_test: standardised with the training split's mean and std.
         y_test: likewise.
         num_outputs: classes, or targets.
+        preparation: how the splits came about, for a reader to repeat.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Data:
     x_test: Array
     y_test: Array
     num_outputs: int
+    preparation: str = "as given"
 
     @property
     def features(self) -> tuple[int, ...]:
@@ -83,7 +85,13 @@ def load_data(data: "str | Data | Sequence[Any]", *, split_seed: int = 0, standa
         if data.endswith(".npz"):
             return _prepare(data, _read_npz(data), standardise)
         call = parse_call(data)
-        return _prepare(data, _built_in(data, call, split_seed), standardise, images=call.name in _IMAGES)
+        return _prepare(
+            data,
+            _built_in(data, call, split_seed),
+            standardise,
+            images=call.name in _IMAGES,
+            split=f"a fifth for testing, split seed {split_seed}; ",
+        )
     if len(data) != len(_PARTS):
         raise DataError(f"data is {', '.join(_PARTS)}; got {len(data)} arrays.")
     return _prepare("arrays", [_array(part) for part in data], standardise)
@@ -115,6 +123,8 @@ def _read_npz(path: str) -> list[Array]:
 
     try:
         with np.load(path, allow_pickle=False) as file:
+            if not hasattr(file, "files"):
+                raise ValueError("a single array")
             missing = [part for part in _PARTS if part not in file]
             if missing:
                 raise DataError(f"'{path}' has no {', '.join(missing)}; it holds {', '.join(file)}.")
@@ -123,7 +133,7 @@ def _read_npz(path: str) -> list[Array]:
         raise
     except FileNotFoundError:
         raise DataError(f"There is no file '{path}'.") from None
-    except (OSError, ValueError, BadZipFile):
+    except (OSError, ValueError, EOFError, TypeError, BadZipFile):
         raise DataError(
             f"'{path}' is not a readable file of plain arrays. Write one with np.savez(path, x_train=..., "
             "y_train=..., x_test=..., y_test=...), without Python objects in it."
@@ -135,23 +145,28 @@ def _array(part: Any) -> Array:
     return np.asarray(part.detach().cpu() if hasattr(part, "detach") else part)
 
 
-def _prepare(name: str, parts: Sequence[Array], standardise: bool, *, images: bool = False) -> Data:
+def _prepare(name: str, parts: Sequence[Array], standardise: bool, *, images: bool = False, split: str = "") -> Data:
     x_train, y_train, x_test, y_test = parts
     _check_lengths(x_train, y_train, x_test, y_test)
     x_train, x_test = _numbers("x_train", x_train), _numbers("x_test", x_test)
     if standardise:
         x_train, x_test = _standardised(x_train, x_test, axis=None if images else 0)
-    x_train, x_test = x_train.astype(np.float32), x_test.astype(np.float32)
-    if y_train.dtype.kind in "biuOUS":
+    x_train, x_test = _float32("x_train", x_train), _float32("x_test", x_test)
+    y_train, y_test = _labels("y_train", y_train), _labels("y_test", y_test)
+    if y_train.dtype.kind in "biuUS":
         y_train, y_test, num_outputs = _classes(y_train, y_test)
         task: Task = "classification"
     else:
         columns = [_numbers(n, y).reshape(len(y), -1) for n, y in (("y_train", y_train), ("y_test", y_test))]
+        if columns[0].shape[1] != columns[1].shape[1]:
+            raise DataError(f"y_train has {columns[0].shape[1]} targets and y_test {columns[1].shape[1]}.")
         if (np.ptp(columns[1], axis=0) == 0).any():
             raise DataError("A target of y_test never varies, so R^2 is not defined on it.")
-        y_train, y_test = _standardised(*columns) if standardise else [c.astype(np.float32) for c in columns]
+        y_train, y_test = _standardised(*columns) if standardise else columns
+        y_train, y_test = _float32("y_train", y_train), _float32("y_test", y_test)
         num_outputs, task = y_train.shape[1], "regression"
-    return Data(name, task, x_train, y_train, x_test, y_test, num_outputs)
+    preparation = split + ("standardised on the training split" if standardise else "not standardised")
+    return Data(name, task, x_train, y_train, x_test, y_test, num_outputs, preparation)
 
 
 def _check_lengths(x_train: Array, y_train: Array, x_test: Array, y_test: Array) -> None:
@@ -185,16 +200,37 @@ def _numbers(name: str, part: Array) -> Array:
     return part.astype(np.float64)
 
 
+def _float32(name: str, part: Array) -> Array:
+    with np.errstate(over="ignore"):
+        narrow = part.astype(np.float32)
+    if not np.isfinite(narrow).all():
+        raise DataError(f"{name} holds numbers that float32 cannot, before or after standardising; rescale it.")
+    return narrow
+
+
+def _labels(name: str, part: Array) -> Array:
+    if part.dtype.kind != "O":
+        return part
+    if not all(isinstance(label, str) for label in part.ravel()):
+        raise DataError(f"{name} holds Python objects; labels are whole numbers or text, targets are floats.")
+    return part.astype(str)
+
+
 def _standardised(train: Array, test: Array, *, axis: int | None = 0) -> tuple[Array, Array]:
-    mean, std = train.mean(axis=axis), train.std(axis=axis)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, std = train.mean(axis=axis), train.std(axis=axis)
+    std = np.where(np.isfinite(std), std, np.nan)  # an overflow must not pass for a huge spread
     # A feature that never varies is only centred; its std is 0 but for rounding.
     std = np.where(std <= 1e-12 * np.abs(mean), 1, std)
-    return ((train - mean) / std).astype(np.float32), ((test - mean) / std).astype(np.float32)
+    return (train - mean) / std, (test - mean) / std
 
 
 def _classes(y_train: Array, y_test: Array) -> tuple[Array, Array, int]:
-    if y_train.ndim != 1:
-        raise DataError(f"Class labels have one axis, but y_train has shape {y_train.shape}; y_train.ravel() has one.")
+    for name, y in (("y_train", y_train), ("y_test", y_test)):
+        if y.ndim != 1:
+            raise DataError(f"Class labels have one axis, but {name} has shape {y.shape}; {name}.ravel() has one.")
+    if y_train.dtype.kind != y_test.dtype.kind and "U" in (y_train.dtype.kind, y_test.dtype.kind):
+        raise DataError(f"y_train holds {y_train.dtype} labels and y_test {y_test.dtype}; both need the same kind.")
     classes = np.unique(y_train)
     unseen = sorted(set(np.unique(y_test).tolist()) - set(classes.tolist()))
     if unseen:

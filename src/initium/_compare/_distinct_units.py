@@ -16,12 +16,16 @@ _TOLERANCE = 1e-4
 
 
 def distinct_hidden_units(graph: Graph, values: dict[str, Array]) -> tuple[int, ...]:
-    """The number of distinct units of each weight but the last, the output layer's.
+    """The number of distinct units of each weight but the last declared, taken for the output layer's.
 
-    Units with the same incoming weights and bias compute the same thing and receive the same
-    gradient: together they are one unit.
+    Units with the same incoming weights and bias compute the same thing: together they are one.
     """
     return tuple(distinct_rows(_incoming(graph, index, values)) for index in range(len(graph.weights) - 1))
+
+
+def hidden_widths(graph: Graph) -> tuple[int, ...]:
+    """The number of units of each weight but the last, distinct or not."""
+    return tuple(weight.shape[weight.axes.index("o")] for weight in graph.weights[:-1])
 
 
 def distinct_rows(rows: Array) -> int:

@@ -96,7 +96,9 @@ def _curves(comparison: "Comparison", field: str, name: str, *, log: bool) -> Pl
 
 def _curve(recipe: str, runs: Sequence[Run], field: str, style: dict[str, str]) -> list[Plot]:
     values = np.array([getattr(run, field) for run in runs])  # (run, epoch)
-    low, middle, high = np.quantile(np.where(np.isfinite(values), values, np.nan), [0.25, 0.5, 0.75], axis=0)
+    worst = -np.inf if field == "test_score" else np.inf  # what a diverged run counts as; drawn as a gap
+    values = np.where(np.isfinite(values), values, worst)
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0, method="nearest")
     epochs = list(range(values.shape[1]))
     band = {"type": "scatter", "mode": "lines", "legendgroup": recipe, "showlegend": False, "hoverinfo": "skip",
             "line": {"width": 0}, "x": epochs}  # fmt: skip
@@ -118,9 +120,8 @@ def _histograms(comparison: "Comparison") -> tuple[Plot, ...]:
 
 
 def _histogram(recipe: str, start: np.ndarray, end: np.ndarray, *, colour: str) -> Plot:
-    end = end[np.isfinite(end)]
-    num_bins = int(np.clip(np.sqrt(start.size), 10, 60))
-    edges = np.histogram_bin_edges(np.concatenate([start.ravel(), end.ravel()]), bins=num_bins)
+    start, end = (weights[np.isfinite(weights)].astype(np.float64) for weights in (start, end))
+    edges = _edges(np.concatenate([start, end]))
     middles = _numbers((edges[1:] + edges[:-1]) / 2)
     traces = []
     for weights, name, line in ((start, "step 0", "#7F7F7F"), (end, "end", colour)):
@@ -136,6 +137,13 @@ def _histogram(recipe: str, start: np.ndarray, end: np.ndarray, *, colour: str) 
         "margin": {"l": 40, "r": 10, "t": 34, "b": 30},
     }
     return {"data": traces, "layout": layout}
+
+
+def _edges(values: np.ndarray) -> np.ndarray:
+    """Bin edges for a few values or many, however close together."""
+    low, high = (values.min(), values.max()) if len(values) else (0.0, 0.0)
+    room = max(1e-3 * max(abs(low), abs(high)) - (high - low), 0.0) or float(high == low)
+    return np.linspace(low - room / 2, high + room / 2, int(np.clip(np.sqrt(len(values)), 10, 60)) + 1)
 
 
 def _style(comparison: "Comparison", recipe: str) -> dict[str, str]:

@@ -57,7 +57,7 @@ def _summary_table(comparison: "Comparison") -> Table:
                 _interval(row.score, scale, places),
                 _interval(row.loss, 1, 3),
                 "never" if row.epochs is None else f"{row.epochs:g}",
-                _failed(row),
+                _failed(row, comparison.num_runs),
                 _change(row),
             )
             for row in comparison.summaries
@@ -78,7 +78,7 @@ def _leader_table(comparison: "Comparison") -> Table:
         columns=("initialiser", _gap_name(comparison), "corrected p", ""),
         rows=tuple((pair.second, *_pair_cells(comparison, pair)) for pair in rows),
         note="Mean [95% interval over runs, not corrected]. p also asks whether other test samples would tell the "
-        f"same: the larger of two permutation tests, over runs and over samples; Holm-corrected (pairs: {len(comparison.differences)}).",
+        f"same, and is Holm-corrected (pairs: {len(comparison.differences)}).",
         only="text",
     )
 
@@ -86,17 +86,18 @@ def _leader_table(comparison: "Comparison") -> Table:
 def _pair_table(comparison: "Comparison") -> Table:
     return Table(
         title="Paired differences",
-        columns=("better - other", _gap_name(comparison), "p over runs", "p over samples", "corrected p", ""),
+        columns=("better - other", _gap_name(comparison), "p over runs", "p over both", "corrected p", ""),
         rows=tuple(
-            (f"{pair.first} - {pair.second}", gap, _p(pair.p_runs), _p(pair.p_samples), p, says)
+            (f"{pair.first} - {pair.second}", gap, _p(pair.p_runs), _p(pair.p_both), p, says)
             for pair in comparison.differences
             for gap, p, says in [_pair_cells(comparison, pair)]
         ),
         note="Run r of every start shares its random draws and its order of samples, so each pair of runs differs "
-        "by the start alone (`framework` shares the order, not the draws). Mean [95% BCa bootstrap interval] of the differences over runs. p over runs: a two-sided "
-        "paired (sign-flip) permutation test; small if other seeds would tell the same. p over samples: the same test "
-        "on the mean difference at each test sample; small if other test data would. The larger is corrected "
-        "(Holm) for the number of pairs.",
+        "by the start alone (`framework` shares the order, not the draws). Mean [95% BCa bootstrap interval] of the "
+        "differences over runs, not corrected. p over runs: a two-sided paired (sign-flip) permutation test; small if "
+        "other seeds would tell the same. p over both: a t test that adds the variance over runs and over test "
+        "samples; small if other seeds and other test data would. The larger is corrected (Holm) for the number of "
+        "pairs.",
         only="page",
     )
 
@@ -106,8 +107,8 @@ def _units_table(comparison: "Comparison") -> Table:
         title="Distinct hidden units",
         columns=("initialiser", "before the first step", "after the last"),
         rows=tuple((row.recipe, units(row.units_start), units(row.units_end)) for row in comparison.summaries),
-        note="Of each hidden layer, median run. Units with the same incoming weights and bias compute the same and "
-        "receive the same gradient: together they are one unit.",
+        note="Of each hidden layer, median run. Units with the same incoming weights and bias compute the "
+        "same: together they are one unit.",
         only="page",
     )
 
@@ -125,6 +126,8 @@ def _pair_cells(comparison: "Comparison", pair: Difference) -> tuple[str, str, s
 def _interval(value: Interval, scale: float, places: int) -> str:
     if value.mean != value.mean:
         return "-"
+    if value.low != value.low:
+        return _number(scale * value.mean, places)
     mean, low, high = (_number(scale * number, places) for number in (value.mean, value.low, value.high))
     return f"{mean} [{low}, {high}]"
 
@@ -149,8 +152,8 @@ def _change(row: Summary) -> str:
     return end if start == end else f"{start} > {end}"
 
 
-def _failed(row: Summary) -> str:
-    return str(row.num_diverged + row.num_stuck)
+def _failed(row: Summary, num_runs: int) -> str:
+    return f"{row.num_diverged + row.num_stuck}/{num_runs}"
 
 
 def _facts(comparison: "Comparison") -> tuple[tuple[str, str], ...]:
@@ -159,7 +162,7 @@ def _facts(comparison: "Comparison") -> tuple[tuple[str, str], ...]:
         ("command", comparison.command or "called from Python"),
         ("initialisers", "; ".join(comparison.runs)),
         ("model", f"{study.model_name}, {study.activation}" if isinstance(study.model, str) else study.model_name),
-        ("data", f"{data.name}: {data.task}, standardised on the training split"),
+        ("data", f"{data.name}: {data.task}; {data.preparation}"),
         ("training", f"{study.optimizer}, lr {study.lr:g}, {study.epochs} epochs, batches of {study.batch_size}"),
         ("seeds", f"weights {study.seed} + run, order of samples {study.order_seed} + run; stream version 1"),
         ("runs", f"{comparison.num_runs} of each initialiser"),

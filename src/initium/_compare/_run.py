@@ -20,6 +20,7 @@ class Run:
         merits: of each test sample after the last epoch, `(sample,)`; their mean is the score.
         units_start: distinct hidden units of each hidden layer before the first step.
         units_end: the same after the last step.
+        widths: units of each hidden layer, distinct or not.
         first_weights: the first layer's weights at start and end; in the first run only.
     """
 
@@ -31,6 +32,7 @@ class Run:
     merits: NDArray[Any]
     units_start: tuple[int, ...]
     units_end: tuple[int, ...]
+    widths: tuple[int, ...]
     first_weights: tuple[NDArray[Any], NDArray[Any]] | None = None
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 from .._errors import SettingError
@@ -47,8 +48,8 @@ class Study:
             )
         for name, least in (("seeds", 2), ("epochs", 1), ("batch_size", 1), ("seed", 0), ("order_seed", 0)):
             check_whole(name, getattr(self, name), least)
-        if not 0 < self.lr < float("inf"):
-            raise SettingError(f"lr is a number above 0, not {self.lr}.")
+        if not isinstance(self.lr, Real) or not 0 < self.lr < float("inf"):
+            raise SettingError(f"lr is a number above 0, not {self.lr!r}.")
         if self.optimizer not in ("sgd", "adam"):
             raise SettingError(f"optimizer is sgd or adam, not {self.optimizer!r}.")
         self._check_recipes()
@@ -71,5 +72,5 @@ class Study:
 
 
 def check_whole(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**64:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) < 2**64:
         raise SettingError(f"{name} is a whole number of {least} or more, not {value!r}.")

@@ -10,7 +10,7 @@ from ._data import Data
 from ._run import Run
 from ._statistics import Interval, interval
 
-# A network that guesses beats the best constant answer by luck this rarely.
+# At any one epoch, a network that guesses beats the best constant answer by luck this rarely.
 _LUCK = 0.001
 
 
@@ -28,6 +28,7 @@ class Summary:
         num_stuck: other runs that never left chance.
         units_start: distinct units of each hidden layer before the first step (median run).
         units_end: the same after the last step, over runs that did not diverge.
+        widths: units of each hidden layer, distinct or not.
     """
 
     recipe: str
@@ -39,6 +40,7 @@ class Summary:
     num_stuck: int
     units_start: tuple[int, ...]
     units_end: tuple[int, ...]
+    widths: tuple[int, ...]
 
 
 def summarise(runs: Sequence[Run], scores: np.ndarray, *, target: float, beyond_chance: float) -> Summary:
@@ -57,6 +59,7 @@ def summarise(runs: Sequence[Run], scores: np.ndarray, *, target: float, beyond_
         num_stuck=sum(max(run.test_score[1:]) <= beyond_chance for run in whole),
         units_start=_median([run.units_start for run in runs]),
         units_end=_median([run.units_end for run in whole]),
+        widths=runs[0].widths,
     )
 
 
@@ -84,11 +87,14 @@ def final_merits(runs: dict[str, list[Run]], data: Data) -> dict[str, np.ndarray
 
 
 def beyond_chance(data: Data) -> float:
-    """The highest test score that a constant answer, or luck once in a thousand, reaches."""
+    """The highest test score that shows nothing: R^2 of 0, or the accuracy of a lucky guess.
+
+    Luck is binomial, at the share of the largest class. A perfect score always shows something.
+    """
     if not data.is_classification:
         return 0.0
-    binomial = require("scipy.stats", to="A comparison").binom
-    return float(binomial.isf(_LUCK, len(data.y_test), data.chance)) / len(data.y_test)
+    binomial, num_samples = require("scipy.stats", to="A comparison").binom, len(data.y_test)
+    return min(float(binomial.isf(_LUCK, num_samples, data.chance)), num_samples - 1) / num_samples
 
 
 def _median_final(runs: Sequence[Run]) -> float:

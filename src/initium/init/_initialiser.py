@@ -14,6 +14,8 @@ from ._weight import Weight
 
 P = ParamSpec("P")
 
+_LARGEST = 3.4028234663852886e38  # the largest finite float32, (2 - 2^-23) 2^127
+
 
 @dataclass(frozen=True)
 class Initialiser:
@@ -64,6 +66,8 @@ def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
             made = function(**values)  # pyright: ignore[reportCallIssue]
         except SpecError:
             raise
+        except OverflowError:
+            raise SpecError(f"`{name}`: an argument is too large.") from None
         except ValueError as error:
             raise SpecError(f"`{name}`: {error}.") from None
         return replace(made, spec=format_call(_canonical(name, signature, values)))
@@ -73,12 +77,15 @@ def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
 
 
 def _checked(name: str, parameter: inspect.Parameter, value: Any) -> Any:
+    if parameter.annotation is str and not isinstance(value, str):
+        raise SpecError(f"`{name}`: {parameter.name} is a quoted word, not {value!r}.")
     if parameter.annotation is not float:
         return value
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     # `cut` alone may be infinite: no cut at all.
-    if not is_number or math.isnan(value) or (math.isinf(value) and parameter.name != "cut"):
-        raise SpecError(f"`{name}`: {parameter.name} is a finite number, not {value!r}.")
+    largest = math.inf if parameter.name == "cut" else _LARGEST
+    if not is_number or not -_LARGEST <= value <= largest:  # pyright: ignore[reportOperatorIssue]
+        raise SpecError(f"`{name}`: {parameter.name} is a finite number that float32 can hold, not {value!r}.")
     return float(value)
 
 

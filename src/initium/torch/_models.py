@@ -46,7 +46,10 @@ def _built(function: Any) -> nn.Module:
             "model is 'mlp', 'mlp(10, 20, 2)' or a function without arguments that builds a new torch.nn.Module; "
             f"got a {type(function).__name__}. Every run needs a model of its own: pass `lambda: MyNet(...)`."
         )
-    model = function()
+    try:
+        model = function()
+    except Exception as error:  # whatever a user's own code may raise
+        raise ModelError(f"The model function fails: {type(error).__name__}: {error}") from error
     if not isinstance(model, nn.Module):
         raise ModelError(f"The model function returned a {type(model).__name__}, not a torch.nn.Module.")
     return model

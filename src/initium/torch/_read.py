@@ -4,8 +4,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # pyright: ignore[reportPrivateUsage]
+
+from torch import nn
 
 from .._errors import ModelError
 from .._graph import Graph, Param
@@ -28,6 +29,8 @@ def read(model: nn.Module) -> Graph:
         for name, value in module.named_parameters(recurse=False):
             path = plain_path(f"{prefix}.{name}" if prefix else name)
             facts = _facts(module, name, value)
+            if any(path == param.path for param, _ in params):
+                raise ModelError(f"Two parameters are called `{path}` once wrappers are stripped; rename one.")
             if facts is None:
                 unknown.append(f"  {path}  ({type(module).__name__})")
             elif all(value is not seen for _, seen in params):
@@ -43,17 +46,27 @@ def read(model: nn.Module) -> Graph:
 
 def _facts(module: nn.Module, name: str, value: Any) -> dict[str, Any] | None:
     """Role, axes and reason of one parameter; None if the layer is not known."""
+    if nn.parameter.is_lazy(value):
+        return None
     if isinstance(module, _KEPT):
-        return {"role": "kept", "axes": "o" * value.ndim, "because": f"{type(module).__name__} sets its own"}
-    if name.startswith("bias"):
+        return _kept(value, f"{type(module).__name__} sets its own")
+    if not value.requires_grad:
+        return _kept(value, "frozen")
+    if name == "bias":
         return {"role": "bias", "axes": "o" * value.ndim, "because": "bias"}
     for layer, facts in _LAYERS.items():
-        if isinstance(module, layer):
+        if isinstance(module, layer) and name == "weight":
             return {"role": "weight", "because": layer.__name__.strip("_")} | facts(module)
-    if type(module).__module__.startswith("torch."):
+    if type(module).__module__.startswith("torch.") or value.ndim > 5:
         return None
-    axes = "oi"[: value.ndim] + _SPACE[max(value.ndim - 2, 0)] if value.ndim <= 5 else ""
+    if value.ndim < 2:
+        return _kept(value, "no matrix and no kernel")
+    axes = "oi" + _SPACE[value.ndim - 2]
     return {"role": "weight", "axes": axes, "because": "its own layer's, read as (output, input, space)"}
+
+
+def _kept(value: Any, because: str) -> dict[str, Any]:
+    return {"role": "kept", "axes": "o" * value.ndim, "because": because}
 
 
 def _convolution(module: Any) -> dict[str, Any]:

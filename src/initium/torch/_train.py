@@ -10,7 +10,7 @@ from torch import nn
 
 from .. import _stream
 from .._compare._data import Data
-from .._compare._distinct_units import distinct_hidden_units
+from .._compare._distinct_units import distinct_hidden_units, hidden_widths
 from .._compare._merits import merits
 from .._compare._run import Run
 from .._compare._study import Study
@@ -35,8 +35,9 @@ def check(study: Study) -> None:
     """
     state = torch.get_rng_state()
     try:
-        models = [start(study, recipe, 0)[0] for recipe in study.recipes]
-        _check_outputs(models[0], study.data)
+        _check_new(build(study), build(study))
+        for recipe in study.recipes:
+            _check_outputs(start(study, recipe, 0)[0], study)
     finally:
         torch.set_rng_state(state)
 
@@ -69,7 +70,7 @@ def train(study: Study, recipe: Recipe, index: int) -> Run:
     before = _values(model)
     order_seed = (study.order_seed + index) % 2**64
     x, y = torch.from_numpy(study.data.x_train), torch.from_numpy(study.data.y_train)
-    torch.manual_seed(order_seed)  # what the model draws while training, such as dropout
+    torch.manual_seed(_stream.key(order_seed, "dropout"))  # what the model draws while training
     optimizer = _optimizer(study, model)
     curve = [_evaluate(model, study.data)]
     for epoch in range(study.epochs):
@@ -90,6 +91,7 @@ def train(study: Study, recipe: Recipe, index: int) -> Run:
         merits=_merits(model, study.data),
         units_start=distinct_hidden_units(graph, before),
         units_end=distinct_hidden_units(graph, after),
+        widths=hidden_widths(graph),
         first_weights=_first(graph, before, after) if index == 0 else None,
     )
 
@@ -146,7 +148,7 @@ def _outputs(model: nn.Module, x: Any) -> torch.Tensor:
 
 def _optimizer(study: Study, model: nn.Module) -> torch.optim.Optimizer:
     made = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[study.optimizer]
-    return made([p for p in model.parameters() if p.requires_grad], lr=study.lr, fused=True)
+    return made(model.parameters(), lr=study.lr, fused=True)
 
 
 def _values(model: nn.Module) -> dict[str, Any]:
@@ -160,14 +162,22 @@ def _first(graph: Graph, before: dict[str, Any], after: dict[str, Any]) -> tuple
     return before[path], after[path]
 
 
-@torch.no_grad()
-def _check_outputs(model: nn.Module, data: Data) -> None:
-    model.eval()
-    rows = min(2, len(data.x_train))
+def _check_new(one: nn.Module, other: nn.Module) -> None:
+    if {id(p) for p in one.parameters()} & {id(p) for p in other.parameters()}:
+        raise ModelError("The model function returns the same network twice; it must build a new one at each call.")
+
+
+def _check_outputs(model: nn.Module, study: Study) -> None:
+    """Take one step without an optimizer, on as many samples as the smallest batch will have."""
+    data = study.data
+    rows = len(data.x_train) % study.batch_size or min(study.batch_size, len(data.x_train))
     try:
         outputs = model(torch.from_numpy(data.x_train[:rows]))
-    except RuntimeError as error:
-        raise ModelError(f"The model cannot take samples of shape {data.features}: {error}") from None
+    except Exception as error:  # whatever a user's own forward may raise
+        raise ModelError(
+            f"The model fails on a training batch of {rows} samples of shape {data.features}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
     wanted = {(rows, data.num_outputs)} | ({(rows,)} if not data.is_classification and data.num_outputs == 1 else set())
     found = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
     if found not in wanted:
@@ -175,3 +185,5 @@ def _check_outputs(model: nn.Module, data: Data) -> None:
         raise ModelError(
             f"The model turns {rows} samples into {found}; {data.name} needs ({rows}, {data.num_outputs}), {what}."
         )
+    if not outputs.requires_grad:
+        raise ModelError("The model has no parameter to train: its outputs require no gradient.")
