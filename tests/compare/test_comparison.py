@@ -113,8 +113,14 @@ def test_every_start_within_noise_is_listed_and_every_p_bounds_those_behind():
     text = found.verdict
     for name in ("he_normal", "orthogonal", "lecun_normal"):
         assert name in text.split(". Behind")[0]
-    p = next(d.p for d in found.differences if d.first == found.summaries[0].recipe and d.second == "zeros")
-    assert text.endswith(f"zeros (corrected p <= {p:.2g}).")
+    assert ": zeros (corrected p <= " in text
+
+
+def test_the_p_of_a_verdict_bounds_every_start_behind():
+    found = comparison(he_normal={"accuracy": 0.99}, ones={"accuracy": 0.975, "seed": 3}, zeros={"accuracy": 0.5})
+    p = [pair.p for pair in found.differences if pair.first == "he_normal"]
+    assert p[1] < p[0] < 0.05
+    assert found.verdict.endswith(f"(corrected p <= {max(p):.2g}).")
 
 
 def test_one_run_that_diverged_leaves_the_curves_of_the_others():

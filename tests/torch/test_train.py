@@ -1,4 +1,6 @@
 import copy
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
@@ -225,6 +227,30 @@ def test_a_model_is_trained_in_training_mode_and_evaluated_in_the_other():
     made = study(model=partial(Witness, 4, 3))
     check(made)
     assert trained(made).train_loss[-1] < trained(made).train_loss[0]
+
+
+SEEDS = []
+
+
+class Listener(nn.Linear):
+    def forward(self, x):
+        SEEDS.append((self.training, torch.initial_seed()))
+        return super().forward(x)
+
+
+def test_dropout_is_seeded_apart_from_the_weights_that_torch_draws():
+    SEEDS.clear()
+    trained(study(model=partial(Listener, 4, 3), seed=5, order_seed=7), index=1)
+    assert {seed for training, seed in SEEDS if training} == {_stream.key(8, "dropout")}
+
+
+def test_a_settled_process_has_one_thread_and_flushes_denormals():
+    code = (
+        "import torch; from initium.torch._train import settle_process; settle_process();"
+        "print(torch.get_num_threads(), (torch.tensor(1e-40) * 0.5).item())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "0.0"]
 
 
 def test_an_activation_that_is_not_there_names_the_nearest():

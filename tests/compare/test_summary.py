@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+import scipy.stats
+
+from initium._compare._data import Data
+from initium._compare._run import Run
+from initium._compare._summary import beyond_chance, epochs_to, summarise
+
+
+def run(scores=(0.1, 0.1, 0.1), losses=(1.0, 0.5, 0.2)):
+    return Run("zeros", 0, losses, losses, scores, np.zeros(4), (3,), (3,), (4,))
+
+
+def summary(runs, target=0.2, beyond=0.15):
+    return summarise(runs, np.zeros(len(runs)), target=target, beyond_chance=beyond)
+
+
+def test_a_run_is_stuck_if_no_epoch_of_training_left_chance():
+    assert summary([run()] * 3).num_stuck == 3
+    assert summary([run(scores=(0.1, 0.9, 0.1))] * 3).num_stuck == 0
+    # Before the first step a lucky draw is no training.
+    assert summary([run(scores=(0.9, 0.1, 0.1))] * 3).num_stuck == 3
+    assert summary([run(scores=(0.1, 0.1, 0.15))] * 3, beyond=0.15).num_stuck == 3
+
+
+def test_a_start_meets_the_target_if_half_its_runs_do():
+    slow = run(losses=(1.0, 0.9, 0.8))
+    assert summary([run(), run(), slow, slow]).epochs == 2
+    assert summary([run(), slow, slow, slow]).epochs is None
+    assert summary([run(), slow, slow, slow]).num_reached == 1
+
+
+def test_the_first_epoch_at_the_target_counts():
+    assert epochs_to(run(), 0.5) == 1
+    assert epochs_to(run(), 0.1) == np.inf
+    assert epochs_to(run(), np.inf) == np.inf
+
+
+def data(y_test):
+    x = np.zeros((len(y_test), 2), np.float32)
+    return Data("made", "classification", x, y_test, x, y_test, int(y_test.max()) + 1)
+
+
+def test_luck_reaches_the_binomial_quantile():
+    y = np.arange(400) % 10
+    hits = round(400 * beyond_chance(data(y)))
+    guess = scipy.stats.binom(400, 0.1)
+    assert guess.sf(hits) <= 0.001 < guess.sf(hits - 1)
+
+
+@pytest.mark.parametrize("y", [np.arange(8) % 2, np.array([1] * 3 + [0] * 297)])
+def test_a_perfect_score_is_never_luck(y):
+    assert beyond_chance(data(y)) < 1
