@@ -4,12 +4,12 @@ import threading
 
 import numpy as np
 import pytest
+from torch import nn
 
 import initium
 from initium._compare import _pool
 from initium._compare._data import load_data
 from initium.torch._train import train
-from torch import nn
 
 QUICK = {"seeds": 3, "epochs": 2, "progress": False}
 

@@ -3,15 +3,16 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
+import torch
 
 import initium
-import torch
-from cases import CASES, FAN_IN, FAN_OUT
 from initium import _stream
 from initium._fill import fill
 from initium.init import Initialiser, _initialiser
 from initium.init._law import Keep, Orthogonal
 from initium.init._weight import Weight
+
+from cases import CASES, FAN_IN, FAN_OUT
 
 FINITE = "a finite number that float32 can hold"
 DENSE = Weight(shape=(FAN_OUT, FAN_IN), axes="oi")

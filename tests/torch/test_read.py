@@ -1,9 +1,9 @@
 import pytest
-
 import torch
+from torch import nn
+
 from initium import ModelError
 from initium.torch import read
-from torch import nn
 
 
 def test_layers_say_what_each_parameter_does():

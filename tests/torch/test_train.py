@@ -5,15 +5,15 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 from torch.nn import functional
 
-import torch
 from initium import DataError, ModelError, ShapeError, SpecError, UnknownNameError, _stream
 from initium._compare._data import load_data
 from initium._compare._study import Study
 from initium._recipe import Recipe
 from initium.torch._train import check, start, train
-from torch import nn
 
 IRIS = load_data("iris")
 DIABETES = load_data("diabetes(features=5)")

@@ -4,9 +4,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # pyright: ignore[reportPrivateUsage]
-
 from torch import nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # pyright: ignore[reportPrivateUsage]
 
 from .._errors import ModelError
 from .._graph import Graph, Param

@@ -3,10 +3,9 @@
 from typing import Any
 
 import numpy as np
-from torch.nn import functional
-
 import torch
 from torch import nn
+from torch.nn import functional
 
 from .. import _stream
 from .._compare._data import Data
