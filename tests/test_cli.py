@@ -47,6 +47,7 @@ def test_the_published_examples_are_one_line_each(tmp_path):
         "--data", "diabetes(features=5)",
     )  # fmt: skip
     assert (classes.exit_code, numbers.exit_code) == (0, 0)
+    assert classes.stdout.startswith("xavier_uniform is glorot_uniform: one method, two names.\n")
     assert "test accuracy, %" in classes.stdout
     assert "test R^2" in numbers.stdout
 

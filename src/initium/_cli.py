@@ -1,9 +1,10 @@
 """The command line."""
 
 import functools
+import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Annotated, NoReturn, ParamSpec
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from . import _files, _report
 from ._compare import compare as run_compare
 from ._errors import InitiumError
+from ._recipe import Recipe
 from ._report._text import renderable
 from .init._initialiser import CATALOGUE
 
@@ -92,10 +94,20 @@ def compare(
     )
     result = replace(result, command=f"initium {shlex.join(sys.argv[1:])}")
     result.save(out)
+    for alias, name in _renamed(inits):
+        typer.echo(f"{alias} is {name}: one method, two names.")
     Console(highlight=False).print(renderable(result.report()))
     typer.echo(f"\nPage with curves: {out}")
     if result.interrupted:
         _refuse(f"Interrupted: {result.num_runs} of {seeds} runs of each start had finished; they are above and saved.")
+
+
+def _renamed(inits: list[str]) -> Iterator[tuple[str, str]]:
+    """The starts that are reported under another name than they were asked for."""
+    for spec in inits:
+        asked, name = (re.match(r"\w*", text.strip())[0] for text in (spec, str(Recipe.parse(spec))))  # pyright: ignore
+        if asked != name:
+            yield asked, name
 
 
 def _refuse(message: str) -> NoReturn:
