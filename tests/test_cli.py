@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from initium import _cli
-from initium._report import MARK
+from initium._report._page import MARK
 
 INITIUM = [sys.executable, "-m", "initium"]
 

@@ -11,10 +11,11 @@ from typing import Annotated, NoReturn, ParamSpec
 import typer
 from rich.console import Console
 
-from . import _files, _report
+from . import _files
 from ._compare import compare as run_compare
 from ._errors import InitiumError
 from ._recipe import Recipe
+from ._report._page import MARK
 from ._report._text import renderable
 from .init._initialiser import CATALOGUE
 
@@ -76,7 +77,7 @@ def compare(
 
     Example: initium compare glorot_uniform "uniform(-0.1, 0.1)" --data digits
     """
-    _files.check_writable(out, mark=_report.MARK)
+    _files.check_writable(out, mark=MARK)
     result = run_compare(
         model,
         data,

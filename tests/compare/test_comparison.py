@@ -11,7 +11,7 @@ from initium._compare._data import Data
 from initium._compare._run import Run
 from initium._compare._study import Study
 from initium._recipe import Recipe
-from initium._report import page
+from initium._report._page import page
 from initium._report._text import text
 
 NUM_RUNS, NUM_SAMPLES, EPOCHS = 12, 100, 3

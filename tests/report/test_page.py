@@ -1,7 +1,8 @@
 import json
 from html.parser import HTMLParser
 
-from initium._report import MARK, Figure, Report, Table, fragment, page
+from initium._report import Figure, Report, Table
+from initium._report._page import MARK, fragment, page
 from initium._report._text import text
 
 REPORT = Report(

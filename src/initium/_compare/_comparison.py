@@ -6,7 +6,6 @@ from os import PathLike
 
 import numpy as np
 
-from .. import _report
 from .._report import Report
 from ._run import Run
 from ._statistics import Difference, differences
@@ -79,6 +78,8 @@ class Comparison:
         """What to know about single starts: collapsed layers, failed runs."""
         return remarks(self.summaries, self.num_runs)
 
+    # Renderers are imported when used: Rich alone costs 50 ms that `import initium` need not spend.
+
     def report(self) -> Report:
         """The tables and figures, as data."""
         from ._present import present
@@ -91,12 +92,16 @@ class Comparison:
         Raises:
             OutputError: if it cannot be written there.
         """
-        _report.save(self.report(), path)
+        from .._report import _page
+
+        _page.save(self.report(), path)
 
     def __str__(self) -> str:
-        from .._report import _text  # Rich costs 50 ms that `import initium` need not spend
+        from .._report import _text
 
         return _text.text(self.report())
 
     def _repr_html_(self) -> str:
-        return _report.fragment(self.report())
+        from .._report import _page
+
+        return _page.fragment(self.report())

@@ -1,9 +1,5 @@
-"""Renderers: from a report as data to one HTML file; `_text`, which loads Rich, to a terminal."""
+"""Reports as data. Their renderers are loaded when used: `_text` for a terminal, `_page` for one HTML file."""
 
 from ._document import Figure as Figure
 from ._document import Report as Report
 from ._document import Table as Table
-from ._page import MARK as MARK
-from ._page import fragment as fragment
-from ._page import page as page
-from ._page import save as save
