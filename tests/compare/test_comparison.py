@@ -95,9 +95,14 @@ def test_collapsed_layers_and_stuck_runs_are_remarked():
 
 def test_a_layer_collapsed_alone_is_named_and_a_layer_of_one_unit_is_not():
     found = comparison(
-        he_normal={"units": ((1, 4), (1, 4)), "widths": (1, 4)}, zeros={"units": ((8, 1), (8, 1)), "widths": (8, 4)}
+        he_normal={"units": ((1, 4), (1, 4)), "widths": (1, 4)},
+        zeros={"units": ((8, 1), (8, 1)), "widths": (8, 4)},
+        ones={"units": ((1, 5, 1), (1, 5, 1)), "widths": (8, 5, 4)},
     )
-    assert found.remarks == ("zeros: the units of hidden layer 2 start identical and stay so: one effective unit.",)
+    assert sorted(found.remarks) == [
+        "ones: the units of hidden layer 1 and 3 start identical and stay so: one effective unit.",
+        "zeros: the units of hidden layer 2 start identical and stay so: one effective unit.",
+    ]
 
 
 def test_a_score_is_the_mean_over_test_samples():

@@ -215,6 +215,35 @@ def test_a_network_that_is_not_new_at_each_call_is_refused_before_it_is_touched(
     torch.testing.assert_close(shared.weight.detach(), before, rtol=0, atol=0)
 
 
+def test_a_model_without_anything_to_train_is_refused():
+    class Frozen(nn.Linear):
+        def __init__(self):
+            super().__init__(4, 3)
+            self.requires_grad_(False)
+
+    with pytest.raises(ModelError, match="no parameter to train"):
+        check(study(model=Frozen))
+
+
+class Severed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise NotImplementedError("no way back")
+
+
+def test_a_model_that_fails_on_the_way_back_is_found_before_training():
+    class Broken(nn.Linear):
+        def forward(self, x):
+            return Severed.apply(super().forward(x))
+
+    with pytest.raises(ModelError, match="The model cannot be trained: NotImplementedError: no way back"):
+        check(study(model=partial(Broken, 4, 3)))
+
+
 class Witness(nn.Linear):
     """Refuses to be trained in evaluation mode, or evaluated in training mode."""
 

@@ -43,7 +43,8 @@ def _remarks(summary: Summary, num_runs: int) -> list[str]:
         clauses.append(f"{summary.num_stuck} of {num_runs} runs never left chance")
     collapsed = [i for i, width in enumerate(summary.widths) if width > 1 and summary.units_start[i] == 1]
     if collapsed:
-        which = "each hidden layer" if len(collapsed) == len(summary.widths) else f"hidden layer {collapsed[0] + 1}"
+        numbers = listed([str(i + 1) for i in collapsed])
+        which = "each hidden layer" if len(collapsed) == len(summary.widths) else f"hidden layer {numbers}"
         ends = [summary.units_end[i] for i in collapsed] if summary.units_end else [1]
         end = "stay so: one effective unit" if max(ends) == 1 else f"part to {units(ends)} by the end"
         clauses.append(f"the units of {which} start identical and {end}")

@@ -12,9 +12,7 @@ from .._graph import Graph, Param
 from ._path import plain_path
 
 _SPACE = ("", "w", "hw", "dhw")
-_KEPT = (
-    *(nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase, nn.PReLU),  # pyright: ignore
-)
+_KEPT = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase, nn.PReLU)  # pyright: ignore
 
 
 def read(model: nn.Module) -> Graph:

@@ -76,18 +76,18 @@ def train(study: Study, recipe: Recipe, index: int) -> Run:
         key = _stream.key(order_seed, f"order.{epoch}")
         _epoch(model, optimizer, x, y, _stream.permutation(key, len(x)), study.batch_size)
         curve.append(_evaluate(model, study.data))
-        if not np.isfinite(curve[-1]).all():
-            curve += [(np.nan, np.nan, np.nan)] * (study.epochs - epoch - 1)
+        if not np.isfinite(curve[-1][:2]).all():
+            curve += [(np.nan, np.nan, np.full(len(study.data.y_test), np.nan))] * (study.epochs - epoch - 1)
             break
     after = _values(model)
-    train_loss, test_loss, test_score = zip(*curve, strict=True)
+    train_loss, test_loss, worth = zip(*curve, strict=True)
     return Run(
         recipe=str(recipe),
         index=index,
         train_loss=train_loss,
         test_loss=test_loss,
-        test_score=test_score,
-        merits=_merits(model, study.data),
+        test_score=tuple(float(each.mean()) for each in worth),
+        merits=worth[-1],
         units_start=distinct_hidden_units(graph, before),
         units_end=distinct_hidden_units(graph, after),
         widths=hidden_widths(graph),
@@ -121,24 +121,15 @@ def _loss(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def _evaluate(model: nn.Module, data: Data) -> tuple[float, float, float]:
-    """Training loss, test loss, test score of the whole splits."""
+def _evaluate(model: nn.Module, data: Data) -> tuple[float, float, Any]:
+    """Training loss and test loss of the whole splits, and the merit of each test sample."""
     model.eval()
     trained, tested = _outputs(model, data.x_train), _outputs(model, data.x_test)
     return (
         _loss(trained, torch.from_numpy(data.y_train)).item(),
         _loss(tested, torch.from_numpy(data.y_test)).item(),
-        float(merits(_columns(tested), data.y_test).mean()),
+        merits(tested.reshape(len(tested), -1).numpy(), data.y_test),
     )
-
-
-@torch.no_grad()
-def _merits(model: nn.Module, data: Data) -> Any:
-    return merits(_columns(_outputs(model, data.x_test)), data.y_test)
-
-
-def _columns(outputs: torch.Tensor) -> Any:
-    return outputs.reshape(len(outputs), -1).numpy()
 
 
 def _outputs(model: nn.Module, x: Any) -> torch.Tensor:
@@ -167,8 +158,9 @@ def _check_new(one: nn.Module, other: nn.Module) -> None:
 
 
 def _check_outputs(model: nn.Module, study: Study) -> None:
-    """Take one step without an optimizer, on as many samples as the smallest batch will have."""
+    """Go forward and backward once, on as many samples as the smallest batch will have."""
     data = study.data
+    model.train()
     rows = len(data.x_train) % study.batch_size or min(study.batch_size, len(data.x_train))
     try:
         outputs = model(torch.from_numpy(data.x_train[:rows]))
@@ -186,3 +178,7 @@ def _check_outputs(model: nn.Module, study: Study) -> None:
         )
     if not outputs.requires_grad:
         raise ModelError("The model has no parameter to train: its outputs require no gradient.")
+    try:
+        _loss(outputs, torch.from_numpy(data.y_train[:rows])).backward()
+    except Exception as error:
+        raise ModelError(f"The model cannot be trained: {type(error).__name__}: {error}") from error
