@@ -1,6 +1,7 @@
 # Both commands make their own environment in .venv; nothing else is installed by hand.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test lint bench
 
@@ -20,7 +21,9 @@ lint: .venv/made
 bench: .venv/made
 	$(BIN)/python bench/import_time.py
 
-.venv/made: pyproject.toml constraints.txt
+# The native part is built again when its source changes, with the tools of the environment itself.
+.venv/made: pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/*)
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(PIP) scikit-build-core nanobind cmake ninja
+	$(PIP) --no-build-isolation -e ".[dev]"
 	touch $@

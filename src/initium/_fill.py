@@ -1,62 +1,134 @@
 """Fill: the only thing that draws numbers."""
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from . import _stream
-from ._stream import Floats
-from .init._law import Constant, Keep, Law, Normal, Orthogonal, TruncatedNormal, Uniform
+from ._draw import Box, Task, run, tasks
+from ._errors import SpecError
+from ._haar import haar
+from ._huge_pages import advise
+from ._kernel import kernel
+from .init._law import Keep, Law, Orthogonal
 from .init._weight import Weight
 
+# bfloat16, which NumPy cannot name, travels as uint16.
+_DTYPES = {"float32": "float32", "float64": "float64", "float16": "float16", "uint16": "bfloat16"}
+_GREATEST = {"float32": 3.4028235e38, "float64": math.inf, "float16": 65504.0, "bfloat16": 3.3895314e38}
 
-def fill(out: Floats, law: Law, weight: Weight, *, key: int) -> None:
-    """Write the numbers of a law into a float32 array of the weight's shape, in place.
 
-    Element i of the flattened array is a function of (key, i) alone, whatever the shape.
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One weight to fill.
+
+    Attributes:
+        out: written in place: C-contiguous, in memory or mapped from a file; float32, float64,
+            float16, or uint16 that holds the bits of bfloat16.
+        law: what to draw.
+        weight: the whole weight, whatever part of it `out` is.
+        key: of the weight.
+        box: which part `out` is, one slice of step 1 an axis; None is the whole.
     """
-    match law:
-        case Keep():
-            return
-        case Constant(value):
-            out[...] = value
-        case Orthogonal(gain):
-            out[...] = _orthogonal(weight, key) * np.float32(gain)
-        case _:
-            out[...] = _draw(law, _stream.words(key, 0, out.size)).reshape(out.shape)
+
+    out: NDArray[Any]
+    law: Law
+    weight: Weight
+    key: int
+    box: Box | None = None
 
 
-def _draw(law: Uniform | Normal | TruncatedNormal, words: _stream.Words) -> Floats:
-    match law:
-        case Uniform(low, high):
-            return _stream.uniform(words, low, high)
-        case Normal(mean, std):
-            return _stream.normal(words, mean, std)
-        case TruncatedNormal(mean, std, cut):
-            return _stream.truncated_normal(words, mean, std, cut)
+def fill(
+    out: NDArray[Any], law: Law, weight: Weight, *, key: int, box: Box | None = None, threads: int | None = None
+) -> None:
+    """Write the numbers of a law into an array, in place. See `Job` and `fill_all`."""
+    fill_all([Job(out=out, law=law, weight=weight, key=key, box=box)], threads=threads)
 
 
-def _orthogonal(weight: Weight, key: int) -> Floats:
-    """One orthogonal block for each group: its inputs meet no other group's outputs."""
+def fill_all(jobs: Iterable[Job], *, threads: int | None = None) -> None:
+    """Fill many weights as one stretch of work: every byte is written once, by whichever thread is free.
+
+    Element i of a flattened weight is a function of (key, i) alone, whatever the shape, the part,
+    the threads and the other weights. Orthogonal weights are matrix products: those depend on
+    NumPy's BLAS and its threads in the last bits, and a part of one costs the whole.
+
+    Args:
+        jobs: what to fill.
+        threads: None is one for each processor.
+
+    Raises:
+        TypeError: if an array cannot be written in place.
+        SpecError: if a law leaves the numbers that a dtype has.
+    """
+    todo: list[Task] = []
+    for job in jobs:
+        _check(job)
+        match job.law:
+            case Keep():
+                continue
+            case Orthogonal(gain):
+                _orthogonal(job, gain, threads)
+            case law:
+                drawn = kernel(law, _DTYPES[job.out.dtype.name])
+                _check_reach(drawn.reach, job)
+                advise(job.out)
+                todo += tasks(job.out, drawn, key=job.key, shape=job.weight.shape, box=job.box, threads=threads)
+    run(todo, threads=threads)
+
+
+def _check(job: Job) -> None:
+    out = job.out
+    if out.dtype.name not in _DTYPES or not out.dtype.isnative:
+        names = "float32, float64, float16 and bfloat16 (as uint16)"
+        raise TypeError(f"a fill writes {names}; got {out.dtype}. Fill another array and convert it.")
+    if not out.flags.c_contiguous or not out.flags.writeable:
+        what = "read-only" if out.flags.c_contiguous else "strided"
+        raise TypeError(f"a fill writes in place, but this array is {what}. Fill a contiguous one and copy it.")
+    shape = job.weight.shape
+    if job.box is not None:
+        shape = tuple(len(range(*part.indices(size))) for part, size in zip(job.box, shape, strict=True))
+        if any(part.step not in (None, 1) for part in job.box):
+            raise ValueError("a part of a weight is a box of slices with step 1.")
+    if out.size != math.prod(shape):
+        raise ValueError(f"the array has shape {out.shape}, but what it is to hold has shape {shape}.")
+
+
+def _check_reach(reach: float, job: Job) -> None:
+    name = _DTYPES[job.out.dtype.name]
+    if not reach <= _GREATEST[name]:
+        raise SpecError(f"{job.law} reaches {reach:.3g}, but {name} ends at {_GREATEST[name]:.6g}.")
+
+
+def _orthogonal(job: Job, gain: float, threads: int | None) -> None:
+    """In place where the dtype computes in itself; else beside it, and rounded."""
+    number = np.float64 if job.out.dtype == np.float64 else np.float32
+    in_place = job.box is None and job.out.dtype == number
+    whole = job.out.reshape(job.weight.shape) if in_place else np.empty(job.weight.shape, number)
+    _fill_orthogonal(whole, job.weight, gain, job.key, threads)
+    if not in_place:
+        part = whole if job.box is None else whole[tuple(job.box)]
+        rounded = _to_bfloat16(part) if job.out.dtype == np.uint16 else part.astype(job.out.dtype)
+        job.out[...] = rounded.reshape(job.out.shape)
+
+
+def _fill_orthogonal(out: NDArray[Any], weight: Weight, gain: float, key: int, threads: int | None) -> None:
+    """One matrix for each group, its output axis against all others: no group's inputs meet another's outputs."""
     grouped = weight.axes.index("i" if weight.transposed else "o")
-    shape = list(weight.shape)
-    shape[grouped] //= weight.groups
-    blocks = [_block(shape, weight.axes, key, number) for number in range(weight.groups)]
-    return np.concatenate(blocks, axis=grouped)
+    split = [*out.shape[:grouped], weight.groups, out.shape[grouped] // weight.groups, *out.shape[grouped + 1 :]]
+    outputs = weight.axes.index("o")
+    blocks: NDArray[Any] = np.moveaxis(out.reshape(split), [grouped, outputs + (outputs >= grouped)], [0, 1])
+    rows, columns = blocks.shape[1], math.prod(blocks.shape[2:])
+    matrices = blocks.reshape(weight.groups, rows, columns)
+    haar(matrices if rows <= columns else matrices.swapaxes(1, 2), key=key, threads=threads)
+    matrices *= gain
+    if not np.may_share_memory(matrices, out):
+        blocks[...] = matrices.reshape(blocks.shape)
 
 
-def _block(shape: list[int], axes: str, key: int, number: int) -> Floats:
-    """Q of a Gaussian matrix, its columns turned so that R has a positive diagonal.
-
-    Without the turn Q is not uniform over orthogonal matrices (Mezzadri 2007). In float64, so that
-    what differs between LAPACK builds is far below a float32 ulp of most elements.
-    """
-    order = ["o", *(letter for letter in axes if letter != "o")]
-    size = dict(zip(axes, shape, strict=True))
-    rows, columns = size["o"], math.prod(shape) // max(size["o"], 1)
-    tall = (max(rows, columns), min(rows, columns))
-    words = _stream.words(key, number * math.prod(tall), math.prod(tall))
-    q, r = np.linalg.qr(_stream.normal(words, 0.0, 1.0).reshape(tall).astype(np.float64))
-    q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
-    matrix = (q if rows >= columns else q.T).reshape([size[letter] for letter in order])
-    return matrix.transpose([order.index(letter) for letter in axes]).astype(np.float32)
+def _to_bfloat16(x: NDArray[Any]) -> NDArray[np.uint16]:
+    """The bits of the bfloat16 nearest to each float32, ties to even."""
+    bits = np.ascontiguousarray(x).view(np.uint32)
+    return ((bits + np.uint32(0x7FFF) + ((bits >> 16) & np.uint32(1))) >> 16).astype(np.uint16)

@@ -1,13 +1,17 @@
 import numpy as np
 import pytest
 
-from initium import _stream
 from initium._compare._distinct_units import distinct_hidden_units, distinct_rows
+from initium._draw import draw
 from initium._graph import Graph, Param
+from initium._kernel import kernel
+from initium.init._law import Normal
 
 
 def rows(num, width):
-    return _stream.normal(_stream.words(9, 0, num * width), 0, 1).reshape(num, width)
+    out = np.empty((num, width), np.float32)
+    draw(out, kernel(Normal(0, 1), "float32"), key=9)
+    return out
 
 
 def test_distinct_rows_are_counted_and_copies_are_not():

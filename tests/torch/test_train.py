@@ -12,7 +12,10 @@ from torch.nn import functional
 from initium import DataError, ModelError, ShapeError, SpecError, UnknownNameError, _stream
 from initium._compare._data import load_data
 from initium._compare._study import Study
+from initium._draw import draw
+from initium._kernel import kernel
 from initium._recipe import Recipe
+from initium.init._law import Uniform
 from initium.torch._train import check, start, train
 
 IRIS = load_data("iris")
@@ -38,8 +41,9 @@ def test_starts_of_one_run_share_their_draws_and_differ_by_scale():
     he, glorot, uniform = (start(made, recipe, 5)[0][0].weight.detach() for recipe in made.recipes)
     ratio = (2 / 4) ** 0.5 / (2 / 12) ** 0.5
     torch.testing.assert_close(he, glorot * ratio, rtol=1e-6, atol=0)
-    words = _stream.words(_stream.key(5, "0.weight"), 0, 32)
-    np.testing.assert_array_equal(uniform.numpy().ravel(), _stream.uniform(words, -1, 1))
+    drawn = np.empty((8, 4), np.float32)
+    draw(drawn, kernel(Uniform(-1, 1), "float32"), key=_stream.key(5, "0.weight"))
+    np.testing.assert_array_equal(uniform.numpy(), drawn)
 
 
 def test_weight_and_order_seeds_are_separate():
@@ -183,9 +187,9 @@ def test_a_check_leaves_the_callers_random_state_alone():
             "The model turns 24 samples into (24, 2); iris needs (24, 3), one output a class.",
         ),
         (
-            partial(nn.Linear, 4, 3, dtype=torch.float64),
+            partial(nn.Linear, 4, 3, dtype=torch.complex64),
             ModelError,
-            "`weight` is torch.float64 on cpu; only float32 on the CPU is filled.",
+            "`weight` is torch.complex64; a fill writes float32, float64, float16 and bfloat16.",
         ),
     ],
 )
@@ -275,7 +279,8 @@ def test_dropout_is_seeded_apart_from_the_weights_that_torch_draws():
 
 def test_a_settled_process_has_one_thread_and_flushes_denormals():
     code = (
-        "import torch; from initium.torch._train import settle_process; settle_process();"
+        "import torch; from initium.init._law import Uniform
+from initium.torch._train import settle_process; settle_process();"
         "print(torch.get_num_threads(), (torch.tensor(1e-40) * 0.5).item())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _stream
+from .._fill import fill
 from .._graph import Graph
+from ..init._law import Normal
+from ..init._weight import Weight
 
 Array = NDArray[Any]
 
@@ -31,7 +33,8 @@ def hidden_widths(graph: Graph) -> tuple[int, ...]:
 def distinct_rows(rows: Array) -> int:
     """How many rows differ by more than rounding, of a matrix `(unit, input)`."""
     # Sixteen random directions tell rows apart as well as all inputs do, and bound the work.
-    directions = _stream.normal(_stream.words(0, 0, rows.shape[1] * 16), 0, 1).reshape(-1, 16)
+    directions = np.empty((rows.shape[1], 16), np.float32)
+    fill(directions, Normal(0, 1), Weight(shape=directions.shape, axes="io"), key=0)
     sketch = rows @ directions / max(np.sqrt(rows.shape[1]), 1)
     tolerance = _TOLERANCE * np.abs(rows).max(initial=0)
     count = 0

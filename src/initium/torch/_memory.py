@@ -1,0 +1,22 @@
+"""A tensor's memory as NumPy sees it."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)  # what a fill can write
+
+
+def memory(tensor: torch.Tensor) -> NDArray[Any]:
+    """The tensor's own memory, not a copy; bfloat16, which NumPy cannot name, as uint16."""
+    tensor = tensor.detach()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.view(torch.int16).numpy().view(np.uint16)
+    return tensor.numpy()
+
+
+def has_memory(tensor: torch.Tensor) -> bool:
+    """Whether a fill can write this tensor in place."""
+    return tensor.device.type == "cpu" and tensor.is_contiguous() and not tensor.is_neg()

@@ -1,0 +1,118 @@
+import math
+import os
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from initium import _draw
+from initium._draw import draw, run, spans, tasks
+from initium._kernel import kernel
+from initium.init._law import Normal
+
+LAW = kernel(Normal(0, 1), "float32")
+
+
+@st.composite
+def boxes(draw):
+    shape = draw(st.lists(st.integers(0, 6), min_size=0, max_size=4))
+    ends = [sorted((draw(st.integers(0, size)), draw(st.integers(0, size)))) for size in shape]
+    return tuple(shape), tuple(slice(*pair) for pair in ends)
+
+
+@given(boxes())
+def test_spans_are_the_boxs_flat_indices_in_order(case):
+    shape, box = case
+    starts, length = spans(shape, box)
+    expected = np.arange(math.prod(shape)).reshape(shape)[box].reshape(-1)
+    found = (starts[:, None].astype(int) + np.arange(length)).reshape(-1)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_spans_are_as_long_as_the_box_allows():
+    assert spans((8, 4, 6), (slice(2, 5), slice(0, 4), slice(0, 6)))[1] == 3 * 24
+    assert spans((8, 4, 6), (slice(2, 5), slice(1, 3), slice(0, 6)))[1] == 12
+    assert spans((8, 4, 6), (slice(0, 8), slice(0, 4), slice(0, 5)))[1] == 5
+
+
+@given(boxes(), st.integers(1, 3))
+def test_a_box_equals_its_part_of_the_whole(case, threads):
+    shape, box = case
+    whole = np.empty(shape, np.float32)
+    draw(whole, LAW, key=4)
+    part = np.empty(whole[box].shape, np.float32)
+    run(tasks(part, LAW, key=4, shape=shape, box=box), threads=threads)
+    np.testing.assert_array_equal(part, whole[box])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.mark.parametrize("box", [None, (slice(0, 900), slice(100, 1900)), (slice(3, 800), slice(0, 2001))])
+def test_the_number_of_threads_changes_no_bit(threads, box):
+    shape = (901, 2001)
+    whole = np.empty(shape, np.float32)
+    run(tasks(whole, LAW, key=4, shape=shape, threads=1), threads=1)
+    part = np.full(whole[box or ...].shape, np.nan, np.float32)
+    run(tasks(part, LAW, key=4, shape=shape, box=box, threads=threads), threads=threads)
+    np.testing.assert_array_equal(part, whole[box or ...])
+
+
+@pytest.mark.parametrize(("alone", "chunk"), [(1, 7), (64, 1000), (1000, 1001)])
+def test_the_cut_into_chunks_changes_no_bit(monkeypatch, alone, chunk):
+    whole = np.empty((50, 61), np.float32)
+    draw(whole, LAW, key=4)
+    monkeypatch.setattr(_draw, "_ALONE", alone)
+    monkeypatch.setattr(_draw, "_CHUNK", chunk)
+    for box in (None, (slice(0, 50), slice(3, 60)), (slice(2, 3), slice(0, 61))):
+        part = np.full(whole[box or ...].shape, np.nan, np.float32)
+        made = tasks(part, LAW, key=4, shape=(50, 61), box=box)
+        assert len(made) >= part.size // chunk
+        run(made, threads=2)
+        np.testing.assert_array_equal(part, whole[box or ...])
+
+
+def test_a_slice_far_out_needs_no_memory_for_what_lies_before():
+    shape, box = (2**40, 9), (slice(2**39, 2**39 + 4), slice(2, 7))
+    out = np.empty((4, 5), np.float32)
+    run(tasks(out, LAW, key=4, shape=shape, box=box))
+    row = np.empty(5, np.float32)
+    (task,) = tasks(row, LAW, key=4, shape=(9 * 2**40,), box=(slice(9 * (2**39 + 3) + 2, 9 * (2**39 + 3) + 7),))
+    task()
+    np.testing.assert_array_equal(out[3], row)
+
+
+def test_every_thread_works_and_each_task_is_done_once():
+    seen, together = [], threading.Barrier(3, timeout=30)
+
+    def task(number):
+        if number < 3:
+            together.wait()  # only three threads at once can pass
+        seen.append(number)
+
+    run([lambda number=number: task(number) for number in range(40)], threads=3)
+    assert sorted(seen) == list(range(40))
+
+
+def test_an_error_in_a_task_reaches_the_caller_and_stops_the_rest():
+    done = []
+
+    def fail():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run([fail, *[lambda: done.append(1)] * 10], threads=1)
+    assert not done
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+def test_a_forked_child_fills_with_threads_of_its_own():
+    out = np.empty(300_000, np.float32)
+    draw(out, LAW, key=4, threads=2)
+    child = os.fork()
+    if child == 0:
+        again = np.empty_like(out)
+        draw(again, LAW, key=4, threads=2)
+        os._exit(0 if (again == out).all() else 1)
+    assert os.waitpid(child, 0)[1] == 0
