@@ -279,8 +279,7 @@ def test_dropout_is_seeded_apart_from_the_weights_that_torch_draws():
 
 def test_a_settled_process_has_one_thread_and_flushes_denormals():
     code = (
-        "import torch; from initium.init._law import Uniform
-from initium.torch._train import settle_process; settle_process();"
+        "import torch; from initium.torch._train import settle_process; settle_process();"
         "print(torch.get_num_threads(), (torch.tensor(1e-40) * 0.5).item())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
