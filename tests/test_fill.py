@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import scipy.stats
+import torch
 
-from initium import _stream
-from initium._fill import fill
+from initium import SpecError, _huge_pages
+from initium._fill import Job, fill, fill_all
 from initium.init._law import Constant, Keep, Normal, Orthogonal, TruncatedNormal, Uniform
 from initium.init._weight import Weight
 
@@ -53,14 +54,6 @@ def test_an_orthogonal_start_of_a_grouped_convolution_is_orthogonal_group_by_gro
     assert len({block.tobytes() for block in np.split(out, 4, axis=0)}) == 4
 
 
-def test_orthogonal_starts_are_uniform_over_all_orthogonal_matrices():
-    """Haar: the trace is almost N(0, 1) and the sign of the determinant is fair (Diaconis, Shahshahani 1994)."""
-    matrices = np.array([filled(Orthogonal(1), (24, 24), key=key) for key in range(2000)], np.float64)
-    traces = np.trace(matrices, axis1=1, axis2=2)
-    assert scipy.stats.kstest(traces, "norm").pvalue > 1e-3
-    assert scipy.stats.binomtest(int((np.linalg.det(matrices) > 0).sum()), 2000).pvalue > 1e-3
-
-
 @pytest.mark.parametrize("law", [Normal(0, 1), Uniform(0, 1), TruncatedNormal(0, 1, 2), Orthogonal(1), Constant(1)])
 def test_an_empty_weight_is_filled_with_nothing(law):
     assert filled(law, (0, 4)).shape == (0, 4)
@@ -68,4 +61,146 @@ def test_an_empty_weight_is_filled_with_nothing(law):
 
 def test_the_key_changes_every_draw():
     assert (filled(Normal(0, 1), (30, 30), key=1) != filled(Normal(0, 1), (30, 30), key=2)).all()
-    assert _stream.key(0, "a") != _stream.key(1, "a") != _stream.key(1, "b")
+
+
+LAWS = [Constant(0.1), Uniform(-1, 2), Normal(0, 1), TruncatedNormal(0, 1, 2), Orthogonal(1.4)]
+DTYPES = {"float32": np.float32, "float64": np.float64, "float16": np.float16, "bfloat16": np.uint16}
+
+
+def of_dtype(dtype, law, shape=(12, 20), **options):
+    out = np.zeros(shape, DTYPES[dtype])
+    fill(out, law, Weight(shape=(12, 20), axes="oi"), key=3, **options)
+    return out
+
+
+def nearest_bfloat16(x):
+    return torch.from_numpy(x).to(torch.bfloat16).view(torch.int16).numpy().view(np.uint16)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_every_dtype_is_the_float32_value_rounded_or_refined(law):
+    wide = of_dtype("float32", law)
+    np.testing.assert_array_equal(of_dtype("float16", law), wide.astype(np.float16))
+    np.testing.assert_array_equal(of_dtype("bfloat16", law), nearest_bfloat16(wide))
+    np.testing.assert_allclose(of_dtype("float64", law), wide, rtol=2e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("law", LAWS)
+def test_a_part_of_a_weight_is_that_part_of_the_whole(law, dtype):
+    box = (slice(2, 9), slice(5, None))
+    np.testing.assert_array_equal(of_dtype(dtype, law, (7, 15), box=box), of_dtype(dtype, law)[box])
+
+
+def test_an_orthogonal_start_in_sixteen_bits_may_be_deep_and_grouped():
+    weight = Weight(shape=(8, 12, 3), axes="iow", groups=4, transposed=True)
+    wide, narrow = np.empty(weight.shape, np.float32), np.empty(weight.shape, np.float16)
+    for out in (wide, narrow):
+        fill(out, Orthogonal(1), weight, key=1)
+    np.testing.assert_array_equal(narrow, wide.astype(np.float16))
+
+
+def test_a_file_mapped_into_memory_is_filled_in_place(tmp_path):
+    mapped = np.lib.format.open_memmap(tmp_path / "w.npy", mode="w+", dtype=np.float32, shape=(300, 500))
+    fill(mapped, Normal(0, 1), Weight(shape=(300, 500), axes="oi"), key=3)
+    mapped.flush()
+    np.testing.assert_array_equal(np.load(tmp_path / "w.npy"), filled(Normal(0, 1), (300, 500), key=3))
+
+
+def test_many_weights_at_once_are_what_each_is_alone():
+    shapes = [(3, 5), (700, 900), (1, 1), (64, 64), (0, 7)]
+    for threads in (1, 2, 3):
+        jobs = [
+            Job(out=np.zeros(shape, np.float32), law=law, weight=Weight(shape=shape, axes="oi"), key=7 * i + j)
+            for i, shape in enumerate(shapes)
+            for j, law in enumerate([*LAWS, Keep()])
+        ]
+        fill_all(jobs, threads=threads)
+        for job in jobs:
+            expected = np.zeros(job.weight.shape, np.float32)
+            fill(expected, job.law, job.weight, key=job.key)
+            if isinstance(job.law, Orthogonal):
+                np.testing.assert_allclose(job.out, expected, atol=1e-5)
+            else:
+                np.testing.assert_array_equal(job.out, expected)
+
+
+def read_only(shape):
+    array = np.zeros(shape, np.float32)
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize(
+    ("out", "box", "error", "message"),
+    [
+        (
+            np.zeros((12, 20), np.int32),
+            None,
+            TypeError,
+            "a fill writes float32, float64, float16 and bfloat16 (as uint16); got int32. Fill another array and "
+            "convert it.",
+        ),
+        (
+            np.zeros((12, 20), ">f4"),
+            None,
+            TypeError,
+            "a fill writes float32, float64, float16 and bfloat16 (as uint16); got >f4. Fill another array and "
+            "convert it.",
+        ),
+        (
+            np.zeros((20, 12), np.float32).T,
+            None,
+            TypeError,
+            "a fill writes in place, but this array is strided. Fill a contiguous one and copy it.",
+        ),
+        (
+            read_only((12, 20)),
+            None,
+            TypeError,
+            "a fill writes in place, but this array is read-only. Fill another one and copy it.",
+        ),
+        (
+            np.zeros((12, 19), np.float32),
+            None,
+            ValueError,
+            "the array has shape (12, 19), but what it is to hold has shape (12, 20).",
+        ),
+        (
+            np.zeros((12, 20), np.float32),
+            (slice(2), slice(3)),
+            ValueError,
+            "the array has shape (12, 20), but what it is to hold has shape (2, 3).",
+        ),
+        (
+            np.zeros((6, 20), np.float32),
+            (slice(0, 12, 2), slice(None)),
+            ValueError,
+            "a part of a weight is a box of slices with step 1.",
+        ),
+    ],
+)
+def test_what_cannot_be_filled_says_why_and_is_left_alone(out, box, error, message):
+    with pytest.raises(error) as found:
+        fill(out, Normal(0, 1), Weight(shape=(12, 20), axes="oi"), key=1, box=box)
+    assert str(found.value) == message
+    assert not out.any()
+
+
+def test_a_law_that_leaves_its_dtype_is_refused():
+    with pytest.raises(SpecError) as found:
+        of_dtype("float16", Normal(0, 20_000))
+    assert str(found.value) == "Normal(mean=0, std=20000) reaches 1.28e+05, but float16 ends at 65504."
+    assert np.isfinite(of_dtype("bfloat16", Normal(0, 20_000))).all()
+
+
+def test_huge_pages_are_asked_for_within_the_array_alone(monkeypatch):
+    asked = []
+    monkeypatch.setattr(_huge_pages, "_madvise", lambda address, length, _: asked.append((address.value, length.value)))
+    out = np.empty(3 * 2**20 + 5, np.float32)
+    fill(out, Constant(1), Weight(shape=out.shape, axes="o"), key=0)
+    ((address, length),) = asked
+    assert out.ctypes.data <= address < out.ctypes.data + 2**21
+    assert address + length <= out.ctypes.data + out.nbytes
+    assert address % 2**21 == length % 2**21 == 0
+    assert length >= 2**22

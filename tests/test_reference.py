@@ -79,10 +79,10 @@ def test_fma_is_not_fooled_by_a_double_rounding():
 EXTREME = np.concatenate([np.arange(300), 2**31 - 1 - np.arange(300), np.geomspace(1, 2**31 - 1, 600).astype(int)])
 
 
-def quantile(n):
-    """|z| with P(|Z| < |z|) = (n + 1/2) / 2^31, from the nearer end."""
+def quantile(n, total=2**31):
+    """|z| with P(|Z| < |z|) = (n + 1/2) / total, from the nearer end."""
     mpmath.mp.dps = 30
-    x = (mpmath.mpf(int(n)) + 0.5) / 2**31
+    x = (mpmath.mpf(int(n)) + 0.5) / total
     if x < 0.5:
         return mpmath.sqrt(2) * mpmath.erfinv(x)
     guess = mpmath.mpf(float(scipy.stats.norm.isf(float((1 - x) / 2))))
@@ -93,6 +93,14 @@ def test_the_normal_is_within_3e_7_of_the_true_quantile():
     found = normal(EXTREME.astype(np.uint32), 0, 1)
     worst = max(abs(float(z) / quantile(n) - 1) for n, z in zip(EXTREME, found, strict=True))
     assert worst < 3e-7
+
+
+def test_a_float64_normal_is_within_5e_16_of_the_true_quantile():
+    steps = [int(step) for step in np.geomspace(1, 2**51, 60)]
+    even = [i * (2**52 - 1) // 60 for i in range(60)]
+    for n in {*range(30), *steps, *even, *(2**52 - 1 - step for step in steps), *(2**52 - 1 - i for i in range(30))}:
+        z = reference.float64("normal", n >> 21, (n & (2**21 - 1)) << 11, {"scale": 1.0, "shift": 0.0})
+        assert abs(mpmath.mpf(z) / quantile(n, 2**52) - 1) < 5e-16, n
 
 
 def test_the_normal_is_antisymmetric_never_zero_and_reaches_6_3():

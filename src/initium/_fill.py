@@ -85,8 +85,8 @@ def _check(job: Job) -> None:
         names = "float32, float64, float16 and bfloat16 (as uint16)"
         raise TypeError(f"a fill writes {names}; got {out.dtype}. Fill another array and convert it.")
     if not out.flags.c_contiguous or not out.flags.writeable:
-        what = "read-only" if out.flags.c_contiguous else "strided"
-        raise TypeError(f"a fill writes in place, but this array is {what}. Fill a contiguous one and copy it.")
+        what, other = ("strided", "a contiguous") if out.flags.writeable else ("read-only", "another")
+        raise TypeError(f"a fill writes in place, but this array is {what}. Fill {other} one and copy it.")
     shape = job.weight.shape
     if job.box is not None:
         shape = tuple(len(range(*part.indices(size))) for part, size in zip(job.box, shape, strict=True))
