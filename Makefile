@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint bench
+.PHONY: demo test lint bench bench-fill randomness
 
 demo: .venv/made
 	@echo "Training 160 networks; a minute or two on two cores."
@@ -20,6 +20,15 @@ lint: .venv/made
 
 bench: .venv/made
 	$(BIN)/python bench/import_time.py
+
+# Against torch.nn.init, NumPy, JAX and anyinit: the table that README quotes.
+bench-fill: .venv/made
+	$(PIP) jax anyinit
+	$(BIN)/python bench/fill.py
+
+# Minutes of statistics, then hours of dieharder, which is a Debian package.
+randomness: .venv/made
+	$(BIN)/python bench/randomness.py
 
 # The native part is built again when its source changes, with the tools of the environment itself.
 .venv/made: pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/*)

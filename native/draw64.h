@@ -66,7 +66,7 @@ struct Normal64 {
     }
     F64 log = log2(u * fma(u, f64(-1), f64(2)));
     F64 ratio = polynomial(CENTRE64, log * f64(0.25) + f64(1));
-    if (any_below(log, -8)) {
+    if (__builtin_expect(any_below(log, -8), 0)) {
       F64 y = square_root(-log);
       F64 near = polynomial(TAIL64, y - f64(TAIL64_MIDDLE)), far = polynomial(FAR64, y - f64(FAR64_MIDDLE));
       F64 tail = y < f64(FAR64_START) ? near : far;
@@ -83,12 +83,6 @@ struct Normal64 {
     U64 bits = (U64)t, above = (bits - u64(SQRT_HALF) + u64(SPAN << 52)) >> 52;
     F64 f = (F64)(bits - (above << 52) + u64(SPAN << 52)) - f64(1);
     return fma(polynomial(LOG2_64, f), f, to_double(above) - f64(SPAN));
-  }
-
-  INLINE bool any_below(F64 a, double limit) {
-    bool found = false;
-    UNROLL for (int i = 0; i < LANES / 2; i++) found |= a[i] < limit;
-    return found;
   }
 };
 

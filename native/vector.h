@@ -157,6 +157,18 @@ INLINE bool any_below(F32 a, float limit) {
 #endif
 }
 
+INLINE bool any_below(F64 a, double limit) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_pd_mask((__m512d)a, _mm512_set1_pd(limit), _CMP_LT_OQ) != 0;
+#elif defined(__AVX2__)
+  return _mm256_movemask_pd(_mm256_cmp_pd((__m256d)a, _mm256_set1_pd(limit), _CMP_LT_OQ)) != 0;
+#else
+  bool found = false;
+  for (int i = 0; i < LANES / 2; i++) found |= a[i] < limit;
+  return found;
+#endif
+}
+
 INLINE F32 with_sign_of(F32 magnitude, U32 words) {
 #if defined(__AVX512F__)
   __m512i sign = _mm512_set1_epi32((int)0x80000000);

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._huge_pages import advise
 from ._kernel import Kernel
 from ._native import best as native
 
@@ -39,6 +40,7 @@ def draw(out: NDArray[Any], kernel: Kernel, *, key: int, threads: int | None = N
     if out.size <= _ALONE:
         getattr(native, kernel.name)(out.reshape(-1), _FROM_THE_FIRST, key, **kernel.numbers)
     else:
+        advise(out)
         run(tasks(out, kernel, key=key, shape=out.shape, threads=threads), threads=threads)
 
 
