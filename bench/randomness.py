@@ -62,7 +62,7 @@ def statistics() -> None:
     for name, (values, law) in laws.items():
         print(f"Kolmogorov-Smirnov of {name}, p: {scipy.stats.kstest(values, law.cdf, method='asymp').pvalue:.3f}")
     for bound in (1, 2, 3, 4, 4.5, 5, 5.5):
-        found, expected = int((np.abs(x) > bound).sum()), NUM * scipy.stats.norm.sf(bound) * 2
+        found, expected = int((np.abs(x) > bound).sum()), NUM * float(scipy.stats.norm.sf(bound)) * 2
         p = scipy.stats.binomtest(found, NUM, expected / NUM).pvalue if expected < 1e5 else math.nan
         z = (found - expected) / math.sqrt(expected)
         print(

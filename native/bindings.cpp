@@ -24,7 +24,7 @@ struct nb::detail::dtype_traits<Float16> {
 namespace {
 
 template <class T>
-using Array = nb::ndarray<T, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Array = nb::ndarray<T, nb::numpy, nb::c_contig, nb::device::cpu>;
 
 // Default rounding and no flushing of subnormals, whatever the calling thread has set.
 class DefaultArithmetic {
@@ -55,14 +55,10 @@ template <class T>
 void define(nb::module_& m, const char* name, Fill<T> fill) {
   m.def(
       name,
-      [fill](Array<T> out, Array<const uint64_t> starts, uint64_t key, double scale, double shift, double below,
-             double between, double above, double low, double high) {
-        const Law law{scale, shift, below, between, above, low, high};
+      [fill](Array<T> out, Array<const uint64_t> starts, uint64_t key, const Law& law) {
         write_spans(out, starts, [&](T* to, size_t length, uint64_t start) { fill(to, length, start, key, law); });
       },
-      nb::arg("out").noconvert(), nb::arg("starts").noconvert(), nb::arg("key"), nb::kw_only(), nb::arg("scale") = 1.0,
-      nb::arg("shift") = 0.0, nb::arg("below") = 0.0, nb::arg("between") = 1.0, nb::arg("above") = 0.0,
-      nb::arg("low") = 0.0, nb::arg("high") = 0.0);
+      nb::arg("out").noconvert(), nb::arg("starts").noconvert(), nb::arg("key"), nb::arg("law"));
 }
 
 template <class T>
@@ -93,6 +89,14 @@ void define(nb::module_& parent, const Build& build) {
 }  // namespace
 
 NB_MODULE(_native, m) {
+  nb::set_leak_warnings(false);  // the core caches laws until the interpreter is gone
+  nb::class_<Law>(m, "Law")
+      .def(
+          "__init__",
+          [](Law* law, double scale, double shift, double below, double between, double above, double low,
+             double high) { new (law) Law{scale, shift, below, between, above, low, high}; },
+          nb::kw_only(), nb::arg("scale") = 1.0, nb::arg("shift") = 0.0, nb::arg("below") = 0.0,
+          nb::arg("between") = 1.0, nb::arg("above") = 0.0, nb::arg("low") = 0.0, nb::arg("high") = 0.0);
   // From the slowest to the fastest; `best` ends as the last.
   define(m, plain);
 #if defined(__x86_64__)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from initium import _native
 from initium._kernel import Kernel, kernel, normal_between
+from initium._native import Law
 from initium.init._law import Constant, Normal, TruncatedNormal, Uniform
 
 BUILDS = [getattr(_native, name) for name in ("plain", "avx2", "avx512") if hasattr(_native, name)]
@@ -39,7 +40,7 @@ KERNELS = st.one_of(
 
 def drawn(build, kernel, dtype, *, key, start, length):
     out = np.full(length, 77, DTYPES[dtype])
-    getattr(build, kernel.name)(out, np.array([start], np.uint64), key, **kernel.numbers)
+    getattr(build, kernel.name)(out, np.array([start], np.uint64), key, Law(**kernel.numbers))
     return out
 
 
@@ -106,7 +107,7 @@ def test_float16_rounds_every_magnitude_like_numpy(build):
     values = np.concatenate([halves, ties, *near, [65519.9, 65520, 65521, 1e5]]).astype(np.float32)
     found = np.empty(1, np.float16)
     for value in np.concatenate([values[::7], values[-20_000::3], -values[::97], values[:5000], values[-4:]]):
-        build.constant(found, np.zeros(1, np.uint64), 0, shift=float(value))
+        build.constant(found, np.zeros(1, np.uint64), 0, Law(shift=float(value)))
         with np.errstate(over="ignore"):
             assert found[0].tobytes() == np.float16(value).tobytes(), value
 
@@ -114,13 +115,13 @@ def test_float16_rounds_every_magnitude_like_numpy(build):
 def test_spans_are_written_one_after_the_other():
     it = kernel(Normal(0, 1), "float32")
     out = np.empty(9, np.float32)
-    _native.best.normal(out, np.array([700, 2**35, 5], np.uint64), 3, **it.numbers)
+    _native.best.normal(out, np.array([700, 2**35, 5], np.uint64), 3, Law(**it.numbers))
     parts = [drawn(_native.best, it, "float32", key=3, start=start, length=3) for start in (700, 2**35, 5)]
     np.testing.assert_array_equal(out, np.concatenate(parts))
     with pytest.raises(ValueError, match="as long as the spans together"):
-        _native.best.normal(out, np.zeros(2, np.uint64), 3)
+        _native.best.normal(out, np.zeros(2, np.uint64), 3, Law())
     with pytest.raises(ValueError, match="as long as the spans together"):
-        _native.best.normal(out, np.zeros(0, np.uint64), 3)
+        _native.best.normal(out, np.zeros(0, np.uint64), 3, Law())
 
 
 def read_only(array):
@@ -133,20 +134,20 @@ def read_only(array):
     [
         np.zeros(8, np.float32)[::2],
         np.zeros(8, np.float32)[::-1],
-        np.zeros((2, 4), np.float32),
+        np.zeros((2, 4), np.float32).T,
         np.zeros(8, np.int32),
         np.zeros(8, ">f4"),
         read_only(np.zeros(8, np.float32)),
         [0.0] * 8,
     ],
-    ids=["strided", "reversed", "matrix", "int32", "big-endian", "read-only", "list"],
+    ids=["strided", "reversed", "transposed", "int32", "big-endian", "read-only", "list"],
 )
 @pytest.mark.parametrize("name", ["constant", "uniform", "normal", "truncated_normal", "normal_between"])
 def test_what_cannot_be_written_in_place_is_a_type_error(name, out):
     with pytest.raises(TypeError):
-        getattr(_native.best, name)(out, np.zeros(1, np.uint64), 0)
+        getattr(_native.best, name)(out, np.zeros(1, np.uint64), 0, Law())
     with pytest.raises(TypeError):
-        getattr(_native.best, name)(np.zeros(8, np.float32), [0], 0)
+        getattr(_native.best, name)(np.zeros(8, np.float32), [0], 0, Law())
 
 
 def test_nothing_beyond_the_array_is_written():
@@ -154,7 +155,7 @@ def test_nothing_beyond_the_array_is_written():
         for offset, length in [(0, 0), (1, 1), (3, 64), (5, 129), (7, 1000)]:
             around = np.full(1100, 99, number)
             it = kernel(Normal(0, 1), dtype)
-            _native.best.normal(around[offset : offset + length], np.array([offset], np.uint64), 1, **it.numbers)
+            _native.best.normal(around[offset : offset + length], np.array([offset], np.uint64), 1, Law(**it.numbers))
             assert (around[:offset] == 99).all()
             assert (around[offset + length :] == 99).all()
             assert length == 0 or (around[offset : offset + length] != 99).all()
@@ -175,7 +176,7 @@ def test_a_thread_that_flushes_subnormals_draws_them_all_the_same():
 
 def test_a_fill_lets_other_threads_run():
     out = np.empty(30_000_000, np.float32)
-    filling = threading.Thread(target=_native.best.normal, args=(out, np.zeros(1, np.uint64), 1))
+    filling = threading.Thread(target=_native.best.normal, args=(out, np.zeros(1, np.uint64), 1, Law()))
     interval = sys.getswitchinterval()
     turns = 0
     try:
@@ -196,7 +197,7 @@ def test_bits_do_not_depend_on_memory_alignment(dtype):
     for offset in range(1, 17):
         memory = np.empty(516, DTYPES[dtype])[offset:]
         part = memory[:500]
-        _native.best.normal(part, np.zeros(1, np.uint64), 1, **it.numbers)
+        _native.best.normal(part, np.zeros(1, np.uint64), 1, Law(**it.numbers))
         np.testing.assert_array_equal(bits(part), bits(whole))
 
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from ._huge_pages import advise
 from ._kernel import Kernel
-from ._native import best as native
 
 Task = Callable[[], None]
 Box = Sequence[slice]
@@ -38,7 +37,7 @@ def num_threads() -> int:
 def draw(out: NDArray[Any], kernel: Kernel, *, key: int, threads: int | None = None) -> None:
     """Fill a whole tensor."""
     if out.size <= _ALONE:
-        getattr(native, kernel.name)(out.reshape(-1), _FROM_THE_FIRST, key, **kernel.numbers)
+        kernel.fill(out, _FROM_THE_FIRST, key)
     else:
         advise(out)
         run(tasks(out, kernel, key=key, shape=out.shape, threads=threads), threads=threads)
@@ -65,10 +64,10 @@ def tasks(
     """
     flat = out.reshape(-1)
     starts, length = spans(shape, box)
-    function = functools.partial(getattr(native, kernel.name), **kernel.numbers)
     chunk = min(_CHUNK, max(_ALONE, -(-out.size // (threads or num_threads()))))
     return [
-        functools.partial(function, flat[first:last], part, key) for first, last, part in _chunks(starts, length, chunk)
+        functools.partial(kernel.fill, flat[first:last], part, key)
+        for first, last, part in _chunks(starts, length, chunk)
     ]
 
 

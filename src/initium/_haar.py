@@ -16,7 +16,6 @@ from ._draw import run, tasks
 from ._kernel import kernel
 from .init._law import Normal
 
-_PANEL = 256  # reflections that are applied at once, as three matrix products
 _STRIP = 512  # rows of an update that are held beside the matrix
 _BATCH = 1 << 22  # elements of the small matrices that are worked on together
 
@@ -44,8 +43,9 @@ def _batch(out: NDArray[Any], start: int, key: int, threads: int | None) -> None
     out[...] = 0
     _diagonal(out)[...] = 1
     signs = np.empty((num, rows), out.dtype)
-    for first in reversed(range(0, rows, _PANEL)):
-        last = min(first + _PANEL, rows)
+    panel = _panel(rows)
+    for first in reversed(range(0, rows, panel)):
+        last = min(first + panel, rows)
         x = np.empty((num, last - first, n - first), out.dtype)
         box = (slice(start, start + num), slice(first, last), slice(first, n))
         law = kernel(Normal(0, 1), out.dtype.name)
@@ -53,6 +53,11 @@ def _batch(out: NDArray[Any], start: int, key: int, threads: int | None) -> None
         signs[:, first:last] = _to_reflections(x)
         _reflect(out[:, first:, first:], x)
     out *= signs[:, :, None]
+
+
+def _panel(rows: int) -> int:
+    """How many reflections are applied at once, as matrix products: more where the matrix is large."""
+    return min(max(rows // 8, 64), 256)
 
 
 def _to_reflections(x: NDArray[Any]) -> NDArray[Any]:

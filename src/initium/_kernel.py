@@ -5,13 +5,17 @@ value must not depend on a machine's mathematics library.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ._native import Law
+from ._native import best as native
 from .init._law import Constant, Normal, TruncatedNormal, Uniform
 
 # What a dtype computes in: its type, and the unit of its integer variate.
@@ -26,13 +30,19 @@ class Kernel:
 
     Attributes:
         name: of the function.
-        numbers: its keyword arguments.
+        numbers: the constants of the law.
         reach: no drawn number is further from 0.
     """
 
     name: str
     numbers: dict[str, float]
     reach: float
+
+    @cached_property
+    def fill(self) -> Callable[[NDArray[Any], NDArray[np.uint64], int], None]:
+        """The function of the fastest build, to be called with an array, starts of spans and a key."""
+        function, law = getattr(native, self.name), Law(**self.numbers)
+        return lambda out, starts, key: function(out, starts, key, law)
 
 
 @lru_cache
@@ -52,9 +62,12 @@ def kernel(law: Constant | Uniform | Normal | TruncatedNormal, dtype: str) -> Ke
             return _truncated_normal(mean, std, cut, dtype)
 
 
+@lru_cache
 def normal_between(mean: float, std: float, low: float, high: float, dtype: str) -> Kernel:
     """A Gaussian of this mean and std before the cut, within any two ends."""
-    below, between, above = _probabilities((low - mean) / std, (high - mean) / std)
+    # Beyond 9 stds no word reaches; all far ends share one entry of the cache.
+    ends = (min(max((end - mean) / std, -9.0), 9.0) for end in (low, high))
+    below, between, above = _probabilities(*ends)
     numbers = {"scale": std, "shift": mean, "below": below, "between": between, "above": above}
     return Kernel("normal_between", numbers | _ends(low, high, dtype), max(abs(low), abs(high)))
 
@@ -105,7 +118,7 @@ def _probabilities(low: float, high: float) -> tuple[float, float, float]:
     """Twice P(z < low), P(low < z < high), twice P(z > high)."""
     with localcontext(prec=80):
         root = Decimal(2).sqrt()
-        lower, upper = (_erf(Decimal(min(max(end, -9.0), 9.0)) / root) for end in (low, high))
+        lower, upper = (_erf(Decimal(end) / root) for end in (low, high))
         return float(1 + lower), float((upper - lower) / 2), float(1 - upper)
 
 

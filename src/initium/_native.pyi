@@ -5,14 +5,11 @@ from typing import Any, Protocol
 from numpy import uint32, uint64
 from numpy.typing import NDArray
 
-class Fill(Protocol):
-    """Write span after span of one length: part i of `out` holds the elements from starts[i] on."""
+class Law:
+    """The constants of a law, folded by `initium._kernel`."""
 
-    def __call__(
+    def __init__(
         self,
-        out: NDArray[Any],
-        starts: NDArray[uint64],
-        key: int,
         *,
         scale: float = 1.0,
         shift: float = 0.0,
@@ -22,6 +19,11 @@ class Fill(Protocol):
         low: float = 0.0,
         high: float = 0.0,
     ) -> None: ...
+
+class Fill(Protocol):
+    """Write span after span of one length: part i of `out` holds the elements from starts[i] on."""
+
+    def __call__(self, out: NDArray[Any], starts: NDArray[uint64], key: int, law: Law) -> None: ...
 
 class Build(Protocol):
     """The functions of one instruction set."""

@@ -147,6 +147,7 @@ EDGES = {
         lambda: (empty(0, 3),),
         lambda: (empty(3, 4), "x"),
         lambda: (empty(3, 4), NAN),
+        lambda: (empty(20, 50), 1e39),
         lambda: (empty(3, 4, dtype=torch.int64),),
     ],
     "sparse_": [
@@ -207,6 +208,7 @@ def test_normal_is_gaussian(dtype):
 CUTS = [
     (0, 1, -2, 2),
     (0, 0.02, -2, 2),
+    (0.5, 1, -8.5, 9.5),
     (1, 2, -2, 1.5),
     (0, 1, 1.5, 9),
     (0, 1, 2, 2.02),
@@ -282,6 +284,11 @@ def test_an_orthogonal_matrix_is_orthonormal_times_its_gain(shape, gain, dtype):
     torch.testing.assert_close(product, gain**2 * torch.eye(len(product)).double(), atol=near, rtol=0)
 
 
+def test_an_orthogonal_matrix_is_its_gain_times_that_of_gain_one():
+    one, other = (init.orthogonal_(empty(20, 50), gain, torch.Generator().manual_seed(7)) for gain in (1, -1.5))
+    torch.testing.assert_close(other, -1.5 * one)
+
+
 def test_an_orthogonal_matrix_prefers_no_direction():
     torch.manual_seed(8)
     first = torch.stack([init.orthogonal_(torch.empty(2, 4))[:, 0] for _ in range(1500)]).double()
@@ -312,6 +319,22 @@ def test_a_sparse_matrix_is_gaussian_elsewhere_and_zero_anywhere():
     assert abs(columns - 0.25) < 0.003
 
 
+def test_where_a_sparse_matrix_is_zero_tells_nothing_of_its_numbers():
+    torch.manual_seed(27)
+    x = init.sparse_(torch.empty(200_000, 1), 0.5, 1.0)
+    check(x[x != 0], scipy.stats.norm())
+
+
+def test_a_sparse_matrix_has_other_zeros_wherever_it_is_cut(monkeypatch):
+    def zeros():
+        torch.manual_seed(28)
+        return init.sparse_(torch.empty(50, 400), 0.5) == 0
+
+    whole = zeros()
+    monkeypatch.setattr(init, "_AT_ONCE", 50 * 7)
+    assert torch.equal(zeros(), whole)
+
+
 @draws
 def test_a_seed_settles_the_numbers_and_each_call_takes_new_ones(draw):
     torch.manual_seed(11)
@@ -337,11 +360,11 @@ def test_a_generator_is_used_and_the_global_one_left_alone(draw):
     assert not torch.equal(first, draw(init, empty(20, 50), generator=generator))
 
 
-def test_a_key_has_all_64_bits():
+def test_a_key_has_63_even_bits():
     keys = [init._key(empty(1), None) for _ in range(500)]
     assert len(set(keys)) == 500
-    assert all(0 <= key < 2**64 for key in keys)
-    ones = [sum(key >> bit & 1 for key in keys) for bit in range(64)]
+    assert all(0 <= key < 2**63 for key in keys)
+    ones = [sum(key >> bit & 1 for key in keys) for bit in range(63)]
     assert all(abs(each - 250) < 70 for each in ones)
 
 
@@ -398,7 +421,6 @@ def test_only_the_elements_of_a_view_are_written_and_they_are_those_of_a_whole(d
     w = view(base)
     if w.ndim > 2 and draw is DRAWS["sparse_"]:
         pytest.skip("only matrices")
-    monkeypatch.setattr(init, "_is_small_and_square", lambda tensor: False)
     view(mark)[...] = True
     torch.manual_seed(16)
     assert draw(init, w) is w
@@ -408,13 +430,14 @@ def test_only_the_elements_of_a_view_are_written_and_they_are_those_of_a_whole(d
     assert not (w == 77).any()
 
 
-def test_a_conjugates_imaginary_part_is_written_as_it_reads():
-    base = torch.full((50,), 3 + 4j).conj()
-    w = base.imag
+def test_memory_that_holds_the_negative_is_written_as_it_reads():
+    base = empty(50)
+    w = torch._neg_view(base)
     assert w.is_neg()
+    assert w.is_contiguous()
     init.uniform_(w, 1, 2)
-    assert ((base.imag >= 1) & (base.imag <= 2)).all()
-    assert (base.real == 3).all()
+    assert ((w >= 1) & (w <= 2)).all()
+    assert ((base <= -1) & (base >= -2)).all()
 
 
 @draws
@@ -441,6 +464,20 @@ def test_a_backward_pass_over_a_weight_drawn_since_is_refused(draw):
     draw(init, w)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
+
+
+def test_a_thread_that_begins_in_inference_mode_goes_on_outside_of_it():
+    ends = []
+
+    def work():
+        with torch.inference_mode():
+            init.normal_(empty(9))
+        ends.append(init.normal_(empty(9)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert len(ends) == 1
 
 
 @draws
@@ -481,12 +518,30 @@ def test_a_real_tensor_under_a_fake_mode_keeps_its_numbers():
     assert (w == 77).all()
 
 
-@pytest.mark.parametrize("make", [lambda: torch.zeros(400, dtype=torch.complex64), lambda: empty(0)])
-def test_what_no_fill_writes_is_torchs_own_bit_for_bit(make):
+@pytest.mark.parametrize(
+    ("make", "std"),
+    [
+        (lambda: torch.zeros(400, dtype=torch.complex64), 2),
+        (lambda: empty(0), 2),
+        (lambda: empty(400, dtype=torch.float16), 1e5),  # beyond the dtype
+        (lambda: empty(400), 1e38),
+    ],
+)
+def test_what_no_fill_writes_is_torchs_own_bit_for_bit(make, std):
     torch.manual_seed(18)
-    ours = init.normal_(make(), 0, 2)
+    ours = init.normal_(make(), 0, std)
     torch.manual_seed(18)
-    assert torch.equal(ours, THEIRS["normal_"](make(), 0, 2))
+    assert torch.equal(ours, THEIRS["normal_"](make(), 0, std))
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_a_nested_tensor_is_torchs_own():
+    drawn = []
+    for normal_ in (init.normal_, THEIRS["normal_"]):
+        nested = torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(4, 3)])
+        torch.manual_seed(18)
+        drawn.append(torch.cat([part.flatten() for part in normal_(nested).unbind()]))
+    assert torch.equal(*drawn)
 
 
 def test_numbers_that_are_tensors_are_torchs_own():
@@ -603,7 +658,6 @@ def test_memory_that_was_freed_is_torchs_own(monkeypatch):
 @draws
 def test_another_device_gets_what_this_machine_drew(draw, monkeypatch):
     # A tensor that is not contiguous takes the same way as one on another device, which a test may not have.
-    monkeypatch.setattr(init, "_is_small_and_square", lambda tensor: False)
     torch.manual_seed(23)
     key = init._key(empty(1), None)
     whole = empty(100, 20)

@@ -11,12 +11,11 @@ DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)  # what a
 
 def memory(tensor: torch.Tensor) -> NDArray[Any]:
     """The tensor's own memory, not a copy; bfloat16, which NumPy cannot name, as uint16."""
-    tensor = tensor.detach()
     if tensor.dtype == torch.bfloat16:
-        return tensor.view(torch.int16).numpy().view(np.uint16)
-    return tensor.numpy()
+        return tensor.data.view(torch.int16).numpy().view(np.uint16)
+    return tensor.data.numpy()
 
 
 def has_memory(tensor: torch.Tensor) -> bool:
     """Whether a fill can write this tensor in place."""
-    return tensor.device.type == "cpu" and tensor.is_contiguous() and not tensor.is_neg()
+    return tensor.is_cpu and tensor.is_contiguous() and not tensor.is_neg()

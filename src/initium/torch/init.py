@@ -4,7 +4,7 @@
 
 Every public name of `torch.nn.init` is here, with its arguments, defaults, errors and warnings, and with
 PyTorch's own meaning of fans and gains. `torch.manual_seed` and `generator=` are honoured: each call takes
-one 64-bit key from the generator, and every element is a function of that key and its place alone, so the
+one key of 63 bits from the generator, and every element is a function of that key and its place alone, so the
 numbers depend neither on the threads nor on how the tensor lies in memory.
 
 The same law is drawn, from other numbers than PyTorch's for the same seed. float32, float64, float16 and
@@ -66,7 +66,7 @@ from .._fill import fill
 from .._kernel import kernel, normal_between
 from ..init._law import Normal, Orthogonal, Uniform
 from ..init._weight import Weight
-from ._memory import DTYPES, memory
+from ._memory import DTYPES, has_memory, memory
 
 __all__ = [
     "calculate_gain",
@@ -107,7 +107,6 @@ _NAMES = {dtype: str(dtype).removeprefix("torch.") for dtype in DTYPES}
 _MOST = {dtype: torch.finfo(dtype).max / 2 for dtype in DTYPES}
 _NUMBER = (float, int)
 _TYPES = (Tensor, nn.Parameter)  # exactly these: a subclass may see what is done to it
-_LEAST, _ALL_BITS = -(2**63), 2**64 - 1
 _UNREACHED = 9  # a Gaussian draw ends before so many stds
 _ZEROS = 2  # the stream of a key that says where zeros are; fills use 0 and 1
 _AT_ONCE = 1 << 20  # elements whose places are sorted at once
@@ -263,7 +262,7 @@ def orthogonal_(
         True
     """
     ours = _is_ours(tensor, generator, gain) and tensor.ndim > 1 and abs(gain) <= _MOST[tensor.dtype]
-    if not ours or _is_small_and_square(tensor):
+    if not ours:
         return _torch.orthogonal_(tensor, gain, generator)
     rows = tensor.shape[0]
     weight = Weight(shape=(rows, tensor.numel() // rows), axes="oi")
@@ -334,11 +333,10 @@ def _uniform(a: float, b: float, dtype: torch.dtype) -> Fill | None:
 
 @lru_cache(maxsize=1024)
 def _normal(mean: float, std: float, dtype: torch.dtype) -> Fill | None:
-    most = _MOST[dtype]
-    if not (-most <= mean <= most and 0 <= std <= most):
+    if not std >= 0:
         return None
     chosen = kernel(Normal(float(mean), float(std)), _NAMES[dtype])
-    return partial(draw, kernel=chosen) if chosen.reach <= most else None
+    return partial(draw, kernel=chosen) if chosen.reach <= _MOST[dtype] else None
 
 
 @lru_cache(maxsize=1024)
@@ -368,9 +366,8 @@ def _draw_sparse(out: NDArray[Any], *, chosen: Fill, num_zeros: int, key: int, t
 def _write(tensor: Tensor, chosen: Fill, generator: torch.Generator | None) -> Tensor:
     """Fill a tensor in place, or beside it if it does not lie in this machine's memory as a whole."""
     key, threads = _key(tensor, generator), torch.get_num_threads()
-    if tensor.is_cpu and tensor.is_contiguous() and not tensor.is_neg():
-        out = memory(tensor) if tensor.dtype is torch.bfloat16 else tensor.data.numpy()
-        chosen(out, key=key, threads=threads)
+    if has_memory(tensor):
+        chosen(memory(tensor), key=key, threads=threads)
         increment_version(tensor)  # autograd must notice, as if an operation of its own had written
     else:
         drawn = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
@@ -381,9 +378,9 @@ def _write(tensor: Tensor, chosen: Fill, generator: torch.Generator | None) -> T
 
 
 def _key(tensor: Tensor, generator: torch.Generator | None) -> int:
-    """64 bits from the generator that PyTorch would use for this tensor."""
+    """63 bits from the generator that PyTorch would use for this tensor."""
     word = _words.own if tensor.is_cpu else torch.empty((), dtype=torch.int64, device=tensor.device)
-    return int(word.random_(_LEAST, None, generator=generator).item()) & _ALL_BITS
+    return int(word.random_(generator=generator).item())
 
 
 class _Words(threading.local):
@@ -429,10 +426,3 @@ def _is_watched() -> bool:
 def _is_function_watched() -> bool:
     """A default device is a mode as well, but watches only what makes tensors."""
     return any(type(mode) is not DeviceContext for mode in _get_current_function_mode_stack())
-
-
-def _is_small_and_square(tensor: Tensor) -> bool:
-    """Where LAPACK's factorisation of one Gaussian matrix is faster than a product of reflections."""
-    rows = tensor.shape[0]
-    columns = tensor.numel() // rows
-    return tensor.dtype.itemsize >= 4 and max(rows, columns) <= 384 and rows < 2 * columns < 4 * rows
