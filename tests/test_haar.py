@@ -44,7 +44,7 @@ def one_by_one(rows, n, key):
 @pytest.mark.parametrize(("rows", "n"), [(5, 5), (7, 20), (20, 20), (30, 31)])
 @pytest.mark.parametrize("panel", [1, 3, 256])
 def test_the_blocked_product_is_the_product_of_reflections(monkeypatch, rows, n, panel):
-    monkeypatch.setattr(_haar, "_panel", lambda rows: panel)
+    monkeypatch.setattr(_haar, "_panel", lambda n: panel)
     np.testing.assert_allclose(made(1, rows, n, key=6)[0], one_by_one(rows, n, 6), atol=1e-13)
 
 
@@ -52,7 +52,7 @@ def test_strips_batches_and_memory_order_change_rounding_alone(monkeypatch):
     expected = made(7, 40, 60)
     monkeypatch.setattr(_haar, "_STRIP", 11)
     monkeypatch.setattr(_haar, "_BATCH", 2 * 40 * 60)
-    monkeypatch.setattr(_haar, "_panel", lambda rows: 16)
+    monkeypatch.setattr(_haar, "_panel", lambda n: 16)
     np.testing.assert_allclose(made(7, 40, 60), expected, atol=1e-13)
     columns = np.empty((7, 60, 40)).swapaxes(1, 2)
     haar(columns, key=1)

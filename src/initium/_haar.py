@@ -43,7 +43,7 @@ def _batch(out: NDArray[Any], start: int, key: int, threads: int | None) -> None
     out[...] = 0
     _diagonal(out)[...] = 1
     signs = np.empty((num, rows), out.dtype)
-    panel = _panel(rows)
+    panel = _panel(n)
     for first in reversed(range(0, rows, panel)):
         last = min(first + panel, rows)
         x = np.empty((num, last - first, n - first), out.dtype)
@@ -55,9 +55,9 @@ def _batch(out: NDArray[Any], start: int, key: int, threads: int | None) -> None
     out *= signs[:, :, None]
 
 
-def _panel(rows: int) -> int:
+def _panel(n: int) -> int:
     """How many reflections are applied at once, as matrix products: more where the matrix is large."""
-    return min(max(rows // 8, 64), 256)
+    return min(max(n // 8, 64), 256)
 
 
 def _to_reflections(x: NDArray[Any]) -> NDArray[Any]:
@@ -83,7 +83,19 @@ def _reflect(out: NDArray[Any], vectors: NDArray[Any]) -> None:
     _diagonal(factor)[...] = 1  # |v|^2 / 2
     own, others = np.split(vectors.swapaxes(1, 2), [width], axis=1)
     left = np.concatenate([own, out[:, width:, width:] @ others], axis=1)
-    _subtract_product(out, left @ np.linalg.inv(factor).astype(out.dtype), vectors)
+    _subtract_product(out, left @ _inverse(factor).astype(out.dtype), vectors)
+
+
+def _inverse(lower: NDArray[Any]) -> NDArray[Any]:
+    """Of lower triangular matrices, by halves: below the inverses of A and B in [[A, 0], [C, B]] stands -B' C A'."""
+    half = lower.shape[1] // 2
+    if half < 32:
+        return np.linalg.inv(lower)
+    first, last = slice(None, half), slice(half, None)
+    inverse = np.zeros_like(lower)
+    inverse[:, first, first], inverse[:, last, last] = (_inverse(lower[:, part, part]) for part in (first, last))
+    inverse[:, last, first] = -inverse[:, last, last] @ lower[:, last, first] @ inverse[:, first, first]
+    return inverse
 
 
 def _subtract_product(out: NDArray[Any], left: NDArray[Any], right: NDArray[Any]) -> None:
