@@ -46,6 +46,8 @@ void write_spans(const Array<T>& out, const Array<const uint64_t>& starts, Write
   if (length * num != out.size()) throw std::invalid_argument("out is not as long as the spans together");
   T* to = out.data();
   const uint64_t* start = starts.data();
+  for (size_t i = 0; i < num; i++)
+    if (start[i] + length < start[i]) throw std::invalid_argument("a span goes beyond element 2^64");
   nb::gil_scoped_release released;
   DefaultArithmetic arithmetic;
   for (size_t i = 0; i < num; i++) write(to + i * length, length, start[i]);
@@ -99,7 +101,7 @@ NB_MODULE(_native, m) {
           nb::arg("between") = 1.0, nb::arg("above") = 0.0, nb::arg("low") = 0.0, nb::arg("high") = 0.0);
   // From the slowest to the fastest; `best` ends as the last.
   define(m, plain);
-#if defined(__x86_64__)
+#ifdef X86_BUILDS
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
     define(m, avx2);

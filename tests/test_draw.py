@@ -1,6 +1,7 @@
 import math
 import os
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from initium import _draw
-from initium._draw import draw, run, spans, tasks
+from initium._draw import _axes, _pieces, draw, run, spans, tasks
 from initium._kernel import kernel
 from initium.init._law import Normal
 
@@ -22,19 +23,38 @@ def boxes(draw):
     return tuple(shape), tuple(slice(*pair) for pair in ends)
 
 
-@given(boxes())
-def test_spans_are_the_boxs_flat_indices_in_order(case):
+@given(boxes(), st.integers(1, 50))
+def test_pieces_are_the_boxs_flat_indices_in_order(case, chunk):
     shape, box = case
-    starts, length = spans(shape, box)
-    expected = np.arange(math.prod(shape)).reshape(shape)[box].reshape(-1)
-    found = (starts[:, None].astype(int) + np.arange(length)).reshape(-1)
-    np.testing.assert_array_equal(found, expected)
+    found = []
+    for piece in _pieces(_axes(shape, box), chunk):
+        length = piece[-1][2] - piece[-1][1]
+        starts = spans(piece)
+        assert 0 < len(starts) * length <= chunk or not len(starts) * length
+        found += [int(start) + i for start in starts for i in range(length)]
+    assert found == np.arange(math.prod(shape)).reshape(shape)[box].reshape(-1).tolist()
 
 
-def test_spans_are_as_long_as_the_box_allows():
-    assert spans((8, 4, 6), (slice(2, 5), slice(0, 4), slice(0, 6)))[1] == 3 * 24
-    assert spans((8, 4, 6), (slice(2, 5), slice(1, 3), slice(0, 6)))[1] == 12
-    assert spans((8, 4, 6), (slice(0, 8), slice(0, 4), slice(0, 5)))[1] == 5
+def test_runs_are_as_long_as_the_box_allows():
+    def length(*box):
+        *_, (_, low, high) = _axes((8, 4, 6), box)
+        return high - low
+
+    assert length(slice(2, 5), slice(0, 4), slice(0, 6)) == 3 * 24
+    assert length(slice(2, 5), slice(1, 3), slice(0, 6)) == 12
+    assert length(slice(0, 8), slice(0, 4), slice(0, 5)) == 5
+
+
+def test_a_narrow_box_needs_little_memory_beside_it():
+    out = np.empty(2_000_000, np.float32)
+    tracemalloc.start()
+    run(tasks(out, LAW, key=4, shape=(2_000_000, 4), box=(slice(None), slice(0, 1)), threads=1), threads=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < out.nbytes * 2
+    whole = np.empty((2_000_000, 4), np.float32)
+    draw(whole, LAW, key=4)
+    np.testing.assert_array_equal(out, whole[:, 0])
 
 
 @given(boxes(), st.integers(1, 3))
@@ -94,15 +114,38 @@ def test_every_thread_works_and_each_task_is_done_once():
     assert sorted(seen) == list(range(40))
 
 
-def test_an_error_in_a_task_reaches_the_caller_and_stops_the_rest():
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_error_in_a_task_reaches_the_caller_and_stops_the_rest(threads):
     done = []
 
     def fail():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run([fail, *[lambda: done.append(1)] * 10], threads=1)
-    assert not done
+        run([fail] * threads + [lambda: done.append(1)] * 10, threads=threads)
+    assert len(done) < 10
+
+
+def test_a_fill_does_not_wait_for_the_work_of_another():
+    begun, may_end = threading.Event(), threading.Event()
+
+    def long():
+        begun.set()
+        assert may_end.wait(30)
+
+    other = threading.Thread(target=lambda: run([long] * 2, threads=2))
+    other.start()
+    try:
+        assert begun.wait(30)
+        run([lambda: None] * 2, threads=2)  # would wait for the pool's only worker, which is busy
+    finally:
+        may_end.set()
+        other.join()
+
+
+def test_a_strided_array_is_not_filled_as_a_copy():
+    with pytest.raises(TypeError):
+        tasks(np.zeros(400_000, np.float32)[::2], LAW, key=1, shape=(200_000,))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

@@ -194,6 +194,32 @@ def test_a_law_that_leaves_its_dtype_is_refused():
     assert np.isfinite(of_dtype("bfloat16", Normal(0, 20_000))).all()
 
 
+@pytest.mark.parametrize(
+    ("dtype", "law"),
+    [
+        ("float64", Normal(0, 1e308)),
+        ("float64", Constant(np.inf)),
+        ("float16", Orthogonal(1e6)),
+        ("float32", Orthogonal(1e39)),
+        ("float32", Uniform(0, 1e39)),
+        ("float32", TruncatedNormal(0, 1e38, 8)),
+    ],
+)
+def test_no_law_leaves_its_dtype_for_infinity(dtype, law):
+    with pytest.raises(SpecError, match=f"{dtype} ends at"):
+        of_dtype(dtype, law)
+
+
+def test_nothing_is_written_unless_every_job_can_be():
+    weight = Weight(shape=(6, 6), axes="oi")
+    good = np.zeros((6, 6), np.float32)
+    for law in (Orthogonal(1), Normal(0, 1)):
+        wrong = Job(out=np.zeros((6, 6), np.int32), law=law, weight=weight, key=1)
+        with pytest.raises(TypeError):
+            fill_all([Job(out=good, law=law, weight=weight, key=1), wrong])
+    assert not good.any()
+
+
 def test_huge_pages_are_asked_for_within_the_array_alone(monkeypatch):
     asked = []
     monkeypatch.setattr(_huge_pages, "_madvise", lambda address, length, _: asked.append((address.value, length.value)))

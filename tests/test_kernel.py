@@ -1,3 +1,4 @@
+import decimal
 import math
 
 import mpmath
@@ -7,10 +8,10 @@ import scipy.stats
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from initium import _native
+from initium import SpecError
 from initium._draw import draw
 from initium._kernel import _probabilities, _within, kernel, normal_between
-from initium.init._law import Normal, TruncatedNormal, Uniform
+from initium.init._law import Constant, Normal, TruncatedNormal, Uniform
 
 NUM = 1_000_000
 KEY = 20_260_101
@@ -22,9 +23,9 @@ def drawn(kernel, number=np.float32, length=NUM):
     return out
 
 
-@pytest.mark.parametrize("cut", [1e-17, 1e-3, 0.0099, 0.0101, 1, 2, 5, 8])
+@pytest.mark.parametrize("cut", [1e-45, 1e-17, 1e-3, 0.0099, 0.0101, 1, 2, 5, 8])
 def test_a_cut_keeps_its_std_however_narrow(cut):
-    mpmath.mp.dps = 50
+    mpmath.mp.dps = 160
     c = mpmath.mpf(cut)
     inside, outside, width = _within(cut)
     assert inside == float(mpmath.erf(c / mpmath.sqrt(2)))
@@ -35,7 +36,8 @@ def test_a_cut_keeps_its_std_however_narrow(cut):
 @pytest.mark.parametrize(("low", "high"), [(-2, 2), (-1, 3), (0.5, 0.6), (4, 8), (-8.9, -3), (-1e9, 1), (-50, 50)])
 def test_probabilities_are_those_of_mpmath(low, high):
     mpmath.mp.dps = 50
-    below, between, above = _probabilities(float(low), float(high))
+    numbers = normal_between(0.0, 1.0, float(low), float(high), "float64").numbers
+    below, between, above = (numbers[name] for name in ("below", "between", "above"))
     # Beyond 9 stds no word reaches; what is lost there is below 2.3e-19.
     assert below == pytest.approx(float(2 * mpmath.ncdf(low)), rel=1e-15, abs=2.3e-19)
     assert above == pytest.approx(float(2 * mpmath.ncdf(-mpmath.mpf(high))), rel=1e-15, abs=2.3e-19)
@@ -109,8 +111,26 @@ def test_two_laws_of_one_key_share_their_draws():
     assert (np.sign(uniform) == np.sign(normal)).all()
 
 
-def test_the_reach_is_not_exceeded_by_the_last_word():
-    # The word with the greatest magnitude ends float32 at 6.34 and float64, whose second word may join, at 8.3.
-    assert kernel(Normal(0, 1), "float32").reach == 6.4
-    assert mpmath.erfc(mpmath.mpf("8.3") / mpmath.sqrt(2)) < 2**-53
-    assert hasattr(_native.best, kernel(Normal(0, 1), "float32").name)
+def test_what_was_drawn_before_changes_nothing():
+    zero = kernel(Constant(0.0), "float32")
+    assert zero == kernel(Constant(-0.0), "float32")
+    assert math.copysign(1, kernel(Constant(-0.0), "float32").numbers["shift"]) == 1
+
+
+def test_a_callers_decimal_habits_change_nothing():
+    expected = _within.__wrapped__(1.7), _probabilities.__wrapped__(-0.3, 2.2)
+    with decimal.localcontext(decimal.Context(prec=3, traps=[decimal.FloatOperation, decimal.Inexact])):
+        assert (_within.__wrapped__(1.7), _probabilities.__wrapped__(-0.3, 2.2)) == expected
+
+
+def test_a_uniform_too_narrow_to_scale_is_refused():
+    with pytest.raises(SpecError) as found:
+        kernel(Uniform(-1e-37, 1e-37), "float32")
+    assert str(found.value) == "uniform(-1e-37, 1e-37) is too narrow for float32. Widen it, or give it equal ends."
+    assert np.ptp(drawn(kernel(Uniform(-1e-37, 1e-37), "float64"), np.float64)) == pytest.approx(2e-37, rel=1e-4)
+
+
+def test_a_wide_uniform_does_not_overflow_on_the_way():
+    x = drawn(kernel(Uniform(1e308, 1.7e308), "float64"), np.float64, length=1000)
+    assert (x >= 1e308).all()
+    assert (x <= 1.7e308).all()

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from initium import _native
+from initium import _native, _stream
 from initium._kernel import Kernel, kernel, normal_between
 from initium._native import Law
 from initium.init._law import Constant, Normal, TruncatedNormal, Uniform
@@ -73,6 +73,25 @@ def test_every_build_and_dtype_equals_the_reference(build, dtype, made, key, sta
     np.testing.assert_array_equal(bits(drawn(build, it, dtype, **place)), bits(expected(it, dtype, **place)))
 
 
+# Elements of "0.weight" under seed 0 whose words are the last few of 2^31 (the far tail) or the first few.
+EXTREME = [220933509, 526640019, 173561064, 345491357, 43833413, 27416112, 399475024, 96871424, 431763664]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.__name__)
+def test_the_far_tail_and_the_middle_equal_the_reference(build, dtype):
+    key = _stream.key(0, "0.weight")
+    laws = [kernel(Normal(0, 1), dtype), kernel(TruncatedNormal(1, 3, 6.5), dtype), kernel(Uniform(-1, 3), dtype)]
+    for it in [*laws, normal_between(0, 1, -7, 8, dtype), normal_between(0, 1, 3, 9, dtype)]:
+        for element in EXTREME:
+            place = {"key": key, "start": element - 3, "length": 5}
+            np.testing.assert_array_equal(bits(drawn(build, it, dtype, **place)), bits(expected(it, dtype, **place)))
+    tails = [drawn(build, laws[0], dtype, key=key, start=element, length=1) for element in EXTREME[:6]]
+    if dtype in ("float32", "float64"):
+        assert (np.abs(tails) > 5.7).all()
+        assert (np.abs(tails) < laws[0].reach).all()
+
+
 @pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.__name__)
 @given(key=KEYS, start=STARTS, length=st.integers(0, 150), stream=st.integers(0, 2**32 - 1))
 def test_words_are_those_of_the_reference(build, key, start, length, stream):
@@ -120,6 +139,8 @@ def test_spans_are_written_one_after_the_other():
     np.testing.assert_array_equal(out, np.concatenate(parts))
     with pytest.raises(ValueError, match="as long as the spans together"):
         _native.best.normal(out, np.zeros(2, np.uint64), 3, Law())
+    with pytest.raises(ValueError, match=r"beyond element 2\^64"):
+        _native.best.normal(out, np.array([2**64 - 4], np.uint64), 3, Law())
     with pytest.raises(ValueError, match="as long as the spans together"):
         _native.best.normal(out, np.zeros(0, np.uint64), 3, Law())
 

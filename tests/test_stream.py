@@ -8,8 +8,8 @@ import pytest
 
 from initium import _stream
 from initium._draw import draw
-from initium._kernel import kernel
-from initium.init._law import Normal, TruncatedNormal, Uniform
+from initium._kernel import kernel, normal_between
+from initium.init._law import Constant, Normal, TruncatedNormal, Uniform
 
 DTYPES = {"float32": np.float32, "float64": np.float64, "float16": np.float16, "bfloat16": np.uint16}
 LAWS = {
@@ -65,6 +65,54 @@ def test_the_bits_of_version_1_never_change(law, dtype):
     out = np.empty(4, DTYPES[dtype])
     draw(out, kernel(LAWS[law], dtype), key=_stream.key(0, "0.weight"))
     assert [f"{bits:x}" for bits in out.view(f"uint{8 * out.itemsize}").tolist()] == GOLDEN[law, dtype].split()
+
+
+# The words of these elements are the last few of all 2^31, or the first few.
+EXTREME = [220933509, 526640019, 345491357, 96871424]
+# fmt: off
+GOLDEN_EXTREME = {
+    ("uniform(-0.1, 0.1)", "float32"): "3dcccccc bdcccccc bdcccccc af7fffff",
+    ("uniform(-0.1, 0.1)", "float64"):
+        "3fb99999991c2154 bfb9999998fb2c17 bfb99999982c481e bdee601e99999999",
+    ("uniform(-0.1, 0.1)", "float16"): "2e66 ae66 ae66 8000",
+    ("uniform(-0.1, 0.1)", "bfloat16"): "3dcd bdcd bdcd af80",
+    ("normal(0, 1)", "float32"): "40c2b92d c0c0fdaf c0bd02d9 b1347a2b",
+    ("normal(0, 1)", "float64"):
+        "40185a6bf695e2b5 c01834105d44c7a7 c017a8c473a629aa be27cb335d73c020",
+    ("normal(0, 1)", "float16"): "4616 c608 c5e8 8000",
+    ("normal(0, 1)", "bfloat16"): "40c3 c0c1 c0bd b134",
+    ("truncated_normal(0, 0.02, cut=2)", "float32"): "3d3a42d4 bd3a42d4 bd3a42d3 ae7aacb0",
+    ("truncated_normal(0, 0.02, cut=2)", "float64"):
+        "3fa7485a856479ae bfa7485a84dfff0c bfa7485a81a05f1d bdd08632f3dab1a9",
+    ("truncated_normal(0, 0.02, cut=2)", "float16"): "29d2 a9d2 a9d2 8000",
+    ("truncated_normal(0, 0.02, cut=2)", "bfloat16"): "3d3a bd3a bd3a ae7b",
+    ("constant(0.1)", "float32"): "3dcccccd 3dcccccd 3dcccccd 3dcccccd",
+    ("constant(0.1)", "float64"):
+        "3fb999999999999a 3fb999999999999a 3fb999999999999a 3fb999999999999a",
+    ("constant(0.1)", "float16"): "2e66 2e66 2e66 2e66",
+    ("constant(0.1)", "bfloat16"): "3dcd 3dcd 3dcd 3dcd",
+    ("between -1 and 9", "float32"): "40c39b6c bf800000 bf800000 3e4cfa52",
+    ("between -1 and 9", "float64"):
+        "401876b0515eca13 bfeffffffea7b627 bfeffffffce61b18 3fc99f4a90b2834a",
+    ("between -1 and 9", "float16"): "461d bc00 bc00 3268",
+    ("between -1 and 9", "bfloat16"): "40c4 bf80 bf80 3e4d",
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("law", [*LAWS, "constant(0.1)", "between -1 and 9"])
+def test_the_bits_of_the_far_tail_and_the_middle_never_change(law, dtype):
+    assert extremes(law, dtype) == GOLDEN_EXTREME[law, dtype].split()
+
+
+def extremes(law, dtype):
+    others = {"constant(0.1)": kernel(Constant(0.1), dtype), "between -1 and 9": normal_between(0, 1, -1, 9, dtype)}
+    made = others[law] if law in others else kernel(LAWS[law], dtype)
+    out = np.empty(len(EXTREME), DTYPES[dtype])
+    for i, element in enumerate(EXTREME):
+        made.fill(out[i : i + 1], np.array([element], np.uint64), _stream.key(0, "0.weight"))
+    return [f"{bits:x}" for bits in out.view(f"uint{8 * out.itemsize}").tolist()]
 
 
 NUM = 1_000_000

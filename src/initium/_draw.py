@@ -4,7 +4,6 @@ Numbers depend on an element's place alone, so spans, chunks and threads are fre
 """
 
 import functools
-import itertools
 import math
 import os
 from collections import deque
@@ -20,6 +19,7 @@ from ._kernel import Kernel
 
 Task = Callable[[], None]
 Box = Sequence[slice]
+Axes = tuple[tuple[int, int, int], ...]  # size, start and end of each
 
 # Elements of a task: with fewer a second thread costs more than it brings; with more a chunk leaves the
 # cache and the last thread to finish is waited for longer.
@@ -62,44 +62,54 @@ def tasks(
         box: one slice of step 1 an axis; None is everything.
         threads: for how many threads to cut it, if it is long enough.
     """
-    flat = out.reshape(-1)
-    starts, length = spans(shape, box)
+    if not out.flags.c_contiguous:
+        raise TypeError("only a contiguous array is filled in place.")
+    flat, first, made = out.reshape(-1), 0, []
     chunk = min(_CHUNK, max(_ALONE, -(-out.size // (threads or num_threads()))))
-    return [
-        functools.partial(kernel.fill, flat[first:last], part, key)
-        for first, last, part in _chunks(starts, length, chunk)
-    ]
+    for piece in _pieces(_axes(shape, box), chunk):
+        last = first + math.prod(high - low for _, low, high in piece)
+        made.append(functools.partial(_fill_piece, kernel, flat[first:last], piece, key))
+        first = last
+    return made
 
 
-def spans(shape: Sequence[int], box: Box | None = None) -> tuple[NDArray[np.uint64], int]:
-    """A box of a row-major tensor as runs of one length: where each starts, and how long they are."""
+def _fill_piece(kernel: Kernel, out: NDArray[Any], piece: Axes, key: int) -> None:
+    kernel.fill(out, spans(piece), key)
+
+
+def _axes(shape: Sequence[int], box: Box | None) -> Axes:
+    """Size, start and end of each axis; an axis that is whole is joined to the one before it."""
     if box is None:
-        return _FROM_THE_FIRST, math.prod(shape)
-    bounds = [part.indices(size) for part, size in zip(box, shape, strict=True)]
-    first, length = len(shape), 1
-    # Axes join the run from the last one on, as long as all behind them are whole.
-    while first > 0 and length == math.prod(shape[first:]):
-        first -= 1
-        length *= max(0, bounds[first][1] - bounds[first][0])
+        return ((math.prod(shape), 0, math.prod(shape)),)
+    axes = [(1, 0, 1)]
+    for size, part in zip(shape, box, strict=True):
+        axes.append((size, *part.indices(size)[:2]))
+    while len(axes) > 1 and axes[-1][1:] == (0, axes[-1][0]):
+        size, (before, low, high) = axes.pop()[0], axes.pop()
+        axes.append((before * size, low * size, high * size))
+    return tuple((size, low, max(low, high)) for size, low, high in axes)
+
+
+def _pieces(axes: Axes, chunk: int) -> Iterator[Axes]:
+    """The box in parts of at most `chunk` elements, in the order of memory."""
+    (size, low, high), rest = axes[0], axes[1:]
+    inner = math.prod(end - start for _, start, end in rest)
+    step = max(1, chunk // max(1, inner))
+    for first in range(low, high, step):
+        axis = (size, first, min(first + step, high))
+        if inner <= chunk:
+            yield (axis, *rest)
+        else:
+            yield from ((axis, *piece) for piece in _pieces(rest, chunk))
+
+
+def spans(axes: Axes) -> NDArray[np.uint64]:
+    """Where each run of the last axis starts in the flattened tensor."""
+    *outer, (size, low, _) = axes
     starts = np.zeros((), np.uint64)
-    for axis, (low, high, _) in enumerate(bounds):
-        stride = math.prod(shape[axis + 1 :])
-        index = np.arange(low, high if axis < first else low + 1, dtype=np.uint64)
-        starts = np.add.outer(starts, index * np.uint64(stride))
-    return starts.reshape(-1), length
-
-
-def _chunks(starts: NDArray[np.uint64], length: int, chunk: int) -> Iterator[tuple[int, int, NDArray[np.uint64]]]:
-    """Pieces of the flat output with the spans that fill them."""
-    if length <= chunk:
-        num = max(1, chunk // max(1, length))
-        for i in range(0, len(starts), num):
-            part = starts[i : i + num]
-            yield i * length, (i + len(part)) * length, part
-        return
-    for i, first in itertools.product(range(len(starts)), range(0, length, chunk)):
-        last = min(first + chunk, length)
-        yield i * length + first, i * length + last, starts[i : i + 1] + np.uint64(first)
+    for length, first, last in outer:
+        starts = np.add.outer(starts * np.uint64(length), np.arange(first, last, dtype=np.uint64))
+    return (starts * np.uint64(size) + np.uint64(low)).reshape(-1)
 
 
 def run(tasks: Sequence[Task], *, threads: int | None = None) -> None:
@@ -112,7 +122,9 @@ def run(tasks: Sequence[Task], *, threads: int | None = None) -> None:
     finally:
         deque(waiting, maxlen=0)  # after an error, such as Ctrl-C, nobody starts another
         for future in futures:
-            future.result()
+            # One that has not begun, since the pool works for others, is not waited for: its tasks are done.
+            if not future.cancel():
+                future.result()
 
 
 def _work(waiting: Iterator[Task]) -> None:

@@ -1,4 +1,4 @@
-"""Fill: the only thing that draws numbers."""
+"""Fill: laws into arrays, one or many."""
 
 import math
 from collections.abc import Iterable
@@ -12,13 +12,13 @@ from ._draw import Box, Task, run, tasks
 from ._errors import SpecError
 from ._haar import haar
 from ._huge_pages import advise
-from ._kernel import kernel
+from ._kernel import Kernel, kernel
 from .init._law import Keep, Law, Orthogonal
 from .init._weight import Weight
 
 # bfloat16, which NumPy cannot name, travels as uint16.
 _DTYPES = {"float32": "float32", "float64": "float64", "float16": "float16", "uint16": "bfloat16"}
-_GREATEST = {"float32": 3.4028235e38, "float64": math.inf, "float16": 65504.0, "bfloat16": 3.3895314e38}
+_GREATEST = {"float32": 3.4028234e38, "float64": 1.7976931348623157e308, "float16": 65504.0, "bfloat16": 3.3895314e38}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,20 +63,28 @@ def fill_all(jobs: Iterable[Job], *, threads: int | None = None) -> None:
         TypeError: if an array cannot be written in place.
         SpecError: if a law leaves the numbers that a dtype has.
     """
+    chosen = [(job, _checked(job)) for job in jobs if not isinstance(job.law, Keep)]
     todo: list[Task] = []
-    for job in jobs:
-        _check(job)
-        match job.law:
-            case Keep():
-                continue
-            case Orthogonal(gain):
-                _orthogonal(job, gain, threads)
-            case law:
-                drawn = kernel(law, _DTYPES[job.out.dtype.name])
-                _check_reach(drawn.reach, job)
-                advise(job.out)
-                todo += tasks(job.out, drawn, key=job.key, shape=job.weight.shape, box=job.box, threads=threads)
+    for job, drawn in chosen:
+        if drawn is not None:
+            advise(job.out)
+            todo += tasks(job.out, drawn, key=job.key, shape=job.weight.shape, box=job.box, threads=threads)
     run(todo, threads=threads)
+    for job, _ in chosen:
+        if isinstance(job.law, Orthogonal):
+            _orthogonal(job, job.law.gain, threads)
+
+
+def _checked(job: Job) -> Kernel | None:
+    """What draws a job; None is a product of matrices."""
+    _check(job)
+    if isinstance(job.law, Orthogonal):
+        _check_reach(abs(job.law.gain), job)
+        return None
+    assert not isinstance(job.law, Keep)
+    drawn = kernel(job.law, _DTYPES[job.out.dtype.name])
+    _check_reach(drawn.reach, job)
+    return drawn
 
 
 def _check(job: Job) -> None:

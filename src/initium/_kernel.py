@@ -7,13 +7,14 @@ value must not depend on a machine's mathematics library.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal, localcontext
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._errors import SpecError
 from ._native import Law
 from ._native import best as native
 from .init._law import Constant, Normal, TruncatedNormal, Uniform
@@ -46,16 +47,18 @@ class Kernel:
 
 
 @lru_cache
+@np.errstate(over="ignore", invalid="ignore")  # what leaves the dtype is refused by its reach
 def kernel(law: Constant | Uniform | Normal | TruncatedNormal, dtype: str) -> Kernel:
     """What draws a law in a dtype."""
     match law:
         case Constant(value):
-            return Kernel("constant", {"shift": value}, abs(value))
+            # 0.0 and -0.0 are one entry of the cache, so they must be one number.
+            return Kernel("constant", {"shift": value + 0.0}, abs(value))
         case Uniform(low, high):
             return _uniform(low, high, dtype)
         case Normal(mean, std):
             reach = abs(mean) + _REACH.get(dtype, 6.4) * std
-            return Kernel("normal", {"scale": std, "shift": mean}, reach)
+            return Kernel("normal", {"scale": std, "shift": mean + 0.0}, reach)
         case TruncatedNormal(mean, std, cut) if cut >= _REACH["float64"]:
             return kernel(Normal(mean, std), dtype)
         case TruncatedNormal(mean, std, cut):
@@ -68,25 +71,27 @@ def normal_between(mean: float, std: float, low: float, high: float, dtype: str)
     # Beyond 9 stds no word reaches; all far ends share one entry of the cache.
     ends = (min(max((end - mean) / std, -9.0), 9.0) for end in (low, high))
     below, between, above = _probabilities(*ends)
-    numbers = {"scale": std, "shift": mean, "below": below, "between": between, "above": above}
+    numbers = {"scale": std, "shift": mean + 0.0, "below": below, "between": between, "above": above}
     return Kernel("normal_between", numbers | _ends(low, high, dtype), max(abs(low), abs(high)))
 
 
 def _uniform(low: float, high: float, dtype: str) -> Kernel:
     number, unit = _UNITS.get(dtype, _NARROW)
     ends = _ends(low, high, dtype)
-    middle = float(number((low + high) / 2))
+    middle = float(number(low / 2 + high / 2)) + 0.0
     half = min(ends["high"] - middle, middle - ends["low"])
     # The difference of two float64 was rounded; one step down, no word is carried past an end.
     half = math.nextafter(half, 0) if number is np.float64 else half
     scale = max(0.0, _at_most(half * unit, number))
+    if half > 0 and scale < float(np.finfo(number).tiny):
+        raise SpecError(f"uniform({low}, {high}) is too narrow for {dtype}. Widen it, or give it equal ends.")
     return Kernel("uniform", {"scale": scale, "shift": middle}, max(abs(low), abs(high)))
 
 
 def _truncated_normal(mean: float, std: float, cut: float, dtype: str) -> Kernel:
     inside, outside, width = _within(cut)
     wide = std / width
-    numbers = {"scale": wide * inside, "shift": mean, "below": outside, "between": inside}
+    numbers = {"scale": wide * inside, "shift": mean + 0.0, "below": outside, "between": inside}
     ends = _ends(mean - cut * wide, mean + cut * wide, dtype)
     return Kernel("truncated_normal", numbers | ends, abs(mean) + cut * wide)
 
@@ -106,7 +111,8 @@ def _at_most(value: float, number: Any) -> float:
 @lru_cache
 def _within(cut: float) -> tuple[float, float, float]:
     """P(|z| <= cut), its complement, and the std of z given that, for z ~ N(0, 1)."""
-    with localcontext(prec=80):
+    # 80 digits are left after the cancellation in the variance, about cut^2.
+    with localcontext(Context(prec=80 + 2 * max(0, -math.frexp(cut)[1]))):
         c = Decimal(cut)
         inside = _erf(c / Decimal(2).sqrt())
         density = (-c * c / 2).exp() / (2 * _PI).sqrt()
@@ -116,7 +122,7 @@ def _within(cut: float) -> tuple[float, float, float]:
 @lru_cache
 def _probabilities(low: float, high: float) -> tuple[float, float, float]:
     """Twice P(z < low), P(low < z < high), twice P(z > high)."""
-    with localcontext(prec=80):
+    with localcontext(Context(prec=80)):
         root = Decimal(2).sqrt()
         lower, upper = (_erf(Decimal(end) / root) for end in (low, high))
         return float(1 + lower), float((upper - lower) / 2), float(1 - upper)
@@ -129,7 +135,7 @@ def _erf(x: Decimal) -> Decimal:
     """Erf x = 2 / sqrt(pi) * sum of (-1)^n x^(2n+1) / (n! (2n+1)); DLMF 7.6.1."""
     total = term = x
     n = 0
-    while abs(term) > Decimal("1e-70") * abs(x):
+    while abs(term) > Decimal("1e-75") * abs(x):
         n += 1
         term *= -x * x / n
         total += term / (2 * n + 1)

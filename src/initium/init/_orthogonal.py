@@ -22,7 +22,7 @@ def orthogonal(gain: float = 1.0) -> Initialiser:
 
     Reference: Saxe, McClelland, Ganguli, "Exact solutions to the nonlinear dynamics of learning in
         deep linear neural networks", ICLR 2014. https://arxiv.org/abs/1312.6120. Uniform over all
-        such matrices by the sign rule of Mezzadri, Notices of the AMS 54 (2007).
+        such matrices as a product of reflections: Stewart, SIAM J. Numer. Anal. 17 (1980).
 
     Example:
         >>> str(orthogonal(gain=2**0.5))

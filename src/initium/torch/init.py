@@ -326,7 +326,8 @@ def _write_normal(tensor: Tensor, mean: float, std: float, generator: torch.Gene
 def _uniform(a: float, b: float, dtype: torch.dtype) -> Fill | None:
     """What draws it; None where PyTorch has to refuse or to warn, as for the other laws."""
     most = _MOST[dtype]
-    if not -most <= a <= b <= most:
+    # So narrow that scaling an integer down to it leaves the normal numbers.
+    if not -most <= a <= b <= most or 0 < b - a < 1e-25:
         return None
     return partial(draw, kernel=kernel(Uniform(float(a), float(b)), _NAMES[dtype]))
 
