@@ -1,4 +1,4 @@
-// The three minimax fits behind the normal quantile, lowest power first; made together, so that the
+// The three minimax fits (iteratively reweighted least squares) behind the normal quantile, lowest power first; made together, so that the
 // quantile stays within 3e-7 relative in float32.
 #pragma once
 
