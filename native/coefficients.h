@@ -1,5 +1,5 @@
-// The three minimax fits (iteratively reweighted least squares) behind the normal quantile, lowest power first; made together, so that the
-// quantile stays within 3e-7 relative in float32.
+// The three minimax fits (iteratively reweighted least squares) behind the normal quantile, lowest power
+// first; made together, so that the quantile stays within 3e-7 relative in float32.
 #pragma once
 
 namespace {

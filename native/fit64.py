@@ -10,7 +10,7 @@ NODES = 80
 
 
 def ratio(y2: mp.mpf) -> mp.mpf:
-    """z / x, where 1 - x^2 = 2^-y2 and P(|Z| < z) = x."""
+    """The quotient z / x, where 1 - x^2 = 2^-y2 and P(|Z| < z) = x."""
     if y2 == 0:
         return mp.sqrt(mp.pi / 2)
     x = mp.sqrt(-mp.expm1(-y2 * mp.log(2)))
