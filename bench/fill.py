@@ -95,7 +95,7 @@ def others() -> None:
         row(f"uniform_ / numpy {bits.__name__} random", lambda: init.uniform_(x),
             lambda g=generator: g.random(dtype=np.float32, out=out), num, 1, 1, rounds=3)  # fmt: skip
     if importlib.util.find_spec("jax"):
-        import jax
+        import jax  # pyright: ignore[reportMissingImports]
 
         key = jax.random.key(0)
         for name in ("normal", "uniform"):
@@ -104,7 +104,7 @@ def others() -> None:
             row(f"{name}_ / jax.random.{name}, jitted", lambda mine=mine: mine(x),
                 lambda made=made: made(key).block_until_ready(), num, 1, 1)  # fmt: skip
     if importlib.util.find_spec("anyinit"):
-        import anyinit
+        import anyinit  # pyright: ignore[reportMissingImports]
 
         layer = torch.nn.Linear(SHAPE[1], SHAPE[0], bias=False)
         model = torch.nn.Sequential(layer, torch.nn.ReLU())
