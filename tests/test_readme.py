@@ -19,13 +19,21 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)
 
 
-def test_the_python_example_runs_as_it_stands(tmp_path):
-    (example,) = blocks("python")
+def run(example, tmp_path):
     assert len([line for line in example.splitlines() if line.strip()]) <= 10
     done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "zeros: 20 of 20 runs never left chance" in done.stdout
+    return done.stdout
+
+
+def test_the_first_python_example_runs_as_it_stands(tmp_path):
+    assert "zeros: 20 of 20 runs never left chance" in run(blocks("python")[0], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["breast_cancer.html"]
+
+
+def test_the_other_python_example_fills_within_its_cuts(tmp_path):
+    (_, example) = blocks("python")
+    assert float(run(example + "\nprint(weight.abs().max().item())", tmp_path)) == pytest.approx(0.04, rel=1e-3)
 
 
 @pytest.mark.parametrize("line", [line for line in "\n".join(blocks("sh")).splitlines() if "compare " in line])

@@ -5,7 +5,8 @@
 Every public name of `torch.nn.init` is here, with its arguments, defaults, errors and warnings, and with
 PyTorch's own meaning of fans and gains. `torch.manual_seed` and `generator=` are honoured: each call takes
 one key of 63 bits from the generator, and every element is a function of that key and its place alone, so the
-numbers depend neither on the threads nor on how the tensor lies in memory.
+numbers depend neither on the threads, of which there are `torch.get_num_threads()`, nor on how the tensor lies
+in memory.
 
 The same law is drawn, from other numbers than PyTorch's for the same seed. float32, float64, float16 and
 bfloat16 are drawn here: in place in this machine's memory, else beside it and copied. PyTorch's own function
@@ -165,7 +166,7 @@ def trunc_normal_(
     """Gaussian of this mean and std before the cut, given that it lies between `a` and `b`.
 
     The ends are absolute, not multiples of std, and the realised std is smaller than `std`: 0.88 of it
-    if the ends are 2 std away.
+    if the ends are 2 std away. In float16 and bfloat16 the ends are rounded as every number is.
 
     Differs: the numbers.
 
