@@ -32,6 +32,7 @@ randomness: .venv/made
 
 # The native part is built again when its source changes, with the tools of the environment itself.
 .venv/made: pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/*)
+	@echo "Setting up .venv and building the native part: a few minutes the first time."
 	$(PYTHON) -m venv .venv
 	$(PIP) scikit-build-core nanobind cmake ninja
 	$(PIP) --no-build-isolation -e ".[dev]"
