@@ -132,7 +132,7 @@ _PI = Decimal("3.141592653589793238462643383279502884197169399375105820974944592
 
 
 def _erf(x: Decimal) -> Decimal:
-    """Erf x = 2 / sqrt(pi) * sum of (-1)^n x^(2n+1) / (n! (2n+1)); DLMF 7.6.1."""
+    """The error function, erf x = 2 / sqrt(pi) * sum of (-1)^n x^(2n+1) / (n! (2n+1)); DLMF 7.6.1."""
     total = term = x
     n = 0
     while abs(term) > Decimal("1e-75") * abs(x):
