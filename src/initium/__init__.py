@@ -1,6 +1,7 @@
 """Initium: a neural network's weights before the first training step."""
 
 from . import init as init
+from ._array import array as array
 from ._compare import Comparison as Comparison
 from ._compare import compare as compare
 from ._errors import DataError as DataError
@@ -12,4 +13,5 @@ from ._errors import SettingError as SettingError
 from ._errors import ShapeError as ShapeError
 from ._errors import SpecError as SpecError
 from ._errors import UnknownNameError as UnknownNameError
+from .init import fans as fans
 from .init import parse as parse

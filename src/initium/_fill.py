@@ -13,7 +13,8 @@ from ._errors import SpecError
 from ._haar import haar
 from ._huge_pages import advise
 from ._kernel import Kernel, kernel
-from .init._law import Keep, Law, Orthogonal
+from ._stream import child
+from .init._law import Composed, Constant, Keep, Law, Normal, Orthogonal, Packed, TruncatedNormal, Uniform
 from .init._weight import Weight
 
 # bfloat16, which NumPy cannot name, travels as uint16.
@@ -70,21 +71,22 @@ def fill_all(jobs: Iterable[Job], *, threads: int | None = None) -> None:
             advise(job.out)
             todo += tasks(job.out, drawn, key=job.key, shape=job.weight.shape, box=job.box, threads=threads)
     run(todo, threads=threads)
-    for job, _ in chosen:
-        if isinstance(job.law, Orthogonal):
-            _orthogonal(job, job.law.gain, threads)
+    for job, drawn in chosen:
+        if drawn is None:
+            _compute(job, threads)
 
 
 def _checked(job: Job) -> Kernel | None:
-    """What draws a job; None is a product of matrices."""
+    """What draws a job element by element; None if it is computed as a whole."""
     _check(job)
-    if isinstance(job.law, Orthogonal):
-        _check_reach(abs(job.law.gain), job)
-        return None
-    assert not isinstance(job.law, Keep)
-    drawn = kernel(job.law, _DTYPES[job.out.dtype.name])
-    _check_reach(drawn.reach, job)
-    return drawn
+    match job.law:
+        case Constant() | Uniform() | Normal() | TruncatedNormal():
+            drawn = kernel(job.law, _DTYPES[job.out.dtype.name])
+            _check_reach(drawn.reach, job)
+            return drawn
+        case Orthogonal(gain):
+            _check_reach(abs(gain), job)
+    return None
 
 
 def _check(job: Job) -> None:
@@ -110,30 +112,49 @@ def _check_reach(reach: float, job: Job) -> None:
         raise SpecError(f"{job.law} reaches {reach:.3g}, but {name} ends at {_GREATEST[name]:.6g}.")
 
 
-def _orthogonal(job: Job, gain: float, threads: int | None) -> None:
+def _compute(job: Job, threads: int | None) -> None:
     """In place where the dtype computes in itself; else beside it, and rounded."""
     number = np.float64 if job.out.dtype == np.float64 else np.float32
-    in_place = job.box is None and job.out.dtype == number
-    whole = job.out.reshape(job.weight.shape) if in_place else np.empty(job.weight.shape, number)
-    _fill_orthogonal(whole, job.weight, gain, job.key, threads)
-    if not in_place:
-        part = whole if job.box is None else whole[tuple(job.box)]
-        rounded = _to_bfloat16(part) if job.out.dtype == np.uint16 else part.astype(job.out.dtype)
-        job.out[...] = rounded.reshape(job.out.shape)
+    if isinstance(job.law, Orthogonal) and job.box is None and job.out.dtype == number:
+        _fill_orthogonal(job.out.reshape(job.weight.shape), job.weight, job.law.gain, job.key, threads)
+        return
+    whole = _whole(job, number, threads)
+    part = (whole if job.box is None else whole[tuple(job.box)]).astype(number, copy=False)
+    if not isinstance(job.law, Orthogonal):
+        _check_reach(float(np.abs(part).max(initial=0)), job)
+    rounded = _to_bfloat16(part) if job.out.dtype == np.uint16 else part.astype(job.out.dtype, copy=False)
+    job.out[...] = rounded.reshape(job.out.shape)
+
+
+@np.errstate(over="ignore")  # what leaves the dtype is refused by its reach
+def _whole(job: Job, number: type, threads: int | None) -> NDArray[Any]:
+    """The whole weight of a law that has no kernel."""
+
+    def draw(law: Law, weight: Weight, name: str = "") -> NDArray[Any]:
+        out = np.empty(weight.shape, number)
+        fill(out, law, weight, key=child(job.key, name) if name else job.key, threads=threads)
+        return out
+
+    match job.law:
+        case Packed(laws):
+            parts = zip(laws, job.weight.parts, strict=True)
+            blocks = [draw(law, part, f"block {index}") for index, (law, part) in enumerate(parts)]
+            return np.concatenate(blocks, axis=job.weight.axes.index("o"))
+        case Composed(make):
+            return make(draw).reshape(job.weight.shape)
+    return draw(job.law, job.weight)
 
 
 def _fill_orthogonal(out: NDArray[Any], weight: Weight, gain: float, key: int, threads: int | None) -> None:
-    """One matrix for each group, its output axis against all others: no group's inputs meet another's outputs."""
-    grouped = weight.axes.index("i" if weight.transposed else "o")
-    split = [*out.shape[:grouped], weight.groups, out.shape[grouped] // weight.groups, *out.shape[grouped + 1 :]]
-    outputs = weight.axes.index("o")
-    blocks: NDArray[Any] = np.moveaxis(out.reshape(split), [grouped, outputs + (outputs >= grouped)], [0, 1])
-    rows, columns = blocks.shape[1], math.prod(blocks.shape[2:])
-    matrices = blocks.reshape(weight.groups, rows, columns)
+    """One matrix for each kernel, its output axis against all others: no group's inputs meet another's outputs."""
+    rows, columns = weight.kernel_shape[0], math.prod(weight.kernel_shape[1:])
+    shape = (weight.num_kernels, rows, columns)
+    lies_in_order = weight.order == tuple(range(out.ndim)) and weight.axes[0] in "bgo" and not weight.transposed
+    matrices = out.reshape(shape) if lies_in_order else np.empty(shape, out.dtype)
     haar(matrices if rows <= columns else matrices.swapaxes(1, 2), key=key, threads=threads)
     matrices *= gain
-    if not np.may_share_memory(matrices, out):
-        blocks[...] = matrices.reshape(blocks.shape)
+    if not lies_in_order:
+        out[...] = weight.join(matrices.reshape(-1, *weight.kernel_shape))
 
 
 def _to_bfloat16(x: NDArray[Any]) -> NDArray[np.uint16]:

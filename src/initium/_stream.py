@@ -21,6 +21,11 @@ def key(seed: int, path: str) -> int:
     return int.from_bytes(hashlib.blake2b(message, digest_size=8).digest(), "little")
 
 
+def child(key: int, name: str) -> int:
+    """The key of a further draw that one parameter needs, such as the places of its zeros."""
+    return int.from_bytes(hashlib.blake2b(key.to_bytes(8, "little") + name.encode(), digest_size=8).digest(), "little")
+
+
 def words(key: int, start: int, length: int, *, stream: int = 0) -> Words:
     """The words of elements `start` to `start + length` of the whole, flattened tensor."""
     out = np.empty(length, np.uint32)

@@ -18,7 +18,7 @@ from initium.init._weight import Fans, Weight
         # Transposed, kernel 4, stride 2: four of sixteen positions meet in one output.
         (Weight(shape=(8, 16, 4, 4), axes="iohw", stride=4, transposed=True), (32, 256)),
         (Weight(shape=(8, 4, 3), axes="iow", groups=2, transposed=True), (12, 12)),
-        (Weight(shape=(0, 20), axes="oi"), (0, 0)),
+        (Weight(shape=(0, 20), axes="oi"), (20, 0)),
     ],
 )
 def test_fans_come_from_what_each_axis_does(weight, fans):

@@ -21,3 +21,6 @@ from ._variance_scaling import lecun_uniform as lecun_uniform
 from ._variance_scaling import variance_scaling as variance_scaling
 from ._variance_scaling import xavier_normal as xavier_normal
 from ._variance_scaling import xavier_uniform as xavier_uniform
+from ._weight import Fans as Fans
+from ._weight import fans as fans
+from ._weight import layout as layout

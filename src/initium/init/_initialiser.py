@@ -9,7 +9,7 @@ from typing import Any, ParamSpec
 
 from .._errors import ShapeError, SpecError
 from .._spec import Call, format_call
-from ._law import Law
+from ._law import Composed, Law, Orthogonal, Packed
 from ._weight import Weight
 
 P = ParamSpec("P")
@@ -29,18 +29,26 @@ class Initialiser:
     spec: str = ""
 
     def law(self, weight: Weight) -> Law:
-        """The numbers this initialiser gives a weight of that shape.
+        """The numbers this initialiser gives a weight of that shape; unequal packed blocks each get their own.
 
         Raises:
             ShapeError: if the weight lacks an axis that the initialiser needs.
         """
         try:
-            return self.law_of(weight)
+            if len(set(weight.sizes)) == 1:
+                return self.law_of(weight)
+            laws = tuple(self.law_of(part) for part in weight.parts)
         except ShapeError as error:
             raise ShapeError(f"`{self}` {error}") from None
+        return laws[0] if _is_one(laws) else Packed(laws)
 
     def __str__(self) -> str:
         return self.spec
+
+
+def _is_one(laws: tuple[Law, ...]) -> bool:
+    """Whether blocks can be drawn as if they were one weight: element by element, and all alike."""
+    return len(set(laws)) == 1 and not isinstance(laws[0], Orthogonal | Composed)
 
 
 CATALOGUE: dict[str, Callable[..., Initialiser]] = {}

@@ -1,9 +1,15 @@
 """Laws: what numbers a weight receives, once its shape has settled every parameter.
 
-A law is what a fill can draw. It knows no shape, no seed and no name.
+A law is what a fill can draw. It knows no seed and no name.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from ._weight import Weight
 
 
 @dataclass(frozen=True)
@@ -50,4 +56,27 @@ class Orthogonal:
     gain: float
 
 
-Law = Keep | Constant | Uniform | Normal | TruncatedNormal | Orthogonal
+class Draw(Protocol):
+    """Draws a law as an array of a weight's shape, in the number type of the fill.
+
+    Draws under different names are independent; draws without a name are those of the whole weight's own key.
+    """
+
+    def __call__(self, law: "Law", weight: Weight, name: str = "") -> NDArray[Any]: ...
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A whole weight that is computed, from other draws or from none."""
+
+    make: Callable[[Draw], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """One law for each block that is packed along the output axis."""
+
+    laws: tuple["Law", ...]
+
+
+Law = Keep | Constant | Uniform | Normal | TruncatedNormal | Orthogonal | Composed | Packed

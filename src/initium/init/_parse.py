@@ -1,5 +1,7 @@
 """From a spec to an initialiser."""
 
+from collections.abc import Callable
+
 from .._errors import SpecError
 from .._spec import parse_call, unknown_name
 from ._initialiser import CATALOGUE, Initialiser
@@ -11,6 +13,11 @@ ALIASES = {
     "kaiming_normal": he_normal,
     "kaiming_uniform": he_uniform,
 }
+
+
+def names() -> dict[str, Callable[..., Initialiser]]:
+    """Every name of the catalogue, aliases too, and what it calls."""
+    return CATALOGUE | ALIASES
 
 
 def parse(spec: str) -> Initialiser:
@@ -28,7 +35,7 @@ def parse(spec: str) -> Initialiser:
         True
     """
     call = parse_call(spec)
-    known = CATALOGUE | ALIASES
+    known = names()
     if call.name not in known:
         raise unknown_name("initialiser", call.name, known, "")
     try:

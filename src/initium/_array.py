@@ -1,0 +1,94 @@
+"""NumPy's edge: an initialiser's numbers as an array."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from . import _stream
+from ._errors import SettingError, ShapeError, SpecError
+from ._fill import fill
+from .init import Initialiser, parse
+from .init._law import Keep
+from .init._weight import Weight
+
+_USUAL_AXES = ("", "o", "oi", "oiw", "oihw", "oidhw")  # by the number of axes
+
+
+def array(
+    init: Initialiser | str,
+    shape: Sequence[int],
+    *,
+    seed: int,
+    path: str,
+    dtype: DTypeLike = np.float32,
+    axes: str | None = None,
+    groups: int = 1,
+    stride: int = 1,
+    transposed: bool = False,
+    blocks: int | tuple[int, ...] = 1,
+) -> NDArray[Any]:
+    """Draw an initialiser's numbers for one weight.
+
+    Element (output o, input i, position) is a function of seed, path and its place alone, so weights
+    whose axes are stored in another order are each other's transposes, bit for bit.
+
+    Args:
+        init: an initialiser or its spec.
+        shape: of the weight.
+        seed: from 0 to 2^64 - 1.
+        path: the weight's dotted name, which makes it independent of all others.
+        dtype: float32, float64, float16, or the bfloat16 of ml_dtypes.
+        axes: the role of each axis, see `fans`; None is (output, input, *space).
+        groups: see `fans`, as are the others.
+        stride: product over the axes of space.
+        transposed: a transposed convolution.
+        blocks: packed along the output axis.
+
+    Raises:
+        SpecError: if the spec cannot be read or leaves the dtype.
+        ShapeError: if the initialiser cannot use these axes.
+        SettingError: if the seed is out of range.
+
+    Example:
+        >>> weight = array("he_normal", (300, 400), seed=0, path="hidden.weight")
+        >>> bool((array("he_normal", (400, 300), seed=0, path="hidden.weight", axes="io") == weight.T).all())
+        True
+    """
+    init = parse(init) if isinstance(init, str) else init
+    if not isinstance(seed, int) or not 0 <= seed < 1 << 64:
+        raise SettingError(f"A seed is a whole number from 0 to 2^64 - 1, not {seed!r}.")
+    if axes is None and len(shape) >= len(_USUAL_AXES):
+        raise ShapeError(f"Shape {tuple(shape)} has {len(shape)} axes; say with `axes=` what each of them is.")
+    weight = Weight(
+        shape=tuple(shape),
+        axes=_USUAL_AXES[len(shape)] if axes is None else axes,
+        groups=groups,
+        stride=stride,
+        transposed=transposed,
+        blocks=blocks,
+    )
+    return drawn(init, weight, key=_stream.key(seed, path), dtype=dtype)
+
+
+def drawn(
+    init: Initialiser,
+    weight: Weight,
+    *,
+    key: int,
+    dtype: DTypeLike,
+    box: Sequence[slice] | None = None,
+) -> NDArray[Any]:
+    """The numbers of a weight, or of a box of it, as a new array whose memory lies in the order of numbering."""
+    dtype, ordered = np.dtype(dtype), weight.in_order
+    law = init.law(ordered)
+    if isinstance(law, Keep):
+        raise SpecError(
+            f"`{init}` leaves what a framework put there, and here there is nothing yet. Name another start."
+        )
+    part = [slice(None)] * len(weight.shape) if box is None else [box[axis] for axis in weight.order]
+    shape = [len(range(*cut.indices(size))) for cut, size in zip(part, ordered.shape, strict=True)]
+    out = np.empty(shape, dtype)
+    fill(out.view(np.uint16) if dtype.name == "bfloat16" else out, law, ordered, key=key, box=part)
+    return out.transpose(np.argsort(weight.order))
