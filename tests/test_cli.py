@@ -78,14 +78,21 @@ def test_a_place_that_cannot_be_written_is_found_before_training(tmp_path, monke
     assert result.stderr.startswith(f"OutputError: '{tmp_path}/no/a.html' cannot be written: No such file")
 
 
+# Where the tests run in the background, a shell has told them and what they start to ignore Ctrl-C.
+HEARING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from initium._cli import app
+app()
+"""
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
 def test_ctrl_c_reports_and_saves_what_has_finished(tmp_path):
     args = ["compare", "he_normal", "zeros", "--seeds", "400", "--epochs", "1", "--data", "iris"]
     process = subprocess.Popen(
-        [*INITIUM, *args], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", HEARING, *args], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True, env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "80"},
-        # Where the tests run in the background, a shell has told them to ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert process.stderr
     # The bar tells when enough runs have finished; Ctrl-C then reaches the whole group, as from a terminal.

@@ -13,5 +13,7 @@ from ._errors import SettingError as SettingError
 from ._errors import ShapeError as ShapeError
 from ._errors import SpecError as SpecError
 from ._errors import UnknownNameError as UnknownNameError
+from ._guide import cite as cite
 from .init import fans as fans
+from .init import gain as gain
 from .init import parse as parse

@@ -84,9 +84,7 @@ def drawn(
     dtype, ordered = np.dtype(dtype), weight.in_order
     law = init.law(ordered)
     if isinstance(law, Keep):
-        raise SpecError(
-            f"`{init}` leaves what a framework put there, and here there is nothing yet. Name another start."
-        )
+        raise SpecError(f"`{init}` keeps what is there, and here there is nothing yet. Name another start.")
     part = [slice(None)] * len(weight.shape) if box is None else [box[axis] for axis in weight.order]
     shape = [len(range(*cut.indices(size))) for cut, size in zip(part, ordered.shape, strict=True)]
     out = np.empty(shape, dtype)

@@ -6,22 +6,25 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import groupby
 from typing import Annotated, NoReturn, ParamSpec
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from . import _files
 from ._compare import compare as run_compare
 from ._errors import InitiumError
+from ._guide import entries
+from ._guide import explain as tell
 from ._recipe import Recipe
 from ._report._page import MARK
 from ._report._text import renderable
-from .init._initialiser import CATALOGUE
 
 P = ParamSpec("P")
 
-_INITS_HELP = f"Two or more of {', '.join(CATALOGUE)}; with arguments as in 'uniform(-0.1, 0.1)'."
+_INITS_HELP = "Two or more of `initium list`, with arguments as in 'uniform(-0.1, 0.1)'."
 
 app = typer.Typer(
     help="A neural network's weights before the first training step.",
@@ -29,11 +32,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-@app.callback()
-def _main() -> None:
-    """Without it Typer would drop the name of a single command."""
 
 
 def _told(command: Callable[P, None]) -> Callable[P, None]:
@@ -101,6 +99,28 @@ def compare(
     typer.echo(f"\nPage with curves: {out}")
     if result.interrupted:
         _refuse(f"Interrupted: {result.num_runs} of {seeds} runs of each start had finished; they are above and saved.")
+
+
+@app.command(name="list")
+@_told
+def list_() -> None:
+    """Every start of the catalogue, family by family, and when to use it."""
+    console = Console(highlight=False)
+    for group, members in groupby(entries(), key=lambda entry: entry.group):
+        console.print(f"\n[bold]{group}[/bold]")
+        for entry in members:
+            console.print(f"  {entry.name:<23}  {escape(entry.when)}", soft_wrap=True)
+    console.print("\n`initium explain NAME` tells the rest.")
+
+
+@app.command()
+@_told
+def explain(name: Annotated[str, typer.Argument(help="Of a start, or its spec: he_normal.")]) -> None:
+    """The formula of a start, when to use it and when not, and where it comes from.
+
+    Example: initium explain he_normal
+    """
+    typer.echo(tell(name))
 
 
 def _renamed(inits: list[str]) -> Iterator[tuple[str, str]]:

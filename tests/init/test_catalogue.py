@@ -1,28 +1,41 @@
 import math
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
 import torch
 
 import initium
-from initium import _stream
+from initium import _guide, _stream
+from initium._array import drawn
 from initium._fill import fill
 from initium.init import Initialiser, _initialiser
-from initium.init._law import Keep, Orthogonal
+from initium.init._law import Constant, Keep, Orthogonal
 from initium.init._weight import Weight
 
-from cases import CASES, FAN_IN, FAN_OUT
+from cases import CASES, FAN_IN, FAN_OUT, LAWS, MADE, dense
 
+SEE = "`initium list` shows all of them."
 FINITE = "a finite number that float32 can hold"
 DENSE = Weight(shape=(FAN_OUT, FAN_IN), axes="oi")
+DRAWN = [spec for spec in CASES if spec != "framework"]
+STATISTICAL = [spec for spec, made in MADE.items() if made.exact is None]
 
 
-@pytest.mark.parametrize(("spec", "law"), CASES.items(), ids=CASES.keys())
+def weight_of(spec):
+    return MADE[spec].weight if spec in MADE else dense(400, 250)
+
+
+def made(spec, weight=None, key=None, dtype="float32", box=None):
+    key = _stream.key(0, spec) if key is None else key
+    return drawn(initium.parse(spec), weight or weight_of(spec), key=key, dtype=dtype, box=box)
+
+
+@pytest.mark.parametrize(("spec", "law"), LAWS.items(), ids=LAWS.keys())
 def test_an_initialiser_gives_the_law_of_its_paper(spec, law):
     found = initium.parse(spec).law(DENSE)
     assert type(found) is type(law)
-    assert astuple(found) == pytest.approx(astuple(law), rel=1e-15)
+    assert astuple(found) == pytest.approx(astuple(law), rel=1e-14)
 
 
 @pytest.mark.parametrize("spec", CASES)
@@ -32,28 +45,142 @@ def test_a_spec_prints_as_it_was_written_and_reads_back_equal(spec):
     assert initium.parse(str(init)) == init
 
 
-@pytest.mark.parametrize("spec", [spec for spec, law in CASES.items() if not isinstance(law, Keep | Orthogonal)])
-def test_the_realised_std_is_the_one_the_law_claims(spec):
-    weight = Weight(shape=(400, 250), axes="oi")
-    law = initium.parse(spec).law(weight)
-    out = np.empty(weight.shape, np.float32)
-    fill(out, law, weight, key=_stream.key(0, spec))
-    match law:
-        case _ if hasattr(law, "value"):
-            assert (out == np.float32(law.value)).all()
-        case _ if hasattr(law, "low"):
-            assert out.std() == pytest.approx((law.high - law.low) / math.sqrt(12), rel=5 / math.sqrt(2 * out.size))
-        case _:
-            assert out.std() == pytest.approx(law.std, rel=5 / math.sqrt(2 * out.size))
+@pytest.mark.parametrize("spec", [spec for spec, law in LAWS.items() if not isinstance(law, Keep | Orthogonal)])
+def test_the_realised_numbers_are_those_the_law_claims(spec):
+    out = made(spec).astype(np.float64)
+    law = initium.parse(spec).law(weight_of(spec))
+    if isinstance(law, Constant):
+        assert (out == np.float32(law.value)).all()
+        return
+    is_uniform = hasattr(law, "low")
+    mean, std = ((law.low + law.high) / 2, (law.high - law.low) / math.sqrt(12)) if is_uniform else (law.mean, law.std)
+    assert out.std() == pytest.approx(std, rel=5 / math.sqrt(2 * out.size))
+    assert out.mean() == pytest.approx(mean, abs=5 * std / math.sqrt(out.size))
+    if is_uniform:
+        assert law.low <= out.min() < law.low + std / 1000
+        assert law.high - std / 1000 < out.max() <= law.high * (1 + 1e-7)
+
+
+@pytest.mark.parametrize("spec", [spec for spec, made in MADE.items() if made.exact is not None])
+def test_a_weight_without_chance_is_its_formula(spec):
+    np.testing.assert_allclose(made(spec, dtype="float64"), MADE[spec].exact, rtol=1e-15, atol=1e-16)
+
+
+@pytest.mark.parametrize("spec", STATISTICAL)
+def test_the_realised_numbers_are_those_the_entry_claims(spec):
+    case = MADE[spec]
+    out = made(spec).astype(np.float64)
+    out = out[out != 0]
+    assert out.size >= 100_000
+    assert out.std() == pytest.approx(case.std, rel=5 / math.sqrt(2 * 100_000))
+    assert out.mean() == pytest.approx(case.mean, abs=5 * case.std / math.sqrt(100_000))
+    assert case.low <= out.min()
+    assert out.max() <= case.high
+
+
+@pytest.mark.parametrize("spec", DRAWN)
+def test_every_dtype_holds_the_same_numbers(spec):
+    weight = small(spec)
+    single, double = made(spec, weight), made(spec, weight, dtype="float64")
+    np.testing.assert_allclose(double, single, rtol=2e-6, atol=1e-6)
+    half = made(spec, weight, dtype="float16")
+    if isinstance(initium.parse(spec).law(weight), Orthogonal):
+        np.testing.assert_allclose(half, single, rtol=1e-3, atol=1e-6)
+    else:
+        np.testing.assert_array_equal(half, single.astype(np.float16))
+    brain = made(spec, weight, dtype=pytest.importorskip("ml_dtypes").bfloat16)
+    np.testing.assert_allclose(brain.astype(np.float32), single, rtol=2**-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("spec", DRAWN)
+def test_the_same_key_gives_the_same_and_another_key_other_numbers(spec):
+    weight = small(spec)
+    first, second, other = (made(spec, weight, key=key) for key in (1, 1, 2))
+    np.testing.assert_array_equal(first, second)
+    is_random = not isinstance(LAWS.get(spec), Constant) and (spec in LAWS or spec in STATISTICAL)
+    assert np.array_equal(first, other) != is_random
+
+
+@pytest.mark.parametrize("spec", DRAWN)
+def test_a_slice_equals_its_part_of_the_whole(spec):
+    weight = small(spec)
+    box = tuple(slice(size // 3, size - size // 4) for size in weight.shape)
+    whole, part = made(spec, weight), made(spec, weight, box=box)
+    assert part.size
+    np.testing.assert_array_equal(part, whole[box])
+
+
+# These need some outputs.
+SQUARE = ("log_prior", "hippo_legs", "delta_orthogonal", "conv_orthogonal")
+
+
+@pytest.mark.parametrize("spec", [spec for spec in DRAWN if not spec.startswith(SQUARE)])
+def test_a_weight_without_outputs_is_filled_with_nothing(spec):
+    weight = weight_of(spec)
+    empty = replace(weight, shape=(0, *weight.shape[1:]))
+    assert made(spec, empty).shape == empty.shape
+
+
+@pytest.mark.parametrize("spec", [s for s in DRAWN if len(weight_of(s).shape) > 1 and not s.startswith("s4d")])
+def test_a_weight_stored_in_another_order_has_the_same_numbers(spec):
+    weight = small(spec)
+    order = [*range(2, len(weight.shape)), 1, 0]  # (space, input, output), as Keras and JAX store it
+    axes = "".join(weight.axes[axis] for axis in order)
+    other = replace(weight, shape=tuple(weight.shape[axis] for axis in order), axes=axes)
+    np.testing.assert_array_equal(made(spec, other).transpose(np.argsort(order)), made(spec, weight))
+
+
+PACKINGS = {"two blocks": {"blocks": 2}, "unequal blocks": {"blocks": (4, 8)}, "two groups": {"groups": 2}}
+
+
+@pytest.mark.parametrize("packing", PACKINGS.values(), ids=PACKINGS.keys())
+@pytest.mark.parametrize(
+    ("spec", "holds"),
+    {
+        "orthogonal": lambda block: np.allclose(block.T @ block, np.eye(4), atol=1e-6),
+        "looks_linear": lambda block: np.allclose(block[:, :2].T @ block[:, :2], np.eye(2), atol=1e-6),
+        "sparse(num_incoming=3)": lambda block: ((block != 0).sum(1) == 3).all(),
+        "identity": lambda block: (block == np.eye(*block.shape)).all(),
+    }.items(),
+)
+def test_each_packed_block_and_each_group_is_a_weight_of_its_own(spec, holds, packing):
+    whole = made(spec, dense(12, 4, **packing))
+    blocks = np.split(whole, [4 if packing.get("blocks") == (4, 8) else 6])
+    assert all(holds(block) for block in blocks)
+    assert not holds(whole) or spec == "sparse(num_incoming=3)"
+    if spec != "identity":
+        assert not np.array_equal(blocks[0][:4], blocks[1][:4])
+
+
+def small(spec):
+    """A weight for which nothing is long, but the same kind of axes."""
+    weight = weight_of(spec)
+    if spec not in STATISTICAL and spec not in LAWS:
+        return weight
+    sizes = {"o": 36, "i": 12}
+    return replace(
+        weight,
+        shape=tuple(min(size, sizes.get(axis, 3)) for axis, size in zip(weight.axes, weight.shape, strict=True)),
+    )
 
 
 def test_every_catalogue_entry_is_in_the_table():
     assert {spec.split("(")[0] for spec in CASES} == set(_initialiser.CATALOGUE)
 
 
-def test_every_catalogue_entry_is_public_and_explained():
-    for name in _initialiser.CATALOGUE:
-        assert getattr(initium.init, name).__doc__.count("Example:") == 1
+@pytest.mark.parametrize("entry", _guide.entries(), ids=lambda entry: entry.name)
+def test_every_catalogue_entry_is_public_and_explained(entry):
+    assert callable(getattr(initium.init, entry.name))
+    assert {"Formula", "Use", "Example"} <= set(entry.sections)
+    assert len(entry.when) <= 53  # a line of `initium list`
+    without = {"zeros", "ones", "constant", "uniform", "normal", "truncated_normal", "framework", "variance_scaling"}
+    assert bool(entry.cited) == (entry.name not in without | {"zero_head"})
+
+
+def test_an_array_cannot_keep_what_is_not_there():
+    with pytest.raises(initium.SpecError) as error:
+        made("framework")
+    assert str(error.value) == ("`framework` keeps what is there, and here there is nothing yet. Name another start.")
 
 
 @pytest.mark.parametrize(
@@ -90,8 +217,8 @@ def test_dense_weights_have_the_std_that_torch_gives_them():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("he_norml", "No initialiser is called 'he_norml'; the closest is 'he_normal'."),
-        ("HeNormal", "No initialiser is called 'HeNormal'; the closest is 'he_normal'."),
+        ("he_norml", f"No initialiser is called 'he_norml'; the closest is 'he_normal'. {SEE}"),
+        ("HeNormal", f"No initialiser is called 'HeNormal'; the closest is 'he_normal'. {SEE}"),
         (
             "uniform(0.1)",
             "'uniform(0.1)' does not fit. `uniform(low, high)`: missing a required argument: 'high'.",
@@ -116,10 +243,10 @@ def test_dense_weights_have_the_std_that_torch_gives_them():
             "truncated_normal(cut=0)",
             "'truncated_normal(cut=0)' does not fit. `truncated_normal`: cut is above 0, not 0.0.",
         ),
-        ("orthogonal(gain=0)", "'orthogonal(gain=0)' does not fit. `orthogonal`: gain is above 0, not 0.0."),
+        ("orthogonal(gain=0)", "'orthogonal(gain=0)' does not fit. A gain is a finite number above 0, not 0."),
         (
             "glorot_normal(gain=-1)",
-            "'glorot_normal(gain=-1)' does not fit. `glorot_normal`: gain is above 0, not -1.0.",
+            "'glorot_normal(gain=-1)' does not fit. A gain is a finite number above 0, not -1.",
         ),
         ("variance_scaling(0)", "'variance_scaling(0)' does not fit. `variance_scaling`: scale is above 0, not 0.0."),
         (
@@ -136,7 +263,7 @@ def test_a_spec_that_does_not_fit_says_why(spec, message):
     assert isinstance(error.value, ValueError)
 
 
-@pytest.mark.parametrize("spec", ["glorot_uniform", "he_normal", "variance_scaling(1)", "orthogonal"])
+@pytest.mark.parametrize("spec", ["glorot_uniform", "he_normal", "variance_scaling", "orthogonal"])
 def test_a_one_dimensional_weight_is_refused_by_what_needs_fans(spec):
     with pytest.raises(initium.ShapeError) as error:
         initium.parse(spec).law(Weight(shape=(7,), axes="o"))

@@ -1,4 +1,4 @@
-"""Starts that look at no fan: constants, plain random numbers, and the framework's own."""
+"""Constants and plain random numbers: they look at no fan."""
 
 from ._initialiser import Initialiser, initialiser
 from ._law import Constant, Keep, Normal, TruncatedNormal, Uniform
@@ -8,8 +8,10 @@ from ._law import Constant, Keep, Normal, TruncatedNormal, Uniform
 def zeros() -> Initialiser:
     """Every element is 0.
 
-    Right for biases and for the last layer of a residual branch. Wrong for hidden weights: no
-    gradient passes through a matrix of zeros, and only the output bias learns.
+    Formula: W = 0
+
+    Use: biases and last layers. The last layer of a residual branch, a classifier's head.
+    Avoid: hidden weights. No gradient passes through a matrix of zeros, and only the output bias learns.
 
     Example:
         >>> str(zeros())
@@ -20,7 +22,12 @@ def zeros() -> Initialiser:
 
 @initialiser
 def ones() -> Initialiser:
-    """Every element is 1. Right for normalisation scales; for weights see `constant`.
+    """Every element is 1.
+
+    Formula: W = 1
+
+    Use: scales of normalisation layers.
+    Avoid: weights; see `constant`.
 
     Example:
         >>> str(ones())
@@ -33,8 +40,11 @@ def ones() -> Initialiser:
 def constant(value: float) -> Initialiser:
     """Every element is `value`.
 
-    Wrong for hidden weights: all units of a layer then compute the same thing, receive the same
-    gradient and stay one unit for ever. A small constant bias is harmless.
+    Formula: W = value
+
+    Use: biases and scales. A small constant bias is harmless.
+    Avoid: hidden weights. All units of a layer then compute the same thing, receive the same gradient and
+        stay one unit for ever.
 
     Args:
         value: a finite number.
@@ -48,16 +58,19 @@ def constant(value: float) -> Initialiser:
 
 @initialiser
 def uniform(low: float, high: float) -> Initialiser:
-    """Uniform on the closed interval [low, high]; std = (high - low) / sqrt(12).
+    """Uniform on the closed interval [low, high], the same for every layer.
 
-    The same interval for every layer: a layer of n inputs multiplies the second moment of its
-    signal by n (high - low)^2 / 12, so depth makes it vanish or explode unless n happens to fit.
+    Formula: W ~ U[low, high]; std = (high - low) / sqrt(12)
+
+    Use: to repeat what somebody did with fixed ends.
+    Avoid: deep nets. A layer of n inputs multiplies the second moment of its signal by
+        n (high - low)^2 / 12, so depth makes it vanish or explode unless n happens to fit.
 
     Args:
         low: the least value.
         high: the greatest value, not below `low`.
 
-    Differs: torch.nn.init.uniform_ defaults to [0, 1); here both ends are asked for.
+    Differs: torch.nn.init.uniform_ defaults to [0, 1), Keras to +-0.05; here both ends are asked for.
 
     Example:
         >>> str(uniform(-0.1, 0.1))
@@ -71,6 +84,11 @@ def uniform(low: float, high: float) -> Initialiser:
 @initialiser
 def normal(mean: float = 0.0, std: float = 1.0) -> Initialiser:
     """Gaussian with that mean and std (not variance), the same for every layer.
+
+    Formula: W ~ N(mean, std^2)
+
+    Use: embeddings and layers of known width. BERT and GPT take std 0.02, with a normalisation after it.
+    Avoid: one std for layers of many widths.
 
     Args:
         mean: of the distribution.
@@ -88,8 +106,10 @@ def normal(mean: float = 0.0, std: float = 1.0) -> Initialiser:
 def truncated_normal(mean: float = 0.0, std: float = 1.0, cut: float = 2.0) -> Initialiser:
     """Gaussian without its tails, of exactly the std asked for.
 
-    A N(0, 1) variate conditioned on |z| <= cut has std s(cut) = sqrt(1 - 2 cut phi(cut) / P), with
-    phi the density and P = P(|z| <= cut); s(2) = 0.87963. Drawn is mean + std z / s(cut).
+    Formula: W = mean + std z / s(cut), where z is N(0, 1) conditioned on |z| <= cut, whose std is
+        s(cut) = sqrt(1 - 2 cut phi(cut) / P), phi the density, P = P(|z| <= cut); s(2) = 0.87963
+
+    Use: where one extreme weight hurts. Narrow layers, embeddings, low precision.
 
     Args:
         mean: of the distribution.
@@ -113,8 +133,9 @@ def truncated_normal(mean: float = 0.0, std: float = 1.0, cut: float = 2.0) -> I
 def framework() -> Initialiser:
     """Whatever the framework put there by itself.
 
-    In PyTorch a Linear or Conv weight and its bias are uniform on +-1/sqrt(fan_in), which multiplies
-    the second moment by 1/6 for each ReLU layer.
+    Formula: none; PyTorch's Linear and Conv draw weight and bias as `torch_default`
+
+    Use: as the yardstick in a comparison.
 
     Example:
         >>> str(framework())

@@ -5,14 +5,18 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 from .._errors import ShapeError, SpecError
 from .._spec import Call, format_call
+from ._gain import gain as gain_of
 from ._law import Composed, Law, Orthogonal, Packed
 from ._weight import Weight
 
 P = ParamSpec("P")
+R = TypeVar("R")
+
+Gain = float | str | Callable[..., Any]  # a number, the name of an activation, or a function
 
 _LARGEST = 3.4028234663852886e38  # the largest finite float32, (2 - 2^-23) 2^127
 
@@ -52,13 +56,27 @@ def _is_one(laws: tuple[Law, ...]) -> bool:
 
 
 CATALOGUE: dict[str, Callable[..., Initialiser]] = {}
+ALIASES: dict[str, Callable[..., Initialiser]] = {}
+COMPUTED: dict[str, Callable[..., Any]] = {}
+
+
+def alias(name: str, function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
+    """Enter a second name of an initialiser."""
+    ALIASES[name] = function
+    return function
+
+
+def computed(function: Callable[P, R]) -> Callable[P, R]:
+    """Enter a function that makes weights from other arrays, which no spec can name."""
+    COMPUTED[function.__name__] = function
+    return function
 
 
 def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
     """Enter a function in the catalogue; what it returns bears its name and arguments.
 
-    Arguments annotated `float` are checked to be finite numbers, so that the function can be one
-    line.
+    Arguments are checked by their annotation, so that the function can be one line: `float` is a finite
+    number, `int` a whole one from 1, `str` a word; of a `Gain` that is a function the number is kept.
     """
     signature = inspect.signature(function)
     name = function.__name__
@@ -85,15 +103,23 @@ def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
 
 
 def _checked(name: str, parameter: inspect.Parameter, value: Any) -> Any:
-    if parameter.annotation is str and not isinstance(value, str):
+    kind = parameter.annotation
+    if kind is Gain:
+        kind = str if isinstance(value, str) else float
+        value = gain_of(value) if callable(value) else value
+    if kind is str and not isinstance(value, str):
         raise SpecError(f"`{name}`: {parameter.name} is a quoted word, not {value!r}.")
-    if parameter.annotation is not float:
-        return value
+    if kind is int and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise SpecError(f"`{name}`: {parameter.name} is a whole number, 1 or more, not {value!r}.")
+    return _finite(name, parameter.name, value) if kind is float else value
+
+
+def _finite(name: str, parameter: str, value: Any) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     # `cut` alone may be infinite: no cut at all.
-    largest = math.inf if parameter.name == "cut" else _LARGEST
-    if not is_number or not -_LARGEST <= value <= largest:  # pyright: ignore[reportOperatorIssue]
-        raise SpecError(f"`{name}`: {parameter.name} is a finite number that float32 can hold, not {value!r}.")
+    largest = math.inf if parameter == "cut" else _LARGEST
+    if not is_number or not -_LARGEST <= value <= largest:
+        raise SpecError(f"`{name}`: {parameter} is a finite number that float32 can hold, not {value!r}.")
     return float(value)
 
 

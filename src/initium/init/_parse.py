@@ -4,15 +4,7 @@ from collections.abc import Callable
 
 from .._errors import SpecError
 from .._spec import parse_call, unknown_name
-from ._initialiser import CATALOGUE, Initialiser
-from ._variance_scaling import glorot_normal, glorot_uniform, he_normal, he_uniform
-
-ALIASES = {
-    "xavier_normal": glorot_normal,
-    "xavier_uniform": glorot_uniform,
-    "kaiming_normal": he_normal,
-    "kaiming_uniform": he_uniform,
-}
+from ._initialiser import ALIASES, CATALOGUE, Initialiser
 
 
 def names() -> dict[str, Callable[..., Initialiser]]:
@@ -37,7 +29,7 @@ def parse(spec: str) -> Initialiser:
     call = parse_call(spec)
     known = names()
     if call.name not in known:
-        raise unknown_name("initialiser", call.name, known, "")
+        raise unknown_name("initialiser", call.name, known, "`initium list` shows all of them.")
     try:
         return known[call.name](*call.args, **call.kwargs)
     except SpecError as error:

@@ -158,7 +158,8 @@ class Weight:
     def join(self, kernels: NDArray[Any]) -> NDArray[Any]:
         """All kernels, `(num_kernels, output, input, *space)`, as one array of this weight's shape."""
         if self._is_input_first:
-            kernels = kernels.reshape(-1, len(self.sizes), self.groups, *self.kernel_shape)
+            stacks = self.size("b") * self.size("g")
+            kernels = kernels.reshape(stacks, len(self.sizes), self.groups, *self.kernel_shape)
             # (stack, block, group, output, input) -> (stack, group, input, block, output)
             kernels = kernels.transpose(0, 2, 4, 1, 3, *range(5, kernels.ndim))
         return kernels.reshape(self.in_order.shape).transpose(np.argsort(self.order))

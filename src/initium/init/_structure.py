@@ -1,0 +1,197 @@
+"""Structure: weights that start as a known map, and weights with places that are zero."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._errors import ShapeError
+from ._initialiser import Initialiser, initialiser
+from ._kernels import Shape, kernels, stacked, start_of
+from ._law import Draw, Normal, Uniform
+from ._weight import Weight
+
+
+@initialiser
+def identity(gain: float = 1.0) -> Initialiser:
+    """The identity matrix; where it is not square, its top left.
+
+    Formula: W[o, i] = gain if o = i else 0
+
+    Use: recurrent matrices under ReLU (IRNN). Gain 1, or 0.01 for short memories; and added layers that should
+        start as nothing.
+    Avoid: more outputs than inputs: the units beyond the inputs are dead.
+
+    Args:
+        gain: on the diagonal.
+
+    Raises:
+        ShapeError: when it meets a weight with axes of space; see `dirac`.
+
+    Reference: Le, Jaitly, Hinton, "A Simple Way to Initialize Recurrent Networks of Rectified Linear Units",
+        2015, section 2. https://arxiv.org/abs/1504.00941 [le2015simple]
+
+    Example:
+        >>> str(identity(gain=0.01))
+        'identity(gain=0.01)'
+    """
+    return kernels(lambda draw, shape: gain * _taps(shape), check_matrix)
+
+
+@initialiser
+def dirac(gain: float = 1.0) -> Initialiser:
+    """A kernel that passes each channel on unchanged, group by group.
+
+    Formula: W[n, n, k // 2, ...] = gain for n < min(o, i) of each group, else 0
+
+    Use: convolutions that should start as the identity; plain deep nets without skips (DiracNets).
+    Avoid: even kernels, which have no middle: the signal is moved by half a pixel.
+
+    Args:
+        gain: at the middle.
+
+    Raises:
+        ShapeError: when it meets a weight without axes of space.
+
+    Differs: JAX's delta_orthogonal takes (k - 1) // 2 as the middle, torch k // 2 as here.
+
+    Reference: Zagoruyko, Komodakis, "DiracNets", 2017, section 3. https://arxiv.org/abs/1706.00388
+        [zagoruyko2017diracnets]
+
+    Example:
+        >>> str(dirac())
+        'dirac'
+    """
+    return kernels(lambda draw, shape: gain * _taps(shape), check_space)
+
+
+@initialiser
+def sparse(num_incoming: int = 15, std: float = 1.0) -> Initialiser:
+    """Exactly `num_incoming` weights of each unit are Gaussian, the others 0.
+
+    Formula: W[o, S_o] ~ N(0, std^2), S_o a random set of num_incoming places, drawn for each output o
+
+    Use: sigmoid and tanh nets of any width. No unit's input grows with the width. For tanh Martens
+        takes std 0.25 and biases of 0.5.
+    Avoid: ReLU units with few inputs: many start dead.
+
+    Args:
+        num_incoming: weights that each unit keeps; all of them if it has fewer.
+        std: of the weights that are not 0.
+
+    Differs: torch.nn.init.sparse_ zeroes a share of each *column*, which is one input's weights, so the
+        number that reaches a unit varies; its std is 0.01; and it ignores its generator for the places.
+
+    Reference: Martens, "Deep learning via Hessian-free optimization", ICML 2010, section 5; std 1 in Sutskever,
+        Martens, Dahl, Hinton, ICML 2013, section 3. [martens2010deep]
+
+    Example:
+        >>> str(sparse(num_incoming=4))
+        'sparse(num_incoming=4)'
+    """
+    if std < 0:
+        raise ValueError(f"std is 0 or more, not {std}")
+    return kernels(lambda draw, shape: sparse_kernels(draw, shape, num_incoming, std))
+
+
+@initialiser
+def bilinear() -> Initialiser:
+    """A transposed convolution that enlarges each channel by bilinear interpolation.
+
+    Formula: W[n, n, y, x] = (1 - |y/f - c|) (1 - |x/f - c|), f = ceil(k/2), c = (2f - 1 - f mod 2) / (2f),
+        0 between channels
+
+    Use: learned upsampling by interpolation, as in FCN. By a factor f with kernel 2f - f mod 2 and stride f.
+
+    Raises:
+        ShapeError: when it meets a weight without axes of space.
+
+    Reference: Long, Shelhamer, Darrell, "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015,
+        section 3.3; the formula is that of Caffe's BilinearFiller. https://arxiv.org/abs/1411.4038 [long2015fully]
+
+    Example:
+        >>> str(bilinear())
+        'bilinear'
+    """
+    return kernels(lambda draw, shape: _triangles(shape), check_space)
+
+
+@initialiser
+def icnr(start: str = "he_normal", factor: int = 2) -> Initialiser:
+    """Each kernel is repeated for all the pixels that a pixel shuffle will make of it: no checkerboard.
+
+    Formula: W[c r^d + j] = V[c] for j < r^d, d axes of space, V drawn by `start` on o / r^d outputs
+
+    Use: the convolution before a pixel shuffle.
+
+    Args:
+        start: the spec of V.
+        factor: r, by which the pixel shuffle enlarges each axis of space.
+
+    Raises:
+        ShapeError: when r^d does not divide the outputs.
+
+    Reference: Aitken, Ledig, Theis, Caballero, Wang, Shi, "Checkerboard artifact free sub-pixel convolution",
+        2017, section 3. https://arxiv.org/abs/1707.02937 [aitken2017checkerboard]
+
+    Example:
+        >>> str(icnr("glorot_uniform"))
+        "icnr(start='glorot_uniform')"
+    """
+    init = start_of(start)
+
+    def check(shape: Shape) -> None:
+        check_space(shape)
+        if shape[1] % _copies(shape):
+            raise ShapeError(f"enlarges {_copies(shape)} times, which does not divide {shape[1]} outputs.")
+
+    def make(draw: Draw, shape: Shape) -> NDArray[Any]:
+        few = stacked((shape[0], shape[1] // _copies(shape), *shape[2:]))
+        return np.repeat(draw(init.law(few), few), _copies(shape), axis=1)
+
+    def _copies(shape: Shape) -> int:
+        return factor ** (len(shape) - 3)
+
+    return kernels(make, check)
+
+
+def sparse_kernels(draw: Draw, shape: Shape, num_incoming: int, std: float) -> NDArray[Any]:
+    """Gaussian where one of the `num_incoming` least of a unit's other draws stands."""
+    units = Weight(shape=(shape[0], shape[1], math.prod(shape[2:])), axes="boi")
+    places = np.argsort(draw(Uniform(0, 1), units, "places"), axis=-1, kind="stable")[..., :num_incoming]
+    values, out = draw(Normal(0, std), units), np.zeros(units.shape)
+    np.put_along_axis(out, places, np.take_along_axis(values, places, axis=-1), axis=-1)
+    return out.reshape(shape)
+
+
+def check_matrix(shape: Shape) -> None:
+    """Refuse a kernel with axes of space."""
+    if len(shape) > 3:
+        raise ShapeError(f"is a matrix, but the kernel has shape {shape[1:]}. See `dirac`.")
+
+
+def check_space(shape: Shape) -> None:
+    """Refuse a matrix."""
+    if len(shape) == 3:
+        raise ShapeError(f"needs axes of space, but the weight is a matrix of shape {shape[1:]}; see `identity`.")
+
+
+def _taps(shape: Shape) -> NDArray[Any]:
+    """The identity at the middle of each kernel."""
+    out = np.zeros(shape)
+    out[middle(shape)] = np.eye(shape[1], shape[2])
+    return out
+
+
+def middle(shape: Shape) -> Any:
+    """Index of the middle tap of kernels `(num_kernels, output, input, *space)`."""
+    return (..., *(size // 2 for size in shape[3:]))
+
+
+def _triangles(shape: Shape) -> NDArray[Any]:
+    kernel = np.ones(())
+    for size in shape[3:]:
+        f = (size + 1) // 2
+        kernel = np.multiply.outer(kernel, 1 - np.abs(np.arange(size) / f - (2 * f - 1 - f % 2) / (2 * f)))
+    return np.broadcast_to(np.multiply.outer(np.eye(shape[1], shape[2]), kernel), shape)
