@@ -13,7 +13,7 @@ from ._errors import SpecError
 from ._haar import haar
 from ._huge_pages import advise
 from ._kernel import Kernel, kernel
-from ._stream import child
+from ._stream import child, words
 from .init._law import Composed, Constant, Keep, Law, Normal, Orthogonal, Packed, TruncatedNormal, Uniform
 from .init._weight import Weight
 
@@ -129,12 +129,7 @@ def _compute(job: Job, threads: int | None) -> None:
 @np.errstate(over="ignore")  # what leaves the dtype is refused by its reach
 def _whole(job: Job, number: type, threads: int | None) -> NDArray[Any]:
     """The whole weight of a law that has no kernel."""
-
-    def draw(law: Law, weight: Weight, name: str = "") -> NDArray[Any]:
-        out = np.empty(weight.shape, number)
-        fill(out, law, weight, key=child(job.key, name) if name else job.key, threads=threads)
-        return out
-
+    draw = _Draw(job.key, number, threads)
     match job.law:
         case Packed(laws):
             parts = zip(laws, job.weight.parts, strict=True)
@@ -143,6 +138,23 @@ def _whole(job: Job, number: type, threads: int | None) -> NDArray[Any]:
         case Composed(make):
             return make(draw).reshape(job.weight.shape)
     return draw(job.law, job.weight)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """What a composed law draws from."""
+
+    key: int
+    number: type
+    threads: int | None
+
+    def __call__(self, law: Law, weight: Weight, name: str = "") -> NDArray[Any]:
+        out = np.empty(weight.shape, self.number)
+        fill(out, law, weight, key=child(self.key, name) if name else self.key, threads=self.threads)
+        return out
+
+    def words(self, length: int, name: str) -> NDArray[np.uint32]:
+        return words(child(self.key, name), 0, length)
 
 
 def _fill_orthogonal(out: NDArray[Any], weight: Weight, gain: float, key: int, threads: int | None) -> None:

@@ -487,7 +487,8 @@ FUNCTION = "Pass a function of NumPy arrays, or import initium.torch first if it
         ),
     ],
 )
-def test_what_has_no_gain_is_refused_with_the_reason(activation, backward, message):
+def test_what_has_no_gain_is_refused_with_the_reason(activation, backward, message, monkeypatch):
+    monkeypatch.setattr(_gain, "ADAPTERS", [])  # as if no edge had been imported
     with pytest.raises(SpecError) as error:
         gain(activation, backward=backward)
     assert str(error.value) == message

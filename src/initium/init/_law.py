@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ._weight import Weight
@@ -62,7 +63,13 @@ class Draw(Protocol):
     Draws under different names are independent; draws without a name are those of the whole weight's own key.
     """
 
-    def __call__(self, law: "Law", weight: Weight, name: str = "") -> NDArray[Any]: ...
+    def __call__(self, law: "Law", weight: Weight, name: str = "") -> NDArray[Any]:
+        """A law under a name."""
+        ...
+
+    def words(self, length: int, name: str) -> NDArray[np.uint32]:
+        """Raw words under a name, the same whatever the number type."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from .._errors import ShapeError
 from ._initialiser import Initialiser, initialiser
 from ._kernels import Shape, kernels, stacked, start_of
-from ._law import Draw, Normal, Uniform
+from ._law import Draw, Normal
 from ._weight import Weight
 
 
@@ -157,9 +157,10 @@ def icnr(start: str = "he_normal", factor: int = 2) -> Initialiser:
 
 
 def sparse_kernels(draw: Draw, shape: Shape, num_incoming: int, std: float) -> NDArray[Any]:
-    """Gaussian where one of the `num_incoming` least of a unit's other draws stands."""
+    """Gaussian where one of the `num_incoming` least of a unit's words stands."""
     units = Weight(shape=(shape[0], shape[1], math.prod(shape[2:])), axes="boi")
-    places = np.argsort(draw(Uniform(0, 1), units, "places"), axis=-1, kind="stable")[..., :num_incoming]
+    words = draw.words(math.prod(shape), "places").reshape(units.shape)
+    places = np.argsort(words, axis=-1, kind="stable")[..., :num_incoming]
     values, out = draw(Normal(0, std), units), np.zeros(units.shape)
     np.put_along_axis(out, places, np.take_along_axis(values, places, axis=-1), axis=-1)
     return out.reshape(shape)

@@ -1,5 +1,22 @@
-"""PyTorch's edge: the only place that imports torch."""
+"""PyTorch's edge: the only place that imports torch.
 
+`initium.torch.he_normal()(tensor)`, and so for every name of the catalogue; `initium.torch.init` is a drop-in for
+`torch.nn.init`, with PyTorch's meaning of names and fans.
+"""
+
+from typing import TYPE_CHECKING
+
+from ..init._parse import names as _names
+from . import _activation as _activation
 from . import init as init
 from ._read import read as read
+from ._start import Start as Start
+from ._start import start as __getattr__  # noqa: F401  Python asks it for the catalogue's names
 from ._write import write as write
+
+if TYPE_CHECKING:
+    from ..init import *  # noqa: F403
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_names()]

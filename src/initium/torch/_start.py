@@ -1,0 +1,120 @@
+"""The catalogue on tensors: `he_normal()(layer.weight)`."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.autograd.graph import increment_version
+
+from .. import _stream
+from .._errors import ModelError, SettingError
+from .._fill import fill
+from ..init import Initialiser, layout
+from ..init._law import Keep
+from ..init._parse import names
+from ..init._weight import Weight
+from ._memory import DTYPES, has_memory, memory
+from .init import _key
+
+
+@dataclass(frozen=True)
+class Start:
+    """An initialiser of the catalogue that fills tensors in place."""
+
+    init: Initialiser
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        tensor: torch.Tensor,
+        *,
+        axes: str | None = None,
+        groups: int = 1,
+        stride: int = 1,
+        transposed: bool = False,
+        blocks: int | tuple[int, ...] = 1,
+        seed: int | None = None,
+        path: str = "",
+        generator: torch.Generator | None = None,
+    ) -> torch.Tensor:
+        """Fill a tensor and return it.
+
+        Args:
+            tensor: float32, float64, float16 or bfloat16, on any device.
+            axes: the role of each axis, see `initium.fans`; None is (output, input, *space), or for a transposed
+                convolution (input, output, *space).
+            groups: of a convolution.
+            stride: of a convolution, the product over its axes of space.
+            transposed: a transposed convolution.
+            blocks: matrices packed along the output axis, such as q, k and v.
+            seed: of the weight, from 0 to 2^64 - 1; None takes one from torch's generator, so that
+                `torch.manual_seed` governs it.
+            path: the weight's dotted name, which with a seed makes it independent of all others.
+            generator: from which a seed is taken; None is torch's own.
+
+        Raises:
+            ShapeError: if the initialiser cannot use these axes.
+            SpecError: if its numbers leave the dtype.
+            ModelError: if the tensor has another dtype or no memory.
+        """
+        layer = "transposed" if transposed else "convolution"
+        usual = ("", "o", "oi")[tensor.ndim] if tensor.ndim < 3 else layout("torch", layer, tensor.ndim)
+        weight = Weight(
+            shape=tuple(tensor.shape),
+            axes=usual if axes is None else axes,
+            groups=groups,
+            stride=stride,
+            transposed=transposed,
+            blocks=blocks,
+        )
+        law = self.init.law(weight)
+        if isinstance(law, Keep):
+            return tensor
+        if tensor.dtype not in DTYPES or tensor.is_meta:
+            raise ModelError(
+                f"`{self}` fills tensors of float32, float64, float16 and bfloat16 that have memory, "
+                f"not {tensor.dtype} on {tensor.device}."
+            )
+        key = _key(tensor, generator) if seed is None else _stream.key(_checked(seed), path)
+        _fill(tensor, functools.partial(fill, law=law, weight=weight, key=key, threads=torch.get_num_threads()))
+        return tensor
+
+    def __str__(self) -> str:
+        return str(self.init)
+
+
+def _fill(tensor: torch.Tensor, write: Callable[..., None]) -> None:
+    """In place where the tensor lies in this machine's memory, else beside it."""
+    if has_memory(tensor):
+        write(memory(tensor))
+        increment_version(tensor)
+    else:
+        drawn = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
+        write(memory(drawn))
+        tensor.copy_(drawn)
+
+
+def _checked(seed: int) -> int:
+    if not 0 <= seed < 1 << 64:
+        raise SettingError(f"A seed is a whole number from 0 to 2^64 - 1, not {seed!r}.")
+    return seed
+
+
+def start(name: str) -> Callable[..., Start]:
+    """The function of the catalogue that a name stands for, giving starts for tensors.
+
+    Raises:
+        AttributeError: if there is none.
+    """
+    try:
+        build: Callable[..., Any] = names()[name]
+    except KeyError:
+        raise AttributeError(f"module 'initium.torch' has no attribute {name!r}") from None
+
+    @functools.wraps(build)
+    def made(*args: Any, **kwargs: Any) -> Start:
+        return Start(build(*args, **kwargs))
+
+    return made
