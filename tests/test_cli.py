@@ -117,3 +117,26 @@ def test_a_missing_extra_is_named_with_the_way_to_get_it(tmp_path, monkeypatch):
         "MissingExtraError: The data set 'digits' needs packages that are not installed, such as "
         "'sklearn.datasets'. Install them all with: pip install 'initium[compare]'\n"
     )
+
+
+def test_the_catalogue_is_listed_by_family_in_lines_of_a_terminal():
+    result = CliRunner().invoke(_cli.app, ["list"])
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) < 80
+    assert lines[1:3] == ["Constants and plain random numbers", "  zeros                    biases and last layers"]
+    assert "  he_normal                weights fed by ReLU, leaky ReLU or PReLU" in lines
+    assert lines[-1] == "`initium explain NAME` tells the rest."
+
+
+def test_a_start_is_explained_or_its_neighbour_named():
+    result = CliRunner().invoke(_cli.app, ["explain", "kaiming_normal"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("he_normal(slope=0.0, mode='in')\n\nGaussian that keeps")
+    assert "std = sqrt(2 / ((1 + slope^2) fan))" in result.stdout
+    result = CliRunner().invoke(_cli.app, ["explain", "he_norml"])
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "UnknownNameError: No initialiser is called 'he_norml'; the closest is 'he_normal'. "
+        "`initium list` shows all of them.\n"
+    )

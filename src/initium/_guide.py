@@ -11,7 +11,7 @@ from typing import Any
 
 from ._plan import Plan
 from ._recipe import Recipe
-from ._spec import parse_call, unknown_name
+from ._spec import Call, parse_call, unknown_name
 from .init import Initialiser
 from .init._initialiser import ALIASES, CATALOGUE, COMPUTED
 
@@ -147,12 +147,20 @@ def _names(what: Any) -> Iterable[str]:
         case Recipe():
             return _names([what.weight, what.bias])
         case Initialiser():
-            return [name for name in re.findall(r"\w+", what.spec) if name in CATALOGUE]
+            return _made_of(parse_call(what.spec))
         case str() if what in COMPUTED:
             return [what]
         case str():
             return _names(Recipe.parse(what))
     return [name for one in what for name in _names(one)]
+
+
+def _made_of(call: Call) -> list[str]:
+    """A start and those that its arguments name, given or by default."""
+    parameters = inspect.signature(CATALOGUE[call.name]).parameters.values()
+    values = {parameter.name: parameter.default for parameter in parameters} | call.kwargs
+    inner = [text for text in values.values() if isinstance(text, str) and text.partition("(")[0] in CATALOGUE]
+    return [call.name, *(name for text in inner for name in _made_of(parse_call(text)))]
 
 
 @cache

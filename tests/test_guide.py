@@ -1,0 +1,91 @@
+import re
+
+import pytest
+
+import initium
+from initium import UnknownNameError, cite
+from initium._graph import Graph, Param
+from initium._guide import _bibliography, entries, entry, explain
+from initium._plan import plan
+from initium._recipe import Recipe
+
+
+def test_a_start_is_explained_whole():
+    assert explain("siren_first") == (
+        """siren_first
+
+The first layer of a sinusoidal network, which sees coordinates in [-1, 1].
+
+Formula
+    W ~ U[-1 / fan_in, 1 / fan_in]; the layer computes sin(w0 (W x + b))
+
+When to use it
+    the first layer of a SIREN. `siren` starts the others.
+
+Reference
+    Sitzmann, Martel, Bergman, Lindell, Wetzstein, "Implicit Neural
+    Representations with Periodic Activation Functions", NeurIPS 2020,
+    section 3.2 and the authors' code. https://arxiv.org/abs/2006.09661
+
+Example
+    >>> str(siren_first())
+    'siren_first'"""
+    )
+
+
+def test_an_alias_and_a_spec_are_explained_as_what_they_are():
+    assert entry("kaiming_normal(0.2)") is entry("he_normal")
+    assert "the same method. Also called xavier_uniform." in " ".join(explain("xavier_uniform").split())
+    with pytest.raises(UnknownNameError) as error:
+        explain("glorot_unifrom")
+    assert str(error.value) == (
+        "No initialiser is called 'glorot_unifrom'; the closest is 'glorot_uniform'. `initium list` shows all of them."
+    )
+
+
+@pytest.mark.parametrize("found", entries(), ids=lambda found: found.name)
+def test_every_explanation_fits_a_terminal(found):
+    lines = explain(found.name).splitlines()
+    # Arguments and examples stand as their author wrote them.
+    assert max(len(line) for line in lines) <= 116
+    assert all(key in _bibliography() for key in found.cited)
+    assert not re.search(r"\[[a-z]+\d{4}", explain(found.name))
+
+
+def keys(bibtex):
+    return re.findall(r"@\w+\{(\w+),", bibtex)
+
+
+def test_citations_are_those_of_what_was_used_each_once():
+    assert keys(cite("zeros")) == []
+    assert keys(cite(initium.init.he_normal())) == ["he2015delving"]
+    assert keys(cite(["he_normal", "kaiming_uniform", "glorot_normal bias=log_prior((1, 2))"])) == [
+        "glorot2010understanding",
+        "he2015delving",
+        "karpathy2019recipe",
+    ]
+    assert keys(cite("icnr(start='he_normal')")) == ["aitken2017checkerboard", "he2015delving"]
+    assert keys(cite("pissa")) == ["meng2024pissa"]
+    assert keys(cite("looks_linear(start='lecun_normal')")) == [
+        "balduzzi2017shattered",
+        "burkholz2019initialization",
+        "lecun1998efficient",
+    ]
+
+
+def test_a_plan_is_cited_by_what_it_chose():
+    param = Param(path="0.weight", shape=(3, 2), axes="oi", role="weight", because="weight")
+    assert keys(cite(plan(Graph((param,)), Recipe.parse("orthogonal")))) == ["saxe2014exact"]
+
+
+def test_the_bibliography_holds_what_is_cited_and_nothing_else():
+    cited = {key for found in entries() for key in found.cited}
+    assert set(_bibliography()) == cited
+    for text in _bibliography().values():
+        assert text.count("{") == text.count("}")
+        assert {"author", "title", "year"} <= set(re.findall(r"^  (\w+) = ", text, re.MULTILINE))
+
+
+def test_what_is_unknown_cannot_be_cited():
+    with pytest.raises(UnknownNameError):
+        cite("he_norml")
