@@ -3,15 +3,25 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint bench bench-fill randomness
+.PHONY: demo test test-tensorflow lint bench bench-fill bench-keras bench-jax randomness
 
 demo: .venv/made
 	@echo "Training 160 networks; a minute or two on two cores."
 	$(BIN)/initium compare glorot_uniform "uniform(-0.1, 0.1)" he_normal lecun_uniform orthogonal \
 		zeros "constant(0.1)" framework --model "mlp(64, 128, 64, 10)" --data digits --out compare.html
 
+# Keras has one backend a process: its tests run once on PyTorch, with all others, and once on JAX.
 test: .venv/made
 	$(BIN)/python -m pytest
+	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/keras src/initium/keras
+
+# Slow to set up, and in an environment of its own: TensorFlow wants older versions of shared packages.
+test-tensorflow: .venv/made
+	$(PYTHON) -m venv .venv-tensorflow
+	.venv-tensorflow/bin/python -m pip install --quiet --disable-pip-version-check tensorflow-cpu keras pytest \
+		hypothesis scikit-learn scikit-build-core nanobind cmake ninja
+	.venv-tensorflow/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation .
+	KERAS_BACKEND=tensorflow .venv-tensorflow/bin/python -m pytest tests/keras
 
 lint: .venv/made
 	$(BIN)/ruff check .
@@ -23,8 +33,15 @@ bench: .venv/made
 
 # Against torch.nn.init, NumPy, JAX and anyinit: the table that README quotes.
 bench-fill: .venv/made
-	$(PIP) jax anyinit
+	$(PIP) anyinit
 	$(BIN)/python bench/fill.py
+
+bench-keras: .venv/made
+	KERAS_BACKEND=torch $(BIN)/python bench/keras.py
+	KERAS_BACKEND=jax $(BIN)/python bench/keras.py
+
+bench-jax: .venv/made
+	$(BIN)/python bench/jax_init.py
 
 # Minutes of statistics, then hours of dieharder, which is a Debian package.
 randomness: .venv/made

@@ -85,8 +85,10 @@ def drawn(
     law = init.law(ordered)
     if isinstance(law, Keep):
         raise SpecError(f"`{init}` keeps what is there, and here there is nothing yet. Name another start.")
-    part = [slice(None)] * len(weight.shape) if box is None else [box[axis] for axis in weight.order]
-    shape = [len(range(*cut.indices(size))) for cut, size in zip(part, ordered.shape, strict=True)]
+    part = None if box is None else [box[axis] for axis in weight.order]
+    shape = ordered.shape if part is None else [len(range(n)[cut]) for n, cut in zip(ordered.shape, part, strict=True)]
     out = np.empty(shape, dtype)
-    fill(out.view(np.uint16) if dtype.name == "bfloat16" else out, law, ordered, key=key, box=part)
+    fill(
+        out.view(np.uint16) if dtype.kind == "V" and dtype.name == "bfloat16" else out, law, ordered, key=key, box=part
+    )
     return out.transpose(np.argsort(weight.order))

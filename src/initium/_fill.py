@@ -18,7 +18,7 @@ from .init._law import Composed, Constant, Keep, Law, Normal, Orthogonal, Packed
 from .init._weight import Weight
 
 # bfloat16, which NumPy cannot name, travels as uint16.
-_DTYPES = {"float32": "float32", "float64": "float64", "float16": "float16", "uint16": "bfloat16"}
+_DTYPES = {np.dtype(name): name for name in ("float32", "float64", "float16")} | {np.dtype(np.uint16): "bfloat16"}
 _GREATEST = {"float32": 3.4028234e38, "float64": 1.7976931348623157e308, "float16": 65504.0, "bfloat16": 3.3895314e38}
 
 
@@ -81,7 +81,7 @@ def _checked(job: Job) -> Kernel | None:
     _check(job)
     match job.law:
         case Constant() | Uniform() | Normal() | TruncatedNormal():
-            drawn = kernel(job.law, _DTYPES[job.out.dtype.name])
+            drawn = kernel(job.law, _DTYPES[job.out.dtype])
             _check_reach(drawn.reach, job)
             return drawn
         case Orthogonal(gain):
@@ -91,7 +91,7 @@ def _checked(job: Job) -> Kernel | None:
 
 def _check(job: Job) -> None:
     out = job.out
-    if out.dtype.name not in _DTYPES or not out.dtype.isnative:
+    if out.dtype not in _DTYPES:
         names = "float32, float64, float16 and bfloat16 (as uint16)"
         raise TypeError(f"a fill writes {names}; got {out.dtype}. Fill another array and convert it.")
     if not out.flags.c_contiguous or not out.flags.writeable:
@@ -107,7 +107,7 @@ def _check(job: Job) -> None:
 
 
 def _check_reach(reach: float, job: Job) -> None:
-    name = _DTYPES[job.out.dtype.name]
+    name = _DTYPES[job.out.dtype]
     if not reach <= _GREATEST[name]:
         raise SpecError(f"{job.law} reaches {reach:.3g}, but {name} ends at {_GREATEST[name]:.6g}.")
 

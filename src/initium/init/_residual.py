@@ -4,7 +4,7 @@ import math
 
 from ._elementary import constant, normal, truncated_normal, zeros
 from ._initialiser import Initialiser, initialiser
-from ._law import Law
+from ._law import Law, Normal
 from ._variance_scaling import glorot_normal, glorot_uniform, lecun_normal
 from ._weight import Weight
 
@@ -149,7 +149,7 @@ def t_fixup(num_layers: int, part: str = "decoder") -> Initialiser:
     factors = {"encoder": 0.67 * num_layers**-0.25}
     factor = factors.get(part, (9 * num_layers) ** -0.25)
     if part == "embedding":
-        return Initialiser(lambda weight: normal(0.0, factor / math.sqrt(weight.fans.fan_out or 1)).law(weight))
+        return Initialiser(lambda weight: Normal(0.0, factor / math.sqrt(weight.fans.fan_out or 1)))
     if part not in ("encoder", "decoder"):
         raise ValueError(f"part is 'encoder', 'decoder' or 'embedding', not {part!r}")
     return glorot_uniform(factor)
@@ -217,7 +217,7 @@ def fixup(num_branches: int, num_layers: int = 2) -> Initialiser:
     factor = num_branches ** (-1 / (2 * num_layers - 2))
 
     def law(weight: Weight) -> Law:
-        return normal(0.0, factor * math.sqrt(2 / (weight.fans.fan_out or 1))).law(weight)
+        return Normal(0.0, factor * math.sqrt(2 / (weight.fans.fan_out or 1)))
 
     return Initialiser(law)
 
@@ -349,6 +349,6 @@ def mup_output(base_width: int, std: float = 1.0) -> Initialiser:
         raise ValueError(f"std is 0 or more, not {std}")
 
     def law(weight: Weight) -> Law:
-        return normal(0.0, std * math.sqrt(base_width) / (weight.fans.fan_in or 1)).law(weight)
+        return Normal(0.0, std * math.sqrt(base_width) / (weight.fans.fan_in or 1))
 
     return Initialiser(law)

@@ -1,12 +1,12 @@
 """Variance scaling: the std follows the layer's width. One general method and its published names."""
 
 import math
+from collections.abc import Callable
 
-from ._elementary import normal, truncated_normal, uniform
 from ._gain import gain as gain_of
 from ._initialiser import Gain, Initialiser, alias, initialiser
 from ._kernels import kernels
-from ._law import Law
+from ._law import Law, Normal, TruncatedNormal, Uniform
 from ._structure import sparse_kernels
 from ._weight import Fans, Weight
 
@@ -48,15 +48,15 @@ def variance_scaling(
 
     def law(weight: Weight) -> Law:
         # An empty weight has fan 0 and nothing to draw.
-        return draw(math.sqrt(variance / (weight.fans.of(mode) or 1))).law(weight)
+        return draw(math.sqrt(variance / (weight.fans.of(mode) or 1)))
 
     return Initialiser(law)
 
 
-_DISTRIBUTIONS = {
-    "normal": lambda std: normal(0.0, std),
-    "uniform": lambda std: uniform(-math.sqrt(3) * std, math.sqrt(3) * std),
-    "truncated_normal": lambda std: truncated_normal(0.0, std),
+_DISTRIBUTIONS: dict[str, Callable[[float], Law]] = {
+    "normal": lambda std: Normal(0.0, std),
+    "uniform": lambda std: Uniform(-math.sqrt(3) * std, math.sqrt(3) * std),
+    "truncated_normal": lambda std: TruncatedNormal(0.0, std, 2.0),
 }
 
 
@@ -368,7 +368,7 @@ def siren_first() -> Initialiser:
 
     def law(weight: Weight) -> Law:
         limit = 1 / (weight.fans.fan_in or 1)
-        return uniform(-limit, limit).law(weight)
+        return Uniform(-limit, limit)
 
     return Initialiser(law)
 

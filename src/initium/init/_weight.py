@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,7 +79,7 @@ class Weight:
         if self.blocks != 1:
             _check_blocks(self)
 
-    @property
+    @cached_property
     def fans(self) -> Fans:
         """The true fans, from axis roles.
 
@@ -108,7 +109,7 @@ class Weight:
         """How large the axes of one role are together; 1 if there are none."""
         return math.prod(size for axis, size in zip(self.axes, self.shape, strict=True) if axis == letter)
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[int, ...]:
         """How much of the output axis each packed block takes."""
         if isinstance(self.blocks, tuple):
@@ -123,7 +124,7 @@ class Weight:
         shapes = [(*self.shape[:axis], size, *self.shape[axis + 1 :]) for size in self.sizes]
         return tuple(replace(self, shape=shape, blocks=1) for shape in shapes)
 
-    @property
+    @cached_property
     def order(self) -> tuple[int, ...]:
         """The axes in the order in which elements are numbered, which is PyTorch's: (output, input, space).
 
@@ -132,7 +133,7 @@ class Weight:
         rank = (_INPUT_FIRST if self._is_input_first else _OUTPUT_FIRST).index
         return tuple(sorted(range(len(self.axes)), key=lambda axis: rank(self.axes[axis])))
 
-    @property
+    @cached_property
     def in_order(self) -> "Weight":
         """The same weight with its axes in that order."""
         axes = "".join(self.axes[axis] for axis in self.order)

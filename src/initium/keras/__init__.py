@@ -1,0 +1,36 @@
+"""Keras's edge: the only place that imports Keras.
+
+    import initium.keras
+
+    layer = keras.layers.Dense(64, name="hidden", kernel_initializer=initium.keras.he_normal(seed=0))
+
+Every name of the catalogue is here and gives an initialiser that every Keras layer takes, with the meaning that the
+catalogue gives it; `dir(initium.keras)` lists them. `initium.keras.initializers` is `keras.initializers` with
+Keras's own meaning, drawn faster.
+"""
+
+from collections.abc import Callable
+
+from .._errors import MissingExtraError
+
+try:
+    import keras as _keras  # noqa: F401  # pyright: ignore[reportMissingImports]
+except ModuleNotFoundError as error:
+    if error.name != "keras":
+        raise
+    raise MissingExtraError("initium.keras needs Keras, which is not installed: pip install 'initium[keras]'") from None
+
+from ..init._parse import names as _names
+from . import initializers as initializers
+from ._start import Start as Start
+from ._start import named as _named
+
+
+def __getattr__(name: str) -> Callable[..., Start]:
+    if name not in _names():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _named(name)
+
+
+def __dir__() -> list[str]:
+    return sorted(["Start", "initializers", *_names()])

@@ -1,0 +1,111 @@
+"""The catalogue's initialisers as Keras's."""
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras  # pyright: ignore[reportMissingImports]
+from keras.src.initializers.random_initializers import RandomInitializer  # pyright: ignore[reportMissingImports]
+
+from .. import _stream
+from .._array import drawn
+from .._errors import SettingError
+from ..init import Initialiser, parse
+from ..init._parse import names
+from ._caller import caller
+from ._seed import number
+from ._tensor import tensor
+from ._weight import weight
+
+
+@keras.saving.register_keras_serializable(package="initium")
+class Start(RandomInitializer):
+    """An initialiser of the catalogue for `kernel_initializer=` and its like in any layer of Keras.
+
+    Element (output o, input i, position) is a function of seed, path and its place alone, and so equal to the
+    element of `initium.array` with that seed and path, on every backend and however many devices share the weight.
+
+    The path is the variable's own when its layer is built, "model/hidden/kernel". One object therefore starts
+    any number of layers, each with other numbers, and the same layer with the same numbers again. Name the layers
+    for that (`Dense(64, name="hidden")`), or call `keras.utils.clear_session()` before a model is built anew:
+    without a name Keras counts on through the life of a process (dense, dense_1, dense_2), and another name is
+    another start. A Functional model's layers are built before the model is and do not have its name in their
+    paths, those of a Sequential or subclassed model do.
+
+    What the axes of the weight mean comes from the layer: true fans of grouped, strided, depthwise and transposed
+    convolutions, embeddings, attention (the equation of EinsumDense), and gate by gate of LSTM and GRU, whose
+    orthogonal kernels are orthogonal in each gate. In a layer that is none of Keras's own, the last two of two or
+    more axes are input and output, as in a dense or convolution kernel.
+
+    Args:
+        spec: an initialiser of the catalogue or its spec, such as "he_normal(mode='out')".
+        seed: from 0 to 2^64 - 1; None takes one that `keras.utils.set_random_seed` governs, once, when this object
+            is made; a `keras.random.SeedGenerator` gives another at every call.
+        path: used in place of the variable's: whatever this object then starts has the same path.
+        axes: the role of each axis, see `initium.fans`, in place of the layer's.
+
+    Raises:
+        SpecError: if the spec cannot be read; when called, if it leaves the dtype.
+        SettingError: if the seed is out of range.
+        ShapeError: when called, if it needs an input and an output and the weight (a bias) has not got them.
+
+    Differs: Keras's initialisers give two layers that share one object the same numbers, read fans off the order
+        of axes, and truncate what is called normal. As in Keras, a `seed` of None is saved as None: a model that
+        is loaded or cloned, and then built anew, starts from another.
+
+    Example:
+        >>> import initium
+        >>> import numpy as np
+        >>> weight = Start("he_normal", seed=0, path="hidden/kernel")((300, 400))
+        >>> same = initium.array("he_normal", (300, 400), seed=0, path="hidden/kernel", axes="io")
+        >>> bool((np.asarray(weight) == same).all())
+        True
+    """
+
+    def __init__(
+        self,
+        spec: str | Initialiser,
+        seed: Any = None,
+        path: str | None = None,
+        axes: str | None = None,
+    ) -> None:
+        self.init = parse(spec) if isinstance(spec, str) else spec
+        if isinstance(seed, int) and not 0 <= seed < 1 << 64:
+            raise SettingError(f"A seed is a whole number from 0 to 2^64 - 1, not {seed!r}.")
+        super().__init__(seed=seed)
+        self.path, self.axes = path, axes
+
+    def __call__(self, shape: Sequence[int], dtype: str | None = None, layout: Any = None) -> Any:
+        """The numbers of one weight, as a tensor of Keras's backend."""
+        shape, dtype = tuple(shape), keras.backend.standardize_dtype(dtype)
+        asker = caller(shape)
+        path = asker.path if self.path is None else self.path
+        wanted = weight(shape, asker._replace(path=path), self.axes)
+        if asker.is_placeholder:
+            self.init.law(wanted)  # refuses here what it would refuse later, where Keras swallows errors
+            return keras.ops.zeros(shape, dtype)
+        draw = functools.partial(drawn, self.init, wanted, key=_stream.key(number(self.seed), path), dtype=dtype)
+        return tensor(draw, shape, dtype, layout)
+
+    def get_config(self) -> dict[str, Any]:
+        """Spec, seed, path and axes."""
+        return {"spec": str(self.init), **super().get_config(), "path": self.path, "axes": self.axes}
+
+
+@functools.cache
+def named(name: str) -> Callable[..., Start]:
+    """The catalogue's function of that name, except that it gives a `Start`."""
+    build = names()[name]
+
+    @functools.wraps(build)
+    def start(*args: Any, seed: Any = None, path: str | None = None, axes: str | None = None, **kwargs: Any) -> Start:
+        return Start(build(*args, **kwargs), seed=seed, path=path, axes=axes)
+
+    own, added = inspect.signature(build), inspect.signature(start, follow_wrapped=False).parameters
+    extra = [added[key] for key in ("seed", "path", "axes")]
+    start.__dict__["__signature__"] = own.replace(
+        parameters=[*own.parameters.values(), *extra], return_annotation=Start
+    )
+    start.__module__, start.__name__, start.__qualname__ = "initium.keras", name, name
+    return start

@@ -1,0 +1,95 @@
+"""From a layer of Keras to what the axes of its weights mean."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from keras import layers  # pyright: ignore[reportMissingImports]
+from keras.src.layers.rnn.conv_lstm import ConvLSTMCell  # pyright: ignore[reportMissingImports]
+
+from ..init import layout
+from ..init._weight import Weight
+from ._caller import Caller
+
+_USUAL = ("", "o")  # letters by the number of axes; from two on it is a kernel
+_SUMMED_TO = frozenset({"bias", "gamma", "beta"})  # weights that no input is multiplied with and summed over
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked(Weight):
+    """A weight that errors call by its path."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"`{self.path}`" if self.path else "the weight"
+
+
+class _Row(NamedTuple):
+    """How layers of these types use their weights of these names."""
+
+    types: tuple[type, ...]
+    names: str
+    letters: Callable[[Any, int], str]  # of a layer and the number of axes
+    others: Callable[[Any], dict[str, Any]] = lambda layer: {}  # groups, stride, transposed, blocks
+
+
+def _kind(name: str) -> Callable[[Any, int], str]:
+    return lambda layer, num_axes: layout("keras", name, num_axes)
+
+
+def _stride(layer: Any) -> int:
+    strides = layer.strides
+    return strides if isinstance(strides, int) else math.prod(strides)
+
+
+def _einsum(layer: Any, num_axes: int) -> str:
+    """Kernel axes by the equation: in input and output a weight of its own for each, in one of them what it says."""
+    inputs, _, rest = layer.equation.replace("...", "").partition(",")
+    kernel, _, outputs = rest.partition("->")
+    return "".join("i" if axis not in outputs else "b" if axis in inputs else "o" for axis in kernel)
+
+
+_TABLE = (
+    _Row((layers.Conv1D, layers.Conv2D, layers.Conv3D), "kernel", _kind("convolution"),
+         lambda layer: {"groups": layer.groups, "stride": _stride(layer)}),
+    _Row((layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose), "kernel", _kind("transposed"),
+         lambda layer: {"transposed": True, "stride": _stride(layer)}),
+    _Row((layers.DepthwiseConv1D, layers.DepthwiseConv2D), "kernel", _kind("depthwise"),
+         lambda layer: {"stride": _stride(layer)}),
+    _Row((layers.SeparableConv1D, layers.SeparableConv2D), "depthwise_kernel", _kind("depthwise"),
+         lambda layer: {"stride": _stride(layer)}),
+    _Row((layers.LSTMCell,), "kernel recurrent_kernel", _kind("dense"), lambda layer: {"blocks": 4}),
+    _Row((layers.GRUCell,), "kernel recurrent_kernel", _kind("dense"), lambda layer: {"blocks": 3}),
+    _Row((ConvLSTMCell,), "kernel", _kind("convolution"), lambda layer: {"blocks": 4, "stride": _stride(layer)}),
+    _Row((ConvLSTMCell,), "recurrent_kernel", _kind("convolution"), lambda layer: {"blocks": 4}),
+    _Row((layers.Embedding,), "embeddings", _kind("embedding")),
+    _Row((layers.EinsumDense,), "kernel", _einsum),
+)  # fmt: skip
+
+
+def weight(shape: tuple[int, ...], asker: Caller, axes: str | None) -> Asked:
+    """The weight that is asked for, with its axes by the layer, else by their number.
+
+    Args:
+        shape: of the weight.
+        asker: who asks.
+        axes: take these letters instead; groups, stride and blocks are the layer's all the same.
+
+    Raises:
+        ShapeError: if there are more axes than any layer has, or if the letters do not fit.
+    """
+    row = next((row for row in _TABLE if isinstance(asker.layer, row.types) and asker.name in row.names.split()), None)
+    if axes is None:
+        axes = row.letters(asker.layer, len(shape)) if row else _by_number(asker.name, len(shape))
+    others = row.others(asker.layer) if row else {}
+    return Asked(shape=shape, axes=axes, path=asker.path, **others)
+
+
+def _by_number(name: str, num_axes: int) -> str:
+    if name in _SUMMED_TO:
+        return "o" * num_axes
+    if num_axes < len(_USUAL):
+        return _USUAL[num_axes]
+    return layout("keras", "dense" if num_axes == 2 else "convolution", num_axes)

@@ -1,0 +1,365 @@
+"""The catalogue in Keras's layers."""
+
+import inspect
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import initium
+import initium.keras
+from initium.init._parse import names
+
+BACKEND = keras.backend.backend()
+L = keras.layers
+
+
+def numbers(x):
+    return np.asarray(keras.ops.convert_to_numpy(x))
+
+
+def built(layer, *shapes):
+    layer.build(*shapes)
+    return layer
+
+
+def dense(init, *, name="hidden", inputs=40, units=30):
+    return numbers(built(L.Dense(units, kernel_initializer=init, name=name), (None, inputs)).kernel)
+
+
+@pytest.fixture(autouse=True)
+def fresh_names():
+    keras.utils.clear_session()
+
+
+def test_every_name_of_the_catalogue_and_its_aliases_is_there():
+    assert set(dir(initium.keras)) == {*names(), "Start", "initializers"}
+    for name, build in names().items():
+        made = getattr(initium.keras, name)
+        assert (made.__name__, made.__module__, made.__doc__) == (name, "initium.keras", build.__doc__)
+        assert list(inspect.signature(made).parameters)[-3:] == ["seed", "path", "axes"]
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=r"^module 'initium.keras' has no attribute 'he_norml'$"):
+        _ = initium.keras.he_norml
+
+
+def test_arguments_are_those_of_the_catalogue():
+    init = initium.keras.he_normal(0.2, mode="out", seed=1, path="p", axes="io")
+    assert init.get_config() == {"spec": "he_normal(slope=0.2, mode='out')", "seed": 1, "path": "p", "axes": "io"}
+
+
+def test_numbers_are_those_of_initium_array():
+    kernel = dense(initium.keras.he_normal(seed=3))
+    for axes, shape, turn in (("io", (40, 30), lambda x: x), ("oi", (30, 40), lambda x: x.T)):
+        same = initium.array("he_normal", shape, seed=3, path="hidden/kernel", axes=axes)
+        np.testing.assert_array_equal(kernel, turn(same))
+
+
+def test_a_convolution_has_the_numbers_of_the_torch_layout_transposed():
+    layer = built(L.Conv2D(8, 3, kernel_initializer=initium.keras.he_normal(seed=3), name="c"), (None, 9, 9, 5))
+    torch_layout = initium.array("he_normal", (8, 5, 3, 3), seed=3, path="c/kernel")
+    np.testing.assert_array_equal(numbers(layer.kernel), torch_layout.transpose(2, 3, 1, 0))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "float64"])
+@pytest.mark.parametrize("spec", ["he_normal", "orthogonal"])
+def test_every_dtype_has_the_numbers_of_initium_array(spec, dtype):
+    if BACKEND == "jax" and dtype == "float64":
+        pytest.skip("JAX has float64 only where it is switched on")
+    made = initium.keras.Start(spec, seed=0, path="p")((30, 40), dtype=dtype)
+    assert keras.backend.standardize_dtype(made.dtype) == dtype
+    same = initium.array(spec, (30, 40), seed=0, path="p", dtype=dtype, axes="io")
+    np.testing.assert_array_equal(numbers(made), same)
+
+
+def test_without_a_dtype_it_is_the_one_of_keras():
+    assert keras.backend.standardize_dtype(initium.keras.normal(seed=0)((2,)).dtype) == keras.config.floatx()
+
+
+def test_shapes_without_axes_or_without_elements_are_filled():
+    assert numbers(initium.keras.normal(seed=0)(())).shape == ()
+    assert numbers(initium.keras.normal(seed=0)((0, 3))).shape == (0, 3)
+
+
+def test_one_object_in_two_layers_gives_each_its_own_numbers():
+    init = initium.keras.he_normal(seed=0)
+    assert np.abs(np.corrcoef(dense(init, name="a").ravel(), dense(init, name="b").ravel())[0, 1]) < 0.15
+
+
+def test_the_same_layer_built_again_gets_the_same_numbers():
+    init = initium.keras.he_normal()
+    np.testing.assert_array_equal(dense(init), dense(init))
+
+
+def test_kernel_and_recurrent_kernel_of_one_layer_differ():
+    init = initium.keras.normal(seed=0)
+    cell = built(L.SimpleRNN(20, kernel_initializer=init, recurrent_initializer=init), (None, 5, 20)).cell
+    assert not np.isin(numbers(cell.kernel), numbers(cell.recurrent_kernel)).any()
+
+
+def test_the_pieces_of_an_lstm_bias_differ():
+    layer = L.LSTM(20, bias_initializer=initium.keras.normal(seed=0))
+    bias = numbers(built(layer, (None, 5, 4)).cell.bias)
+    assert (bias[20:40] == 1).all()
+    assert np.unique(np.r_[bias[:20], bias[40:]]).size == 60
+
+
+def test_a_path_that_is_given_is_used_as_it_is():
+    init = initium.keras.he_normal(seed=0, path="mine")
+    np.testing.assert_array_equal(dense(init, name="a"), dense(init, name="b"))
+    np.testing.assert_array_equal(dense(init), initium.array("he_normal", (40, 30), seed=0, path="mine", axes="io"))
+
+
+def test_called_by_hand_the_path_is_the_open_name_scope():
+    init = initium.keras.normal(seed=0)
+    np.testing.assert_array_equal(numbers(init((5,))), initium.array("normal", (5,), seed=0, path=""))
+    with keras.name_scope("block"):
+        np.testing.assert_array_equal(numbers(init((5,))), initium.array("normal", (5,), seed=0, path="block"))
+
+
+def test_a_sequential_model_has_its_name_in_the_path():
+    init = initium.keras.he_normal(seed=0)
+    model = keras.Sequential([L.Dense(30, kernel_initializer=init, name="hidden")], name="net")
+    model.build((None, 40))
+    same = initium.array("he_normal", (40, 30), seed=0, path="net/hidden/kernel", axes="io")
+    np.testing.assert_array_equal(numbers(model.layers[0].kernel), same)
+
+
+class Subclassed(keras.Model):
+    """Keras builds its layers while it traces, and initialises them at the end."""
+
+    def __init__(self, init, bias="zeros"):
+        super().__init__(name="net")
+        self.hidden = L.Dense(40, kernel_initializer=init, name="hidden")
+        self.memory = L.LSTM(25, kernel_initializer=init, recurrent_initializer=init, bias_initializer=bias, name="m")
+        self.around = L.TimeDistributed(L.Dense(3, kernel_initializer=init, name="inner"), name="around")
+
+    def call(self, x):
+        return self.memory(self.around(self.hidden(x)))
+
+
+def test_layers_that_are_initialised_late_have_their_own_paths_and_axes():
+    model = Subclassed(initium.keras.orthogonal(seed=0))
+    model(np.ones((2, 5, 50), np.float32))
+    same = initium.array("orthogonal", (50, 40), seed=0, path="net/hidden/kernel", axes="io")
+    np.testing.assert_array_equal(numbers(model.hidden.kernel), same)
+    path = model.memory.cell.recurrent_kernel.path
+    same = initium.array("orthogonal", (25, 100), seed=0, path=path, axes="io", blocks=4)
+    np.testing.assert_array_equal(numbers(model.memory.cell.recurrent_kernel), same)
+
+
+def test_a_seed_repeats_and_none_is_governed_by_keras():
+    np.testing.assert_array_equal(dense(initium.keras.he_normal(seed=7)), dense(initium.keras.he_normal(seed=7)))
+    made = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        made.append(dense(initium.keras.he_normal()))
+    assert (made[0] == made[1]).all()
+    assert (made[0] != made[2]).any()
+    assert (dense(initium.keras.he_normal()) != dense(initium.keras.he_normal())).any()
+
+
+def test_a_seed_generator_gives_another_start_at_every_call():
+    def pair():
+        init = initium.keras.he_normal(seed=keras.random.SeedGenerator(5))
+        return dense(init), dense(init)
+
+    (first, second), (again, _) = pair(), pair()
+    assert (first != second).any()
+    np.testing.assert_array_equal(first, again)
+
+
+def round_trip(init):
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(init)))
+    return keras.saving.deserialize_keras_object(config)
+
+
+def test_configs_come_back_whole():
+    init = initium.keras.variance_scaling(2.0, "out", seed=11, path="p", axes="io")
+    for copy in (init.from_config(init.get_config()), round_trip(init), init.clone(), keras.initializers.get(init)):
+        assert type(copy) is initium.keras.Start
+        assert copy.get_config() == init.get_config()
+        np.testing.assert_array_equal(dense(copy), dense(init))
+    assert keras.saving.serialize_keras_object(init)["registered_name"] == "initium>Start"
+
+
+def test_a_config_with_a_seed_generator_comes_back():
+    init = initium.keras.he_normal(seed=keras.random.SeedGenerator(5, name="s"))
+    np.testing.assert_array_equal(dense(round_trip(init)), dense(init))
+
+
+def test_a_saved_model_loads_and_starts_anew_as_it_did(tmp_path):
+    init = initium.keras.he_normal(seed=4)
+    model = keras.Sequential([keras.Input((40,)), L.Dense(30, kernel_initializer=init, name="hidden")], name="net")
+    start = numbers(model.layers[0].kernel)
+    model.layers[0].kernel.assign(start + 1)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(numbers(loaded.layers[0].kernel), start + 1)
+    assert loaded.layers[0].kernel_initializer.get_config() == init.get_config()
+    np.testing.assert_array_equal(numbers(keras.models.clone_model(loaded).layers[0].kernel), start)
+
+
+# What is built, of which weight, with which letters and with which true fan-in and fan-out.
+FANS = {
+    "dense": (L.Dense(320), [(None, 330)], "kernel", 330, 320),
+    "einsum": (L.EinsumDense("abc,cde->abde", (None, 8, 50)), [(None, 3, 300)], "kernel", 300, 400),
+    "einsum, stacked": (L.EinsumDense("gbi,gio->gbo", (None, 200)), [(5, 3, 150)], "kernel", 150, 200),
+    "einsum, ellipsis": (L.EinsumDense("...x,xy->...y", 310), [(None, 3, 330)], "kernel", 330, 310),
+    "convolution 1": (L.Conv1D(200, 3), [(None, 9, 200)], "kernel", 600, 600),
+    "convolution 2": (L.Conv2D(128, 3), [(None, 9, 9, 100)], "kernel", 900, 1152),
+    "convolution 3": (L.Conv3D(70, 3), [(None, 9, 9, 9, 60)], "kernel", 1620, 1890),
+    "grouped": (L.Conv2D(256, 3, groups=4), [(None, 9, 9, 256)], "kernel", 576, 576),
+    "strided": (L.Conv2D(128, 4, strides=2, padding="same"), [(None, 9, 9, 64)], "kernel", 1024, 512),
+    "transposed": (L.Conv2DTranspose(100, 4, strides=2), [(None, 9, 9, 64)], "kernel", 256, 1600),
+    "transposed 1": (L.Conv1DTranspose(300, 4, strides=2), [(None, 9, 128)], "kernel", 256, 1200),
+    "depthwise": (L.DepthwiseConv2D(5, depth_multiplier=4, data_format="channels_last"), [(None, 9, 9, 1200)],
+                  "kernel", 25, 100),
+    "separable": (L.SeparableConv2D(350, 5, depth_multiplier=1), [(None, 9, 9, 4100)], "depthwise_kernel", 25, 25),
+    "pointwise": (L.SeparableConv2D(350, 3), [(None, 9, 9, 300)], "pointwise_kernel", 300, 350),
+    "embedding": (L.Embedding(1100, 100), [(None, 3)], "embeddings", 1, 100),
+    "lstm": (L.LSTM(200), [(None, 3, 150)], "cell.kernel", 150, 200),
+    "lstm, recurrent": (L.LSTM(200), [(None, 3, 150)], "cell.recurrent_kernel", 200, 200),
+    "gru": (L.GRU(200), [(None, 3, 180)], "cell.kernel", 180, 200),
+    "simple rnn": (L.SimpleRNN(320), [(None, 3, 320)], "cell.recurrent_kernel", 320, 320),
+    "bidirectional": (L.Bidirectional(L.LSTM(200)), [(None, 3, 150)], "forward_layer.cell.kernel", 150, 200),
+    "conv lstm": (L.ConvLSTM2D(40, 3), [(None, 3, 9, 9, 80)], "cell.kernel", 720, 360),
+    "query": (L.MultiHeadAttention(8, 50), [(None, 5, 300)] * 2, "query_dense.kernel", 300, 400),
+    "attention output": (L.MultiHeadAttention(8, 50), [(None, 5, 300)] * 2, "output_dense.kernel", 400, 300),
+    "grouped query": (L.GroupQueryAttention(50, 8, 4), [(None, 5, 600)] * 2, "_key_dense.kernel", 600, 200),
+}  # fmt: skip
+KERNELS = ("kernel", "recurrent", "depthwise", "pointwise", "embeddings")
+
+
+def with_initialiser(layer, init):
+    """The layer again with this for every kernel it has."""
+    config = layer.get_config() | {"name": "here"}
+    if "layer" in config:
+        inner = with_initialiser(L.deserialize(config["layer"]), init)
+        return type(layer)(inner, name="here")
+    mine = keras.saving.serialize_keras_object(init)
+    return type(layer).from_config(config | {f"{k}_initializer": mine for k in KERNELS if f"{k}_initializer" in config})
+
+
+def weight_of(case, init):
+    layer, shapes, name, *_ = FANS[case]
+    weight = built(with_initialiser(layer, init), *shapes)
+    for part in name.split("."):
+        weight = getattr(weight, part)
+    return numbers(weight)
+
+
+@pytest.mark.parametrize("mode", ["in", "out"])
+@pytest.mark.parametrize("case", FANS)
+def test_the_realised_std_is_that_of_the_true_fan(case, mode):
+    weight = weight_of(case, initium.keras.he_normal(mode=mode, seed=0))
+    assert weight.size >= 100_000
+    fan = FANS[case][3 if mode == "in" else 4]
+    assert abs(weight.std() / math.sqrt(2 / fan) - 1) < 5 / math.sqrt(2 * weight.size)
+
+
+@pytest.mark.parametrize(("layer", "gates"), [(L.LSTM, 4), (L.GRU, 3)])
+def test_a_recurrent_kernel_is_orthogonal_gate_by_gate(layer, gates):
+    cell = built(layer(16, recurrent_initializer=initium.keras.orthogonal(seed=0)), (None, 3, 5)).cell
+    for gate in np.split(numbers(cell.recurrent_kernel), gates, axis=1):
+        np.testing.assert_allclose(gate @ gate.T, np.eye(16), atol=1e-5)
+
+
+def test_letters_that_are_given_win():
+    init = initium.keras.he_normal(seed=0, axes="oi")
+    np.testing.assert_array_equal(dense(init), initium.array("he_normal", (40, 30), seed=0, path="hidden/kernel"))
+
+
+def test_a_start_without_fans_does_for_biases_and_norms():
+    init = initium.keras.uniform(-0.1, 0.1, seed=0)
+    layers = [
+        built(L.Dense(30, bias_initializer=init), (None, 4)).bias,
+        built(L.GRU(8, bias_initializer=init), (None, 3, 4)).cell.bias,
+        built(L.EinsumDense("ab,bcd->acd", (3, 5), bias_axes="cd", bias_initializer=init), (None, 4)).bias,
+        built(L.LayerNormalization(axis=(1, 2), gamma_initializer=init), (None, 3, 4)).gamma,
+    ]
+    for bias in layers:
+        assert 0 < np.abs(numbers(bias)).max() <= np.float32(0.1)
+
+
+def test_the_bias_of_an_lstm_is_one_when_keras_leaves_it_whole():
+    init = initium.keras.forget_gate_bias(2.0)
+    cell = built(L.LSTM(3, unit_forget_bias=False, bias_initializer=init), (None, 5, 4)).cell
+    np.testing.assert_array_equal(numbers(cell.bias), [0, 0, 0, 2, 2, 2, 0, 0, 0, 0, 0, 0])
+
+
+def test_a_functional_model_trains():
+    init = initium.keras.he_normal(seed=0)
+    inputs = keras.Input((6,))
+    x = L.Dense(8, "relu", kernel_initializer=init, name="a")(inputs)
+    model = keras.Model(inputs, L.Dense(1, kernel_initializer=init, name="b")(x))
+    model.compile("sgd", "mse")
+    x = np.linspace(-1, 1, 60, dtype=np.float32).reshape(10, 6)
+    history = model.fit(x, x.sum(1), epochs=3, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (
+            lambda: initium.keras.Start("he_norml"),
+            "No initialiser is called 'he_norml'; the closest is 'he_normal'. `initium list` shows all of them.",
+        ),
+        (lambda: initium.keras.he_normal(seed=-1), "A seed is a whole number from 0 to 2^64 - 1, not -1."),
+        (
+            lambda: built(L.Dense(3, bias_initializer=initium.keras.he_normal(seed=0), name="hidden"), (None, 4)),
+            '`he_normal` needs an input and an output axis, but `hidden/bias` has shape (3,) with axes "o".',
+        ),
+        (
+            lambda: initium.keras.he_normal(seed=0, axes="oiw")((3, 4)),
+            'shape (3, 4) needs 2 letters of axes, not "oiw".',
+        ),
+    ],
+)
+def test_what_does_not_fit_says_why(make, expected):
+    with pytest.raises(initium.InitiumError) as error:
+        make()
+    assert str(error.value) == expected
+
+
+def test_a_seed_of_another_kind_is_refused_as_keras_does():
+    with pytest.raises(
+        ValueError, match=r"instance of `keras.random.SeedGenerator\(\)` or an integer. Received: seed=x"
+    ):
+        initium.keras.he_normal(seed="x")
+
+
+def python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=os.environ | environment
+    )
+
+
+def test_importing_this_edge_imports_no_other():
+    done = python("import initium.keras, sys; print(*sys.modules)")
+    assert not {"initium.torch", "initium.jax"} & set(done.stdout.split()), done.stderr
+
+
+def test_without_keras_one_line_says_what_to_install():
+    done = python("import sys; sys.modules['keras'] = None\nimport initium.keras")
+    assert done.stderr.splitlines()[-1] == (
+        "initium._errors.MissingExtraError: "
+        "initium.keras needs Keras, which is not installed: pip install 'initium[keras]'"
+    )
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="only JAX spreads a weight over devices")
+def test_a_weight_spread_over_devices_has_the_same_numbers():
+    done = python(
+        (Path(__file__).parent / "sharded.py").read_text(), XLA_FLAGS="--xla_force_host_platform_device_count=2"
+    )
+    assert done.stdout == "(6, 2) (6, 2) True True\n", done.stderr
