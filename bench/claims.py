@@ -31,7 +31,7 @@ def preactivations(spec, activation, depth):
             start = "lecun_normal" if layer == 0 else spec  # the first layer sees data
             z = h @ initium.array(start, (WIDTH, WIDTH), seed=net, path=str(layer)).T
             h = ACTIVATIONS[activation](z)
-        found.append(np.mean(z**2))
+        found.append(np.mean(z**2))  # pyright: ignore[reportPossiblyUnboundVariable]
     return np.median(found)
 
 

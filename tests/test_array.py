@@ -49,7 +49,7 @@ def test_bfloat16_is_the_float32_number_rounded():
         (
             {"shape": (2,) * 6},
             initium.ShapeError,
-            "Shape (2, 2, 2, 2, 2, 2) has 6 axes; say with `axes=` what each of them is.",
+            "a weight of 6 axes is no usual kernel; say with `axes=` what each of them is.",
         ),
         ({"dtype": "int32"}, TypeError, "a fill writes float32, float64, float16 and bfloat16 (as uint16); got int32. "
          "Fill another array and convert it."),

@@ -1,9 +1,12 @@
 """What `import initium` costs, and which room may look into which."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import initium
 
@@ -60,4 +63,40 @@ def test_only_an_edge_imports_its_framework():
                 else []
             )
         }
-        assert "torch" not in roots or room(path) == "torch", path
+        for framework in EDGES:
+            assert framework not in roots or room(path) == framework, path
+
+
+EDGES = {"torch": "PyTorch", "keras": "Keras", "jax": "JAX"}
+
+
+def run(code):
+    environment = {**os.environ, "KERAS_BACKEND": "torch"}
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.mark.parametrize(("framework", "name"), EDGES.items())
+def test_without_a_framework_one_line_says_how_to_get_it(framework, name):
+    error = run(f"import sys; sys.modules['{framework}'] = None; import initium.{framework}").stderr.splitlines()[-1]
+    assert error == (
+        f"initium._errors.MissingExtraError: initium.{framework} needs {name}, which is not installed: "
+        f"pip install 'initium[{framework}]'"
+    )
+
+
+@pytest.mark.parametrize("framework", EDGES)
+def test_a_broken_framework_speaks_for_itself(framework):
+    part = {"torch": "torch.nn", "keras": "keras.src", "jax": "ml_dtypes"}[framework]
+    error = run(f"import sys; sys.modules['{part}'] = None; import initium.{framework}").stderr
+    assert "MissingExtraError" not in error
+    assert part in error
+
+
+@pytest.mark.parametrize("framework", EDGES)
+def test_an_edge_imports_no_other_edge(framework):
+    loaded = run(f"import initium.{framework}, sys; print(*sys.modules)").stdout.split()
+    assert f"initium.{framework}" in loaded
+    assert not {f"initium.{other}" for other in EDGES if other != framework} & set(loaded)
+    # Keras stands on a backend, here PyTorch.
+    others = {"torch": {"keras", "jax"}, "keras": {"jax"}, "jax": {"torch", "keras", "flax"}}[framework]
+    assert not others & set(loaded)

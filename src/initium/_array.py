@@ -7,13 +7,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from . import _stream
-from ._errors import SettingError, ShapeError, SpecError
+from ._errors import SpecError
 from ._fill import fill
 from .init import Initialiser, parse
 from .init._law import Keep
-from .init._weight import Weight
-
-_USUAL_AXES = ("", "o", "oi", "oiw", "oihw", "oidhw")  # by the number of axes
+from .init._weight import Weight, usual_axes
 
 
 def array(
@@ -40,7 +38,8 @@ def array(
         seed: from 0 to 2^64 - 1.
         path: the weight's dotted name, which makes it independent of all others.
         dtype: float32, float64, float16, or the bfloat16 of ml_dtypes.
-        axes: the role of each axis, see `fans`; None is (output, input, *space).
+        axes: the role of each axis, see `fans`; None is (output, input, *space), or if transposed
+            (input, output, *space).
         groups: see `fans`, as are the others.
         stride: product over the axes of space.
         transposed: a transposed convolution.
@@ -57,13 +56,9 @@ def array(
         True
     """
     init = parse(init) if isinstance(init, str) else init
-    if not isinstance(seed, int) or not 0 <= seed < 1 << 64:
-        raise SettingError(f"A seed is a whole number from 0 to 2^64 - 1, not {seed!r}.")
-    if axes is None and len(shape) >= len(_USUAL_AXES):
-        raise ShapeError(f"Shape {tuple(shape)} has {len(shape)} axes; say with `axes=` what each of them is.")
     weight = Weight(
         shape=tuple(shape),
-        axes=_USUAL_AXES[len(shape)] if axes is None else axes,
+        axes=usual_axes("torch", len(shape), transposed=transposed) if axes is None else axes,
         groups=groups,
         stride=stride,
         transposed=transposed,

@@ -10,13 +10,20 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from ._errors import SettingError
 from ._native import best as native
 
 Words = NDArray[np.uint32]
 
 
 def key(seed: int, path: str) -> int:
-    """The 64-bit Philox key of one parameter: BLAKE2b over version, seed and path."""
+    """The 64-bit Philox key of one parameter: BLAKE2b over version, seed and path.
+
+    Raises:
+        SettingError: if the seed is no whole number of 64 bits.
+    """
+    if not isinstance(seed, int) or not 0 <= seed < 1 << 64:
+        raise SettingError(f"A seed is a whole number from 0 to 2^64 - 1, not {seed!r}.")
     message = b"initium/1\0" + seed.to_bytes(8, "little") + path.encode()
     return int.from_bytes(hashlib.blake2b(message, digest_size=8).digest(), "little")
 

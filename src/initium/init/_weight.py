@@ -228,6 +228,21 @@ def fans(
     return weight.fans
 
 
+def usual_axes(framework: str, num_axes: int, *, transposed: bool = False) -> str:
+    """The letters of a weight of which only the number of axes is known: a bias, a matrix or a kernel.
+
+    Raises:
+        ShapeError: if there are more axes than a kernel has.
+    """
+    if num_axes > 5:
+        raise ShapeError(f"a weight of {num_axes} axes is no usual kernel; say with `axes=` what each of them is.")
+    if num_axes < 2:
+        return "o" * num_axes
+    if num_axes == 2 and not transposed:
+        return layout(framework, "dense", 2)
+    return layout(framework, "transposed" if transposed else "convolution", num_axes)
+
+
 # Roles of the axes in which each framework stores a kernel; `*` is its space.
 _LAYOUTS = {
     "torch": {"dense": "oi", "convolution": "oi*", "transposed": "io*", "embedding": "vo", "bilinear": "oii"},

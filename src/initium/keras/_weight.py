@@ -9,10 +9,9 @@ from keras import layers  # pyright: ignore[reportMissingImports]
 from keras.src.layers.rnn.conv_lstm import ConvLSTMCell  # pyright: ignore[reportMissingImports]
 
 from ..init import layout
-from ..init._weight import Weight
+from ..init._weight import Weight, usual_axes
 from ._caller import Caller
 
-_USUAL = ("", "o")  # letters by the number of axes; from two on it is a kernel
 _SUMMED_TO = frozenset({"bias", "gamma", "beta"})  # weights that no input is multiplied with and summed over
 
 
@@ -88,8 +87,4 @@ def weight(shape: tuple[int, ...], asker: Caller, axes: str | None) -> Asked:
 
 
 def _by_number(name: str, num_axes: int) -> str:
-    if name in _SUMMED_TO:
-        return "o" * num_axes
-    if num_axes < len(_USUAL):
-        return _USUAL[num_axes]
-    return layout("keras", "dense" if num_axes == 2 else "convolution", num_axes)
+    return "o" * num_axes if name in _SUMMED_TO else usual_axes("keras", num_axes)

@@ -6,6 +6,17 @@
 
 from typing import TYPE_CHECKING
 
+from .._errors import MissingExtraError
+
+try:
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise MissingExtraError(
+        "initium.torch needs PyTorch, which is not installed: pip install 'initium[torch]'"
+    ) from None
+
 from ..init._parse import names as _names
 from . import _activation as _activation
 from . import init as init

@@ -9,12 +9,12 @@ import torch
 from torch.autograd.graph import increment_version
 
 from .. import _stream
-from .._errors import ModelError, SettingError
+from .._errors import ModelError
 from .._fill import fill
-from ..init import Initialiser, layout
+from ..init import Initialiser
 from ..init._law import Keep
 from ..init._parse import names
-from ..init._weight import Weight
+from ..init._weight import Weight, usual_axes
 from ._memory import DTYPES, has_memory, memory
 from .init import _key
 
@@ -59,11 +59,9 @@ class Start:
             SpecError: if its numbers leave the dtype.
             ModelError: if the tensor has another dtype or no memory.
         """
-        layer = "transposed" if transposed else "convolution"
-        usual = ("", "o", "oi")[tensor.ndim] if tensor.ndim < 3 else layout("torch", layer, tensor.ndim)
         weight = Weight(
             shape=tuple(tensor.shape),
-            axes=usual if axes is None else axes,
+            axes=usual_axes("torch", tensor.ndim, transposed=transposed) if axes is None else axes,
             groups=groups,
             stride=stride,
             transposed=transposed,
@@ -77,7 +75,7 @@ class Start:
                 f"`{self}` fills tensors of float32, float64, float16 and bfloat16 that have memory, "
                 f"not {tensor.dtype} on {tensor.device}."
             )
-        key = _key(tensor, generator) if seed is None else _stream.key(_checked(seed), path)
+        key = _key(tensor, generator) if seed is None else _stream.key(seed, path)
         _fill(tensor, functools.partial(fill, law=law, weight=weight, key=key, threads=torch.get_num_threads()))
         return tensor
 
@@ -94,12 +92,6 @@ def _fill(tensor: torch.Tensor, write: Callable[..., None]) -> None:
         drawn = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
         write(memory(drawn))
         tensor.copy_(drawn)
-
-
-def _checked(seed: int) -> int:
-    if not 0 <= seed < 1 << 64:
-        raise SettingError(f"A seed is a whole number from 0 to 2^64 - 1, not {seed!r}.")
-    return seed
 
 
 def start(name: str) -> Callable[..., Start]:

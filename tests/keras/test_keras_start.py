@@ -344,19 +344,6 @@ def python(code, **environment):
     )
 
 
-def test_importing_this_edge_imports_no_other():
-    done = python("import initium.keras, sys; print(*sys.modules)")
-    assert not {"initium.torch", "initium.jax"} & set(done.stdout.split()), done.stderr
-
-
-def test_without_keras_one_line_says_what_to_install():
-    done = python("import sys; sys.modules['keras'] = None\nimport initium.keras")
-    assert done.stderr.splitlines()[-1] == (
-        "initium._errors.MissingExtraError: "
-        "initium.keras needs Keras, which is not installed: pip install 'initium[keras]'"
-    )
-
-
 @pytest.mark.skipif(BACKEND != "jax", reason="only JAX spreads a weight over devices")
 def test_a_weight_spread_over_devices_has_the_same_numbers():
     done = python(

@@ -1,0 +1,146 @@
+"""An initialiser of the catalogue as JAX calls it."""
+
+import functools
+import operator
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._array import drawn
+from .._errors import SettingError
+from ..init import Initialiser
+from ..init import parse as read
+from ..init._law import Composed, Orthogonal, Packed
+from ..init._weight import Weight, usual_axes
+from ._jax import jax
+from ._make import Box, make
+
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+
+
+@dataclass(frozen=True, repr=False)
+class Start:
+    """An initialiser that follows the protocol of `jax.nn.initializers`: call it with a key and a shape.
+
+    Two that are equal, and then hash alike, give the same numbers.
+
+    Attributes:
+        spec: of the initialiser.
+        axes: the role of each axis, see `initium.fans`; None is by their number: `o`, `io`, `wio`, `hwio`, `dhwio`.
+        groups: see `initium.fans`, as are the others.
+        stride: product over the axes of space.
+        transposed: a transposed convolution.
+        blocks: packed along the output axis.
+        dtype: unless the call names one; None is JAX's default.
+    """
+
+    spec: str
+    axes: str | None = None
+    groups: int = 1
+    stride: int = 1
+    transposed: bool = False
+    blocks: int | tuple[int, ...] = 1
+    dtype: Any = None
+
+    def __call__(self, key: Any, shape: Sequence[int], dtype: Any = None, out_sharding: Any = None) -> jax.Array:
+        """Draw the numbers of one weight; inside `jax.jit`, when the compiled program runs.
+
+        Args:
+            key: of JAX, typed or old-style. A key of two words is the 64-bit key of the stream, high word
+                first; one of more words is hashed by BLAKE2b.
+            shape: of the weight.
+            dtype: float32, float16, bfloat16, or float64 where JAX has it.
+            out_sharding: a NamedSharding, or a PartitionSpec under a mesh: each device draws its own shard.
+
+        Raises:
+            ShapeError: if the initialiser cannot use this shape, or the shards are unequal.
+            SettingError: if the key, the dtype or the sharding cannot be used.
+            SpecError: if the numbers leave the dtype.
+        """
+        dtype = _real(self.dtype if dtype is None else dtype)
+        shape = tuple(operator.index(size) for size in shape)
+        weight = Weight(
+            shape=shape,
+            axes=usual_axes("jax", len(shape), transposed=self.transposed) if self.axes is None else self.axes,
+            groups=self.groups,
+            stride=self.stride,
+            transposed=self.transposed,
+            blocks=self.blocks,
+        )
+        init = _settled(self.spec, weight, dtype)
+        return make(functools.partial(_draw, init, weight, dtype), key, shape, dtype, out_sharding)
+
+    def __repr__(self) -> str:
+        chosen = ((each.name, getattr(self, each.name), each.default) for each in fields(self))
+        words = [
+            f"{name}={str(value) if name == 'dtype' else value!r}"
+            for name, value, usual in chosen
+            if usual is not MISSING and value != usual
+        ]
+        return f"initium.jax.parse({', '.join([repr(self.spec), *words])})"
+
+
+def parse(
+    init: Initialiser | str,
+    *,
+    axes: str | None = None,
+    groups: int = 1,
+    stride: int = 1,
+    transposed: bool = False,
+    blocks: int | tuple[int, ...] = 1,
+    dtype: Any = None,
+) -> Start:
+    """Read an initialiser from its spec, to be called as JAX calls it.
+
+    Args:
+        init: a spec or an initialiser that has one.
+        axes: the role of each axis, see `initium.fans`; None is by their number: `o`, `io`, `wio`, `hwio`, `dhwio`.
+            An embedding is `vo`.
+        groups: see `initium.fans`, as are the others.
+        stride: product over the axes of space.
+        transposed: a transposed convolution.
+        blocks: packed along the output axis.
+        dtype: unless the call names one; None is JAX's default.
+
+    Raises:
+        SpecError: if the spec cannot be read.
+        UnknownNameError: with the nearest name there is.
+
+    Example:
+        >>> parse("he_normal(mode='out')", axes="hwio")
+        initium.jax.parse("he_normal(mode='out')", axes='hwio')
+    """
+    spec = str(read(str(init)))
+    dtype = None if dtype is None else str(jax.numpy.dtype(dtype))
+    return Start(spec, axes, groups, stride, transposed, blocks, dtype)
+
+
+def _real(dtype: Any) -> np.dtype[Any]:
+    """A dtype as JAX has it now: without 64 bits float64 is float32."""
+    if dtype is None:
+        return np.dtype(jax.dtypes.result_type(float))
+    asked = jax.numpy.dtype(dtype)
+    if asked.name not in DTYPES:
+        raise SettingError(f"initium.jax draws {', '.join(DTYPES)}, not {asked.name}. Draw one of them and convert it.")
+    dtype = jax.dtypes.canonicalize_dtype(asked)
+    if dtype != asked:
+        jax.numpy.empty((), asked)  # JAX warns of it
+    return dtype
+
+
+@functools.lru_cache(maxsize=1024)
+def _settled(spec: str, weight: Weight, dtype: np.dtype[Any]) -> Initialiser:
+    """The initialiser, its law for this weight found once. What does not fit is refused before a program compiles."""
+    init = read(spec)
+    init.law(weight)  # refuses what it cannot use in the shape that was asked for
+    law = init.law(weight.in_order)
+    if not isinstance(law, Orthogonal | Composed | Packed):
+        drawn(init, weight, key=0, dtype=dtype, box=[slice(0, 0)] * len(weight.shape))
+    return init if isinstance(law, Packed) else replace(init, law_of=lambda weight: law)
+
+
+def _draw(init: Initialiser, weight: Weight, dtype: np.dtype[Any], key: int, box: Box | None) -> NDArray[Any]:
+    return drawn(init, weight, key=key, dtype=dtype, box=box)
