@@ -31,8 +31,15 @@ def test_the_first_python_example_runs_as_it_stands(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["breast_cancer.html"]
 
 
-def test_the_other_python_example_fills_within_its_cuts(tmp_path):
-    (_, example) = blocks("python")
+def test_the_second_python_example_prints_what_it_says(tmp_path):
+    fans, gain, cited = run(blocks("python")[1], tmp_path).split("\n", 2)
+    assert fans == "Fans(fan_in=9, fan_out=9.0)"
+    assert re.fullmatch(r"1\.5335\d+ repelling", gain)
+    assert cited.startswith("@inproceedings{he2015delving,")
+
+
+def test_the_last_python_example_fills_within_its_cuts(tmp_path):
+    *_, example = blocks("python")
     assert float(run(example + "\nprint(weight.abs().max().item())", tmp_path)) == pytest.approx(0.04, rel=1e-3)
 
 
