@@ -13,15 +13,16 @@ demo: .venv/made
 # Keras has one backend a process: its tests run once on PyTorch, with all others, and once on JAX.
 test: .venv/made
 	$(BIN)/python -m pytest
-	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/keras src/initium/keras
+	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/keras_edge src/initium/keras
 
 # Slow to set up, and in an environment of its own: TensorFlow wants older versions of shared packages.
 test-tensorflow: .venv/made
 	$(PYTHON) -m venv .venv-tensorflow
 	.venv-tensorflow/bin/python -m pip install --quiet --disable-pip-version-check tensorflow-cpu keras pytest \
-		hypothesis scikit-learn scikit-build-core nanobind cmake ninja
-	.venv-tensorflow/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation .
-	KERAS_BACKEND=tensorflow .venv-tensorflow/bin/python -m pytest tests/keras
+		hypothesis scikit-build-core nanobind cmake ninja
+	.venv-tensorflow/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps .
+	.venv-tensorflow/bin/python -m pip install --quiet --disable-pip-version-check rich typer
+	KERAS_BACKEND=tensorflow .venv-tensorflow/bin/python -m pytest tests/keras_edge
 
 lint: .venv/made
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Before Keras is imported: which backend it stands on. `KERAS_BACKEND=jax pytest tests/keras` is another."""
+"""Before Keras is imported: which backend it stands on. `KERAS_BACKEND=jax pytest tests/keras_edge` is another."""
 
 import os
 from pathlib import Path
