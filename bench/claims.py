@@ -39,7 +39,7 @@ def main():
     print("second moment before the activation of layer 1 + n, n =        5        20        50")
     for activation, spec in [
         ("relu", "he_normal"),
-        ("relu", "orthogonal(gain=1.4142135623730951)"),
+        ("relu", "orthogonal(gain='relu')"),
         ("relu", "glorot_uniform"),
         ("relu", "torch_default"),
         ("relu", "uniform(-0.05, 0.05)"),

@@ -55,7 +55,7 @@ LAWS = {
     "gpt2_residual(12)": Normal(0, 0.02 / math.sqrt(24)),
     "small_init(20)": Normal(0, math.sqrt(2 / (20 + 80))),  # Glorot's of (20, 80)
     "wang_init(28, 4096)": Normal(0, 2 / 28 / 64),
-    "depth_scaled(2)": TruncatedNormal(0, 0.01, 2),
+    "depth_scaled(2)": Normal(0, 0.01),
     "ds_init(4)": Uniform(-math.sqrt(6 / 50) / 2, math.sqrt(6 / 50) / 2),
     "t_fixup(16, part='encoder')": Uniform(-math.sqrt(6 / 50) * 0.67 / 2, math.sqrt(6 / 50) * 0.67 / 2),
     "t_fixup(9)": Uniform(-math.sqrt(6 / 50) / 3, math.sqrt(6 / 50) / 3),
@@ -118,6 +118,7 @@ MADE = {
         conv(2, 2, 4, 4, transposed=True), exact=np.eye(2)[:, :, None, None] * np.outer(TRIANGLE, TRIANGLE)
     ),
     "icnr": Made(conv(4000, 100, 3, 3), std=math.sqrt(2 / 900)),
+    "icnr(order='pixel')": Made(conv(4000, 100, 3, 3), std=math.sqrt(2 / 900)),
     "icnr(start='glorot_uniform', factor=3)": Made(
         Weight(shape=(9000, 100, 3), axes="oiw"), std=math.sqrt(2 / 9300), low=-math.sqrt(6 / 9300) * 1.000001
     ),

@@ -75,7 +75,7 @@ def test_citations_are_those_of_what_was_used_each_once():
 
 def test_a_plan_is_cited_by_what_it_chose():
     param = Param(path="0.weight", shape=(3, 2), axes="oi", role="weight", because="weight")
-    assert keys(cite(plan(Graph((param,)), Recipe.parse("orthogonal")))) == ["saxe2014exact"]
+    assert keys(cite(plan(Graph((param,)), Recipe.parse("orthogonal")))) == ["saxe2014exact", "stewart1980efficient"]
 
 
 def test_the_bibliography_holds_what_is_cited_and_nothing_else():

@@ -14,6 +14,7 @@ from ._errors import ShapeError as ShapeError
 from ._errors import SpecError as SpecError
 from ._errors import UnknownNameError as UnknownNameError
 from ._guide import cite as cite
+from ._guide import explain as explain
 from .init import fans as fans
 from .init import gain as gain
 from .init import parse as parse

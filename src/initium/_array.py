@@ -16,7 +16,7 @@ from .init._weight import Weight, usual_axes
 
 def array(
     init: Initialiser | str,
-    shape: Sequence[int],
+    shape: int | Sequence[int],
     *,
     seed: int,
     path: str,
@@ -56,8 +56,13 @@ def array(
         True
     """
     init = parse(init) if isinstance(init, str) else init
+    if not isinstance(init, Initialiser) or not isinstance(path, str):
+        raise SpecError(
+            f"`array` takes a spec or `he_normal()`, and a path such as 'fc.weight'; got {init!r}, {path!r}."
+        )
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
     weight = Weight(
-        shape=tuple(shape),
+        shape=shape,
         axes=usual_axes("torch", len(shape), transposed=transposed) if axes is None else axes,
         groups=groups,
         stride=stride,
@@ -76,14 +81,15 @@ def drawn(
     box: Sequence[slice] | None = None,
 ) -> NDArray[Any]:
     """The numbers of a weight, or of a box of it, as a new array whose memory lies in the order of numbering."""
-    dtype, ordered = np.dtype(dtype), weight.in_order
+    dtype, ordered = np.dtype(dtype), init.sees(weight)
     law = init.law(ordered)
     if isinstance(law, Keep):
         raise SpecError(f"`{init}` keeps what is there, and here there is nothing yet. Name another start.")
-    part = None if box is None else [box[axis] for axis in weight.order]
+    order = weight.order if init.has_roles else range(len(weight.shape))
+    part = None if box is None else [box[axis] for axis in order]
     shape = ordered.shape if part is None else [len(range(n)[cut]) for n, cut in zip(ordered.shape, part, strict=True)]
     out = np.empty(shape, dtype)
     fill(
         out.view(np.uint16) if dtype.kind == "V" and dtype.name == "bfloat16" else out, law, ordered, key=key, box=part
     )
-    return out.transpose(np.argsort(weight.order))
+    return out.transpose(np.argsort(order))

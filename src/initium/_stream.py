@@ -22,9 +22,10 @@ def key(seed: int, path: str) -> int:
     Raises:
         SettingError: if the seed is no whole number of 64 bits.
     """
-    if not isinstance(seed, int) or not 0 <= seed < 1 << 64:
+    is_whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not is_whole or not 0 <= seed < 1 << 64:
         raise SettingError(f"A seed is a whole number from 0 to 2^64 - 1, not {seed!r}.")
-    message = b"initium/1\0" + seed.to_bytes(8, "little") + path.encode()
+    message = b"initium/1\0" + int(seed).to_bytes(8, "little") + path.encode()
     return int.from_bytes(hashlib.blake2b(message, digest_size=8).digest(), "little")
 
 

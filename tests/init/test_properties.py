@@ -47,6 +47,14 @@ def test_conv_orthogonal_is_an_isometry_of_volumes_and_of_each_group():
     assert functional.conv3d(x, weight, padding=1, groups=2).norm() == pytest.approx(x.norm().item(), rel=1e-5)
 
 
+def test_one_output_cannot_be_spread_over_taps():
+    with pytest.raises(initium.ShapeError) as error:
+        array("conv_orthogonal", 1, 1, 3)
+    assert str(error.value) == (
+        "`conv_orthogonal` spreads over its taps what two outputs or more hold, but the kernel has one."
+    )
+
+
 @pytest.mark.parametrize("spec", ["delta_orthogonal", "conv_orthogonal"])
 def test_no_isometry_narrows(spec):
     with pytest.raises(initium.ShapeError) as error:
@@ -87,6 +95,14 @@ def test_a_net_of_concatenated_rectifiers_that_looks_linear_is_linear():
     torch.testing.assert_close(net(x).norm(dim=1), x.norm(dim=1), rtol=1e-10, atol=0)
 
 
+def test_mirror_images_are_not_parted_by_groups():
+    with pytest.raises(initium.ShapeError) as error:
+        array("looks_linear", 4, 4, 3, groups=2)
+    assert str(error.value) == (
+        "`looks_linear` mirrors all channels, and groups would part a channel from its mirror image."
+    )
+
+
 def test_a_net_of_plain_rectifiers_that_looks_linear_is_linear():
     x = torch.randn(20, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     h = (x @ tensor("looks_linear(mirror='out')", 16, 8, path="0").T).relu()
@@ -99,9 +115,10 @@ def test_a_net_of_plain_rectifiers_that_looks_linear_is_linear():
 def test_hadamard_widens_to_a_power_of_two_without_changing_norms():
     weight = array("hadamard", 64, 24, dtype="float64")
     np.testing.assert_allclose(weight.T @ weight, np.eye(24), atol=1e-12)
-    values = np.linalg.svd(array("hadamard", 100, 64, dtype="float64"), compute_uv=False)
-    assert values.min() > 0.7
-    assert values.max() <= 1 + 1e-12
+    for outputs in range(2, 34):
+        values = np.linalg.svd(array("hadamard", outputs, outputs - 1, dtype="float64"), compute_uv=False)
+        assert values.max() <= 1 + 1e-12
+        assert (values.min() > 1 - 1e-12) == (outputs in (2, 4, 8, 16, 32))
     np.testing.assert_array_equal(array("hadamard", 3, 5), np.eye(3, 5))
 
 
@@ -134,6 +151,11 @@ def test_a_pixel_shuffle_after_icnr_shows_no_checkerboard(image):
     out = functional.pixel_shuffle(functional.conv2d(image, weight), 3)
     flat = out[..., ::3, ::3].repeat_interleave(3, -1).repeat_interleave(3, -2)
     torch.testing.assert_close(out, flat, rtol=1e-10, atol=1e-12)
+    # TensorFlow's depth_to_space, channels last: pixel j of channel c is output j C + c.
+    weight = tensor("icnr(order='pixel')", 8, 6, 3, 3)
+    depth = functional.conv2d(image, weight).permute(0, 2, 3, 1)
+    pixels = depth.unflatten(-1, (2, 2, 2))  # (image, y, x, row, column, channel)
+    torch.testing.assert_close(pixels, pixels[..., :1, :1, :].expand_as(pixels), rtol=1e-10, atol=1e-12)
     with pytest.raises(initium.ShapeError) as error:
         array("icnr", 6, 6, 3, 3)
     assert str(error.value) == "`icnr` enlarges 4 times, which does not divide 6 outputs."
@@ -177,7 +199,7 @@ def test_the_eigenvalues_of_hippo_are_the_negative_whole_numbers():
     np.testing.assert_allclose(normal + normal.T, -np.eye(12), atol=1e-12)
     with pytest.raises(initium.ShapeError) as error:
         array("hippo_legs", 3, 4)
-    assert str(error.value) == "`hippo_legs` is square, but the matrix has shape (3, 4)."
+    assert str(error.value) == "`hippo_legs` is square, but the weight has shape (3, 4)."
 
 
 def test_the_steps_of_mamba_are_spread_over_their_orders_of_magnitude():
@@ -220,6 +242,9 @@ def test_an_adapter_from_a_weight_leaves_the_layer_as_it_was(adapt, scale):
     assert a.shape == (5, 20)
     assert b.shape == (30, 5)
     np.testing.assert_allclose(base + scale * b @ a, weight, rtol=0, atol=1e-14)
+    if adapt is pissa:
+        u, s, vt = np.linalg.svd(weight)
+        np.testing.assert_allclose(scale * b @ a, (u[:, :5] * s[:5]) @ vt[:5], atol=1e-12)
     single = adapt(weight.astype(np.float32), 5, scale=scale)
     assert {part.dtype.name for part in single} == {"float32"}
     np.testing.assert_allclose(single.base + scale * single.b @ single.a, weight, rtol=0, atol=2e-6)
@@ -245,6 +270,32 @@ def test_an_adapter_has_a_rank_that_the_weight_can_give(rank):
     with pytest.raises(initium.ShapeError) as error:
         pissa(np.ones((30, 20)), rank)
     assert str(error.value) == f"an adapter of rank {rank} needs a matrix with sides of {rank} or more, not (30, 20)."
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda w: pissa(w.astype(int), 2), "A start is computed from finite floating-point weights; these are int64."),
+        (
+            lambda w: olora(w * np.nan, 2),
+            "A start is computed from finite floating-point weights; these are numbers that are not finite.",
+        ),
+        (
+            lambda w: pissa(w, 2, scale=math.inf),
+            "The scale of an adapter, alpha / rank, is a finite number above 0, not inf.",
+        ),
+        (lambda w: sparsity_aware(w, w[:2]), "`sparsity_aware` needs a mask of the weight's shape (4, 3), not (2, 3)."),
+        (
+            lambda w: mimetic(w.reshape(0, 3, 3) if w.size == 0 else w[:3, None], w),
+            "`mimetic` needs noise of shapes (heads, width, width) and (width, width), heads dividing width, not "
+            "(3, 1, 3) and (4, 3).",
+        ),
+    ],
+)
+def test_what_no_start_can_be_computed_from_is_refused(call, message):
+    with pytest.raises(initium.InitiumError) as error:
+        call(np.arange(12.0).reshape(4, 3))
+    assert str(error.value) == message
 
 
 def test_mimetic_attention_has_the_products_it_imitates():

@@ -50,6 +50,17 @@ def test_fans_are_the_true_ones():
     assert packed.std().item() == pytest.approx(math.sqrt(1 / 512), rel=5 / math.sqrt(2 * packed.numel()))
 
 
+@pytest.mark.parametrize(
+    ("axes", "shape"), [("io", (20, 30)), ("hwio", (3, 2, 8, 12)), ("vo", (20, 30)), ("bio", (2, 8, 9))]
+)
+@pytest.mark.parametrize("spec", ["he_normal", "sparse(num_incoming=3)", "orthogonal", "s4d_real", "normal"])
+def test_a_tensor_of_any_layout_holds_the_numbers_of_the_array(axes, shape, spec):
+    if (spec, axes) == ("sparse(num_incoming=3)", "vo"):
+        pytest.skip("an embedding is no sum")
+    out = initium.torch.Start(initium.parse(spec))(torch.empty(shape), axes=axes, seed=1, path="a")
+    assert torch.equal(out, torch.from_numpy(initium.array(spec, shape, seed=1, path="a", axes=axes).copy()))
+
+
 def test_gates_are_orthogonal_one_by_one():
     weight = initium.torch.orthogonal()(torch.empty(80, 20), blocks=4)
     for gate in weight.chunk(4):
@@ -59,7 +70,7 @@ def test_gates_are_orthogonal_one_by_one():
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
 def test_a_strided_tensor_and_every_dtype_hold_the_same_numbers(dtype):
     expected = torch.from_numpy(initium.array("sparse", (60, 50), seed=0, path=""))
-    out = initium.torch.sparse()(torch.empty(50, 60, dtype=dtype).T, seed=0)
+    out = initium.torch.sparse()(torch.empty(50, 60, dtype=dtype).T, seed=0, path="")
     torch.testing.assert_close(out, expected.to(dtype), rtol=0, atol=1e-6 if dtype == torch.float64 else 0)
     assert torch.equal(out == 0, expected == 0)
 
@@ -95,11 +106,16 @@ def test_autograd_notices():
             {},
             f"`he_normal` fills {KINDS} that have memory, not torch.float32 on meta.",
         ),
-        (torch.empty(3, 2), {"seed": -1}, "A seed is a whole number from 0 to 2^64 - 1, not -1."),
+        (
+            torch.empty(3, 2),
+            {"seed": 0},
+            "A seed needs a path, the weight's dotted name: without it all weights start alike.",
+        ),
+        (torch.empty(3, 2), {"seed": -1, "path": "a"}, "A seed is a whole number from 0 to 2^64 - 1, not -1."),
         (torch.empty(3, 2), {"axes": "oih"}, 'shape (3, 2) needs 2 letters of axes, not "oih".'),
         (torch.empty(3, 2), {"axes": "ox"}, "axes \"ox\": 'x' is no role; the letters are o, i, h, w, d, g, b, v."),
         (torch.empty(3, 2), {"blocks": 2}, "2 blocks do not fill the 3 outputs of shape (3, 2)."),
-        (torch.empty(3, 2), {"groups": 2}, "groups (2) and stride (1) do not fit shape (3, 2)."),
+        (torch.empty(3, 2), {"groups": 2}, "2 groups do not divide the channels of shape (3, 2)."),
     ],
 )  # fmt: skip
 def test_what_cannot_be_filled_is_refused(tensor, arguments, message):

@@ -11,7 +11,8 @@ def lora_a() -> Initialiser:
 
     Formula: A (r, in) ~ U[-a, a], a = sqrt(1 / in)
 
-    Use: the lower factor of a LoRA adapter. `lora_b` is the other; in embeddings the two change places.
+    Use: the lower factor of a LoRA adapter. `lora_b` is the other. An embedding's adapter has zeros here
+        and `normal` there.
 
     Differs: the paper says Gaussian; this is what its code and peft draw.
 

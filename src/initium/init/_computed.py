@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._errors import ShapeError
+from .._errors import DataError, SettingError, ShapeError
 from ._initialiser import computed
 
 Array = NDArray[Any]
@@ -42,6 +42,8 @@ def pissa(weight: Array, rank: int, *, scale: float = 1.0) -> Adapter:
 
     Raises:
         ShapeError: if the weight is no matrix or the rank is out of range.
+        SettingError: if the scale is out of range.
+        DataError: if the weight is not of finite floating-point numbers.
 
     Reference: Meng, Wang, Zhang, "PiSSA: Principal Singular Values and Singular Vectors Adaptation of Large
         Language Models", NeurIPS 2024, eq. 2 to 4. https://arxiv.org/abs/2404.02948 [meng2024pissa]
@@ -74,6 +76,8 @@ def olora(weight: Array, rank: int, *, scale: float = 1.0) -> Adapter:
 
     Raises:
         ShapeError: if the weight is no matrix or the rank is out of range.
+        SettingError: if the scale is out of range.
+        DataError: if the weight is not of finite floating-point numbers.
 
     Reference: Buyukakyuz, "OLoRA: Orthonormal Low-Rank Adaptation of Large Language Models", 2024, and peft's
         code. https://arxiv.org/abs/2406.01775 [buyukakyuz2024olora]
@@ -131,16 +135,18 @@ def mimetic(
         ((64, 64), True, True)
     """
     heads, width = query_key_noise.shape[0], query_key_noise.shape[-1]
-    if query_key_noise.shape != (heads, width, width) or value_out_noise.shape != (width, width) or width % heads:
+    shapes = query_key_noise.shape, value_out_noise.shape
+    if shapes != ((heads, width, width), (width, width)) or not heads or width % heads:
         raise ShapeError(
             f"`mimetic` needs noise of shapes (heads, width, width) and (width, width), heads dividing width, not "
-            f"{query_key_noise.shape} and {value_out_noise.shape}."
+            f"{shapes[0]} and {shapes[1]}."
         )
     left, right = _halves(query_key * (query_key_noise / math.sqrt(width) + np.eye(width)))
     kept = width // heads
     query = left[..., :kept].swapaxes(1, 2).reshape(width, width)
     out, value = _halves(value_out * (value_out_noise / math.sqrt(width) - np.eye(width)))
-    return Mimetic(query, right[:, :kept].reshape(width, width), value, out)
+    weights = query, right[:, :kept].reshape(width, width), value, out
+    return Mimetic(*(weight.astype(value_out_noise.dtype) for weight in weights))
 
 
 @computed
@@ -158,6 +164,7 @@ def sparsity_aware(weight: Array, mask: Array) -> Array:
 
     Raises:
         ShapeError: if the shapes differ.
+        DataError: if the weight is not of finite floating-point numbers.
 
     Reference: Evci, Ioannou, Keskin, Dauphin, "Gradient Flow in Sparse Neural Networks and How Lottery Tickets
         Win", AAAI 2022, section 3. https://arxiv.org/abs/2010.03533 [evci2022gradient]
@@ -169,17 +176,25 @@ def sparsity_aware(weight: Array, mask: Array) -> Array:
     """
     if weight.shape != mask.shape:
         raise ShapeError(f"`sparsity_aware` needs a mask of the weight's shape {weight.shape}, not {mask.shape}.")
+    _check_numbers(weight)
     kept = (mask != 0).reshape(len(mask), -1)
     scale = np.sqrt(kept.shape[1] / np.maximum(1, kept.sum(1)))
     return weight * (kept * scale[:, None]).reshape(weight.shape).astype(weight.dtype)
 
 
 def _matrix(weight: Array, rank: int, scale: float) -> Array:
-    if weight.ndim != 2 or not 1 <= rank <= min(weight.shape):
+    if weight.ndim != 2 or not isinstance(rank, int) or not 1 <= rank <= min(weight.shape):
         raise ShapeError(f"an adapter of rank {rank} needs a matrix with sides of {rank} or more, not {weight.shape}.")
-    if not scale > 0:
-        raise ShapeError(f"the scale of an adapter, alpha / rank, is above 0, not {scale}.")
+    if not 0 < scale < math.inf:
+        raise SettingError(f"The scale of an adapter, alpha / rank, is a finite number above 0, not {scale}.")
+    _check_numbers(weight)
     return weight.astype(np.float64)
+
+
+def _check_numbers(weight: Array) -> None:
+    if weight.dtype.kind != "f" or not np.isfinite(weight).all():
+        what = weight.dtype if weight.dtype.kind != "f" else "numbers that are not finite"
+        raise DataError(f"A start is computed from finite floating-point weights; these are {what}.")
 
 
 def _adapter(weight: Array, a: Array, b: Array, scale: float) -> Adapter:

@@ -34,7 +34,7 @@ def log_prior(counts: tuple) -> Initialiser:
         >>> str(log_prior((90, 10)))
         'log_prior((90, 10))'
     """
-    if not isinstance(counts, tuple | list) or not counts or not all(_is_count(count) for count in counts):
+    if not isinstance(counts, tuple) or not counts or not all(_is_count(count) for count in counts):
         raise ValueError(f"counts are numbers above 0, one a class, not {counts!r}")
     values = np.log(np.array(counts, float) / np.sum(counts))
 

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeVar
@@ -31,6 +32,14 @@ class Initialiser:
 
     law_of: Callable[[Weight], Law] = field(compare=False, repr=False)
     spec: str = ""
+    has_roles: bool = field(default=True, compare=False, repr=False)
+
+    def sees(self, weight: Weight) -> Weight:
+        """The weight with its axes in the order in which elements are numbered.
+
+        A state matrix has axes that are no inputs and outputs: it is numbered as it is stored.
+        """
+        return weight.in_order if self.has_roles else weight
 
     def law(self, weight: Weight) -> Law:
         """The numbers this initialiser gives a weight of that shape; unequal packed blocks each get their own.
@@ -83,6 +92,8 @@ def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
 
     @functools.wraps(function)
     def build(*args: P.args, **kwargs: P.kwargs) -> Initialiser:
+        if any(getattr(value, "ndim", 0) > 1 for value in [*args, *kwargs.values()]):
+            raise SpecError(f"`{name}` is told how to start, and then what: write `{name}()(weight)`.")
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -90,10 +101,11 @@ def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
         values = {key: _checked(name, signature.parameters[key], v) for key, v in bound.arguments.items()}
         try:
             made = function(**values)  # pyright: ignore[reportCallIssue]
-        except SpecError:
-            raise
-        except OverflowError:
-            raise SpecError(f"`{name}`: an argument is too large.") from None
+        except SpecError as error:
+            # A general method that was called within names itself; the user called this one.
+            raise SpecError(re.sub(r"^`\w+`:", f"`{name}`:", str(error))) from None
+        except ArithmeticError:
+            raise SpecError(f"`{name}`: an argument is too large or too small.") from None
         except ValueError as error:
             raise SpecError(f"`{name}`: {error}.") from None
         return replace(made, spec=format_call(_canonical(name, signature, values)))
@@ -104,14 +116,22 @@ def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
 
 def _checked(name: str, parameter: inspect.Parameter, value: Any) -> Any:
     kind = parameter.annotation
+    if hasattr(value, "tolist"):
+        value = value.tolist()  # NumPy's numbers are not Python's
+    if kind is tuple and isinstance(value, list):
+        return tuple(value)
     if kind is Gain:
         kind = str if isinstance(value, str) else float
         value = gain_of(value) if callable(value) else value
     if kind is str and not isinstance(value, str):
         raise SpecError(f"`{name}`: {parameter.name} is a quoted word, not {value!r}.")
-    if kind is int and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+    if kind is int and not _is_count(value) and value != parameter.default:
         raise SpecError(f"`{name}`: {parameter.name} is a whole number, 1 or more, not {value!r}.")
     return _finite(name, parameter.name, value) if kind is float else value
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _finite(name: str, parameter: str, value: Any) -> float:

@@ -1,6 +1,7 @@
 """Isometries: weights that keep the length of what passes through them."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,10 @@ from numpy.typing import NDArray
 from .._errors import ShapeError
 from ._gain import gain as gain_of
 from ._initialiser import Gain, Initialiser, initialiser
-from ._kernels import Shape, kernels, stacked, start_of
+from ._kernels import check_space, check_sum, kernels, stacked, start_of
 from ._law import Draw, Law
 from ._law import Orthogonal as OrthogonalLaw
-from ._structure import check_space, middle
+from ._structure import middle
 from ._weight import Weight
 
 
@@ -25,8 +26,8 @@ def orthogonal(gain: Gain = 1.0) -> Initialiser:
 
     Use: deep linear and tanh nets, recurrent matrices. All singular values are `gain`, so a deep linear net neither
         shrinks nor stretches any signal.
-    Avoid: expecting an isometry of a convolution (see `delta_orthogonal`), or of a layer that widens: with more
-        outputs than inputs a signal's second moment falls by fan_in / fan_out.
+    Avoid: expecting an isometry of a convolution (see `delta_orthogonal`). Norms are kept where a layer does not
+        narrow; but where it widens, the mean square of a unit falls by fan_in / fan_out.
 
     Args:
         gain: every singular value, above 0; or the activation that feeds the weight.
@@ -38,7 +39,7 @@ def orthogonal(gain: Gain = 1.0) -> Initialiser:
 
     Reference: Saxe, McClelland, Ganguli, "Exact solutions to the nonlinear dynamics of learning in
         deep linear neural networks", ICLR 2014. https://arxiv.org/abs/1312.6120 [saxe2014exact]. Uniform over all
-        such matrices as a product of reflections: Stewart, SIAM J. Numer. Anal. 17 (1980).
+        such matrices as a product of reflections: Stewart, SIAM J. Numer. Anal. 17 (1980) [stewart1980efficient].
 
     Example:
         >>> str(orthogonal(gain=2**0.5))
@@ -79,9 +80,9 @@ def delta_orthogonal(gain: Gain = 1.0) -> Initialiser:
     """
     number = gain_of(gain)
 
-    def make(draw: Draw, shape: Shape) -> NDArray[Any]:
-        out = np.zeros(shape)
-        out[middle(shape)] = draw(OrthogonalLaw(number), stacked(shape[:3]))
+    def make(draw: Draw, stack: Weight) -> NDArray[Any]:
+        out = np.zeros(stack.shape)
+        out[middle(stack.shape)] = draw(OrthogonalLaw(number), stacked(stack.shape[:3]))
         return out
 
     return kernels(make, _check_isometry)
@@ -103,6 +104,9 @@ def conv_orthogonal(gain: Gain = 1.0) -> Initialiser:
     Raises:
         ShapeError: when it meets a weight without axes of space, or with more inputs than outputs.
 
+    Differs: the paper's projections have random ranks, and its taps take turns between the axes; here each has
+        half the rank, and one axis is done after the other.
+
     Reference: Xiao, Bahri, Sohl-Dickstein, Schoenholz, Pennington, "Dynamical Isometry and a Mean Field Theory of
         CNNs", ICML 2018, algorithm 1. https://arxiv.org/abs/1806.05393 [xiao2018dynamical]
 
@@ -112,16 +116,23 @@ def conv_orthogonal(gain: Gain = 1.0) -> Initialiser:
     """
     number = gain_of(gain)
 
-    def make(draw: Draw, shape: Shape) -> NDArray[Any]:
-        num, outputs, inputs, *space = shape
-        kernel = draw(OrthogonalLaw(number), stacked(shape[:3])).reshape(num, outputs, inputs, *(1 for _ in space))
+    def make(draw: Draw, stack: Weight) -> NDArray[Any]:
+        num, outputs, inputs, *space = stack.shape
+        kernel = draw(OrthogonalLaw(number), stacked(stack.shape[:3])).reshape(
+            num, outputs, inputs, *(1 for _ in space)
+        )
         for axis, size in enumerate(space, start=3):
             for tap in range(1, size):
                 basis = draw(OrthogonalLaw(1), stacked((num, outputs // 2, outputs)), f"axis {axis - 3} tap {tap}")
                 kernel = _longer(kernel, basis.swapaxes(1, 2) @ basis, axis)
         return kernel
 
-    return kernels(make, _check_isometry)
+    def check(weight: Weight) -> None:
+        _check_isometry(weight)
+        if weight.kernel_shape[0] == 1 and max(weight.kernel_shape[2:]) > 1:
+            raise ShapeError("spreads over its taps what two outputs or more hold, but the kernel has one.")
+
+    return kernels(make, check)
 
 
 @initialiser
@@ -132,15 +143,16 @@ def looks_linear(start: str = "orthogonal", mirror: str = "in") -> Initialiser:
 
     Use: very deep rectified nets without skips. Gradients do not shatter. Units are concatenated rectifiers,
         (relu(x), relu(-x)): the first layer is V alone, all others mirror `in`. Or they are plain ReLUs: the
-        first layer mirrors `out`, hidden ones `both`, the last `in`. With V orthogonal the net is an isometry.
-    Avoid: biases other than 0, which end the exact linearity.
+        first layer mirrors `out`, hidden ones `both`, the last `in`. With V square and orthogonal every layer keeps
+        norms.
+    Avoid: biases other than 0, which end the exact linearity; grouped convolutions, which are refused.
 
     Args:
         start: the spec of V.
         mirror: `in`, `out` or `both`.
 
     Raises:
-        ShapeError: when an axis that is mirrored has an odd size.
+        ShapeError: when an axis that is mirrored has an odd size, or the weight has groups.
 
     Reference: Balduzzi, Frean, Leary, Lewis, Ma, McWilliams, "The Shattered Gradients Problem", ICML 2017,
         section 4. https://arxiv.org/abs/1702.08591 [balduzzi2017shattered]. For plain ReLUs: Burkholz, Dubatovka,
@@ -155,12 +167,17 @@ def looks_linear(start: str = "orthogonal", mirror: str = "in") -> Initialiser:
     if halves is None:
         raise ValueError(f"mirror is 'in', 'out' or 'both', not {mirror!r}")
 
-    def check(shape: Shape) -> None:
-        if shape[1] % halves[0] or shape[2] % halves[1]:
-            raise ShapeError(f"mirrors even numbers of units, but the kernel has shape {shape[1:]}.")
+    def check(weight: Weight) -> None:
+        check_sum(weight)
+        outputs, inputs, *_ = shape = weight.kernel_shape
+        if weight.groups > 1 or "g" in weight.axes:
+            raise ShapeError("mirrors all channels, and groups would part a channel from its mirror image.")
+        if outputs % halves[0] or inputs % halves[1]:
+            raise ShapeError(f"mirrors even numbers of units, but the kernel has shape {shape}.")
 
-    def make(draw: Draw, shape: Shape) -> NDArray[Any]:
-        half = stacked((shape[0], shape[1] // halves[0], shape[2] // halves[1], *shape[3:]))
+    def make(draw: Draw, stack: Weight) -> NDArray[Any]:
+        num, outputs, inputs, *space = stack.shape
+        half = replace(stack, shape=(num, outputs // halves[0], inputs // halves[1], *space))
         v = draw(init.law(half), half)
         row = np.concatenate([v, -v], axis=2) if halves[1] == 2 else v
         return np.concatenate([row, -row], axis=1) if halves[0] == 2 else row
@@ -176,7 +193,7 @@ def hadamard() -> Initialiser:
         Sylvester Hadamard matrix. A kernel has it at its middle, k // 2, and 0 elsewhere
 
     Use: residual nets that must start alike everywhere. The last layer of each branch is zero then.
-    Avoid: expecting an isometry where o is no power of 2: singular values lie between 0.7 and 1.
+    Avoid: expecting an isometry where a widening layer's o is no power of 2: some singular values are below 1.
 
     Reference: Zhao, Schaefer, Anandkumar, "ZerO Initialization", TMLR 2022, algorithm 1 and 2.
         https://arxiv.org/abs/2110.12661 [zhao2022zero]
@@ -186,7 +203,8 @@ def hadamard() -> Initialiser:
         'hadamard'
     """
 
-    def make(draw: Draw, shape: Shape) -> NDArray[Any]:
+    def make(draw: Draw, stack: Weight) -> NDArray[Any]:
+        shape = stack.shape
         out = np.zeros(shape)
         outputs, inputs = shape[1:3]
         if outputs > inputs:
@@ -223,12 +241,12 @@ def idinit(tau: float = 1.0) -> Initialiser:
         'idinit'
     """
 
-    def make(draw: Draw, shape: Shape) -> NDArray[Any]:
-        _, outputs, inputs, *space = shape
+    def make(draw: Draw, stack: Weight) -> NDArray[Any]:
+        _, outputs, inputs, *space = stack.shape
         patches = math.prod(space) * inputs
         matrix = tau * (np.arange(outputs)[:, None] % max(1, patches) == np.arange(patches))
         kernel = np.moveaxis(matrix.reshape(outputs, *space, inputs), -1, 1)
-        return np.broadcast_to(kernel, shape)
+        return np.broadcast_to(kernel, stack.shape)
 
     return kernels(make)
 
@@ -250,7 +268,8 @@ def _hadamard(order: int) -> NDArray[Any]:
     return matrix
 
 
-def _check_isometry(shape: Shape) -> None:
-    check_space(shape)
-    if shape[2] > shape[1]:
-        raise ShapeError(f"keeps norms only with as many outputs as inputs or more, not {shape[1]} for {shape[2]}.")
+def _check_isometry(weight: Weight) -> None:
+    check_space(weight)
+    outputs, inputs, *_ = weight.kernel_shape
+    if inputs > outputs:
+        raise ShapeError(f"keeps norms only with as many outputs as inputs or more, not {outputs} for {inputs}.")

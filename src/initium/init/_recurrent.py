@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from .._errors import ShapeError
 from ._initialiser import Initialiser, initialiser
-from ._kernels import Shape, kernels
 from ._law import Composed, Draw, Law, Uniform
-from ._structure import check_matrix
 from ._variance_scaling import variance_scaling
 from ._weight import Weight
 
@@ -30,8 +28,9 @@ def forget_gate_bias(value: float = 1.0, num_gates: int = 4, gate: int = 2) -> I
         num_gates: packed in the bias.
         gate: which of them forgets, counted from 1.
 
-    Reference: Gers, Schmidhuber, Cummins, 2000; Jozefowicz, Zaremba, Sutskever, "An Empirical Exploration of
-        Recurrent Network Architectures", ICML 2015, section 2.1. [jozefowicz2015empirical]
+    Reference: Gers, Schmidhuber, Cummins, "Learning to Forget", Neural Computation 12 (2000) [gers2000learning];
+        Jozefowicz, Zaremba, Sutskever, "An Empirical Exploration of Recurrent Network Architectures", ICML 2015
+        [jozefowicz2015empirical]
 
     Example:
         >>> str(forget_gate_bias())
@@ -82,8 +81,8 @@ def chrono(max_time: float, num_gates: int = 4, forget_gate: int = 2, input_gate
 def hippo_legs() -> Initialiser:
     """The state matrix that remembers a whole history by Legendre polynomials.
 
-    Formula: A[n, k] = -sqrt((2n + 1) (2k + 1)) for n > k, -(n + 1) for n = k, 0 for n < k, from 0;
-        dx/dt = A x + B u. Its eigenvalues are -1, ..., -N
+    Formula: A[n, k] = -sqrt((2n + 1) (2k + 1)) for n > k, -(n + 1) for n = k, 0 for n < k, from 0, along the last
+        two axes as they are stored; dx/dt = A x + B u. Its eigenvalues are -1, ..., -N
 
     Use: the state matrix of S4, where it is dense.
     Avoid: as a discrete recurrence: it is of continuous time.
@@ -99,17 +98,15 @@ def hippo_legs() -> Initialiser:
         'hippo_legs'
     """
 
-    def check(shape: Shape) -> None:
-        check_matrix(shape)
-        if shape[1] != shape[2]:
-            raise ShapeError(f"is square, but the matrix has shape {shape[1:]}.")
-
-    def make(draw: Draw, shape: Shape) -> NDArray[Any]:
-        n = np.arange(shape[1])
+    def law(weight: Weight) -> Law:
+        if len(weight.shape) < 2 or weight.shape[-1] != weight.shape[-2]:
+            raise ShapeError(f"is square, but {weight} has shape {weight.shape}.")
+        n = np.arange(weight.shape[-1])
         norms = np.sqrt(2 * n + 1)
-        return np.broadcast_to(-np.tril(np.multiply.outer(norms, norms), -1) - np.diag(n + 1), shape)
+        matrix = -np.tril(np.multiply.outer(norms, norms), -1) - np.diag(n + 1)
+        return Composed(lambda draw: np.broadcast_to(matrix, weight.shape))
 
-    return kernels(make, check)
+    return Initialiser(law, has_roles=False)
 
 
 @initialiser
@@ -249,6 +246,9 @@ def _gates(num_gates: int, make: Callable[[Draw, int], dict[int, NDArray[Any]]])
 
 
 def _along_last(values: Callable[[NDArray[Any]], NDArray[Any]]) -> Initialiser:
-    return Initialiser(
-        lambda weight: Composed(lambda draw: np.broadcast_to(values(np.arange(weight.shape[-1])), weight.shape))
-    )
+    def law(weight: Weight) -> Law:
+        if not weight.shape:
+            raise ShapeError("goes along an axis, and a scalar has none.")
+        return Composed(lambda draw: np.broadcast_to(values(np.arange(weight.shape[-1])), weight.shape))
+
+    return Initialiser(law, has_roles=False)

@@ -2,7 +2,7 @@
 
 import math
 
-from ._elementary import constant, normal, truncated_normal, zeros
+from ._elementary import constant, normal, zeros
 from ._initialiser import Initialiser, initialiser
 from ._law import Law, Normal
 from ._variance_scaling import glorot_normal, glorot_uniform, lecun_normal
@@ -81,7 +81,7 @@ def wang_init(num_layers: int, width: int) -> Initialiser:
 def depth_scaled(layer: int, std: float = 0.02) -> Initialiser:
     """The projection that ends a residual branch, smaller the deeper it stands.
 
-    Formula: truncated Gaussian of std / sqrt(2 layer)
+    Formula: Gaussian of std / sqrt(2 layer)
 
     Use: what ends a residual branch in BEiT and timm's ViTs. That is attention's output projection and the
         MLP's second layer (`fix_init`).
@@ -90,6 +90,9 @@ def depth_scaled(layer: int, std: float = 0.02) -> Initialiser:
         layer: counted from 1.
         std: of the other weights.
 
+    Differs: BEiT cuts its draws at one std, which realises 0.54 of it; timm, which names bounds of +-2, in effect
+        does not cut, as here.
+
     Reference: Bao, Dong, Piao, Wei, "BEiT", ICLR 2022, section 2.5, and the authors' code.
         https://arxiv.org/abs/2106.08254 [bao2022beit]
 
@@ -97,7 +100,7 @@ def depth_scaled(layer: int, std: float = 0.02) -> Initialiser:
         >>> str(depth_scaled(12))
         'depth_scaled(12)'
     """
-    return truncated_normal(0.0, std / math.sqrt(2 * layer))
+    return normal(0.0, std / math.sqrt(2 * layer))
 
 
 @initialiser
@@ -193,7 +196,7 @@ def deepnorm(num_layers: int, num_others: int = 0, part: str = "decoder") -> Ini
 def fixup(num_branches: int, num_layers: int = 2) -> Initialiser:
     """The inner layers of residual branches in a net without normalisation.
 
-    Formula: std = L^(-1 / (2m - 2)) sqrt(2 / fan_out), L branches of m layers each
+    Formula: std = L^(-1 / (2m - 2)) sqrt(2 / (o k)), o outputs of k positions, L branches of m layers each
 
     Use: residual nets without normalisation. For all but the last layer of each branch, which is zero, as is the
         classifier. The net needs a scalar bias before each layer and a scalar multiplier for each branch, started
@@ -203,7 +206,8 @@ def fixup(num_branches: int, num_layers: int = 2) -> Initialiser:
         num_branches: L, in the whole net.
         num_layers: m, of one branch, 2 or more.
 
-    Differs: the paper leaves the base open ("a standard method"); fan_out is that of the authors' code.
+    Differs: the paper leaves the base open ("a standard method"). Here it is that of the authors' code: outputs
+        times positions of the kernel, whatever the stride.
 
     Reference: Zhang, Dauphin, Ma, "Fixup Initialization: Residual Learning Without Normalization", ICLR 2019,
         section 3. https://arxiv.org/abs/1901.09321 [zhang2019fixup]
@@ -217,7 +221,8 @@ def fixup(num_branches: int, num_layers: int = 2) -> Initialiser:
     factor = num_branches ** (-1 / (2 * num_layers - 2))
 
     def law(weight: Weight) -> Law:
-        return Normal(0.0, factor * math.sqrt(2 / (weight.fans.fan_out or 1)))
+        positions = weight.fans.fan_out * (1 if weight.transposed else weight.stride)
+        return Normal(0.0, factor * math.sqrt(2 / (positions or 1)))
 
     return Initialiser(law)
 
@@ -284,7 +289,7 @@ def layer_scale(num_layers: int) -> Initialiser:
 
 @initialiser
 def mup_input(std: float = 1.0) -> Initialiser:
-    """Weights under muP whose input does not grow with the model: embeddings, the first layer, biases.
+    """Weights under muP whose input does not grow with the model: embeddings and the first layer.
 
     Formula: std = std / sqrt(fan_in): constant, since fan_in is
 

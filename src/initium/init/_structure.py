@@ -1,6 +1,7 @@
 """Structure: weights that start as a known map, and weights with places that are zero."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from .._errors import ShapeError
 from ._initialiser import Initialiser, initialiser
-from ._kernels import Shape, kernels, stacked, start_of
+from ._kernels import Shape, check_matrix, check_space, check_sum, kernels, start_of
 from ._law import Draw, Normal
 from ._weight import Weight
 
@@ -36,7 +37,7 @@ def identity(gain: float = 1.0) -> Initialiser:
         >>> str(identity(gain=0.01))
         'identity(gain=0.01)'
     """
-    return kernels(lambda draw, shape: gain * _taps(shape), check_matrix)
+    return kernels(lambda draw, stack: gain * _taps(stack.shape), check_matrix)
 
 
 @initialiser
@@ -63,7 +64,7 @@ def dirac(gain: float = 1.0) -> Initialiser:
         >>> str(dirac())
         'dirac'
     """
-    return kernels(lambda draw, shape: gain * _taps(shape), check_space)
+    return kernels(lambda draw, stack: gain * _taps(stack.shape), check_space)
 
 
 @initialiser
@@ -84,7 +85,7 @@ def sparse(num_incoming: int = 15, std: float = 1.0) -> Initialiser:
         number that reaches a unit varies; its std is 0.01; and it ignores its generator for the places.
 
     Reference: Martens, "Deep learning via Hessian-free optimization", ICML 2010, section 5; std 1 in Sutskever,
-        Martens, Dahl, Hinton, ICML 2013, section 3. [martens2010deep]
+        Martens, Dahl, Hinton, ICML 2013, section 3. [martens2010deep] [sutskever2013importance]
 
     Example:
         >>> str(sparse(num_incoming=4))
@@ -92,7 +93,7 @@ def sparse(num_incoming: int = 15, std: float = 1.0) -> Initialiser:
     """
     if std < 0:
         raise ValueError(f"std is 0 or more, not {std}")
-    return kernels(lambda draw, shape: sparse_kernels(draw, shape, num_incoming, std))
+    return kernels(lambda draw, stack: sparse_kernels(draw, stack.shape, num_incoming, std), check_sum)
 
 
 @initialiser
@@ -114,26 +115,29 @@ def bilinear() -> Initialiser:
         >>> str(bilinear())
         'bilinear'
     """
-    return kernels(lambda draw, shape: _triangles(shape), check_space)
+    return kernels(lambda draw, stack: _triangles(stack.shape), check_space)
 
 
 @initialiser
-def icnr(start: str = "he_normal", factor: int = 2) -> Initialiser:
+def icnr(start: str = "he_normal", factor: int = 2, order: str = "channel") -> Initialiser:
     """Each kernel is repeated for all the pixels that a pixel shuffle will make of it: no checkerboard.
 
-    Formula: W[c r^d + j] = V[c] for j < r^d, d axes of space, V drawn by `start` on o / r^d outputs
+    Formula: W[c r^d + j] = V[c] for j < r^d, d axes of space, V drawn by `start` on o / r^d = C outputs; with
+        order `pixel` W[j C + c] = V[c]
 
     Use: the convolution before a pixel shuffle.
 
     Args:
         start: the spec of V.
         factor: r, by which the pixel shuffle enlarges each axis of space.
+        order: `channel` for a shuffle that takes neighbouring outputs for one channel's pixels, as PyTorch's;
+            `pixel` for one that takes a stride of C, as TensorFlow's depth_to_space with channels last.
 
     Raises:
         ShapeError: when r^d does not divide the outputs.
 
     Reference: Aitken, Ledig, Theis, Caballero, Wang, Shi, "Checkerboard artifact free sub-pixel convolution",
-        2017, section 3. https://arxiv.org/abs/1707.02937 [aitken2017checkerboard]
+        2017. https://arxiv.org/abs/1707.02937 [aitken2017checkerboard]
 
     Example:
         >>> str(icnr("glorot_uniform"))
@@ -141,17 +145,25 @@ def icnr(start: str = "he_normal", factor: int = 2) -> Initialiser:
     """
     init = start_of(start)
 
-    def check(shape: Shape) -> None:
-        check_space(shape)
-        if shape[1] % _copies(shape):
-            raise ShapeError(f"enlarges {_copies(shape)} times, which does not divide {shape[1]} outputs.")
+    if order not in ("channel", "pixel"):
+        raise ValueError(f"order is 'channel' or 'pixel', not {order!r}")
 
-    def make(draw: Draw, shape: Shape) -> NDArray[Any]:
-        few = stacked((shape[0], shape[1] // _copies(shape), *shape[2:]))
-        return np.repeat(draw(init.law(few), few), _copies(shape), axis=1)
-
-    def _copies(shape: Shape) -> int:
+    def copies(shape: Shape) -> int:
         return factor ** (len(shape) - 3)
+
+    def check(weight: Weight) -> None:
+        check_space(weight)
+        num = copies((1, *weight.kernel_shape))
+        if weight.kernel_shape[0] % num:
+            raise ShapeError(f"enlarges {num} times, which does not divide {weight.kernel_shape[0]} outputs.")
+
+    def make(draw: Draw, stack: Weight) -> NDArray[Any]:
+        num, outputs, *rest = stack.shape
+        few = replace(stack, shape=(num, outputs // copies(stack.shape), *rest))
+        drawn = draw(init.law(few), few)
+        if order == "channel":
+            return np.repeat(drawn, copies(stack.shape), axis=1)
+        return np.concatenate([drawn] * copies(stack.shape), axis=1)
 
     return kernels(make, check)
 
@@ -164,18 +176,6 @@ def sparse_kernels(draw: Draw, shape: Shape, num_incoming: int, std: float) -> N
     values, out = draw(Normal(0, std), units), np.zeros(units.shape)
     np.put_along_axis(out, places, np.take_along_axis(values, places, axis=-1), axis=-1)
     return out.reshape(shape)
-
-
-def check_matrix(shape: Shape) -> None:
-    """Refuse a kernel with axes of space."""
-    if len(shape) > 3:
-        raise ShapeError(f"is a matrix, but the kernel has shape {shape[1:]}. See `dirac`.")
-
-
-def check_space(shape: Shape) -> None:
-    """Refuse a matrix."""
-    if len(shape) == 3:
-        raise ShapeError(f"needs axes of space, but the weight is a matrix of shape {shape[1:]}; see `identity`.")
 
 
 def _taps(shape: Shape) -> NDArray[Any]:
@@ -193,6 +193,6 @@ def middle(shape: Shape) -> Any:
 def _triangles(shape: Shape) -> NDArray[Any]:
     kernel = np.ones(())
     for size in shape[3:]:
-        f = (size + 1) // 2
+        f = max(1, (size + 1) // 2)
         kernel = np.multiply.outer(kernel, 1 - np.abs(np.arange(size) / f - (2 * f - 1 - f % 2) / (2 * f)))
     return np.broadcast_to(np.multiply.outer(np.eye(shape[1], shape[2]), kernel), shape)

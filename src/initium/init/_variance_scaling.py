@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
 
 from ._gain import gain as gain_of
 from ._initialiser import Gain, Initialiser, alias, initialiser
-from ._kernels import kernels
-from ._law import Law, Normal, TruncatedNormal, Uniform
+from ._kernels import check_sum, kernels
+from ._law import Draw, Law, Normal, TruncatedNormal, Uniform
 from ._structure import sparse_kernels
 from ._weight import Fans, Weight
 
@@ -307,6 +310,8 @@ def kumar(value: float = 0.5, slope: float = 0.25) -> Initialiser:
         value: f(0).
         slope: f'(0), not 0.
 
+    Differs: the author's script passes 3.6, a std, where Keras takes a variance; here as in the paper.
+
     Reference: Kumar, "On weight initialization in deep neural networks", 2017, eq. 15.
         https://arxiv.org/abs/1704.08863 [kumar2017weight]
 
@@ -420,11 +425,11 @@ def he_sparse(density: float = 0.1) -> Initialiser:
     if not 0 < density <= 1:
         raise ValueError(f"density is above 0 and at most 1, not {density}")
 
-    def num_kept(incoming: int) -> int:
-        return max(1, round(density * incoming))
+    def make(draw: Draw, stack: Weight) -> NDArray[Any]:
+        num_places = math.prod(stack.shape[2:])
+        num_kept = max(1, round(density * num_places))
+        # A stride parts the places of a transposed kernel among several sums.
+        num_summed = stack.fans.fan_in * num_kept / max(1, num_places)
+        return sparse_kernels(draw, stack.shape, num_kept, math.sqrt(2 / (num_summed or 1)))
 
-    return kernels(
-        lambda draw, shape: sparse_kernels(
-            draw, shape, num_kept(math.prod(shape[2:])), math.sqrt(2 / num_kept(math.prod(shape[2:])))
-        )
-    )
+    return kernels(make, check_sum)

@@ -74,8 +74,10 @@ class Weight:
             raise ShapeError(f'shape {self.shape} needs {len(self.shape)} letters of axes, not "{self.axes}".')
         if unknown := [letter for letter in self.axes if letter not in ROLES]:
             raise ShapeError(f'axes "{self.axes}": {unknown[0]!r} is no role; the letters are {", ".join(ROLES)}.')
-        if self.groups < 1 or self.stride < 1 or self._grouped % self.groups:
-            raise ShapeError(f"groups ({self.groups}) and stride ({self.stride}) do not fit shape {self.shape}.")
+        if min(self.shape, default=0) < 0:
+            raise ShapeError(f"shape {self.shape} has a negative axis.")
+        if self.groups != 1 or self.stride != 1:
+            _check_windows(self)
         if self.blocks != 1:
             _check_blocks(self)
 
@@ -169,21 +171,31 @@ class Weight:
     def _is_input_first(self) -> bool:
         return self.transposed or "v" in self.axes
 
-    @property
-    def _grouped(self) -> int:
-        """The size of the axis that groups divide."""
-        return self.size("i" if self.transposed else "o")
-
     def __str__(self) -> str:
         return "the weight"
+
+
+def _check_windows(weight: Weight) -> None:
+    groups, stride, shape = weight.groups, weight.stride, weight.shape
+    if not isinstance(groups, int) or groups < 1 or weight.size("i" if weight.transposed else "o") % groups:
+        raise ShapeError(f"{groups} groups do not divide the channels of shape {shape}.")
+    if not isinstance(stride, int) or stride < 1:
+        raise ShapeError(f"a stride is a whole number, the product over the axes of space, not {stride!r}.")
+    if stride > 1 and not {"d", "h", "w"} & set(weight.axes):
+        raise ShapeError(f'a stride of {stride} needs axes of space, but shape {shape} has axes "{weight.axes}".')
 
 
 def _check_blocks(weight: Weight) -> None:
     outputs = weight.shape[weight.axes.index("o")] if "o" in weight.axes else 0
     blocks = weight.blocks
-    fits = sum(blocks) == outputs if isinstance(blocks, tuple) else blocks > 0 and outputs % blocks == 0
+    if isinstance(blocks, tuple):
+        fits = sum(blocks) == outputs and min(blocks, default=0) >= 0
+    else:
+        fits = blocks > 0 and outputs % blocks == 0
     if "o" not in weight.axes or not fits:
         raise ShapeError(f"{blocks} blocks do not fill the {outputs} outputs of shape {weight.shape}.")
+    if not weight.transposed and any(size % weight.groups for size in weight.sizes):
+        raise ShapeError(f"{weight.groups} groups do not divide blocks of {weight.sizes} outputs.")
 
 
 def fans(

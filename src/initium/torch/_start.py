@@ -9,7 +9,7 @@ import torch
 from torch.autograd.graph import increment_version
 
 from .. import _stream
-from .._errors import ModelError
+from .._errors import ModelError, SettingError
 from .._fill import fill
 from ..init import Initialiser
 from ..init._law import Keep
@@ -36,7 +36,7 @@ class Start:
         transposed: bool = False,
         blocks: int | tuple[int, ...] = 1,
         seed: int | None = None,
-        path: str = "",
+        path: str | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.Tensor:
         """Fill a tensor and return it.
@@ -51,13 +51,14 @@ class Start:
             blocks: matrices packed along the output axis, such as q, k and v.
             seed: of the weight, from 0 to 2^64 - 1; None takes one from torch's generator, so that
                 `torch.manual_seed` governs it.
-            path: the weight's dotted name, which with a seed makes it independent of all others.
+            path: the weight's dotted name, which a seed needs: it makes the weight independent of all others.
             generator: from which a seed is taken; None is torch's own.
 
         Raises:
             ShapeError: if the initialiser cannot use these axes.
             SpecError: if its numbers leave the dtype.
             ModelError: if the tensor has another dtype or no memory.
+            SettingError: if a seed is out of range or comes without a path.
         """
         weight = Weight(
             shape=tuple(tensor.shape),
@@ -67,7 +68,8 @@ class Start:
             transposed=transposed,
             blocks=blocks,
         )
-        law = self.init.law(weight)
+        ordered = self.init.sees(weight)
+        law = self.init.law(ordered)
         if isinstance(law, Keep):
             return tensor
         if tensor.dtype not in DTYPES or tensor.is_meta:
@@ -75,8 +77,11 @@ class Start:
                 f"`{self}` fills tensors of float32, float64, float16 and bfloat16 that have memory, "
                 f"not {tensor.dtype} on {tensor.device}."
             )
-        key = _key(tensor, generator) if seed is None else _stream.key(seed, path)
-        _fill(tensor, functools.partial(fill, law=law, weight=weight, key=key, threads=torch.get_num_threads()))
+        if seed is not None and path is None:
+            raise SettingError("A seed needs a path, the weight's dotted name: without it all weights start alike.")
+        key = _key(tensor, generator) if seed is None else _stream.key(seed, path or "")
+        write = functools.partial(fill, law=law, weight=ordered, key=key, threads=torch.get_num_threads())
+        _fill(tensor.permute(weight.order) if self.init.has_roles else tensor, write)
         return tensor
 
     def __str__(self) -> str:
