@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from ._plan import Plan
@@ -165,7 +165,7 @@ def _made_of(call: Call) -> list[str]:
 
 @cache
 def _bibliography() -> dict[str, str]:
-    text = (files("initium.init") / "references.bib").read_text(encoding="utf-8")
+    text = (Path(__file__).parent / "init" / "references.bib").read_text(encoding="utf-8")
     return {key: entry for entry, key in re.findall(r"^(@\w+\{(\w+),\n.*?^\}\n)", text, re.MULTILINE | re.DOTALL)}
 
 
