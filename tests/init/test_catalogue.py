@@ -333,6 +333,11 @@ def test_dense_weights_have_the_std_that_torch_gives_them():
         ),
         ("uniform(1, 0)", "'uniform(1, 0)' does not fit. `uniform`: high (0.0) is below low (1.0)."),
         ("normal(std=-1)", "'normal(std=-1)' does not fit. `normal`: std is 0 or more, not -1.0."),
+        (
+            "lecun_normal(gain='rleu')",
+            "'lecun_normal(gain='rleu')' does not fit. `lecun_normal`: No activation is called 'rleu'; the closest is "
+            "'relu'.",
+        ),
         ("constant('a')", f"'constant('a')' does not fit. `constant`: value is {FINITE}, not 'a'."),
         ("constant(True)", f"'constant(True)' does not fit. `constant`: value is {FINITE}, not True."),
         ("normal(std=inf)", f"'normal(std=inf)' does not fit. `normal`: std is {FINITE}, not inf."),

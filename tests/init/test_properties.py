@@ -51,7 +51,7 @@ def test_one_output_cannot_be_spread_over_taps():
     with pytest.raises(initium.ShapeError) as error:
         array("conv_orthogonal", 1, 1, 3)
     assert str(error.value) == (
-        "`conv_orthogonal` spreads over its taps what two outputs or more hold, but the kernel has one."
+        "`conv_orthogonal` spreads over its taps what two outputs or more hold, but the weight has one."
     )
 
 
@@ -59,11 +59,13 @@ def test_one_output_cannot_be_spread_over_taps():
 def test_no_isometry_narrows(spec):
     with pytest.raises(initium.ShapeError) as error:
         array(spec, 4, 6, 3, 3)
-    assert str(error.value) == f"`{spec}` keeps norms only with as many outputs as inputs or more, not 4 for 6."
+    assert (
+        str(error.value) == f"`{spec}` keeps norms only where outputs are no fewer than inputs; the weight has 4 for 6."
+    )
     with pytest.raises(initium.ShapeError) as error:
         array(spec, 6, 6)
     assert (
-        str(error.value) == f"`{spec}` needs axes of space, but the weight is a matrix of shape (6, 6); see `identity`."
+        str(error.value) == f"`{spec}` needs axes of space, but the weight is a matrix of shape (6, 6). See `identity`."
     )
 
 
@@ -158,7 +160,7 @@ def test_a_pixel_shuffle_after_icnr_shows_no_checkerboard(image):
     torch.testing.assert_close(pixels, pixels[..., :1, :1, :].expand_as(pixels), rtol=1e-10, atol=1e-12)
     with pytest.raises(initium.ShapeError) as error:
         array("icnr", 6, 6, 3, 3)
-    assert str(error.value) == "`icnr` enlarges 4 times, which does not divide 6 outputs."
+    assert str(error.value) == "`icnr` enlarges 4 times, which does not divide the 6 outputs of the weight."
 
 
 def test_chrono_gives_memories_of_two_to_max_time_steps():

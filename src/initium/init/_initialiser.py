@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeVar
 
-from .._errors import ShapeError, SpecError
+from .._errors import ShapeError, SpecError, UnknownNameError
 from .._spec import Call, format_call
 from ._gain import gain as gain_of
 from ._law import Composed, Law, Orthogonal, Packed
@@ -104,6 +104,8 @@ def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
         except SpecError as error:
             # A general method that was called within names itself; the user called this one.
             raise SpecError(re.sub(r"^`\w+`:", f"`{name}`:", str(error))) from None
+        except UnknownNameError as error:
+            raise SpecError(f"`{name}`: {error}") from None
         except ArithmeticError:
             raise SpecError(f"`{name}`: an argument is too large or too small.") from None
         except ValueError as error:

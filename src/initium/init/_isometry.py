@@ -130,7 +130,7 @@ def conv_orthogonal(gain: Gain = 1.0) -> Initialiser:
     def check(weight: Weight) -> None:
         _check_isometry(weight)
         if weight.kernel_shape[0] == 1 and max(weight.kernel_shape[2:]) > 1:
-            raise ShapeError("spreads over its taps what two outputs or more hold, but the kernel has one.")
+            raise ShapeError(f"spreads over its taps what two outputs or more hold, but {weight} has one.")
 
     return kernels(make, check)
 
@@ -173,7 +173,7 @@ def looks_linear(start: str = "orthogonal", mirror: str = "in") -> Initialiser:
         if weight.groups > 1 or "g" in weight.axes:
             raise ShapeError("mirrors all channels, and groups would part a channel from its mirror image.")
         if outputs % halves[0] or inputs % halves[1]:
-            raise ShapeError(f"mirrors even numbers of units, but the kernel has shape {shape}.")
+            raise ShapeError(f"mirrors even numbers of units, but {weight} has a kernel of shape {shape}.")
 
     def make(draw: Draw, stack: Weight) -> NDArray[Any]:
         num, outputs, inputs, *space = stack.shape
@@ -272,4 +272,6 @@ def _check_isometry(weight: Weight) -> None:
     check_space(weight)
     outputs, inputs, *_ = weight.kernel_shape
     if inputs > outputs:
-        raise ShapeError(f"keeps norms only with as many outputs as inputs or more, not {outputs} for {inputs}.")
+        raise ShapeError(
+            f"keeps norms only where outputs are no fewer than inputs; {weight} has {outputs} for {inputs}."
+        )

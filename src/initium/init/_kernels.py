@@ -51,15 +51,14 @@ def check_sum(weight: Weight) -> None:
 def check_matrix(weight: Weight) -> None:
     """Refuse a kernel with axes of space."""
     if len(weight.kernel_shape) > 2:
-        raise ShapeError(f"is a matrix, but the kernel has shape {weight.kernel_shape}. See `dirac`.")
+        raise ShapeError(f"is a matrix, but {weight} has a kernel of shape {weight.kernel_shape}. See `dirac`.")
 
 
 def check_space(weight: Weight) -> None:
     """Refuse a matrix."""
     if len(weight.kernel_shape) == 2:
-        raise ShapeError(
-            f"needs axes of space, but the weight is a matrix of shape {weight.kernel_shape}; see `identity`."
-        )
+        shape = weight.kernel_shape
+        raise ShapeError(f"needs axes of space, but {weight} is a matrix of shape {shape}. See `identity`.")
 
 
 def start_of(spec: str) -> Initialiser:

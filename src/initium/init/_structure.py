@@ -155,7 +155,9 @@ def icnr(start: str = "he_normal", factor: int = 2, order: str = "channel") -> I
         check_space(weight)
         num = copies((1, *weight.kernel_shape))
         if weight.kernel_shape[0] % num:
-            raise ShapeError(f"enlarges {num} times, which does not divide {weight.kernel_shape[0]} outputs.")
+            raise ShapeError(
+                f"enlarges {num} times, which does not divide the {weight.kernel_shape[0]} outputs of {weight}."
+            )
 
     def make(draw: Draw, stack: Weight) -> NDArray[Any]:
         num, outputs, *rest = stack.shape
