@@ -31,6 +31,12 @@ def room(path):
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
+def below(room):
+    """The rooms from which it may import, itself among them; no edge from another."""
+    rooms = ROOMS[: ROOMS.index(room) + 1]
+    return [name for name in rooms if name == room or not {name, room} <= set(EDGES)]
+
+
 def imported_rooms(path):
     """The rooms that a file's relative imports reach, wherever in the file they stand."""
     depth = len(path.relative_to(ROOT).parts)
@@ -45,9 +51,15 @@ def imported_rooms(path):
 def test_rooms_import_only_from_rooms_below_them():
     wrong = []
     for path in sorted(ROOT.rglob("*.py")):
-        allowed = ROOMS[: ROOMS.index(room(path)) + 1]
+        allowed = below(room(path))
         wrong += [f"{path.relative_to(ROOT)} -> {name}" for name in imported_rooms(path) if name not in allowed]
     assert not wrong
+
+
+def test_the_test_of_rooms_sees_an_edge_that_imports_an_edge():
+    assert "torch" not in below("keras")
+    assert not {"torch", "keras"} & set(below("jax"))
+    assert {"keras", "_array"} <= set(below("keras"))
 
 
 def test_only_an_edge_imports_its_framework():
@@ -82,6 +94,27 @@ def test_without_a_framework_one_line_says_how_to_get_it(framework, name):
         f"initium._errors.MissingExtraError: initium.{framework} needs {name}, which is not installed: "
         f"pip install 'initium[{framework}]'"
     )
+
+
+@pytest.mark.parametrize(
+    ("backend", "others"),
+    [("tensorflow", "torch or jax"), ("torch", "jax or tensorflow"), ("jax", "torch or tensorflow")],
+)
+def test_without_the_backend_of_keras_one_line_says_how_to_choose_another(backend, others):
+    error = run(f"""
+import os, sys
+class Without:
+    def find_spec(name, *_):
+        if name == "{backend}":
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Without)
+os.environ["KERAS_BACKEND"] = "{backend}"
+import initium.keras""").stderr
+    assert error.splitlines()[-1] == (
+        f"initium._errors.MissingExtraError: Keras's backend is {backend}, which is not installed: "
+        f"set KERAS_BACKEND to {others}, or install it."
+    )
+    assert "During handling" not in error
 
 
 @pytest.mark.parametrize("framework", EDGES)

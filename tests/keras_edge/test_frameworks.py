@@ -117,6 +117,22 @@ def run_jax(layers, x):
     return layers[-1](x)
 
 
+def test_the_path_that_keras_makes_is_the_one_to_name_elsewhere():
+    keras.utils.clear_session()
+    init, path = initium.keras.he_normal(seed=SEED), "net/hidden/kernel"
+    model = keras.Sequential([keras.layers.Dense(30, kernel_initializer=init, name="hidden")], name="net")
+    model.build((None, 40))
+    kernel = keras.ops.convert_to_numpy(model.layers[0].kernel.value)
+    assert model.layers[0].kernel.path == path
+    numpys = initium.array("he_normal", (40, 30), seed=SEED, path=path, axes="io")
+    np.testing.assert_array_equal(kernel, numpys)
+    jaxs = initium_jax.he_normal()(initium_jax.key(SEED, path), (40, 30))
+    np.testing.assert_array_equal(kernel, np.asarray(jaxs))
+    torchs = torch.empty(30, 40)
+    initium_torch.Start(initium.parse("he_normal"))(torchs, seed=SEED, path=path)
+    np.testing.assert_array_equal(kernel, torchs.numpy().T)
+
+
 @pytest.mark.parametrize(
     ("starts", "in_torch", "in_keras", "in_jax", "shape"),
     [(MLP, torch_mlp, keras_mlp, jax_mlp, (6, 20)), (CNN, torch_cnn, keras_cnn, jax_cnn, (6, 10, 10, 3))],

@@ -91,14 +91,56 @@ def test_a_truncated_normal_is_not_widened_and_he_normal_is():
     assert np.abs(he).max() <= 2 / 0.87962 * math.sqrt(2 / 400)
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_what_only_keras_draws_is_left_to_it():
     for name, arguments, shape in (
         ("RandomUniform", {"minval": 3.0, "maxval": -1.0}, (5,)),
         ("TruncatedNormal", {"stddev": 0.0}, (5,)),
         ("RandomNormal", {"stddev": math.inf}, (5,)),
+        ("VarianceScaling", {"scale": 1e80}, (4, 4)),
+        ("VarianceScaling", {"scale": math.inf, "distribution": "uniform"}, (4, 4)),
+        ("Orthogonal", {}, (0, 4)),
+        *([("RandomNormal", {}, 5)] if BACKEND == "jax" else []),
     ):
         mine, other = (numbers(getattr(module, name)(**arguments, seed=1)(shape)) for module in (ours, theirs))
         np.testing.assert_array_equal(mine, other)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("RandomNormal", {"stddev": 1e6}),
+        ("TruncatedNormal", {"stddev": 1e6}),
+        ("RandomUniform", {"minval": -1e5, "maxval": 1e5}),
+        ("VarianceScaling", {"scale": 1e12, "mode": "fan_out", "distribution": "uniform"}),
+    ],
+)
+def test_numbers_that_leave_the_dtype_are_left_to_keras(name, arguments):
+    mine, other = (getattr(module, name)(**arguments, seed=1)((40, 4), "float16") for module in (ours, theirs))
+    assert keras.backend.standardize_dtype(mine.dtype) == "float16"
+    np.testing.assert_array_equal(numbers(mine), numbers(other))
+
+
+def test_a_placeholder_is_not_drawn(monkeypatch):
+    for name in RANDOM:
+        monkeypatch.setattr(getattr(theirs, name), "__call__", None)
+    asked = []
+    monkeypatch.setattr(ours, "fill", lambda *args, **kwargs: asked.append(1))
+    model = keras.Sequential(
+        [keras.layers.TimeDistributed(keras.layers.Dense(3, kernel_initializer=ours.Orthogonal()))]
+    )
+
+    class Late(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.net = model
+
+        def call(self, x):
+            return self.net(x)
+
+    Late()(np.ones((2, 3, 4), np.float32))
+    assert asked == [1]
 
 
 @pytest.mark.parametrize("shape", [(30, 20), (20, 30), (3, 3, 4, 20)])
@@ -127,7 +169,9 @@ def test_no_numbers_and_one_number_are_drawn():
 def test_one_object_in_two_layers_differs_and_a_layer_built_again_does_not():
     init = ours.he_normal()
     assert not np.isin(dense(init, "a"), dense(init, "b")).any()
-    np.testing.assert_array_equal(dense(init, "a"), dense(init, "a"))
+    first = dense(init, "c")
+    keras.utils.clear_session()
+    np.testing.assert_array_equal(first, dense(init, "c"))
 
 
 def test_seeds_repeat_and_none_is_governed_by_keras():

@@ -16,9 +16,15 @@ from .._errors import MissingExtraError
 try:
     import keras as _keras  # noqa: F401  # pyright: ignore[reportMissingImports]
 except ModuleNotFoundError as error:
-    if error.name != "keras":
+    _others = {"tensorflow": "torch or jax", "torch": "jax or tensorflow", "jax": "torch or tensorflow"}
+    if error.name == "keras":
+        _text = "initium.keras needs Keras, which is not installed: pip install 'initium[keras]'"
+    elif error.name in _others:
+        _text = f"Keras's backend is {error.name}, which is not installed: "
+        _text += f"set KERAS_BACKEND to {_others[error.name]}, or install it."
+    else:
         raise
-    raise MissingExtraError("initium.keras needs Keras, which is not installed: pip install 'initium[keras]'") from None
+    raise MissingExtraError(_text) from None
 
 from ..init._parse import names as _names
 from . import initializers as initializers

@@ -7,12 +7,15 @@ import keras  # pyright: ignore[reportMissingImports]
 from keras.src.backend.common.name_scope import current_path  # pyright: ignore[reportMissingImports]
 from keras.src.backend.common.stateless_scope import in_stateless_scope  # pyright: ignore[reportMissingImports]
 
+from ._memory import own_path
+
 
 class Caller(NamedTuple):
     """What is known of a weight besides its shape.
 
     Attributes:
-        path: as Keras writes it, "model/dense/kernel"; outside a variable the open name scope, which may be "".
+        path: as Keras writes it, "model/dense/kernel", and "#2" after it for the second variable of that path;
+            outside a variable the open name scope, which may be "".
         name: the last part of it, "kernel"; "" outside a variable.
         layer: that owns the variable, if one does.
         is_placeholder: whether nothing but the shape and the dtype will be looked at.
@@ -24,7 +27,7 @@ class Caller(NamedTuple):
     is_placeholder: bool = False
 
 
-def caller(shape: tuple[int, ...]) -> Caller:
+def caller(shape: tuple[int, ...], init: Any) -> Caller:
     """Find the variable and the layer for which an initialiser is being called.
 
     Keras tells an initialiser a shape and a dtype and nothing else; its open name scopes know the layer but not
@@ -51,7 +54,8 @@ def caller(shape: tuple[int, ...]) -> Caller:
         return Caller(current_path())
     if layer is not None and "__init__" not in methods:
         layer = _owner(variable, layer)
-    path = variable.path if tuple(variable.shape) == shape else f"{variable.path}{list(shape)}"
+    path = own_path(init, variable)
+    path = path if tuple(variable.shape) == shape else f"{path}{list(shape)}"
     return Caller(path, variable.name, layer, "value" in methods and in_stateless_scope())
 
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import keras  # pyright: ignore[reportMissingImports]
-from keras.src.distribution import TensorLayout  # pyright: ignore[reportMissingImports]
 from numpy.typing import NDArray
+
+DTYPES = ("float32", "float64", "float16", "bfloat16")  # that can be drawn
 
 
 def tensor(draw: Callable[..., NDArray[Any]], shape: tuple[int, ...], dtype: str, layout: Any = None) -> Any:
@@ -21,7 +22,7 @@ def tensor(draw: Callable[..., NDArray[Any]], shape: tuple[int, ...], dtype: str
     if layout is None:
         return _as_tensor(draw(), dtype)
     jax = _backend()
-    layout = layout.backend_layout if isinstance(layout, TensorLayout) else layout
+    layout = layout.backend_layout if isinstance(layout, keras.distribution.TensorLayout) else layout
     # Inside a variable Keras passes an abstract mesh, which has no devices, and sets the real one.
     mesh = layout.mesh if isinstance(layout.mesh, jax.sharding.Mesh) else jax.sharding.get_mesh()
     sharding = jax.sharding.NamedSharding(mesh, layout.spec)

@@ -68,23 +68,26 @@ _TABLE = (
 )  # fmt: skip
 
 
-def weight(shape: tuple[int, ...], asker: Caller, axes: str | None) -> Asked:
+def weight(shape: tuple[int, ...], asker: Caller, axes: str | None = None, **given: Any) -> Asked:
     """The weight that is asked for, with its axes by the layer, else by their number.
 
     Args:
         shape: of the weight.
         asker: who asks.
         axes: take these letters instead; groups, stride and blocks are the layer's all the same.
+        given: groups, stride, transposed and blocks in place of the layer's; those that are None are the layer's.
 
     Raises:
         ShapeError: if there are more axes than any layer has, or if the letters do not fit.
     """
     row = next((row for row in _TABLE if isinstance(asker.layer, row.types) and asker.name in row.names.split()), None)
-    if axes is None:
-        axes = row.letters(asker.layer, len(shape)) if row else _by_number(asker.name, len(shape))
     others = row.others(asker.layer) if row else {}
+    others |= {name: value for name, value in given.items() if value is not None}
+    if axes is None:
+        is_transposed = others.get("transposed", False)
+        axes = row.letters(asker.layer, len(shape)) if row else _by_number(asker.name, len(shape), is_transposed)
     return Asked(shape=shape, axes=axes, path=asker.path, **others)
 
 
-def _by_number(name: str, num_axes: int) -> str:
-    return "o" * num_axes if name in _SUMMED_TO else usual_axes("keras", num_axes)
+def _by_number(name: str, num_axes: int, is_transposed: bool) -> str:
+    return "o" * num_axes if name in _SUMMED_TO else usual_axes("keras", num_axes, transposed=is_transposed)

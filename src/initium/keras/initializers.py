@@ -6,12 +6,17 @@ Every public name of `keras.initializers` is here, with its arguments, defaults,
 Keras's own meaning of fans and of truncated normals: `TruncatedNormal(stddev=s)` has a std of 0.88 s, `HeNormal`
 the one it is named for. The random ones are subclasses of Keras's and differ from them in the numbers alone; what
 is not random is Keras's own object. What Keras alone can do, such as other dtypes than float32, float64, float16
-and bfloat16 or bounds the wrong way round, it does. `get` and `deserialize` read Keras's names and configs as this
-module's classes.
+and bfloat16, bounds the wrong way round or numbers that leave the dtype, it does. `get` and `deserialize` read Keras's
+names and configs as this module's classes. Import this module before a saved model is loaded: without it Keras reads
+the saved names as its own classes and says nothing.
 
 Differs: the numbers depend on the path of the weight as well as on the seed, so that two layers which share one
     object start differently (Keras: alike). The path is that of `initium.keras.Start`, and what is said there of
-    the names of layers holds here. A uniform interval is closed, and may hold its upper end.
+    the names of layers holds here. So `keras.utils.set_random_seed` alone does not repeat a start within one
+    process, as it does in Keras: the second model's unnamed layers are called dense_2 and dense_3 where the first
+    one's were dense and dense_1, and a name met again is counted if one object starts both. Call
+    `keras.utils.clear_session()` before the model is built anew, or name the layers and make the initialisers anew.
+    Another process repeats it as it is. A uniform interval is closed, and may hold its upper end.
 
 Example:
     >>> import keras
@@ -33,16 +38,16 @@ from keras.src.initializers.random_initializers import compute_fans  # pyright: 
 from numpy.typing import NDArray
 
 from .. import _stream
+from .._errors import SpecError
 from .._fill import fill
 from ..init import _law as law
 from ..init._weight import Weight
 from ._caller import caller
 from ._seed import number
-from ._tensor import tensor
+from ._tensor import DTYPES, tensor
 
 # The std of a standard Gaussian cut at two stds, sqrt(1 - 4 phi(2) / (2 Phi(2) - 1)); Keras has the same digits.
 _CUT_AT_2 = 0.87962566103423978
-_DTYPES = ("float32", "float64", "float16", "bfloat16")
 _register = keras.saving.register_keras_serializable(package="initium")
 
 
@@ -52,17 +57,30 @@ class _Drawn:
     seed: Any
 
     def __call__(self, shape: Sequence[int], dtype: Any = None, layout: Any = None) -> Any:
-        shape, dtype = tuple(shape), keras.backend.standardize_dtype(dtype)
-        asker = caller(shape)
-        numbers = self._law(shape) if dtype in _DTYPES and not asker.is_placeholder else None
-        if numbers is None:
-            return super().__call__(shape, dtype=dtype)  # pyright: ignore[reportAttributeAccessIssue]
+        dtype = keras.backend.standardize_dtype(dtype)
+        numbers = self._law(tuple(shape)) if dtype in DTYPES and _is_plain(shape) else None
+        if numbers is not None:
+            try:
+                return self._drawn(numbers, tuple(shape), dtype, layout)
+            except SpecError:  # the numbers leave the dtype, where Keras draws infinities
+                pass
+        return super().__call__(shape, dtype=dtype)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _drawn(self, numbers: law.Law, shape: tuple[int, ...], dtype: str, layout: Any) -> Any:
+        asker = caller(shape, self)
+        if asker.is_placeholder:
+            return keras.ops.zeros(shape, dtype)
         draw = partial(_draw, numbers, shape, dtype, _stream.key(number(self.seed), asker.path))
         return tensor(draw, shape, dtype, layout)
 
     def _law(self, shape: tuple[int, ...]) -> law.Law | None:
         """What to draw; None is left to Keras."""
         raise NotImplementedError
+
+
+def _is_plain(shape: Any) -> bool:
+    """Whether a shape is what every backend takes, and not what one of them makes of it (JAX of 5: one axis)."""
+    return hasattr(shape, "__iter__") and all(isinstance(size, int | np.integer) and size >= 0 for size in shape)
 
 
 def _draw(
@@ -117,6 +135,8 @@ class VarianceScaling(_Drawn, _keras.VarianceScaling):
         fan_in, fan_out = compute_fans(shape, input_axes=self.input_axes, output_axes=self.output_axes)
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         std = math.sqrt(self.scale / max(1.0, fan))
+        if not _finite(std):
+            return None
         match self.distribution:
             case "truncated_normal":
                 return law.TruncatedNormal(0.0, std, 2.0)
@@ -161,7 +181,7 @@ class Orthogonal(_Drawn, _keras.Orthogonal):
 
     def _law(self, shape: tuple[int, ...]) -> law.Law | None:
         numbers = _finite(self.gain)
-        return law.Orthogonal(*numbers) if numbers and len(shape) > 1 else None
+        return law.Orthogonal(*numbers) if numbers and len(shape) > 1 and 0 not in shape else None
 
 
 _OURS = {
