@@ -33,7 +33,7 @@ def test_the_first_python_example_runs_as_it_stands(tmp_path):
 
 def test_the_second_python_example_prints_what_it_says(tmp_path):
     fans, gain, cited = run(blocks("python")[1], tmp_path).split("\n", 2)
-    assert fans == "Fans(fan_in=9, fan_out=9.0)"
+    assert fans == "Fans(fan_in=9, fan_out=9)"
     assert re.fullmatch(r"1\.5335\d+ repelling", gain)
     assert cited.startswith("@inproceedings{he2015delving,")
 

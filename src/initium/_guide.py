@@ -186,8 +186,10 @@ def _entry(name: str, function: Callable[..., Any]) -> Entry:
 def _section(title: str, text: str) -> str:
     """Prose in lines of 72; lists and examples as they are written."""
     text = inspect.cleandoc(_CITED.sub("", text))
-    is_prose = title in ("Formula", "Use", "Avoid", "Differs", "Reference")
-    return _filled(text, 72) if is_prose else text
+    if title in ("Args", "Raises"):
+        items = re.split(r"\n(?=\S)", text)
+        return "\n".join(textwrap.fill(" ".join(item.split()), 72, subsequent_indent="    ") for item in items)
+    return text if title == "Example" else _filled(text, 72)
 
 
 def _filled(text: str, width: int) -> str:

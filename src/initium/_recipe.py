@@ -38,6 +38,7 @@ class Recipe:
         """
         if isinstance(spec, Recipe):
             return spec
+        spec = getattr(spec, "init", spec)  # an edge's start holds the initialiser that it is of
         if isinstance(spec, Initialiser):
             return cls(spec, _usual_bias(spec))
         if not isinstance(spec, str):

@@ -59,7 +59,10 @@ def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> Unknow
     known = sorted(known)
     snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()  # HeNormal is he_normal in other libraries
     near = difflib.get_close_matches(snake, known, n=1)
-    hint = f"the closest is '{near[0]}'" if near else f"known: {', '.join(known)}"
+    alike = [one for one in known if snake in one] if len(snake) > 1 else []
+    hint = f"the closest is '{near[0]}'" if near else f"known: {', '.join(alike or known)}"
+    if not near and len(alike or known) > 20:
+        hint = f"there are {len(known)} others"
     return UnknownNameError(f"No {kind} is called '{name}'; {hint}.{' ' + see if see else ''}")
 
 

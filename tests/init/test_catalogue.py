@@ -254,7 +254,7 @@ def test_numbers_of_numpy_are_numbers():
     [
         (
             lambda: initium.init.he_normal(np.ones((3, 2))),
-            "`he_normal` is told how to start, and then what: write `he_normal()(weight)`.",
+            "`he_normal` is told how to start, and then what: write `he_normal()`, and call that or pass it on.",
         ),
         (
             lambda: initium.array(Weight, 3, seed=0, path="a"),

@@ -3,10 +3,13 @@
 import functools
 import sys
 import warnings
+import weakref
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen, nnx
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -19,6 +22,7 @@ warnings.simplefilter("error")
 KEY = initium.jax.key(0, "hidden.weight")
 SPECS = [P("x", "y"), P("y", "x"), P(None, "y"), P("x"), P(("x", "y")), P(None, ("y", "x")), P()]
 SHAPE = (16, 24)
+INITS = [initium.jax.he_normal(), initium.jax.orthogonal(), initializers.he_normal(), initializers.orthogonal()]
 
 
 def same(x, y):
@@ -32,10 +36,9 @@ def is_sharded(weight, whole, sharding):
 
 
 def shards_equal_their_slices_of_the_whole(mesh):
-    inits = [initium.jax.he_normal(), initium.jax.orthogonal(), initializers.he_normal(), initializers.orthogonal()]
     for spec in SPECS:
         sharding = NamedSharding(mesh, spec)
-        for init in inits:
+        for init in INITS:
             whole = init(KEY, SHAPE)
             draw = functools.partial(init, KEY, SHAPE, jax.numpy.float32)
             assert is_sharded(draw(sharding), whole, sharding), (spec, init)
@@ -93,12 +96,114 @@ def a_batch_of_keys_is_drawn_in_shards(mesh):
     found = jax.jit(jax.vmap(lambda key: init(key, SHAPE, out_sharding=sharding)))(keys)
     for weight, key in zip(found, keys, strict=True):
         assert same(weight, init(key, SHAPE))
+    columns, plain = NamedSharding(mesh, P(None, "y")), jax.random.split(KEY, mesh.shape["x"])
+    many = jax.vmap(lambda key: init(key, SHAPE, out_sharding=columns))
+    for draw in (many, jax.jit(many)):
+        found = draw(jax.device_put(plain, sharding))
+        for weight, key in zip(np.asarray(found), plain, strict=True):
+            assert same(weight, init(key, SHAPE))
 
 
 def a_compiled_start_may_be_sharded_by_jit(mesh):
     init = initium.jax.he_normal()
     sharding = NamedSharding(mesh, P("x", "y"))
     assert is_sharded(jax.jit(lambda: init(KEY, SHAPE), out_shardings=sharding)(), init(KEY, SHAPE), sharding)
+
+
+def a_compiled_start_under_a_mesh_lies_on_all_of_it(mesh):
+    everywhere = NamedSharding(mesh, P())
+    for init in INITS:
+        whole = init(KEY, SHAPE)
+        with jax.set_mesh(mesh):
+            assert is_sharded(jax.jit(lambda key, init=init: init(key, SHAPE))(KEY), whole, everywhere), init
+            assert is_sharded(jax.jit(init, static_argnums=(1, 2))(KEY, SHAPE, "float32"), whole, everywhere), init
+
+
+def libraries_compile_under_a_mesh(mesh):
+    dense = linen.Dense(5, use_bias=False, kernel_init=initium.jax.he_normal())
+    linear = lambda: nnx.Linear(8, 5, kernel_init=initium.jax.he_normal(), rngs=nnx.Rngs(7))  # noqa: E731
+    expected = [dense.init(KEY, jnp.zeros((1, 8)))["params"]["kernel"], linear().kernel[...]]
+    with jax.set_mesh(mesh):
+        found = [jax.jit(dense.init)(KEY, jnp.zeros((1, 8)))["params"]["kernel"], nnx.jit(linear)().kernel[...]]
+    for weight, whole in zip(found, expected, strict=True):
+        assert is_sharded(weight, whole, NamedSharding(mesh, P()))
+
+
+def a_replicated_key_gives_a_weight_to_compute_with(mesh):
+    key = jax.device_put(KEY, NamedSharding(mesh, P()))
+    x = jax.device_put(jnp.ones(SHAPE), NamedSharding(mesh, P("x")))
+    for init in INITS:
+        weight = jax.jit(lambda key, init=init: init(key, SHAPE))(key)
+        assert is_sharded(weight, init(KEY, SHAPE), NamedSharding(mesh, P()))
+        for total in (weight + x, jax.jit(jnp.add)(weight, x)):
+            assert total.sharding.is_equivalent_to(x.sharding, 2)
+        assert same(weight[0], init(KEY, SHAPE)[0])
+
+
+def a_batch_of_keys_keeps_its_sharding(mesh):
+    """Where the axis is explicit; JAX tells nobody of an automatic one while it traces."""
+    plain = jax.random.split(KEY, 2 * mesh.shape["x"])
+    keys = jax.device_put(plain, NamedSharding(mesh, P("x")))
+    x = jax.device_put(jnp.ones((len(keys), 3, SHAPE[0])), NamedSharding(mesh, P("x")))
+    is_explicit = AxisType.Explicit in mesh.axis_types
+    for init in INITS:
+        many = jax.vmap(lambda key, init=init: init(key, SHAPE))
+        wanted = np.stack([init(key, SHAPE) for key in plain])
+        for draw in (many, jax.jit(many)):
+            assert is_sharded(draw(keys), wanted, NamedSharding(mesh, P("x" if is_explicit else None)))
+            assert not is_explicit or str(jax.typeof(draw(keys))) == f"float32[{len(keys)}@x,16,24]"
+        product = jax.jit(jax.vmap(lambda key, x, init=init: x @ init(key, SHAPE)))(keys, x)
+        assert np.allclose(product, np.asarray(x) @ wanted, atol=1e-5)
+    nested = jax.device_put(plain.reshape(-1, mesh.shape["x"]).T, NamedSharding(mesh, P("x")))
+    both = jax.jit(jax.vmap(jax.vmap(lambda key: INITS[0](key, SHAPE)), in_axes=1))(nested)
+    assert same(np.asarray(both).reshape(-1, *SHAPE), jax.vmap(lambda key: INITS[0](key, SHAPE))(plain))
+
+
+def a_weight_lies_where_its_key_lies(mesh):
+    last = jax.devices()[-1]
+    for init in INITS:
+        whole = init(KEY, SHAPE)
+        assert whole.sharding.device_set == {jax.devices()[0]}
+        for key in (KEY, jax.random.key_data(KEY)):
+            alone = init(jax.device_put(key, last), SHAPE)
+            assert is_sharded(alone, whole, jax.sharding.SingleDeviceSharding(last))
+            assert alone.committed
+            spread = init(jax.device_put(key, NamedSharding(mesh, P())), SHAPE)
+            assert is_sharded(spread, whole, NamedSharding(mesh, P()))
+        with jax.set_mesh(mesh):
+            assert is_sharded(init(KEY, SHAPE), whole, NamedSharding(mesh, P()))
+
+
+def a_weight_that_is_computed_as_a_whole_is_drawn_once_and_cut(mesh):
+    wholes = []
+
+    def spy(*args, **kwargs):
+        out = drawn(*args, **kwargs)
+        wholes.append(weakref.ref(out if out.base is None else out.base))
+        return out
+
+    _start.drawn = spy
+    for spec, blocks in [("orthogonal", 1), ("dirac", 1), ("he_normal(mode='out')", (8, 24))]:
+        init = initium.jax.parse(spec, axes="wio", blocks=blocks)
+        whole = init(KEY, (3, 32, 32))
+        wholes.clear()
+        _start._settled.cache_clear()
+        sharding = NamedSharding(mesh, P(None, "x", "y"))
+        weight = init(KEY, (3, 32, 32), None, sharding)
+        assert len(wholes) == 1, spec
+        assert wholes[0]() is None, f"{spec}: a shard keeps the whole alive"
+        assert is_sharded(weight, whole, sharding)
+    _start.drawn = drawn
+
+
+def a_step_on_a_donated_replicated_weight_leaves_every_copy_right(mesh):
+    weight = initializers.he_normal()(KEY, (512, 512), out_sharding=NamedSharding(mesh, P()))
+    whole = np.array(weight)
+    pointers = {shard.data.unsafe_buffer_pointer() for shard in weight.addressable_shards}
+    assert len(pointers) == 1  # all devices read the memory that was drawn once
+    weight = jax.jit(lambda x: x + 1, donate_argnums=0)(weight)
+    weight = jax.jit(lambda x: x + 1, donate_argnums=0)(weight)
+    assert is_sharded(weight, whole + np.float32(1) + np.float32(1), NamedSharding(mesh, P()))
 
 
 def unequal_shards_are_refused(mesh):
@@ -119,6 +224,13 @@ CHECKS = [
     only_boxes_are_drawn,
     a_batch_of_keys_is_drawn_in_shards,
     a_compiled_start_may_be_sharded_by_jit,
+    a_compiled_start_under_a_mesh_lies_on_all_of_it,
+    libraries_compile_under_a_mesh,
+    a_replicated_key_gives_a_weight_to_compute_with,
+    a_batch_of_keys_keeps_its_sharding,
+    a_weight_lies_where_its_key_lies,
+    a_weight_that_is_computed_as_a_whole_is_drawn_once_and_cut,
+    a_step_on_a_donated_replicated_weight_leaves_every_copy_right,
     unequal_shards_are_refused,
 ]
 

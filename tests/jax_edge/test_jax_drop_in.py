@@ -68,7 +68,10 @@ def test_the_law_is_jaxs(name):
     call = CLAIMS[name][0]
     weight, reference = (np.asarray(call(module)(KEY, (400, 250))).ravel() for module in (ours, theirs))
     assert stats.ks_2samp(weight, reference).pvalue > 1e-4
-    assert weight.min() == pytest.approx(reference.min(), abs=2e-3 + (0.2 if "normal" in str(call(ours)) else 0))
+    # 100,000 numbers come within 1% of a bound; the outermost of a Gaussian's vary by 8%.
+    slack = (0.25 if name in ("normal", "variance_scaling") else 0.01) * float(np.abs(reference).max())
+    assert weight.min() == pytest.approx(reference.min(), abs=slack)
+    assert weight.max() == pytest.approx(reference.max(), abs=slack)
 
 
 def test_a_cut_is_in_stds_and_may_be_lopsided():

@@ -5,6 +5,7 @@ import haiku
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import linen, nnx
 
 import initium
@@ -106,6 +107,25 @@ def test_haiku_starts_as_array_says():
     net = haiku.transform(lambda x: haiku.Linear(5, w_init=start)(x))
     for init in (net.init, jax.jit(net.init)):
         assert same(init(jax.random.key(7), jnp.zeros((1, 8)))["linear"]["w"], kernel("dense", (5, 8)).T)
+
+
+def test_equinox_stores_outputs_first():
+    for axes, layer in [
+        ("oi", equinox.nn.Linear(8, 5, key=jax.random.key(0))),
+        ("oihw", equinox.nn.Conv2d(3, 8, 3, key=jax.random.key(0))),
+    ]:
+        found = initium.jax.he_normal(axes=axes)(initium.jax.key(0, "layer"), layer.weight.shape)
+        assert same(found, kernel("layer", layer.weight.shape))
+
+
+def test_haiku_without_a_key_is_told_how():
+    net = haiku.transform(lambda x: haiku.Linear(5, w_init=HE)(x))
+    with pytest.raises(initium.SettingError) as error:
+        net.init(jax.random.key(7), jnp.zeros((1, 8)))
+    assert str(error.value) == (
+        "An initialiser needs a key, such as jax.random.key(0), not [8, 5]. "
+        "Haiku passes none: give it lambda *how: init(haiku.next_rng_key(), *how)."
+    )
 
 
 def test_haiku_starts_alike_when_compiled():

@@ -3,6 +3,8 @@
 import inspect
 import math
 import pickle
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -143,12 +145,39 @@ def test_a_gradient_flows_past_a_weight():
     assert float(jax.jit(jax.grad(loss))(2.0)) == 20
 
 
-def test_a_first_step_may_reuse_the_memory_of_a_weight():
+def test_a_step_that_donates_a_weight_gets_new_memory_and_the_next_step_reuses_it():
     init = initium.jax.he_normal()
-    weight, copy = init(KEY, (1500, 1500)), np.array(init(KEY, (1500, 1500)))
     step = jax.jit(lambda weight: weight + 1, donate_argnums=0)
-    assert same(step(weight), copy + 1)
-    assert same(init(KEY, (1500, 1500)), copy)
+    weight, drawn = init(KEY, (1500, 1500)), np.array(init(KEY, (1500, 1500)))
+    for is_first in (True, False):
+        before = weight.unsafe_buffer_pointer()
+        weight, donated = step(weight), weight
+        assert donated.is_deleted()
+        assert (weight.unsafe_buffer_pointer() != before) == is_first
+    assert same(weight, drawn + np.float32(1) + np.float32(1))
+
+
+def test_the_first_import_may_be_inside_a_trace():
+    code = """
+import jax
+KEY = jax.random.key(0)
+
+def start():
+    import initium.jax
+    return initium.jax.normal()(KEY, (3,))
+
+compiled = jax.jit(start)()
+import initium.jax
+from initium.jax import initializers
+assert (compiled == start()).all()
+calls = []
+jax.pure_callback = lambda *args, **kwargs: calls.append(args)
+for init in (initium.jax.normal(), initializers.normal()):
+    assert init(KEY, (3,)).shape == (3,)
+assert not calls
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float16, jnp.bfloat16, "bfloat16"])
@@ -187,6 +216,12 @@ def test_unequal_packed_blocks_are_drawn_as_array_draws_them():
         how = {"blocks": (40, 10, 10)}
         found = initium.jax.parse(spec, **how)(KEY, (20, 60))
         assert same(found, transposed(spec, (60, 20), **how)), spec
+
+
+def test_blocks_may_be_a_list():
+    init = initium.jax.orthogonal(blocks=[4, 4])
+    assert init == initium.jax.orthogonal(blocks=(4, 4))
+    assert same(init(KEY, (5, 8)), initium.jax.orthogonal(blocks=(4, 4))(KEY, (5, 8)))
 
 
 def test_initialisers_are_equal_and_hash_alike_when_they_give_the_same_numbers():
@@ -248,10 +283,20 @@ def raises(error, message, call):
     assert isinstance(found.value, ValueError)
 
 
+NO_KEY = (
+    "An initialiser needs a key, such as jax.random.key(0), not {!r}. "
+    "Haiku passes none: give it lambda *how: init(haiku.next_rng_key(), *how)."
+)
+
+
+def test_a_call_without_a_key_is_told_so_whatever_else_is_wrong():
+    raises(initium.SettingError, NO_KEY.format((4, 5)), lambda: initium.jax.he_normal()((4, 5), jnp.float32))
+
+
 def test_what_is_no_key_is_refused():
     init = initium.jax.he_normal()
     for key in (0, None, jnp.zeros(2)):
-        message = f"An initialiser needs a key, such as jax.random.key(0), not {key!r}."
+        message = NO_KEY.format(key)
         raises(initium.SettingError, message, lambda key=key: init(key, (4, 5)))
     for key, shape in [(jax.random.split(KEY, 3), "(3,)"), (jnp.zeros((3, 2), jnp.uint32), "(3, 2)")]:
         message = f"An initialiser needs one key, not an array of them of shape {shape}. Use jax.vmap for many."

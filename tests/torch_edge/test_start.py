@@ -24,7 +24,7 @@ def test_every_name_of_the_catalogue_is_there_with_its_arguments():
     assert names <= set(dir(initium.torch))
     assert str(initium.torch.kaiming_uniform(0.2)) == "he_uniform(slope=0.2)"
     assert initium.torch.he_normal(mode="out") == initium.torch.he_normal(mode="out")
-    with pytest.raises(AttributeError, match=r"module 'initium\.torch' has no attribute 'he_norml'"):
+    with pytest.raises(AttributeError, match=r"No initialiser is called 'he_norml'; the closest is 'he_normal'\."):
         initium.torch.he_norml  # noqa: B018
 
 
@@ -109,7 +109,22 @@ def test_autograd_notices():
         (
             torch.empty(3, 2),
             {"seed": 0},
-            "A seed needs a path, the weight's dotted name: without it all weights start alike.",
+            "A seed and a path, the weight's dotted name such as 'fc1.weight', go together.",
+        ),
+        (
+            torch.empty(3, 2),
+            {"path": "a"},
+            "A seed and a path, the weight's dotted name such as 'fc1.weight', go together.",
+        ),
+        (
+            torch.empty(3, 2),
+            {"seed": 0, "path": "a", "generator": torch.Generator()},
+            "A weight starts from a seed and a path or from a generator, not from both.",
+        ),
+        (
+            nn.Linear(3, 2),
+            {},
+            "`he_normal` fills a tensor, not a Linear. Pass a layer's weight, `layer.weight`.",
         ),
         (torch.empty(3, 2), {"seed": -1, "path": "a"}, "A seed is a whole number from 0 to 2^64 - 1, not -1."),
         (torch.empty(3, 2), {"axes": "oih"}, 'shape (3, 2) needs 2 letters of axes, not "oih".'),

@@ -94,6 +94,8 @@ def normal(mean: float = 0.0, std: float = 1.0) -> Initialiser:
         mean: of the distribution.
         std: its standard deviation, 0 or more.
 
+    Differs: JAX's `normal` takes the std first; here, as in torch and Keras, it is the mean.
+
     Example:
         >>> str(normal(0, 0.02))
         'normal(std=0.02)'

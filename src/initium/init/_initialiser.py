@@ -89,11 +89,14 @@ def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
     """
     signature = inspect.signature(function)
     name = function.__name__
+    takes_tuple = any(parameter.annotation is tuple for parameter in signature.parameters.values())
 
     @functools.wraps(function)
     def build(*args: P.args, **kwargs: P.kwargs) -> Initialiser:
-        if any(getattr(value, "ndim", 0) > 1 for value in [*args, *kwargs.values()]):
-            raise SpecError(f"`{name}` is told how to start, and then what: write `{name}()(weight)`.")
+        if not takes_tuple and any(map(_is_for_a_call, args)):
+            raise SpecError(
+                f"`{name}` is told how to start, and then what: write `{name}()`, and call that or pass it on."
+            )
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -114,6 +117,11 @@ def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
 
     CATALOGUE[name] = build
     return build
+
+
+def _is_for_a_call(value: Any) -> bool:
+    """Whether it is what a start is called with: a weight, or the shape of one."""
+    return isinstance(value, tuple | list) or getattr(value, "ndim", 0) > 1
 
 
 def _checked(name: str, parameter: inspect.Parameter, value: Any) -> Any:

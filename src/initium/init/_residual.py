@@ -291,7 +291,7 @@ def layer_scale(num_layers: int) -> Initialiser:
 def mup_input(std: float = 1.0) -> Initialiser:
     """Weights under muP whose input does not grow with the model: embeddings and the first layer.
 
-    Formula: std = std / sqrt(fan_in): constant, since fan_in is
+    Formula: the std is `std` / sqrt(fan_in): constant, since fan_in is
 
     Use: the input layer and embeddings under muP. The width is scaled up after tuning.
 
@@ -312,7 +312,7 @@ def mup_input(std: float = 1.0) -> Initialiser:
 def mup_hidden(std: float = 1.0) -> Initialiser:
     """Weights under muP between two layers that grow with the model.
 
-    Formula: std = std / sqrt(fan_in)
+    Formula: the std is `std` / sqrt(fan_in)
 
     Use: hidden matrices under muP. The width is scaled up after tuning; Adam's rate goes with 1 / fan_in.
 
@@ -333,7 +333,7 @@ def mup_hidden(std: float = 1.0) -> Initialiser:
 def mup_output(base_width: int, std: float = 1.0) -> Initialiser:
     """The last layer under muP, whose input grows with the model and whose output does not.
 
-    Formula: std = std sqrt(base_width) / fan_in: that of the base model where fan_in = base_width, and
+    Formula: the std is `std` sqrt(base_width) / fan_in: that of the base model where fan_in = base_width, and
         falling with 1 / fan_in from there
 
     Use: the head under muP. The width is scaled up after tuning; zeros are as good.

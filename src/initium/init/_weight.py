@@ -104,8 +104,8 @@ class Weight:
         kernel = self.size("h") * self.size("w") * self.size("d")
         fan_in, fan_out = self.size("i") * kernel, self.size("o") * kernel / len(self.sizes)
         if self.transposed:
-            return Fans(fan_in / self.groups / self.stride, fan_out)
-        return Fans(fan_in, fan_out / self.groups / self.stride)
+            return Fans(_whole(fan_in / self.groups / self.stride), _whole(fan_out))
+        return Fans(fan_in, _whole(fan_out / self.groups / self.stride))
 
     def size(self, letter: str) -> int:
         """How large the axes of one role are together; 1 if there are none."""
@@ -175,6 +175,10 @@ class Weight:
         return "the weight"
 
 
+def _whole(fan: float) -> float:
+    return int(fan) if fan.is_integer() else fan
+
+
 def _check_windows(weight: Weight) -> None:
     groups, stride, shape = weight.groups, weight.stride, weight.shape
     if not isinstance(groups, int) or groups < 1 or weight.size("i" if weight.transposed else "o") % groups:
@@ -234,7 +238,7 @@ def fans(
 
     Example:
         >>> fans((64, 1, 3, 3), "oihw", groups=64)  # depthwise; torch says fan_out=576
-        Fans(fan_in=9, fan_out=9.0)
+        Fans(fan_in=9, fan_out=9)
     """
     weight = Weight(shape=shape, axes=axes, groups=groups, stride=stride, transposed=transposed, blocks=blocks)
     return weight.fans

@@ -9,6 +9,8 @@ from .. import _stream
 from .._errors import SettingError
 from ._jax import jax
 
+_HAIKU = "Haiku passes none: give it lambda *how: init(haiku.next_rng_key(), *how)."
+
 
 def key(seed: int, path: str) -> jax.Array:
     """The JAX key under which a weight gets the numbers that `initium.array` gives it.
@@ -39,7 +41,7 @@ def key_words(key: Any) -> Any:
         return jax.random.key_data(key) if _is_typed(key) else key
     shape = getattr(key, "shape", None)
     if shape is None or not (_is_typed(key) or key.dtype == np.uint32):
-        raise SettingError(f"An initialiser needs a key, such as jax.random.key(0), not {key!r}.")
+        raise SettingError(f"An initialiser needs a key, such as jax.random.key(0), not {key!r}. {_HAIKU}")
     raise SettingError(f"An initialiser needs one key, not an array of them of shape {shape}. Use jax.vmap for many.")
 
 

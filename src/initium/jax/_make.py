@@ -2,7 +2,9 @@
 
 import functools
 import math
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,53 +13,117 @@ from numpy.typing import NDArray
 from .._errors import SettingError, ShapeError
 from ._jax import jax, trace_state  # pyright: ignore[reportAttributeAccessIssue]
 from ._key import key_words, stream_key
-from ._memory import to_jax
+from ._memory import copied, to_jax
 
 Box = tuple[slice, ...]
-Draw = Callable[[int, Box | None], NDArray[Any]]  # the numbers of a stream key, all or a box of them
 
-with jax.ensure_compile_time_eval():
-    _AT_ONCE = trace_state()  # how things stand where nothing is traced
+
+@dataclass(frozen=True)
+class Draw:
+    """What draws a weight.
+
+    Attributes:
+        numbers: of a stream key, all or a box of them; must not fail, a traced program calls it.
+        needs_whole: a box costs as much as all.
+    """
+
+    numbers: Callable[[int, Box | None], NDArray[Any]]
+    needs_whole: bool = False
+
+
+@functools.cache
+def _untraced() -> Any:
+    """How things stand where nothing is traced: in a new thread, since this module may be imported inside a trace."""
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(trace_state()))
+    thread.start()
+    thread.join()
+    return found[0]
 
 
 def make(draw: Draw, key: Any, shape: tuple[int, ...], dtype: np.dtype[Any], out_sharding: Any = None) -> jax.Array:
     """What `draw` draws under a JAX key.
 
     Args:
-        draw: called with the 64 bits of the key and a box; must not fail, a traced program runs it.
+        draw: the numbers.
         key: of JAX, typed or old-style; traced or not.
         shape: of the whole.
         dtype: as JAX would have it.
-        out_sharding: a NamedSharding, or a PartitionSpec under a mesh; each shard is drawn alone.
+        out_sharding: a NamedSharding, or a PartitionSpec under a mesh; None is where the key lies.
     """
-    words = key_words(key)
-    at_once = trace_state() == _AT_ONCE
+    words, at_once = key_words(key), trace_state() == _untraced()
     sharding = None if out_sharding is None else _named(out_sharding, shape, at_once)
-    if sharding is not None and at_once:
-        return _put_shards(draw, stream_key(words), shape, sharding)
-    if sharding is not None:
+    if not at_once and sharding is not None:
         return _map_shards(draw, words, shape, dtype, sharding)
-    return to_jax(draw(stream_key(words), None)) if at_once else _call_back(draw, words, shape, dtype)
+    if not at_once:
+        return _call_back(draw, words, shape, dtype)
+    sharding = sharding or _place(words)
+    if isinstance(sharding, jax.sharding.NamedSharding):
+        return _put_shards(draw, stream_key(words), shape, sharding)
+    return to_jax(draw.numbers(stream_key(words), None), sharding)
+
+
+def _place(words: Any) -> Any:
+    """Where JAX would put what a key makes: where it was put itself, or on all of the mesh; None is by default."""
+    found = words.sharding if getattr(words, "committed", False) else None
+    mesh = getattr(found, "mesh", None) if found else jax.sharding.get_mesh()
+    if mesh is not None and not mesh.empty:
+        return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    return found
 
 
 def _call_back(draw: Draw, words: Any, shape: tuple[int, ...], dtype: np.dtype[Any], *starts: Any) -> jax.Array:
     """Draw when the traced program runs: all, or the box of this shape that starts there."""
+    host = functools.partial(_called_back, draw, shape)
 
-    def call(words: Any, *starts: Any) -> NDArray[Any]:
-        words = np.asarray(words)  # (*batch, word)
-        places = [int(np.asarray(start).reshape(-1)[0]) for start in starts]
-        box = tuple(slice(at, at + size) for at, size in zip(places, shape, strict=True)) if starts else None
-        drawn = [draw(stream_key(each), box) for each in words.reshape(-1, words.shape[-1])]
-        return drawn[0] if words.ndim == 1 else np.stack(drawn).reshape(*words.shape[:-1], *shape)
+    def program(words: Any, *starts: Any) -> jax.Array:
+        result = jax.ShapeDtypeStruct((*words.shape[:-1], *shape), dtype)
+        # A callback's own result lies on the first device alone, which JAX cannot read back as a sharding.
+        return jax.lax.optimization_barrier(jax.pure_callback(host, result, words, *starts))
 
-    result = jax.ShapeDtypeStruct(shape, dtype)
-    return jax.pure_callback(call, result, words, *starts, vmap_method="expand_dims")
+    @jax.custom_batching.custom_vmap
+    def each(words: Any, *starts: Any) -> jax.Array:
+        return _where_the_keys_lie(program, words, len(shape), len(starts))(words, *starts)
+
+    @each.def_vmap
+    def _(num: int, batched: Any, words: Any, *starts: Any) -> tuple[jax.Array, bool]:
+        del num, batched  # a batch is of keys: places are those of a device
+        return each(words, *starts), True
+
+    return each(words, *starts)
+
+
+def _called_back(draw: Draw, shape: tuple[int, ...], words: Any, *starts: Any) -> NDArray[Any]:
+    words = np.asarray(words)  # (*batch, word)
+    places = [int(np.asarray(start)) for start in starts]
+    box = tuple(slice(at, at + size) for at, size in zip(places, shape, strict=True)) if starts else None
+    drawn = [draw.numbers(stream_key(each), box) for each in words.reshape(-1, words.shape[-1])]
+    return drawn[0] if words.ndim == 1 else np.stack(drawn).reshape(*words.shape[:-1], *shape)
+
+
+def _where_the_keys_lie(program: Callable[..., jax.Array], words: Any, num_axes: int, num_starts: int) -> Any:
+    """The program; where explicit axes of a mesh cut a batch of keys, one on each device for the keys it has."""
+    sharding = jax.typeof(words).sharding
+    batch = sharding.spec[:-1]
+    if any(name is not None for name in batch):
+        ins, outs = (jax.sharding.PartitionSpec(*batch, *[None] * num) for num in (1, num_axes))
+        ins = (ins, *[jax.sharding.PartitionSpec()] * num_starts)
+        free = set(sharding.mesh.axis_names) - set(sharding.mesh.manual_axes)
+        program = jax.shard_map(
+            program, mesh=sharding.mesh, in_specs=ins, out_specs=outs, axis_names=free, check_vma=False
+        )
+    return jax.jit(program)  # as one, also under a `jax.vmap` that runs step by step
 
 
 def _put_shards(draw: Draw, key: int, shape: tuple[int, ...], sharding: Any) -> jax.Array:
-    @functools.cache  # devices that hold the same shard
+    whole = draw.numbers(key, None) if draw.needs_whole else None
+
+    # Devices that hold the same shard share its memory. That is safe since XLA never writes to memory it took over
+    # from NumPy, not even to a donated array's: see `_memory.py`.
+    @functools.cache
     def shard(*ends: tuple[int, int]) -> NDArray[Any]:
-        return draw(key, tuple(slice(*pair) for pair in ends))
+        box = tuple(slice(*pair) for pair in ends)
+        return draw.numbers(key, box) if whole is None else copied(whole[box])
 
     def part(index: Any) -> NDArray[Any]:
         return shard(*(cut.indices(size)[:2] for cut, size in zip(index, shape, strict=True)))
@@ -75,7 +141,7 @@ def _map_shards(draw: Draw, words: Any, shape: tuple[int, ...], dtype: np.dtype[
         return _call_back(draw, words, local, dtype, *starts)
 
     spec = jax.sharding.PartitionSpec()
-    return jax.shard_map(shard, mesh=mesh, in_specs=spec, out_specs=sharding.spec, check_vma=False)(words)
+    return jax.jit(jax.shard_map(shard, mesh=mesh, in_specs=spec, out_specs=sharding.spec, check_vma=False))(words)
 
 
 def _named(out_sharding: Any, shape: tuple[int, ...], at_once: bool) -> Any:

@@ -1,4 +1,8 @@
-"""NumPy's arrays as JAX's, with as few copies as there can be."""
+"""NumPy's arrays as JAX's, with as few copies as there can be.
+
+XLA on the CPU takes over aligned memory of NumPy's as it is, and never writes to it. The cost: a step that donates
+such a weight gets new memory for its result the first time, where it would reuse an array of JAX's own.
+"""
 
 import math
 from typing import Any
@@ -14,15 +18,17 @@ _LARGE = 1 << 23  # bytes: below, JAX's own copy costs no more
 _BAND = 8  # rows that become columns at once; measured, powers of two share the cache badly
 
 
-def to_jax(x: NDArray[Any]) -> jax.Array:
-    """A drawn array, which nobody else will write to, on JAX's default device."""
-    if x.flags.c_contiguous and x.ctypes.data % _ALIGNMENT == 0:
-        return jax.device_put(x)
-    if x.nbytes < _LARGE:
-        return jax.numpy.asarray(x)
+def to_jax(x: NDArray[Any], sharding: Any = None) -> jax.Array:
+    """A drawn array, which nobody else will write to, where it is to lie; None is JAX's default device."""
+    is_taken = x.flags.c_contiguous and x.ctypes.data % _ALIGNMENT == 0
+    return jax.device_put(x if is_taken or x.nbytes < _LARGE else copied(x), sharding)
+
+
+def copied(x: NDArray[Any]) -> NDArray[Any]:
+    """The same numbers in memory of their own, which XLA takes over."""
     out = empty(x.shape, x.dtype)
     _copy(out, x)
-    return jax.device_put(out)
+    return out
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:

@@ -16,9 +16,11 @@ from ..init import parse as read
 from ..init._law import Composed, Orthogonal, Packed
 from ..init._weight import Weight, usual_axes
 from ._jax import jax
-from ._make import Box, make
+from ._key import key_words
+from ._make import Box, Draw, make
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
+_WHOLE = Orthogonal | Composed | Packed  # laws of which a box costs as much as all
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,13 +55,16 @@ class Start:
                 first; one of more words is hashed by BLAKE2b.
             shape: of the weight.
             dtype: float32, float16, bfloat16, or float64 where JAX has it.
-            out_sharding: a NamedSharding, or a PartitionSpec under a mesh: each device draws its own shard.
+            out_sharding: a NamedSharding, or a PartitionSpec under a mesh: each shard is drawn alone. An
+                orthogonal weight, or another that is computed as a whole, is drawn once and cut; inside `jax.jit`
+                each device draws it all.
 
         Raises:
             ShapeError: if the initialiser cannot use this shape, or the shards are unequal.
             SettingError: if the key, the dtype or the sharding cannot be used.
             SpecError: if the numbers leave the dtype.
         """
+        key_words(key)  # a call without a key is told so, not that its shape is no dtype
         dtype = _real(self.dtype if dtype is None else dtype)
         shape = tuple(operator.index(size) for size in shape)
         weight = Weight(
@@ -70,8 +75,7 @@ class Start:
             transposed=self.transposed,
             blocks=self.blocks,
         )
-        init = _settled(self.spec, weight, dtype)
-        return make(functools.partial(_draw, init, weight, dtype), key, shape, dtype, out_sharding)
+        return make(_settled(self.spec, weight, dtype), key, shape, dtype, out_sharding)
 
     def __repr__(self) -> str:
         chosen = ((each.name, getattr(self, each.name), each.default) for each in fields(self))
@@ -115,6 +119,7 @@ def parse(
     """
     spec = str(read(str(init)))
     dtype = None if dtype is None else str(jax.numpy.dtype(dtype))
+    blocks = blocks if isinstance(blocks, int) else tuple(blocks)
     return Start(spec, axes, groups, stride, transposed, blocks, dtype)
 
 
@@ -132,14 +137,15 @@ def _real(dtype: Any) -> np.dtype[Any]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _settled(spec: str, weight: Weight, dtype: np.dtype[Any]) -> Initialiser:
-    """The initialiser, its law for this weight found once. What does not fit is refused before a program compiles."""
+def _settled(spec: str, weight: Weight, dtype: np.dtype[Any]) -> Draw:
+    """What draws, the law for this weight found once. What does not fit is refused before a program compiles."""
     init = read(spec)
     init.law(weight)  # refuses what it cannot use in the shape that was asked for
-    law = init.law(weight.in_order)
-    if not isinstance(law, Orthogonal | Composed | Packed):
+    law = init.law(init.sees(weight))
+    if not isinstance(law, _WHOLE):
         drawn(init, weight, key=0, dtype=dtype, box=[slice(0, 0)] * len(weight.shape))
-    return init if isinstance(law, Packed) else replace(init, law_of=lambda weight: law)
+    init = init if isinstance(law, Packed) else replace(init, law_of=lambda weight: law)
+    return Draw(functools.partial(_draw, init, weight, dtype), needs_whole=isinstance(law, _WHOLE))
 
 
 def _draw(init: Initialiser, weight: Weight, dtype: np.dtype[Any], key: int, box: Box | None) -> NDArray[Any]:

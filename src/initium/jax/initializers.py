@@ -9,8 +9,9 @@ the same key: every element is a function of the key and its place alone. float3
 are drawn here; JAX's own function takes whatever else there is: complex numbers, empty weights, scales that are
 traced, and arguments that it refuses.
 
-Differs: equal arguments make equal initialisers; `out_sharding` draws each shard alone, also of orthogonal weights
-and over axes of a mesh of any type.
+Differs: equal arguments make equal initialisers; `out_sharding` works over axes of a mesh of any type and draws each
+shard alone, but an orthogonal weight once as a whole, and inside `jax.jit` on each device. The limits of a callback
+are those of `initium.jax`.
 
 Example:
     >>> import jax
@@ -163,7 +164,7 @@ def orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> In
 
     def chosen(shape: Shape, dtype: DType) -> Draw | None:
         fits = abs(number) <= _most(dtype)
-        return functools.partial(_draw_orthogonal, shape, dtype, number, column_axis) if fits else None
+        return Draw(functools.partial(_draw_orthogonal, shape, dtype, number, column_axis), True) if fits else None
 
     return _drop_in("orthogonal", (number,), dtype, chosen, column_axis=column_axis)
 
@@ -175,7 +176,7 @@ def delta_orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None)
 
     def chosen(shape: Shape, dtype: DType) -> Draw | None:
         fits = abs(number) <= _most(dtype)
-        return functools.partial(_draw_delta, shape, dtype, number, column_axis) if fits else None
+        return Draw(functools.partial(_draw_delta, shape, dtype, number, column_axis), True) if fits else None
 
     return _drop_in("delta_orthogonal", (number,), dtype, chosen, column_axis=column_axis)
 
@@ -261,7 +262,7 @@ def _elements(shape: Shape, dtype: DType, find: Callable[..., Kernel], *law: Any
         found = find(*law, dtype.name)
     except SpecError:
         return None
-    return functools.partial(_draw_elements, shape, dtype, found) if found.reach <= _most(dtype) else None
+    return Draw(functools.partial(_draw_elements, shape, dtype, found)) if found.reach <= _most(dtype) else None
 
 
 def _draw_elements(shape: Shape, dtype: DType, found: Kernel, key: int, box: Box | None) -> NDArray[Any]:

@@ -26,6 +26,7 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtraError(_text) from None
 
+from .._spec import unknown_name
 from ..init._parse import names as _names
 from . import initializers as initializers
 from ._start import Start as Start
@@ -34,7 +35,7 @@ from ._start import named as _named
 
 def __getattr__(name: str) -> Callable[..., Start]:
     if name not in _names():
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(str(unknown_name("initialiser", name, _names(), "`initium list` shows all of them.")))
     return _named(name)
 
 

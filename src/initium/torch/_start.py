@@ -11,6 +11,7 @@ from torch.autograd.graph import increment_version
 from .. import _stream
 from .._errors import ModelError, SettingError
 from .._fill import fill
+from .._spec import unknown_name
 from ..init import Initialiser
 from ..init._law import Keep
 from ..init._parse import names
@@ -51,15 +52,16 @@ class Start:
             blocks: matrices packed along the output axis, such as q, k and v.
             seed: of the weight, from 0 to 2^64 - 1; None takes one from torch's generator, so that
                 `torch.manual_seed` governs it.
-            path: the weight's dotted name, which a seed needs: it makes the weight independent of all others.
+            path: the weight's dotted name, which makes it independent of all others; goes with a seed.
             generator: from which a seed is taken; None is torch's own.
 
         Raises:
             ShapeError: if the initialiser cannot use these axes.
             SpecError: if its numbers leave the dtype.
             ModelError: if the tensor has another dtype or no memory.
-            SettingError: if a seed is out of range or comes without a path.
+            SettingError: if a seed is out of range, comes without a path, or beside a generator.
         """
+        _check_call(self, tensor, seed, path, generator)
         weight = Weight(
             shape=tuple(tensor.shape),
             axes=usual_axes("torch", tensor.ndim, transposed=transposed) if axes is None else axes,
@@ -77,8 +79,6 @@ class Start:
                 f"`{self}` fills tensors of float32, float64, float16 and bfloat16 that have memory, "
                 f"not {tensor.dtype} on {tensor.device}."
             )
-        if seed is not None and path is None:
-            raise SettingError("A seed needs a path, the weight's dotted name: without it all weights start alike.")
         key = _key(tensor, generator) if seed is None else _stream.key(seed, path or "")
         write = functools.partial(fill, law=law, weight=ordered, key=key, threads=torch.get_num_threads())
         _fill(tensor.permute(weight.order) if self.init.has_roles else tensor, write)
@@ -86,6 +86,16 @@ class Start:
 
     def __str__(self) -> str:
         return str(self.init)
+
+
+def _check_call(start: Start, tensor: Any, seed: Any, path: Any, generator: Any) -> None:
+    if not isinstance(tensor, torch.Tensor):
+        what = type(tensor).__name__
+        raise ModelError(f"`{start}` fills a tensor, not a {what}. Pass a layer's weight, `layer.weight`.")
+    if (seed is None) != (path is None):
+        raise SettingError("A seed and a path, the weight's dotted name such as 'fc1.weight', go together.")
+    if seed is not None and generator is not None:
+        raise SettingError("A weight starts from a seed and a path or from a generator, not from both.")
 
 
 def _fill(tensor: torch.Tensor, write: Callable[..., None]) -> None:
@@ -105,10 +115,9 @@ def start(name: str) -> Callable[..., Start]:
     Raises:
         AttributeError: if there is none.
     """
-    try:
-        build: Callable[..., Any] = names()[name]
-    except KeyError:
-        raise AttributeError(f"module 'initium.torch' has no attribute {name!r}") from None
+    build: Callable[..., Any] | None = names().get(name)
+    if build is None:
+        raise AttributeError(str(unknown_name("initialiser", name, names(), "`initium list` shows all of them.")))
 
     @functools.wraps(build)
     def made(*args: Any, **kwargs: Any) -> Start:
