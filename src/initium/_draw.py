@@ -8,14 +8,16 @@ import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._huge_pages import advise
 from ._kernel import Kernel
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 Task = Callable[[], None]
 Box = Sequence[slice]
@@ -133,7 +135,9 @@ def _work(waiting: Iterator[Task]) -> None:
 
 
 @functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
+def _pool(threads: int) -> "ThreadPoolExecutor":
+    from concurrent.futures import ThreadPoolExecutor  # a tenth of what importing Initium would cost
+
     return ThreadPoolExecutor(threads, thread_name_prefix="initium")
 
 

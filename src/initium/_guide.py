@@ -1,12 +1,12 @@
 """The guide: what the catalogue's docstrings say, entry by entry, and which papers they cite."""
 
 import inspect
+import os
 import re
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from ._plan import Plan
@@ -165,7 +165,8 @@ def _made_of(call: Call) -> list[str]:
 
 @cache
 def _bibliography() -> dict[str, str]:
-    text = (Path(__file__).parent / "init" / "references.bib").read_text(encoding="utf-8")
+    with open(os.path.join(os.path.dirname(__file__), "init", "references.bib"), encoding="utf-8") as file:
+        text = file.read()
     return {key: entry for entry, key in re.findall(r"^(@\w+\{(\w+),\n.*?^\}\n)", text, re.MULTILINE | re.DOTALL)}
 
 

@@ -1,7 +1,6 @@
 """Calls written as text: `he_normal`, `uniform(-0.1, 0.1)`, `mlp(10, 20, 2)`."""
 
 import ast
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -56,6 +55,8 @@ def format_call(call: Call) -> str:
 
 def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> UnknownNameError:
     """The error for a name that is in no table, with the nearest one that is."""
+    import difflib  # half of what this file would cost to import
+
     known = sorted(known)
     snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()  # HeNormal is he_normal in other libraries
     near = difflib.get_close_matches(snake, known, n=1)
