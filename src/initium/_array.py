@@ -81,11 +81,11 @@ def drawn(
     box: Sequence[slice] | None = None,
 ) -> NDArray[Any]:
     """The numbers of a weight, or of a box of it, as a new array whose memory lies in the order of numbering."""
-    dtype, ordered = np.dtype(dtype), init.sees(weight)
+    dtype, weight = np.dtype(dtype), init.sees(weight)
+    ordered, order = weight.in_order, weight.order
     law = init.law(ordered)
     if isinstance(law, Keep):
         raise SpecError(f"`{init}` keeps what is there, and here there is nothing yet. Name another start.")
-    order = weight.order if init.has_roles else range(len(weight.shape))
     part = None if box is None else [box[axis] for axis in order]
     shape = ordered.shape if part is None else [len(range(n)[cut]) for n, cut in zip(ordered.shape, part, strict=True)]
     out = np.empty(shape, dtype)

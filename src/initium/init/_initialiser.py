@@ -35,11 +35,10 @@ class Initialiser:
     has_roles: bool = field(default=True, compare=False, repr=False)
 
     def sees(self, weight: Weight) -> Weight:
-        """The weight with its axes in the order in which elements are numbered.
-
-        A state matrix has axes that are no inputs and outputs: it is numbered as it is stored.
-        """
-        return weight.in_order if self.has_roles else weight
+        """The weight with the roles that matter here: a state's axes have none, so it is numbered as it is stored."""
+        if self.has_roles:
+            return weight
+        return replace(weight, axes="b" * len(weight.shape), groups=1, stride=1, transposed=False, blocks=1)
 
     def law(self, weight: Weight) -> Law:
         """The numbers this initialiser gives a weight of that shape; unequal packed blocks each get their own.

@@ -141,7 +141,7 @@ def _settled(spec: str, weight: Weight, dtype: np.dtype[Any]) -> Draw:
     """What draws, the law for this weight found once. What does not fit is refused before a program compiles."""
     init = read(spec)
     init.law(weight)  # refuses what it cannot use in the shape that was asked for
-    law = init.law(init.sees(weight))
+    law = init.law(init.sees(weight).in_order)
     if not isinstance(law, _WHOLE):
         drawn(init, weight, key=0, dtype=dtype, box=[slice(0, 0)] * len(weight.shape))
     init = init if isinstance(law, Packed) else replace(init, law_of=lambda weight: law)

@@ -70,8 +70,8 @@ class Start:
             transposed=transposed,
             blocks=blocks,
         )
-        ordered = self.init.sees(weight)
-        law = self.init.law(ordered)
+        weight = self.init.sees(weight)
+        law = self.init.law(weight.in_order)
         if isinstance(law, Keep):
             return tensor
         if tensor.dtype not in DTYPES or tensor.is_meta:
@@ -80,8 +80,8 @@ class Start:
                 f"not {tensor.dtype} on {tensor.device}."
             )
         key = _key(tensor, generator) if seed is None else _stream.key(seed, path or "")
-        write = functools.partial(fill, law=law, weight=ordered, key=key, threads=torch.get_num_threads())
-        _fill(tensor.permute(weight.order) if self.init.has_roles else tensor, write)
+        write = functools.partial(fill, law=law, weight=weight.in_order, key=key, threads=torch.get_num_threads())
+        _fill(tensor.permute(weight.order), write)
         return tensor
 
     def __str__(self) -> str:
