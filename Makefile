@@ -38,8 +38,8 @@ bench-fill: .venv/made
 	$(BIN)/python bench/fill.py
 
 bench-keras: .venv/made
-	KERAS_BACKEND=torch $(BIN)/python bench/keras.py
-	KERAS_BACKEND=jax $(BIN)/python bench/keras.py
+	KERAS_BACKEND=torch $(BIN)/python bench/keras_init.py
+	KERAS_BACKEND=jax $(BIN)/python bench/keras_init.py
 
 bench-jax: .venv/made
 	$(BIN)/python bench/jax_init.py

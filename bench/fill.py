@@ -5,12 +5,10 @@
 
 import importlib.util
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 # Before NumPy is loaded: its BLAS takes as many threads as torch is given.
@@ -19,6 +17,7 @@ os.environ |= {"OPENBLAS_NUM_THREADS": str(THREADS), "OMP_NUM_THREADS": str(THRE
 
 import numpy as np
 import torch
+from processor import model_name
 
 from initium import _native
 from initium._draw import draw
@@ -184,13 +183,6 @@ def main() -> None:
     threads_and_builds()
     small_tensors()
     first_touch()
-
-
-def model_name() -> str:
-    """The processor as the system calls it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

@@ -6,12 +6,10 @@ of a program in a new shape, tracing and compiling included, as a model's start 
 
 import itertools
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 # Before NumPy is loaded: its BLAS takes as many threads as the fills.
@@ -21,6 +19,7 @@ import jax  # pyright: ignore[reportMissingImports]
 import jax.numpy as jnp  # pyright: ignore[reportMissingImports]
 from flax import nnx  # pyright: ignore[reportMissingImports]
 from jax.nn import initializers as theirs  # pyright: ignore[reportMissingImports]
+from processor import model_name
 
 import initium.jax
 from initium.jax import initializers as ours
@@ -119,13 +118,6 @@ def main() -> None:
 def zeros() -> float:
     """What fresh memory alone costs, in milliseconds."""
     return seconds(lambda: jnp.zeros((4096, 4096)), rounds=ROUNDS, times=1)[0] * 1e3
-
-
-def model_name() -> str:
-    """The processor as the system calls it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from . import _stream
 from ._errors import SpecError
-from ._fill import fill
+from ._fill import bits, fill
 from .init import Initialiser, parse
 from .init._law import Keep
 from .init._weight import Weight, usual_axes
@@ -89,7 +89,5 @@ def drawn(
     part = None if box is None else [box[axis] for axis in order]
     shape = ordered.shape if part is None else [len(range(n)[cut]) for n, cut in zip(ordered.shape, part, strict=True)]
     out = np.empty(shape, dtype)
-    fill(
-        out.view(np.uint16) if dtype.kind == "V" and dtype.name == "bfloat16" else out, law, ordered, key=key, box=part
-    )
+    fill(bits(out), law, ordered, key=key, box=part)
     return out.transpose(np.argsort(order))

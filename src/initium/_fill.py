@@ -17,6 +17,7 @@ from ._stream import child, words
 from .init._law import Composed, Constant, Keep, Law, Normal, Orthogonal, Packed, TruncatedNormal, Uniform
 from .init._weight import Weight
 
+DTYPES = ("float32", "float64", "float16", "bfloat16")  # what a fill writes
 # bfloat16, which NumPy cannot name, travels as uint16.
 _DTYPES = {np.dtype(name): name for name in ("float32", "float64", "float16")} | {np.dtype(np.uint16): "bfloat16"}
 _GREATEST = {"float32": 3.4028234e38, "float64": 1.7976931348623157e308, "float16": 65504.0, "bfloat16": 3.3895314e38}
@@ -167,6 +168,11 @@ def _fill_orthogonal(out: NDArray[Any], weight: Weight, gain: float, key: int, t
     matrices *= gain
     if not lies_in_order:
         out[...] = weight.join(matrices.reshape(-1, *weight.kernel_shape))
+
+
+def bits(x: NDArray[Any]) -> NDArray[Any]:
+    """An array as a fill takes it: the bfloat16 of ml_dtypes as uint16, all else as it is."""
+    return x.view(np.uint16) if x.dtype.kind == "V" and x.dtype.name == "bfloat16" else x
 
 
 def _to_bfloat16(x: NDArray[Any]) -> NDArray[np.uint16]:

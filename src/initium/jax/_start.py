@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._array import drawn
 from .._errors import SettingError
+from .._fill import DTYPES
 from ..init import Initialiser
 from ..init import parse as read
 from ..init._law import Composed, Orthogonal, Packed
@@ -19,7 +20,6 @@ from ._jax import jax
 from ._key import key_words
 from ._make import Box, Draw, make
 
-DTYPES = ("float32", "float64", "float16", "bfloat16")
 _WHOLE = Orthogonal | Composed | Packed  # laws of which a box costs as much as all
 
 

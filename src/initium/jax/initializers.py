@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from .._draw import draw, run, tasks
 from .._errors import SpecError
-from .._fill import fill
+from .._fill import DTYPES, bits, fill
 from .._kernel import Kernel, kernel, normal_between
 from ..init._law import Normal, Orthogonal, TruncatedNormal, Uniform
 from ..init._weight import Weight
@@ -40,7 +40,6 @@ from ._jax import Tracer, jax  # pyright: ignore[reportAttributeAccessIssue]
 from ._key import is_one_key
 from ._make import Box, Draw, make
 from ._memory import empty
-from ._start import DTYPES
 
 constant = jax.nn.initializers.constant
 ones = jax.nn.initializers.ones
@@ -268,10 +267,10 @@ def _elements(shape: Shape, dtype: DType, find: Callable[..., Kernel], *law: Any
 def _draw_elements(shape: Shape, dtype: DType, found: Kernel, key: int, box: Box | None) -> NDArray[Any]:
     if box is None:
         out = empty(shape, dtype)
-        draw(_bits(out), found, key=key)
+        draw(bits(out), found, key=key)
     else:
         out = empty(tuple(len(range(*cut.indices(size))) for cut, size in zip(box, shape, strict=True)), dtype)
-        run(tasks(_bits(out), found, key=key, shape=shape, box=box))
+        run(tasks(bits(out), found, key=key, shape=shape, box=box))
     return out
 
 
@@ -281,7 +280,7 @@ def _draw_orthogonal(
     rest = [size for axis, size in enumerate(shape) if axis != column_axis % len(shape)]
     weight = Weight(shape=(math.prod(rest), shape[column_axis]), axes="oi")
     matrix = empty(weight.shape, dtype)
-    fill(_bits(matrix), Orthogonal(scale), weight, key=key)
+    fill(bits(matrix), Orthogonal(scale), weight, key=key)
     whole = np.moveaxis(matrix.reshape(*rest, shape[column_axis]), -1, column_axis)
     return whole if box is None else whole[box]
 
@@ -292,8 +291,3 @@ def _draw_delta(shape: Shape, dtype: DType, scale: float, column_axis: int, key:
     centre = tuple((size - 1) // 2 for size in shape[:-2])
     whole[centre] = _draw_orthogonal(shape[-2:], dtype, scale, column_axis, key, None)
     return whole if box is None else whole[box]
-
-
-def _bits(x: NDArray[Any]) -> NDArray[Any]:
-    """Bfloat16, which NumPy cannot name, as uint16."""
-    return x.view(np.uint16) if x.dtype.name == "bfloat16" else x

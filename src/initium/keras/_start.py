@@ -11,11 +11,12 @@ from keras.src.initializers.random_initializers import RandomInitializer  # pyri
 from .. import _stream
 from .._array import drawn
 from .._errors import SettingError
+from .._fill import DTYPES
 from ..init import Initialiser, parse
 from ..init._parse import names
 from ._caller import caller
 from ._seed import number
-from ._tensor import DTYPES, tensor
+from ._tensor import tensor
 from ._weight import weight
 
 

@@ -7,8 +7,6 @@ from typing import Any
 import keras  # pyright: ignore[reportMissingImports]
 from numpy.typing import NDArray
 
-DTYPES = ("float32", "float64", "float16", "bfloat16")  # that can be drawn
-
 
 def tensor(draw: Callable[..., NDArray[Any]], shape: tuple[int, ...], dtype: str, layout: Any = None) -> Any:
     """What is drawn, on Keras's device or spread over devices as a layout says: each then draws its shard alone.

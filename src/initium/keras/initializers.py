@@ -39,12 +39,12 @@ from numpy.typing import NDArray
 
 from .. import _stream
 from .._errors import SpecError
-from .._fill import fill
+from .._fill import DTYPES, bits, fill
 from ..init import _law as law
 from ..init._weight import Weight
 from ._caller import caller
 from ._seed import number
-from ._tensor import DTYPES, tensor
+from ._tensor import tensor
 
 # The std of a standard Gaussian cut at two stds, sqrt(1 - 4 phi(2) / (2 Phi(2) - 1)); Keras has the same digits.
 _CUT_AT_2 = 0.87962566103423978
@@ -90,7 +90,7 @@ def _draw(
     weight = Weight(shape=shape, axes="i" * (len(shape) - 1) + "o" if shape else "")
     cuts = [slice(None)] * len(shape) if box is None else box
     out = np.empty([len(range(*cut.indices(size))) for cut, size in zip(cuts, shape, strict=True)], dtype)
-    fill(out.view(np.uint16) if dtype == "bfloat16" else out, numbers, weight, key=key, box=box)
+    fill(bits(out), numbers, weight, key=key, box=box)
     return out
 
 

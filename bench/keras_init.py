@@ -1,23 +1,18 @@
 """Building a model through Keras with Initium's initialisers against Keras's own: medians, all measured in one run.
 
-    KERAS_BACKEND=torch python bench/keras.py
+    KERAS_BACKEND=torch python bench/keras_init.py
 
 A Sequential model of Dense layers is built, which makes and initialises its kernels; the same model with kernels
 of zeros says what Keras takes for all the rest.
 """
 
 import os
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Any
-
-# This file is called keras too, and its folder comes first where Python looks.
-sys.path.pop(0)
 
 # Before NumPy is loaded: its BLAS takes as many threads as the backend has.
 THREADS = 2
@@ -25,6 +20,7 @@ os.environ |= {"OPENBLAS_NUM_THREADS": str(THREADS), "OMP_NUM_THREADS": str(THRE
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import keras
+from processor import model_name
 
 import initium.keras
 
@@ -82,13 +78,6 @@ def main() -> None:
             peer, *mine, zeros = milliseconds(*calls, rounds=ROUNDS[weights])
             cells = " | ".join(f"{one:.1f} ({peer / one:.2f})" for one in mine)
             print(f"| {weights} | {name} | {peer:.1f} | {cells} | {zeros:.1f} |", flush=True)
-
-
-def model_name() -> str:
-    """The processor as the system calls it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":
