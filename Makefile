@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-tensorflow lint bench bench-fill bench-keras bench-jax randomness
+.PHONY: demo test test-tensorflow lint bench bench-fill bench-keras bench-jax bench-plan randomness
 
 demo: .venv/made
 	@echo "Training 160 networks; a minute or two on two cores."
@@ -43,6 +43,12 @@ bench-keras: .venv/made
 
 bench-jax: .venv/made
 	$(BIN)/python bench/jax_init.py
+
+# Minutes: real models, 50 layers without normalisation, anyinit and lsuv beside.
+bench-plan: .venv/made
+	$(PIP) anyinit
+	$(BIN)/python bench/plan.py
+	$(BIN)/python bench/calibrate.py
 
 # Minutes of statistics, then hours of dieharder, which is a Debian package.
 randomness: .venv/made

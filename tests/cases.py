@@ -122,6 +122,14 @@ MADE = {
     "icnr(start='glorot_uniform', factor=3)": Made(
         Weight(shape=(9000, 100, 3), axes="oiw"), std=math.sqrt(2 / 9300), low=-math.sqrt(6 / 9300) * 1.000001
     ),
+    "packed(('zeros', 'ones'))": Made(dense(4, 3, blocks=2), exact=np.repeat([[0], [1]], 2, 0) * np.ones(3)),
+    "whole('glorot_uniform')": Made(
+        dense(900, 200, blocks=3), std=math.sqrt(2 / 1100), low=-math.sqrt(6 / 1100) * 1.000001
+    ),
+    "whole('orthogonal')": Made(dense(900, 200, blocks=3), std=math.sqrt(1 / 900)),
+    "padded('normal(std=0.02)')": Made(Weight(shape=(1201, 90), axes="vo"), std=0.02),
+    "padded('ones', row=2)": Made(Weight(shape=(4, 2), axes="vo"), exact=np.outer([1, 1, 0, 1], [1, 1])),
+    "mimetic_attention(1, part='value', value_out=0)": Made(dense(3, 3), exact=np.zeros((3, 3))),
     "he_sparse": Made(dense(4000, 600), std=math.sqrt(2 / 60)),
     "he_sparse(density=0.001)": Made(dense(120000, 20), std=math.sqrt(2)),
     "delta_orthogonal": Made(conv(500, 300, 3, 3), std=math.sqrt(1 / 500)),

@@ -9,7 +9,7 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from initium import _cli
+from initium import Plan, _cli
 from initium._report._page import MARK
 
 INITIUM = [sys.executable, "-m", "initium"]
@@ -55,7 +55,10 @@ def test_the_published_examples_are_one_line_each(tmp_path):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["he_norml", "zeros"], "UnknownNameError: No initialiser is called 'he_norml'; the closest is 'he_normal'."),
+        (
+            ["he_norml", "zeros"],
+            "UnknownNameError: No recipe or initialiser is called 'he_norml'; the closest is 'he_normal'.",
+        ),
         (["uniform(-0.1, 0.1", "zeros"], "SpecError: 'uniform(-0.1, 0.1' breaks at character 8"),
         (["he_normal bias=glorot_uniform", "zeros"], "ShapeError: `glorot_uniform` needs an input and an output axis"),
         (["he_normal", "zeros", "--seeds", "1"], "SettingError: seeds=1 gives one run's anecdote: no interval"),
@@ -92,7 +95,8 @@ def test_ctrl_c_reports_and_saves_what_has_finished(tmp_path):
     args = ["compare", "he_normal", "zeros", "--seeds", "400", "--epochs", "1", "--data", "iris"]
     process = subprocess.Popen(
         [sys.executable, "-c", HEARING, *args], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True, env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "80"},
+        # What is read before Ctrl-C may end within a character of the bar.
+        errors="replace", start_new_session=True, env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "80"},
     )  # fmt: skip
     assert process.stderr
     # The bar tells when enough runs have finished; Ctrl-C then reaches the whole group, as from a terminal.
@@ -126,6 +130,8 @@ def test_the_catalogue_is_listed_by_family_in_lines_of_a_terminal():
     assert max(map(len, lines)) < 80
     assert lines[1:3] == ["Constants and plain random numbers", "  zeros                    biases and last layers"]
     assert "  he_normal                weights fed by ReLU, leaky ReLU or PReLU" in lines
+    assert "Recipes: a start for a whole model" in lines
+    assert "  gpt2                     GPT-like language models" in lines
     assert lines[-1] == "`initium explain NAME` tells the rest."
 
 
@@ -140,3 +146,145 @@ def test_a_start_is_explained_or_its_neighbour_named():
         "UnknownNameError: No initialiser is called 'he_norml'; the closest is 'he_normal'. "
         "`initium list` shows all of them.\n"
     )
+
+
+NET = """
+from dataclasses import dataclass
+
+import torch
+from beside import WIDTH
+from torch import nn
+
+
+@dataclass
+class Config:
+    width: int = WIDTH
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        print("building")
+        self.layers = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(3))
+        self.head = nn.Linear(WIDTH, 2)
+
+    def forward(self, x, y):
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+        return self.head(x + y)
+
+
+def build():
+    return Net()
+
+
+def batch():
+    return torch.ones(5, WIDTH), torch.ones(5, WIDTH)
+"""
+
+
+@pytest.fixture
+def net(tmp_path, monkeypatch):
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "beside.py").write_text("WIDTH = 8")
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    for name in ("beside", "net", "initium_model_net"):
+        sys.modules.pop(name, None)
+
+
+def initium(*args):
+    return CliRunner().invoke(_cli.app, list(args))
+
+
+def test_a_model_in_a_file_is_planned_and_nothing_is_left_behind(net):
+    result = run("plan", "net.py:build", "--recipe", "he_normal", "--example", "net.py:batch", "--rule", "head.*=zeros")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == (
+        """\
+parameter          start      because
+--------------------------------------------------------------------------------
+layers.0-2.weight  he_normal  dense
+layers.0-2.bias    zeros      bias
+head.weight        zeros      dense
+head.bias          zeros      bias
+
+8 parameters: 3 drawn, 5 constant.
+Recipe: he_normal, 2 by your rules.
+"""
+    )
+    assert result.stderr == "building\n"
+    assert sorted(path.name for path in net.iterdir()) == ["beside.py", "net.py"]
+
+
+def test_a_plan_is_written_where_it_is_asked_for(net):
+    result = initium("plan", "net:build", "--recipe", "he", "--example", "net:batch", "--out", "plan.json")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.endswith("Recipe: he (version 1).\n\nPlan: plan.json\n")
+    assert Plan.load("plan.json").recipe == "he (version 1)"
+    assert sorted(path.name for path in net.iterdir()) == ["beside.py", "net.py", "plan.json"]
+
+
+def test_a_place_for_the_plan_that_cannot_be_written_is_found_before_the_model_is_built(net):
+    (net / "mine.json").write_text("{}")
+    result = initium("plan", "net.py:build", "--out", "mine.json")
+    assert result.exit_code == 2
+    assert result.stderr == "OutputError: 'mine.json' exists and Initium did not write it; name another file.\n"
+
+
+def test_one_parameter_of_a_model_is_explained():
+    result = initium("explain", "mlp(64, 128, 10)", "2.weight", "--recipe", "he")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("2.weight\n\nwhat         weight (Linear)")
+    assert "fed by       relu, second moment 0.5: gain 1.41421 keeps it\n" in result.stdout
+
+
+def test_a_recipe_is_explained():
+    result = initium("explain", "gpt2")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("gpt2(std=0.02), a recipe\n\n")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["plan", "net.py:biuld"], "UnknownNameError: 'net.py' has no `biuld`; the closest is `build`."),
+        (
+            ["plan", "net.py:build", "--rule", "head.*"],
+            "RuleError: A rule is written GLOB=SPEC, as in 'head.*=zeros'; got 'head.*'.",
+        ),
+        (
+            ["plan", "net.py:build", "--recipe", "gpt3"],
+            "UnknownNameError: No recipe or initialiser is called 'gpt3'; the closest is 'gpt2'. "
+            "`initium list` shows all of them.",
+        ),
+        (
+            ["explain", "net.py:build"],
+            "ModelError: Name a parameter of the model too: initium explain net.py:build PATH. "
+            "`initium plan` shows them all.",
+        ),
+        (
+            ["explain", "mlp(64, 128, 10)", "0.wieght", "--recipe", "he"],
+            "UnknownNameError: No parameter is called '0.wieght'; the closest is '0.weight'. "
+            "Print the plan to see them all.",
+        ),
+        (
+            ["plan", "mlp(64, 10)", "--recipe", "he", "--rule", "1.*=zeros"],
+            "RuleError: These rules match no parameter:\n  1.* -> zeros\n    no parameter has such a name\n"
+            "A rule's name is a glob of dotted paths, as in 'h.*.attn.*'. Print the plan to see them all.",
+        ),
+    ],
+)
+def test_a_wrong_word_about_a_model_is_one_message_and_exit_code_2(net, args, message):
+    result = initium(*args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"{message}\n"
+
+
+def test_inputs_that_cannot_be_made_up_are_asked_for_in_the_words_of_the_command_line(net):
+    result = initium("plan", "net.py:build", "--recipe", "he")
+    assert result.exit_code == 2
+    first, last = result.stderr.removeprefix("building\n").split(" Here ")
+    assert first.startswith("ModelError: ")
+    assert "example=" in first
+    assert last == "that is --example FILE.py:FUNCTION, which returns it.\n"

@@ -3,11 +3,10 @@ import re
 import pytest
 
 import initium
-from initium import UnknownNameError, cite
+from initium import Plan, UnknownNameError, cite, plan
 from initium._graph import Graph, Param
 from initium._guide import _bibliography, entries, entry, explain
-from initium._plan import plan
-from initium._recipe import Recipe
+from initium._recipes import RECIPES, Recipe
 
 
 def test_a_start_is_explained_whole():
@@ -73,13 +72,49 @@ def test_citations_are_those_of_what_was_used_each_once():
     ]
 
 
-def test_a_plan_is_cited_by_what_it_chose():
-    param = Param(path="0.weight", shape=(3, 2), axes="oi", role="weight", because="weight")
-    assert keys(cite(plan(Graph((param,)), Recipe.parse("orthogonal")))) == ["saxe2014exact", "stewart1980efficient"]
+WEIGHT = Param(path="0.weight", shape=(3, 2), axes="oi", role="weight", because="weight")
+
+
+def test_a_plan_is_cited_by_its_recipe_and_by_what_it_chose():
+    made = plan(Graph((WEIGHT,)), "orthogonal(gain=2)")
+    assert keys(cite(made)) == ["saxe2014exact", "stewart1980efficient"]
+    assert keys(cite(Plan(made.choices, recipe="gpt2(std=0.1) (version 1)"))) == [
+        "radford2019language",
+        "saxe2014exact",
+        "stewart1980efficient",
+    ]
+    assert keys(cite(Plan((), recipe="a recipe of my own"))) == []
+
+
+def test_a_recipe_is_cited_by_its_papers():
+    assert keys(cite("gpt2")) == keys(cite(Recipe.parse("gpt2(std=0.1)"))) == ["radford2019language"]
+    assert keys(cite(Recipe.parse("he_normal bias=0.1"))) == ["he2015delving"]
+
+
+def test_starts_within_starts_are_cited():
+    packed = initium.parse("packed(('he_normal', 'orthogonal'))")
+    assert keys(cite(packed)) == ["he2015delving", "saxe2014exact", "stewart1980efficient"]
+
+
+def test_a_recipe_is_explained_and_a_name_of_both_kinds_as_both():
+    told = explain("gpt2(std=0.1)")
+    assert told.startswith("gpt2(std=0.02), a recipe\n\n")
+    assert "graph" not in told
+    both = explain("orthogonal")
+    assert both.startswith("orthogonal(gain=1.0")
+    assert "\n\n\northogonal" in both
+    assert both.count("Formula\n") == 2
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_explained_in_lines_of_a_terminal(name):
+    assert max(map(len, explain(name).partition("\nExample\n")[0].splitlines())) < 80
 
 
 def test_the_bibliography_holds_what_is_cited_and_nothing_else():
-    cited = {key for found in entries() for key in found.cited}
+    cited = {key for found in entries() for key in found.cited} | {
+        key for made in RECIPES.values() for key in made().cites
+    }
     assert set(_bibliography()) == cited
     for text in _bibliography().values():
         assert text.count("{") == text.count("}")

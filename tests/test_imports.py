@@ -13,7 +13,8 @@ import initium
 ROOT = Path(initium.__file__).parent
 # From what everything rests on to what rests on everything; a room imports only from rooms before it.
 ROOMS = [
-    *("_errors", "_spec", "_require", "_files", "init", "_graph", "_recipe", "_plan", "_guide"),
+    *("_errors", "_spec", "_require", "_files", "init", "_edge", "_graph", "_rule", "_recipes"),
+    *("_ledger", "_calibration", "_plan", "_aims", "_guide", "_initialize", "_model_name"),
     *("_native", "_stream", "_kernel", "_huge_pages", "_draw", "_haar", "_fill", "_array"),
     *("_report", "_compare", "torch", "keras", "jax", "__init__", "_cli", "__main__"),
 ]

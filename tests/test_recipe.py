@@ -1,8 +1,25 @@
 import pytest
 
 from initium import SpecError, UnknownNameError
-from initium._recipe import Recipe
-from initium.init import constant, framework, he_normal, uniform, zeros
+from initium._graph import Graph, Param, Use
+from initium._plan import decide
+from initium._recipes import RECIPES, Recipe
+from initium._recipes._recipe import recipe
+from initium._rule import Rule
+from initium.init import constant, framework, glorot_uniform, he_normal, normal, ones, uniform, zeros
+
+PARAMS = (
+    Param(path="a.weight", shape=(3, 2), axes="oi", role="weight", because="weight"),
+    Param(path="a.bias", shape=(3,), axes="o", role="bias", because="bias"),
+    Param(path="n.weight", shape=(3,), axes="o", role="scale", because="scale", uses=(Use(operation="normalisation"),)),
+    Param(path="n.bias", shape=(3,), axes="o", role="shift", because="shift"),
+    Param(path="e.weight", shape=(5, 3), axes="vo", role="embedding", because="embedding"),
+    Param(path="decay", shape=(3,), axes="o", role="kept", because="exponentiated"),
+)
+
+
+def starts(spec):
+    return {choice.path: choice.init for choice in decide(Graph(PARAMS), Recipe.parse(spec)).choices}
 
 
 @pytest.mark.parametrize(
@@ -11,17 +28,18 @@ from initium.init import constant, framework, he_normal, uniform, zeros
         ("he_normal", he_normal(), zeros(), "he_normal"),
         ("framework", framework(), framework(), "framework"),
         ("constant(0.1) bias=0.1", constant(0.1), constant(0.1), "constant(0.1) bias=0.1"),
-        ("xavier_uniform  bias = uniform(0, 1)", None, uniform(0, 1), "glorot_uniform bias=uniform(0, 1)"),
+        ("xavier_uniform  bias = uniform(0, 1)", glorot_uniform(), uniform(0, 1), "glorot_uniform bias=uniform(0, 1)"),
         ("framework bias=0", framework(), constant(0), "framework bias=0"),
         ("he_normal bias=zeros", he_normal(), zeros(), "he_normal"),
     ],
 )
-def test_a_recipe_reads_and_prints_back(spec, weight, bias, printed):
-    recipe = Recipe.parse(spec)
-    assert recipe.weight == (weight or recipe.weight)
-    assert recipe.bias == bias
-    assert str(recipe) == printed
-    assert Recipe.parse(printed) == recipe
+def test_a_recipe_of_one_initialiser_reads_and_prints_back(spec, weight, bias, printed):
+    found = starts(spec)
+    assert found["a.weight"] == weight
+    assert found["a.bias"] == bias
+    assert str(Recipe.parse(spec)) == printed
+    assert Recipe.parse(printed) == Recipe.parse(spec)
+    assert starts(printed) == found
 
 
 def test_an_initialiser_and_a_recipe_are_recipes():
@@ -29,8 +47,14 @@ def test_an_initialiser_and_a_recipe_are_recipes():
     assert Recipe.parse(Recipe.parse("zeros")) == Recipe.parse("zeros")
 
 
-def test_what_is_kept_stays_the_frameworks():
-    assert Recipe.parse("he_normal bias=1").of("kept") == framework()
+@pytest.mark.parametrize("spec", ["he_normal bias=1", "zeros", "framework", "framework bias=1"])
+def test_what_is_kept_stays_the_frameworks(spec):
+    assert starts(spec)["decay"] == framework()
+
+
+def test_normalisation_starts_as_nothing_whatever_the_weights():
+    assert starts("normal bias=2")["n.weight"] == ones()
+    assert starts("normal bias=2")["n.bias"] == zeros()
 
 
 def test_a_word_that_may_not_follow_is_named():
@@ -44,3 +68,39 @@ def test_a_word_that_may_not_follow_is_named():
 def test_a_malformed_recipe_is_refused(spec):
     with pytest.raises((SpecError, UnknownNameError)):
         Recipe.parse(spec)
+
+
+def test_a_named_recipe_prints_with_what_differs_from_its_defaults():
+    assert str(Recipe.parse("gpt2(0.02)")) == "gpt2"
+    assert str(Recipe.parse("gpt2(std=0.04)")) == "gpt2(std=0.04)"
+    assert Recipe.parse("gpt2(std=0.04)") != Recipe.parse("gpt2")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("gpt3", "No recipe or initialiser is called 'gpt3'; the closest is 'gpt2'. `initium list` shows all of them."),
+        ("gpt2('a')", "`gpt2`: std is a finite number that float32 can hold, not 'a'."),
+        ("mup(0)", "`mup`: base_width is a whole number, 1 or more, not 0."),
+    ],
+)
+def test_a_recipe_that_cannot_be_read_is_told_how(spec, message):
+    with pytest.raises((SpecError, UnknownNameError)) as error:
+        Recipe.parse(spec)
+    assert str(error.value) == message
+
+
+def test_a_recipe_of_ones_own_is_entered_under_its_name():
+    try:
+
+        @recipe(version=3, cites=("he2015delving",))
+        def half(graph: Graph, std: float = 0.5) -> tuple[Rule, ...]:
+            return (Rule(start=normal(std=std), because=f"one of {len(graph.params)}"),)
+
+        found = Recipe.parse("half(std=0.25)")
+        assert (found.version, found.cites, found.calibrates) == (3, ("he2015delving",), False)
+        plan = decide(Graph(PARAMS), found)
+        assert plan.recipe == "half(std=0.25) (version 3)"
+        assert {(choice.init, choice.because) for choice in plan.choices} == {(normal(std=0.25), "one of 6")}
+    finally:
+        RECIPES.pop("half", None)

@@ -1,13 +1,14 @@
 """The command line."""
 
 import functools
+import importlib
 import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import groupby
-from typing import Annotated, NoReturn, ParamSpec
+from typing import Annotated, Any, NoReturn, ParamSpec
 
 import typer
 from rich.console import Console
@@ -15,15 +16,21 @@ from rich.markup import escape
 
 from . import _files
 from ._compare import compare as run_compare
-from ._errors import InitiumError
+from ._errors import InitiumError, ModelError, RuleError
 from ._guide import entries
 from ._guide import explain as tell
-from ._recipe import Recipe
+from ._initialize import plan as decide
+from ._model_name import model_function
+from ._plan import Plan
+from ._plan._store import MARK as PLAN_MARK
+from ._recipes import Recipe, recipes
 from ._report._page import MARK
 from ._report._text import renderable
+from ._rule import Rule
 
 P = ParamSpec("P")
 
+_MODEL_HELP = "file.py:function, package.module:function (both called without arguments), or 'mlp(64, 128, 10)'."
 _INITS_HELP = "Two or more of `initium list`, with arguments as in 'uniform(-0.1, 0.1)'."
 
 app = typer.Typer(
@@ -110,17 +117,78 @@ def list_() -> None:
         console.print(f"\n[bold]{group}[/bold]")
         for entry in members:
             console.print(f"  {entry.name:<23}  {escape(entry.when)}", soft_wrap=True)
+    console.print("\n[bold]Recipes: a start for a whole model[/bold]")
+    for recipe in recipes():
+        console.print(f"  {recipe.name:<23}  {escape(recipe.use)}", soft_wrap=True)
     console.print("\n`initium explain NAME` tells the rest.")
+
+
+_RECIPE = typer.Option(help="auto, another recipe of `initium list`, or a start for all weights.")
+_RULE = typer.Option("--rule", metavar="GLOB=SPEC", help="Wins over the recipe: 'head.*=zeros'. May be repeated.")
+_EXAMPLE = typer.Option(help="Inputs to trace the model with: a function that returns them, named as MODEL is.")
 
 
 @app.command()
 @_told
-def explain(name: Annotated[str, typer.Argument(help="Of a start, or its spec: he_normal.")]) -> None:
-    """The formula of a start, when to use it and when not, and where it comes from.
+def plan(
+    model: Annotated[str, typer.Argument(help=_MODEL_HELP)],
+    recipe: Annotated[str, _RECIPE] = "auto",
+    rules: Annotated[list[str] | None, _RULE] = None,
+    example: Annotated[str | None, _EXAMPLE] = None,
+    out: Annotated[str | None, typer.Option(help="A JSON file to write the plan to.")] = None,
+) -> None:
+    """How every parameter of a model is to start, and why; nothing is filled.
 
-    Example: initium explain he_normal
+    Example: initium plan model.py:build --rule "head.*=zeros" --out plan.json
     """
-    typer.echo(tell(name))
+    if out:
+        _files.check_writable(out, mark=PLAN_MARK)
+    made = _plan_of(model, recipe, rules or [], example)
+    Console(highlight=False).print(made, soft_wrap=True)  # a path is never broken in two
+    if out:
+        made.save(out)
+        typer.echo(f"\nPlan: {out}")
+
+
+@app.command()
+@_told
+def explain(
+    name: Annotated[str, typer.Argument(metavar="NAME|MODEL", help="A start or a recipe; or a model, and PATH.")],
+    path: Annotated[
+        str | None, typer.Argument(help="A parameter of the model: h.3.attn.c_attn.weight.", metavar="PATH")
+    ] = None,
+    recipe: Annotated[str, _RECIPE] = "auto",
+    rules: Annotated[list[str] | None, _RULE] = None,
+    example: Annotated[str | None, _EXAMPLE] = None,
+) -> None:
+    """The formula of a start, when to use it and when not; or how and why one parameter of a model starts.
+
+    Examples: initium explain he_normal; initium explain model.py:build head.weight
+    """
+    if path is None and (":" in name or name.endswith(".py")):
+        raise ModelError(
+            f"Name a parameter of the model too: initium explain {name} PATH. `initium plan` shows them all."
+        )
+    typer.echo(tell(name) if path is None else _plan_of(name, recipe, rules or [], example).explain(path))
+
+
+def _plan_of(model: str, recipe: str, rules: list[str], example: str | None) -> Plan:
+    start, said = Recipe.parse(recipe), [_rule(text) for text in rules]  # refused before a model is built
+    inputs = model_function(example)() if example else None
+    load: Any = importlib.import_module("initium.torch._load")
+    try:
+        return decide(load.graph_of(model, inputs), start, rules=said)
+    except ModelError as error:
+        if example or "example=" not in str(error):
+            raise
+        raise ModelError(f"{error} Here that is --example FILE.py:FUNCTION, which returns it.") from None
+
+
+def _rule(text: str) -> Rule:
+    paths, equals, spec = text.partition("=")
+    if not (paths and equals and spec):
+        raise RuleError(f"A rule is written GLOB=SPEC, as in 'head.*=zeros'; got '{text}'.")
+    return Rule(paths.strip(), spec.strip())
 
 
 def _renamed(inits: list[str]) -> Iterator[tuple[str, str]]:

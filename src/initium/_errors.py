@@ -1,5 +1,7 @@
 """Every error a user can meet, under one base class."""
 
+from collections.abc import Sequence
+
 
 class InitiumError(Exception):
     """Anything Initium refuses to do, said in a sentence a user can act on."""
@@ -15,6 +17,14 @@ class UnknownNameError(InitiumError, ValueError):
 
 class ShapeError(InitiumError, ValueError):
     """An initialiser was asked of a weight whose axes it cannot use."""
+
+
+class RuleError(InitiumError, ValueError):
+    """The rules leave a parameter undecided, disagree, or match nothing."""
+
+
+class PlanError(InitiumError, ValueError):
+    """A plan does not fit a model, or its file cannot be read."""
 
 
 class DataError(InitiumError, ValueError):
@@ -35,3 +45,9 @@ class OutputError(InitiumError, RuntimeError):
 
 class MissingExtraError(InitiumError, RuntimeError):
     """A part of Initium needs a package that is not installed."""
+
+
+def listed(lines: Sequence[str]) -> str:
+    """The first five of some lines, and how many more there are."""
+    more = [f"... and {len(lines) - 5} more"] if len(lines) > 5 else []
+    return "\n".join([*lines[:5], *more])

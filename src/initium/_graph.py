@@ -1,26 +1,123 @@
 """The Graph: what a model does with each of its parameters. Names no framework."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from .init._weight import Weight
 
-Role = Literal["weight", "bias", "kept"]
+# `weight` multiplies and sums; `bias` adds to what a weight gave; `scale` and `shift` are elementwise, as in a
+# normalisation; `embedding` is looked up; `position` is added to a signal; `token` is put beside it; `kept` is all else.
+Role = Literal["weight", "bias", "scale", "shift", "embedding", "position", "token", "kept"]
+
+Operation = Literal[
+    "dense",
+    "convolution",
+    "transposed convolution",
+    "bilinear",
+    "recurrent",
+    "embedding",
+    "normalisation",
+    "addition",
+    "multiplication",
+    "concatenation",
+    "activation",
+    "other",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch:
+    """Where in a residual branch a weight stands: y = x + branch(x).
+
+    Attributes:
+        stream: which sum of branches it belongs to, counted through the model from 0. A projection on the skip
+            path starts a new one, a normalisation on it does not.
+        number: which branch of that stream, from 1.
+        depth: how many branches the stream sums.
+        layer: which weight of its branch, from 1.
+        layers: how many weights lie one after another in the branch.
+        is_last: whether its output joins the stream, perhaps normalised or scaled.
+    """
+
+    stream: int
+    number: int
+    depth: int
+    layer: int
+    layers: int
+    is_last: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """One operation that a parameter takes part in.
+
+    Attributes:
+        operation: what it does.
+        fed_by: what the other operand is: `data`, `tokens`, `state` (of a recurrence), `normalisation`,
+            `residual stream`, `attention`, `gate` (a product of signals), `embedding`, `pooling`, an activation's
+            name, `f` for an activation without one, the operation of the weight before, or `unknown`.
+        moment: E[x^2] of that operand if everything before it has second moment 1, by quadrature where it is a
+            function of one signal; None if it is not known.
+        followed_by: what its output meets first: an activation's name or `f`, `normalisation`, `query`, `key`,
+            `value`, `gate`, `scale`, `residual stream`, `pooling`, `output`, an operation, `unknown`.
+        branch: where in a residual branch, if in one.
+        head_size: width of an attention head that it projects to or from.
+        scaled: by which constant its output is multiplied before it meets anything else, such as sqrt(d) behind an
+            embedding or 0.1 at the end of a branch.
+        sums_with: paths of the other embeddings and positions that are added to the same signal.
+    """
+
+    operation: Operation
+    fed_by: str = "unknown"
+    moment: float | None = None
+    followed_by: tuple[str, ...] = ()
+    branch: Branch | None = None
+    head_size: int | None = None
+    scaled: float = 1.0
+    sums_with: tuple[str, ...] = ()
+
+    @property
+    def is_normalised(self) -> bool:
+        """Whether its scale is divided out at once."""
+        return set(self.followed_by) == {"normalisation"}
+
+    @property
+    def is_head(self) -> bool:
+        """Whether what it gives is the model's output."""
+        return "output" in self.followed_by
 
 
 @dataclass(frozen=True, kw_only=True)
 class Param(Weight):
-    """One parameter.
+    """One parameter; its axes and fans are those of its first use.
 
     Attributes:
         path: its dotted name in the model.
-        role: `weight` multiplies, `bias` adds, `kept` stays as its layer made it.
+        role: what it is for.
         because: the clause from which the role follows.
+        layer: the type of the module that owns it, such as `Linear`.
+        tied: its other names.
+        packs: what each packed block is, in order: `query`, `key`, `value`; `input`, `forget`, `cell`, `output`.
+        bias_of: of a bias, the path of the weight to whose output it is added.
+        padding: of an embedding, the row that stays zero.
+        uses: everything that is done with it, in order of execution; none if it was not used.
     """
 
     path: str
     role: Role
     because: str
+    layer: str = ""
+    tied: tuple[str, ...] = ()
+    packs: tuple[str, ...] = ()
+    bias_of: str | None = None
+    padding: int | None = None
+    uses: tuple[Use, ...] = ()
+
+    @property
+    def use(self) -> Use:
+        """The first use; an unknown one if there is none."""
+        return self.uses[0] if self.uses else Use(operation="other")
 
     def __str__(self) -> str:
         return f"`{self.path}`"
@@ -28,17 +125,33 @@ class Param(Weight):
 
 @dataclass(frozen=True)
 class Graph:
-    """Every parameter of a model, in the model's own order."""
+    """Every parameter of a model, in the model's own order.
+
+    Attributes:
+        params: one for each parameter; a tied one counts once, under the name that is declared first.
+        buffers: paths of what the model keeps beside its parameters.
+        notes: what a reader must know of how the graph was found.
+        is_traced: whether the model was run; otherwise its layers' types alone speak.
+    """
 
     params: tuple[Param, ...]
+    buffers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    is_traced: bool = False
+
+    @cached_property
+    def by_path(self) -> dict[str, Param]:
+        """Each parameter by its name, and by each name it is tied to."""
+        named = {name: param for param in self.params for name in param.tied}
+        return named | {param.path: param for param in self.params}
 
     @property
     def weights(self) -> tuple[Param, ...]:
-        """The parameters that multiply."""
+        """The parameters that multiply and sum."""
         return tuple(param for param in self.params if param.role == "weight")
 
     def bias_of(self, weight: Param) -> Param | None:
-        """The bias that belongs to the same layer, if there is one."""
+        """The bias that is added to what a weight gives, if there is one."""
         sibling = weight.path.removesuffix("weight") + "bias"
-        found = (p for p in self.params if p.path == sibling and p.role == "bias")
-        return next(found, None)
+        biases = [p for p in self.params if p.role == "bias"]
+        return next((p for p in biases if p.bias_of == weight.path or (not p.bias_of and p.path == sibling)), None)

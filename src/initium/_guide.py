@@ -1,16 +1,17 @@
-"""The guide: what the catalogue's docstrings say, entry by entry, and which papers they cite."""
+"""The guide: what the docstrings of the catalogue and of the recipes say, and which papers they cite."""
 
 import inspect
 import os
 import re
 import textwrap
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from ._graph import Graph
 from ._plan import Plan
-from ._recipe import Recipe
+from ._recipes import RECIPES, Recipe
 from ._spec import Call, parse_call, unknown_name
 from .init import Initialiser
 from .init._initialiser import ALIASES, CATALOGUE, COMPUTED
@@ -50,7 +51,8 @@ class Entry:
 @cache
 def entries() -> tuple[Entry, ...]:
     """The whole catalogue, family by family, in the order in which it is written."""
-    found = [_entry(name, function) for name, function in (CATALOGUE | COMPUTED).items()]
+    catalogue = (CATALOGUE | COMPUTED).items()
+    found = [_entry(name, function, _GROUPS[function.__module__.rpartition(".")[2]]) for name, function in catalogue]
     groups = list(dict.fromkeys(_GROUPS.values()))
     return tuple(sorted(found, key=lambda entry: groups.index(entry.group)))
 
@@ -79,15 +81,15 @@ def entry(name: str) -> Entry:
     name = ALIASES[name].__name__ if name in ALIASES else name
     known = {entry.name: entry for entry in entries()}
     if name not in known:
-        raise unknown_name("initialiser", name, [*known, *ALIASES], "`initium list` shows all of them.")
+        raise unknown_name("initialiser", name, [*known, *ALIASES, *RECIPES], "`initium list` shows all of them.")
     return known[name]
 
 
 def explain(name: str) -> str:
-    """Everything that is known of a start, as text.
+    """Everything that is known of a start, as text: of a weight's, of a whole model's, or of both under one name.
 
     Args:
-        name: of an entry, an alias, or a spec.
+        name: of an entry, an alias, a spec, or a recipe.
 
     Raises:
         UnknownNameError: with the nearest name there is.
@@ -96,11 +98,27 @@ def explain(name: str) -> str:
         >>> print(explain("kaiming_normal").splitlines()[0])
         he_normal(slope=0.0, mode='in')
     """
-    found = entry(name)
+    called = parse_call(name).name
+    as_recipe = [_recipe_entry(called)] if called in RECIPES else []
+    starts_a_weight = called in CATALOGUE or called in ALIASES or called in COMPUTED
+    return "\n\n\n".join(map(_told, as_recipe if as_recipe and not starts_a_weight else [entry(name), *as_recipe]))
+
+
+def _told(found: Entry) -> str:
     also = f" Also called {', '.join(found.aliases)}." if found.aliases else ""
-    parts = [found.call, _filled(found.claim + also, 76)]
+    parts = [f"{found.call}{_RECIPE if found.group == _RECIPE else ''}", _filled(found.claim + also, 76)]
     parts += [_TITLES[title] + _indented(text) for title, text in found.sections.items() if title in _TITLES]
     return "\n\n".join(parts)
+
+
+def _recipe_entry(name: str) -> Entry:
+    found = _entry(name, RECIPES[name], _RECIPE)
+    args = re.sub(r"^graph: .*\n?", "", found.sections.get("Args", ""))
+    sections = {title: args if title == "Args" else text for title, text in found.sections.items()}
+    return replace(found, sections={title: text for title, text in sections.items() if text})
+
+
+_RECIPE = ", a recipe"
 
 
 _TITLES = {
@@ -135,31 +153,36 @@ def cite(what: Plan | Recipe | Initialiser | str | Iterable[Any]) -> str:
         >>> print(cite(["he_normal", "zeros"]).splitlines()[0])
         @inproceedings{he2015delving,
     """
-    cited = sorted({key for name in _names(what) for key in entry(name).cited})
-    return "\n".join(_bibliography()[key] for key in cited)
+    return "\n".join(_bibliography()[key] for key in sorted(set(_cited(what))))
 
 
-def _names(what: Any) -> Iterable[str]:
-    """The catalogue names that something is made of; a spec may hold further ones, as in icnr('he_normal')."""
+def _cited(what: Any) -> Iterable[str]:
+    """Keys of the papers behind something."""
     match what:
         case Plan():
-            return _names(choice.init for choice in what.choices)
-        case Recipe():
-            return _names([what.weight, what.bias])
+            named = what.recipe.partition("(")[0].partition(" ")[0] in RECIPES
+            recipe = [what.recipe.partition(" (version")[0]] if named else []
+            return _cited([*recipe, *(choice.init for choice in what.choices)])
+        case Recipe() if what.version:
+            return what.cites
+        case Recipe():  # of one initialiser, whose rules are the same for every model
+            return _cited([rule.start for rule in what.rules_of(Graph(())) if isinstance(rule.start, Initialiser)])
         case Initialiser():
-            return _made_of(parse_call(what.spec))
+            return [key for name in _made_of(parse_call(what.spec)) for key in entry(name).cited]
         case str() if what in COMPUTED:
-            return [what]
+            return entry(what).cited
         case str():
-            return _names(Recipe.parse(what))
-    return [name for one in what for name in _names(one)]
+            return _cited(Recipe.parse(what))
+    return [key for one in what for key in _cited(one)]
 
 
 def _made_of(call: Call) -> list[str]:
-    """A start and those that its arguments name, given or by default."""
-    parameters = inspect.signature(CATALOGUE[call.name]).parameters.values()
+    """A start and those that its arguments name, given or by default, as in icnr('he_normal')."""
+    parameters = list(inspect.signature(CATALOGUE[call.name]).parameters.values())
     values = {parameter.name: parameter.default for parameter in parameters} | call.kwargs
-    inner = [text for text in values.values() if isinstance(text, str) and text.partition("(")[0] in CATALOGUE]
+    values |= {parameter.name: value for parameter, value in zip(parameters, call.args, strict=False)}
+    texts = [text for value in values.values() for text in (value if isinstance(value, tuple) else [value])]
+    inner = [text for text in texts if isinstance(text, str) and text.partition("(")[0] in CATALOGUE]
     return [call.name, *(name for text in inner for name in _made_of(parse_call(text)))]
 
 
@@ -170,12 +193,12 @@ def _bibliography() -> dict[str, str]:
     return {key: entry for entry, key in re.findall(r"^(@\w+\{(\w+),\n.*?^\}\n)", text, re.MULTILINE | re.DOTALL)}
 
 
-def _entry(name: str, function: Callable[..., Any]) -> Entry:
+def _entry(name: str, function: Callable[..., Any], group: str) -> Entry:
     first, *rest = _SECTION.split(inspect.getdoc(function) or "")
     sections = {title: _section(title, text) for title, text in zip(rest[::2], rest[1::2], strict=True)}
     return Entry(
         name=name,
-        group=_GROUPS[function.__module__.rpartition(".")[2]],
+        group=group,
         call=_call(name, function),
         claim=" ".join(first.split()),
         sections=sections,
@@ -201,5 +224,6 @@ def _call(name: str, function: Callable[..., Any]) -> str:
     plain = [
         f"{p.name}={p.default!r}" if p.default is not p.empty else p.name
         for p in inspect.signature(function).parameters.values()
+        if p.annotation is not Graph  # which every recipe is a function of
     ]
     return f"{name}({', '.join(plain)})" if plain else name

@@ -10,7 +10,7 @@ from initium._compare._comparison import Comparison
 from initium._compare._data import Data
 from initium._compare._run import Run
 from initium._compare._study import Study
-from initium._recipe import Recipe
+from initium._recipes import Recipe
 from initium._report._page import page
 from initium._report._text import text
 

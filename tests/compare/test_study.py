@@ -3,7 +3,7 @@ import pytest
 from initium import SettingError
 from initium._compare._data import load_data
 from initium._compare._study import Study
-from initium._recipe import Recipe
+from initium._recipes import Recipe
 
 DATA = load_data("iris")
 

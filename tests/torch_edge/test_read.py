@@ -18,8 +18,8 @@ def test_layers_say_what_each_parameter_does():
     assert found == {
         "0.weight": ("weight", "oihw", 4, 4, False),
         "0.bias": ("bias", "o", 1, 1, False),
-        "1.weight": ("kept", "o", 1, 1, False),
-        "1.bias": ("kept", "o", 1, 1, False),
+        "1.weight": ("scale", "o", 1, 1, False),
+        "1.bias": ("shift", "o", 1, 1, False),
         "2.weight": ("kept", "o", 1, 1, False),
         "3.weight": ("weight", "iow", 1, 1, True),
         "4.weight": ("weight", "oi", 1, 1, False),
@@ -30,7 +30,16 @@ def test_layers_say_what_each_parameter_does():
 def test_a_shared_parameter_counts_once_by_its_first_name():
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     model[1].weight = model[0].weight
-    assert [p.path for p in read(model).params] == ["0.weight", "0.bias", "1.bias"]
+    assert [(p.path, p.tied) for p in read(model).params] == [
+        ("0.weight", ("1.weight",)),
+        ("0.bias", ()),
+        ("1.bias", ()),
+    ]
+
+
+def test_a_shared_module_counts_once_by_its_first_name():
+    layer = nn.Linear(3, 3, bias=False)
+    assert [(p.path, p.tied) for p in read(nn.Sequential(layer, layer)).params] == [("0.weight", ("1.weight",))]
 
 
 def test_a_wrapped_model_has_the_bare_models_names():
@@ -52,14 +61,85 @@ def test_a_layer_of_ones_own_is_read_as_output_by_input():
 @pytest.mark.parametrize(
     "layer", [nn.LayerNorm(4), nn.GroupNorm(2, 4), nn.RMSNorm(4), nn.BatchNorm1d(4), nn.InstanceNorm1d(4, affine=True)]
 )
-def test_a_normalisation_keeps_its_own(layer):
-    assert {p.role for p in read(layer).params} == {"kept"}
+def test_a_normalisation_has_a_scale_and_a_shift(layer):
+    found = {name: (p.role, p.use.operation, p.because) for name, p in read(layer).by_path.items()}
+    assert found["weight"] == ("scale", "normalisation", "scale of a normalisation")
+    assert found.get("bias", ("shift",))[0] == "shift"
+
+
+def test_the_slope_of_an_activation_is_kept():
+    (slope,) = read(nn.PReLU(4)).params
+    assert (slope.role, slope.use.operation, slope.because) == ("kept", "activation", "slope of an activation")
+
+
+@pytest.mark.parametrize(
+    ("layer", "packs"),
+    [
+        (nn.LSTM(3, 4), ("input", "forget", "cell", "output")),
+        (nn.LSTMCell(3, 4), ("input", "forget", "cell", "output")),
+        (nn.GRU(3, 4, bidirectional=True), ("reset", "update", "new")),
+        (nn.GRUCell(3, 4), ("reset", "update", "new")),
+        (nn.RNN(3, 4), ()),
+    ],
+)
+def test_a_recurrent_layer_packs_its_gates(layer, packs):
+    for path, param in read(layer).by_path.items():
+        is_bias = path.startswith("bias")
+        assert (param.packs, param.blocks) == (packs, max(len(packs), 1))
+        assert (param.role, param.axes) == (("bias", "o") if is_bias else ("weight", "oi"))
+        assert param.bias_of == (path.replace("bias", "weight") if is_bias else None)
+        if not is_bias:
+            assert param.fans == (param.shape[1], 4)
+
+
+def test_the_projection_of_a_state_is_one_matrix():
+    found = read(nn.LSTM(3, 8, proj_size=2)).by_path["weight_hr_l0"]
+    assert (found.packs, found.blocks, found.fans) == ((), 1, (8, 2))
+
+
+def test_attention_packs_query_key_and_value_unless_they_differ_in_width():
+    packed = read(nn.MultiheadAttention(8, 2, add_bias_kv=True)).by_path
+    assert (packed["in_proj_weight"].packs, packed["in_proj_weight"].fans) == (("query", "key", "value"), (8, 8))
+    assert (packed["in_proj_bias"].bias_of, packed["in_proj_bias"].blocks) == ("in_proj_weight", 3)
+    assert (packed["bias_k"].role, packed["out_proj.weight"].role) == ("token", "weight")
+    separate = read(nn.MultiheadAttention(8, 2, kdim=4, vdim=6)).by_path
+    assert [separate[f"{name}_proj_weight"].fans for name in "qkv"] == [(8, 8), (4, 8), (6, 8)]
+
+
+def test_embeddings_and_pairs_are_known():
+    model = nn.Sequential(nn.Embedding(5, 3, padding_idx=1), nn.EmbeddingBag(5, 3), nn.Bilinear(2, 3, 4))
+    found = read(model).by_path
+    assert [(found[f"{i}.weight"].role, found[f"{i}.weight"].axes) for i in range(3)] == [
+        ("embedding", "vo"),
+        ("embedding", "vo"),
+        ("weight", "oii"),
+    ]
+    assert (found["0.weight"].padding, found["1.weight"].padding) == (1, None)
+
+
+def test_a_bias_knows_its_weight_and_buffers_are_named():
+    graph = read(nn.DataParallel(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))))
+    assert graph.by_path["0.bias"].bias_of == "0.weight"
+    assert graph.buffers == ("1.running_mean", "1.running_var", "1.num_batches_tracked")
+    assert not graph.is_traced
 
 
 def test_a_frozen_parameter_is_kept():
     layer = nn.Linear(3, 2)
     layer.weight.requires_grad_(False)
     assert [(p.path, p.role) for p in read(layer).params] == [("weight", "kept"), ("bias", "bias")]
+
+
+class Wider(nn.Linear):
+    def __init__(self):
+        super().__init__(3, 2)
+        self.mixing = nn.Parameter(torch.ones(4, 2, 3))
+
+
+def test_what_a_layer_of_ones_own_holds_beside_pytorchs_is_its_own():
+    found = read(Wider()).by_path
+    assert (found["weight"].because, found["weight"].axes) == ("Linear", "oi")
+    assert (found["mixing"].because, found["mixing"].axes) == ("its own layer's, read as (output, input, space)", "oiw")
 
 
 def test_names_that_collide_without_their_wrappers_are_refused():
@@ -69,12 +149,16 @@ def test_names_that_collide_without_their_wrappers_are_refused():
 
 
 def test_layers_not_known_yet_are_named_not_guessed():
-    model = nn.Sequential(nn.LSTM(3, 4), nn.Embedding(5, 3), nn.LazyLinear(2, bias=False))
+    hidden = nn.utils.parametrizations.weight_norm
+    model = nn.Sequential(hidden(nn.Linear(3, 4, bias=False)), hidden(nn.Linear(4, 4)), nn.LazyLinear(2))
     with pytest.raises(ModelError) as error:
         read(model)
     assert str(error.value) == (
         "Initium does not know yet what these parameters do:\n"
-        "  0.weight_ih_l0  (LSTM)\n  0.weight_hh_l0  (LSTM)\n  0.bias_ih_l0  (LSTM)\n  0.bias_hh_l0  (LSTM)\n"
-        "  1.weight  (Embedding)\n  ... and 1 more\n"
+        "  0.parametrizations.weight.original0  (ParametrizationList)\n"
+        "  0.parametrizations.weight.original1  (ParametrizationList)\n"
+        "  1.parametrizations.weight.original0  (ParametrizationList)\n"
+        "  1.parametrizations.weight.original1  (ParametrizationList)\n"
+        "  2.weight  (LazyLinear)\n  ... and 1 more\n"
         "Only `framework` can start such a model, or write the layer with Linear and Conv."
     )

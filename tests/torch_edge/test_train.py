@@ -14,7 +14,7 @@ from initium._compare._data import load_data
 from initium._compare._study import Study
 from initium._draw import draw
 from initium._kernel import kernel
-from initium._recipe import Recipe
+from initium._recipes import Recipe
 from initium.init._law import Uniform
 from initium.torch._train import check, start, train
 
@@ -125,18 +125,30 @@ def test_a_model_of_ones_own_trains_with_dropout_and_normalisation_repeatably():
 
 
 def test_framework_trains_layers_that_initium_does_not_know():
-    class Recurrent(nn.Module):
+    class Odd(nn.Linear):
         def __init__(self):
-            super().__init__()
-            self.lstm, self.head = nn.LSTM(1, 6, batch_first=True), nn.Linear(6, 3)
+            super().__init__(4, 3)
+            self.cube = nn.Parameter(torch.zeros(1, 1, 1, 1, 1, 1))
 
         def forward(self, x):
-            return self.head(self.lstm(x[..., None])[0][:, -1])
+            return super().forward(x) + self.cube.sum()
 
-    made = study("framework", "he_normal", model=Recurrent)
+    made = study("framework", "he_normal", model=Odd)
     assert trained(made).units_start == ()
-    with pytest.raises(ModelError, match=r"lstm\.weight_ih_l0"):
+    with pytest.raises(ModelError, match=r"cube"):
         check(made)
+
+
+def test_a_recipe_sees_the_model_run_and_may_calibrate_it_on_training_rows():
+    made = study("lsuv", "he_normal", model="mlp(4, 300, 300, 3)", activation="gelu")
+    check(made)
+    model, graph = start(made, made.recipes[0], 0)
+    assert graph.is_traced
+    rows = torch.from_numpy(IRIS.x_train)
+    assert len(rows) < 256  # so that all of them calibrate
+    for num_layers in (1, 3):
+        assert model[:num_layers](rows).square().mean().item() == pytest.approx(1, rel=1e-5)
+    assert trained(made).train_loss == trained(made).train_loss
 
 
 def test_a_check_leaves_the_callers_random_state_alone():
@@ -189,7 +201,9 @@ def test_a_check_leaves_the_callers_random_state_alone():
         (
             partial(nn.Linear, 4, 3, dtype=torch.complex64),
             ModelError,
-            "`weight` is torch.complex64; a fill writes float32, float64, float16 and bfloat16.",
+            "A fill writes float32, float64, float16 and bfloat16, and these parameters are something else:\n"
+            "  bias  Parameter, torch.complex64 on cpu\n  weight  Parameter, torch.complex64 on cpu\n"
+            "Build the model in one of these, or leave them as built: Rule('PATH', 'framework').",
         ),
     ],
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._recipe import Recipe
+from .._recipes import Recipe
 from ..init import Initialiser
 from ._comparison import Comparison
 from ._data import Data, load_data

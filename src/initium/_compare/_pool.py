@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from importlib import import_module
 from types import ModuleType
 
-from .._recipe import Recipe
+from .._recipes import Recipe
 from .._require import require
 from ._run import Run
 from ._study import Study

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from .._errors import SettingError
-from .._recipe import Recipe
+from .._recipes import Recipe
 from ._data import Data
 
 

@@ -46,6 +46,7 @@ from ._residual import ds_init as ds_init
 from ._residual import fixup as fixup
 from ._residual import gpt2_residual as gpt2_residual
 from ._residual import layer_scale as layer_scale
+from ._residual import mimetic_attention as mimetic_attention
 from ._residual import mup_hidden as mup_hidden
 from ._residual import mup_input as mup_input
 from ._residual import mup_output as mup_output
@@ -58,7 +59,10 @@ from ._structure import bilinear as bilinear
 from ._structure import dirac as dirac
 from ._structure import icnr as icnr
 from ._structure import identity as identity
+from ._structure import packed as packed
+from ._structure import padded as padded
 from ._structure import sparse as sparse
+from ._structure import whole as whole
 from ._variance_scaling import glorot_normal as glorot_normal
 from ._variance_scaling import glorot_truncated_normal as glorot_truncated_normal
 from ._variance_scaling import glorot_uniform as glorot_uniform

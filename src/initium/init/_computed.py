@@ -141,12 +141,23 @@ def mimetic(
             f"`mimetic` needs noise of shapes (heads, width, width) and (width, width), heads dividing width, not "
             f"{shapes[0]} and {shapes[1]}."
         )
-    left, right = _halves(query_key * (query_key_noise / math.sqrt(width) + np.eye(width)))
+    query, key = query_and_key(query_key_noise, query_key)
+    value, out = value_and_out(value_out_noise, value_out)
+    return Mimetic(*(weight.astype(value_out_noise.dtype) for weight in (query, key, value, out)))
+
+
+def query_and_key(noise: Array, size: float) -> tuple[Array, Array]:
+    """W_q and W_k of which W_q' W_k is nearest to size (Z + I), head by head; noise `(heads, width, width)`."""
+    heads, width = noise.shape[:2]
+    left, right = _halves(size * (noise / math.sqrt(width) + np.eye(width)))
     kept = width // heads
-    query = left[..., :kept].swapaxes(1, 2).reshape(width, width)
-    out, value = _halves(value_out * (value_out_noise / math.sqrt(width) - np.eye(width)))
-    weights = query, right[:, :kept].reshape(width, width), value, out
-    return Mimetic(*(weight.astype(value_out_noise.dtype) for weight in weights))
+    return left[..., :kept].swapaxes(1, 2).reshape(width, width), right[:, :kept].reshape(width, width)
+
+
+def value_and_out(noise: Array, size: float) -> tuple[Array, Array]:
+    """W_v and W_out of which W_out W_v = size (Z - I); noise `(width, width)`."""
+    out, value = _halves(size * (noise / math.sqrt(len(noise)) - np.eye(len(noise))))
+    return value, out
 
 
 @computed

@@ -99,8 +99,8 @@ def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise SpecError(f"`{name}{_plain(signature)}`: {error}.") from None
-        values = {key: _checked(name, signature.parameters[key], v) for key, v in bound.arguments.items()}
+            raise SpecError(f"`{name}{plain(signature)}`: {error}.") from None
+        values = {key: checked(name, signature.parameters[key], v) for key, v in bound.arguments.items()}
         try:
             made = function(**values)  # pyright: ignore[reportCallIssue]
         except SpecError as error:
@@ -112,7 +112,7 @@ def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
             raise SpecError(f"`{name}`: an argument is too large or too small.") from None
         except ValueError as error:
             raise SpecError(f"`{name}`: {error}.") from None
-        return replace(made, spec=format_call(_canonical(name, signature, values)))
+        return replace(made, spec=format_call(canonical(name, signature, values)))
 
     CATALOGUE[name] = build
     return build
@@ -123,7 +123,7 @@ def _is_for_a_call(value: Any) -> bool:
     return isinstance(value, tuple | list) or getattr(value, "ndim", 0) > 1
 
 
-def _checked(name: str, parameter: inspect.Parameter, value: Any) -> Any:
+def checked(name: str, parameter: inspect.Parameter, value: Any) -> Any:
     kind = parameter.annotation
     if hasattr(value, "tolist"):
         value = value.tolist()  # NumPy's numbers are not Python's
@@ -152,7 +152,7 @@ def _finite(name: str, parameter: str, value: Any) -> float:
     return float(value)
 
 
-def _canonical(name: str, signature: inspect.Signature, values: dict[str, Any]) -> Call:
+def canonical(name: str, signature: inspect.Signature, values: dict[str, Any]) -> Call:
     """Required arguments by place, the others by name and only where they differ from the default."""
     parameters = signature.parameters
     required = [key for key in parameters if parameters[key].default is inspect.Parameter.empty]
@@ -160,7 +160,7 @@ def _canonical(name: str, signature: inspect.Signature, values: dict[str, Any]) 
     return Call(name, tuple(values[key] for key in required), chosen)
 
 
-def _plain(signature: inspect.Signature) -> str:
+def plain(signature: inspect.Signature) -> str:
     words = []
     for parameter in signature.parameters.values():
         is_required = parameter.default is inspect.Parameter.empty

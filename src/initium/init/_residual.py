@@ -1,10 +1,16 @@
 """Transformers and residual nets: the std follows the depth as well. Depth and width are arguments."""
 
 import math
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .._errors import ShapeError
+from ._computed import query_and_key, value_and_out
 from ._elementary import constant, normal, zeros
 from ._initialiser import Initialiser, initialiser
-from ._law import Law, Normal
+from ._law import Composed, Draw, Law, Normal
 from ._variance_scaling import glorot_normal, glorot_uniform, lecun_normal
 from ._weight import Weight
 
@@ -357,3 +363,67 @@ def mup_output(base_width: int, std: float = 1.0) -> Initialiser:
         return Normal(0.0, std * math.sqrt(base_width) / (weight.fans.fan_in or 1))
 
     return Initialiser(law)
+
+
+@initialiser
+def mimetic_attention(
+    num_heads: int, part: str = "packed", query_key: float = 0.7, value_out: float = 0.4
+) -> Initialiser:
+    """One weight of an attention layer that starts like trained attention; see `mimetic`.
+
+    Formula: for each head W_q' W_k is the best approximation of rank width / num_heads of query_key (Z + I), and
+        W_out W_v = value_out (Z - I); Z standard normal noise / sqrt(width)
+
+    Use: vision transformers on small data sets. All parts of one attention must be drawn under one path, so that they
+        share Z: the recipe `mimetic` sees to that.
+    Avoid: language models, for which other signs are reported.
+
+    Args:
+        num_heads: of the attention.
+        part: `query`, `key`, `value`, `out`, or `packed`: query, key and value in one matrix.
+        query_key: size of noise and identity in the first product.
+        value_out: size of noise and negative identity in the second.
+
+    Raises:
+        ShapeError: when it meets a block that is not square, or whose width the heads do not divide.
+
+    Differs: as `mimetic`.
+
+    Reference: Trockman, Kolter, "Mimetic Initialization of Self-Attention Layers", ICML 2023, section 3.
+        https://arxiv.org/abs/2305.09828 [trockman2023mimetic]
+
+    Example:
+        >>> str(mimetic_attention(6, part="out"))
+        "mimetic_attention(6, part='out')"
+    """
+    parts = ("query", "key", "value") if part == "packed" else (part,)
+    if not {"query", "key", "value", "out"} >= set(parts):
+        raise ValueError(f"part is 'packed', 'query', 'key', 'value' or 'out', not {part!r}")
+
+    def law(weight: Weight) -> Law:
+        width = weight.kernel_shape[1]
+        if weight.num_kernels != len(parts) or weight.kernel_shape != (width, width) or width % num_heads:
+            needs = "a square matrix" if len(parts) == 1 else "3 packed square matrices"
+            raise ShapeError(
+                f"needs {needs} whose width {num_heads} heads divide, but {weight} has {weight.num_kernels} of shape "
+                f"{weight.kernel_shape}."
+            )
+
+        def make(draw: Draw) -> NDArray[Any]:
+            made = dict[str, NDArray[Any]]()
+            if {"query", "key"} & set(parts):
+                noise = _noise(draw, (num_heads, width, width), "query and key")
+                made["query"], made["key"] = query_and_key(noise, query_key)
+            if {"value", "out"} & set(parts):
+                made["value"], made["out"] = value_and_out(_noise(draw, (width, width), "value and out"), value_out)
+            return np.concatenate([made[part] for part in parts])
+
+        return Composed(make)
+
+    return Initialiser(law)
+
+
+def _noise(draw: Draw, shape: tuple[int, ...], name: str) -> NDArray[np.float64]:
+    """Standard normals in the number type of the fill, then in full precision: singular vectors are touchy."""
+    weight = Weight(shape=shape, axes="boi"[-len(shape) :])
+    return draw(Normal(0.0, 1.0), weight, name).astype(np.float64)

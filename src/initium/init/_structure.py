@@ -1,7 +1,7 @@
 """Structure: weights that start as a known map, and weights with places that are zero."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .._errors import ShapeError
 from ._initialiser import Initialiser, initialiser
 from ._kernels import Shape, check_matrix, check_space, check_sum, kernels, start_of
-from ._law import Draw, Normal
+from ._law import Composed, Draw, Law, Normal, Orthogonal, Packed
 from ._weight import Weight
 
 
@@ -168,6 +168,111 @@ def icnr(start: str = "he_normal", factor: int = 2, order: str = "channel") -> I
         return np.concatenate([drawn] * copies(stack.shape), axis=1)
 
     return kernels(make, check)
+
+
+@dataclass(frozen=True)
+class _OfAllBlocks(Initialiser):
+    """An initialiser that is asked of a packed weight as a whole, also where its blocks differ in size."""
+
+    def law(self, weight: Weight) -> Law:
+        try:
+            return self.law_of(weight)
+        except ShapeError as error:
+            raise ShapeError(f"`{self}` {error}") from None
+
+
+@initialiser
+def packed(starts: tuple) -> Initialiser:
+    """A start of its own for each matrix that is packed along the output axis.
+
+    Formula: W = (W_1; ...; W_n), W_j drawn by the j-th start with the fans of its own block
+
+    Use: q, k and v in one matrix of which only v is scaled. Also gates that start unlike each other.
+
+    Args:
+        starts: the spec of each block, in order, as many as the weight packs.
+
+    Raises:
+        ShapeError: when it meets a weight of another number of blocks.
+
+    Example:
+        >>> str(packed(("glorot_normal", "glorot_normal", "deepnorm(12)")))
+        "packed(('glorot_normal', 'glorot_normal', 'deepnorm(12)'))"
+    """
+    if not isinstance(starts, tuple) or not starts or not all(isinstance(start, str) for start in starts):
+        raise ValueError(f"starts are quoted specs, one a block, not {starts!r}")
+    inits = [start_of(start) for start in starts]
+
+    def law(weight: Weight) -> Law:
+        if len(weight.sizes) != len(inits):
+            raise ShapeError(f"has {len(inits)} starts, but {weight} packs {len(weight.sizes)} blocks.")
+        return Packed(tuple(init.law_of(part) for init, part in zip(inits, weight.parts, strict=True)))
+
+    return _OfAllBlocks(law)
+
+
+@initialiser
+def whole(start: str) -> Initialiser:
+    """Packed matrices drawn as if they were one, which is how frameworks see them.
+
+    Formula: W drawn by `start`, with the outputs of all blocks in fan_out and in one orthogonal matrix
+
+    Use: to repeat a framework's packed gates or q, k and v.
+    Avoid: new models: each block has a smaller std than it would have by itself.
+
+    Args:
+        start: the spec for the whole.
+
+    Example:
+        >>> str(whole("glorot_uniform"))
+        "whole('glorot_uniform')"
+    """
+    init = start_of(start)
+
+    def law(weight: Weight) -> Law:
+        one = replace(weight, blocks=1)
+        found = init.law_of(one)
+        # What is drawn element by element is the same whatever the blocks; a matrix must be told.
+        return Composed(lambda draw: draw(found, one)) if isinstance(found, Orthogonal | Composed) else found
+
+    return _OfAllBlocks(law)
+
+
+@initialiser
+def padded(start: str, row: int = 0) -> Initialiser:
+    """An embedding whose padding row is zero.
+
+    Formula: W[v] drawn by `start`, but W[row] = 0
+
+    Use: embeddings with a token that means nothing. Its row gets no gradient and stays as it starts.
+
+    Args:
+        start: the spec of the other rows.
+        row: of the padding token, counted from 0.
+
+    Raises:
+        ShapeError: when it meets a weight without such a row.
+
+    Example:
+        >>> str(padded("normal(std=0.02)", 1))
+        "padded('normal(std=0.02)', row=1)"
+    """
+    init = start_of(start)
+
+    def law(weight: Weight) -> Law:
+        if "v" not in weight.axes or 0 < weight.size("v") <= row:
+            raise ShapeError(f'needs row {row} of a vocabulary, but {weight} has shape {weight.shape} with axes '
+                             f'"{weight.axes}".')  # fmt: skip
+        found, at = init.law_of(weight), (slice(None),) * weight.axes.index("v") + (slice(row, row + 1),)
+
+        def make(draw: Draw) -> NDArray[Any]:
+            out = draw(found, weight)
+            out[at] = 0
+            return out
+
+        return Composed(make)
+
+    return Initialiser(law)
 
 
 def sparse_kernels(draw: Draw, shape: Shape, num_incoming: int, std: float) -> NDArray[Any]:

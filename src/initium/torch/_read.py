@@ -1,86 +1,192 @@
 """From a torch module to a Graph, by the types of its layers."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # pyright: ignore[reportPrivateUsage]
 
 from .._errors import ModelError
-from .._graph import Graph, Param
+from .._graph import Graph, Operation, Param, Use
 from ._path import plain_path
 
 _SPACE = ("", "w", "hw", "dhw")
-_KEPT = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase, nn.PReLU)  # pyright: ignore
+_GATES = {"LSTM": ("input", "forget", "cell", "output"), "GRU": ("reset", "update", "new")}
+# How PyTorch calls what its layers hold; a subclass may hold more.
+_NAMES = ("weight", "bias", "in_proj_", "q_proj_weight", "k_proj_weight", "v_proj_weight")
+_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, _NormBase)
+
+Facts = dict[str, Any]
 
 
 def read(model: nn.Module) -> Graph:
     """What the layers' types say of each parameter. Shared parameters count once, by their first name.
 
+    Args:
+        model: of which nothing is run.
+
     Raises:
         ModelError: naming every parameter of a layer type that is not known here.
+
+    Example:
+        >>> [(param.path, param.role, param.axes) for param in read(nn.Linear(2, 3)).params]
+        [('weight', 'weight', 'oi'), ('bias', 'bias', 'o')]
     """
-    params, unknown = [], []
-    for prefix, module in model.named_modules():
-        for name, value in module.named_parameters(recurse=False):
-            path = plain_path(f"{prefix}.{name}" if prefix else name)
-            facts = _facts(module, name, value)
-            if any(path == param.path for param, _ in params):
-                raise ModelError(f"Two parameters are called `{path}` once wrappers are stripped; rename one.")
-            if facts is None:
-                unknown.append(f"  {path}  ({type(module).__name__})")
-            elif all(value is not seen for _, seen in params):
-                params.append((Param(path=path, shape=tuple(value.shape), **facts), value))
+    params: dict[int, Param] = {}
+    unknown: dict[int, str] = {}
+    for path, module, name, value in named(model):
+        if id(value) in params:
+            seen = params[id(value)]
+            params[id(value)] = replace(seen, tied=(*seen.tied, path))
+            continue
+        facts = facts_of(module, name, value)
+        if facts is None:
+            unknown.setdefault(id(value), f"  {path}  ({type(module).__name__})")
+        else:
+            params[id(value)] = param_of(path, module, value, facts)
     if unknown:
         more = f"\n  ... and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise ModelError(
-            "Initium does not know yet what these parameters do:\n" + "\n".join(unknown[:5]) + more + "\n"
+            "Initium does not know yet what these parameters do:\n" + "\n".join([*unknown.values()][:5]) + more + "\n"
             "Only `framework` can start such a model, or write the layer with Linear and Conv."
         )
-    return Graph(tuple(param for param, _ in params))
+    return Graph(tuple(params.values()), buffers_of(model))
 
 
-def _facts(module: nn.Module, name: str, value: Any) -> dict[str, Any] | None:
+def named(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, nn.Parameter]]:
+    """Each name of each parameter without wrappers' prefixes, with the module that owns it.
+
+    Raises:
+        ModelError: if two parameters have one name without the prefixes.
+    """
+    seen: dict[str, int] = {}
+    for full, value in model.named_parameters(remove_duplicate=False):
+        path = plain_path(full)
+        if seen.setdefault(path, id(value)) != id(value):
+            raise ModelError(f"Two parameters are called `{path}` once wrappers are stripped; rename one.")
+        owner, _, name = full.rpartition(".")
+        yield path, model.get_submodule(owner), name, value
+
+
+def buffers_of(model: nn.Module) -> tuple[str, ...]:
+    """The names of the buffers, without wrappers' prefixes."""
+    return tuple(plain_path(path) for path, _ in model.named_buffers())
+
+
+def param_of(path: str, module: nn.Module, value: nn.Parameter, facts: Facts) -> Param:
+    """A Param of a parameter's facts, in which `bias_of` names a parameter of the same module."""
+    prefix = path.rpartition(".")[0]
+    if sibling := facts.get("bias_of"):
+        facts = facts | {"bias_of": f"{prefix}.{sibling}" if prefix else sibling}
+    return Param(path=path, shape=tuple(value.shape), layer=type(module).__name__, **facts)
+
+
+def facts_of(module: nn.Module, name: str, value: nn.Parameter) -> Facts | None:
     """Role, axes and reason of one parameter; None if the layer is not known."""
     if nn.parameter.is_lazy(value):
         return None
-    if isinstance(module, _KEPT):
-        return _kept(value, f"{type(module).__name__} sets its own")
     if not value.requires_grad:
-        return _kept(value, "frozen")
-    if name == "bias":
-        return {"role": "bias", "axes": "o" * value.ndim, "because": "bias"}
+        return kept(value, "frozen")
     for layer, facts in _LAYERS.items():
-        if isinstance(module, layer) and name == "weight":
-            return {"role": "weight", "because": layer.__name__.strip("_")} | facts(module)
-    if type(module).__module__.startswith("torch.") or value.ndim > 5:
+        if isinstance(module, layer) and name.startswith(_NAMES):
+            return facts(module, name, value)
+    if name == "bias" and not _is_torchs(module):
+        return _bias(module, value)
+    if _is_torchs(module) or value.ndim > 5:
         return None
     if value.ndim < 2:
-        return _kept(value, "no matrix and no kernel")
+        return kept(value, "no matrix and no kernel")
     axes = "oi" + _SPACE[value.ndim - 2]
-    return {"role": "weight", "axes": axes, "because": "its own layer's, read as (output, input, space)"}
+    return _weight(
+        "dense" if value.ndim == 2 else "convolution", "its own layer's, read as (output, input, space)", axes
+    )
 
 
-def _kept(value: Any, because: str) -> dict[str, Any]:
-    return {"role": "kept", "axes": "o" * value.ndim, "because": because}
+def kept(value: nn.Parameter, because: str, operation: Operation = "other") -> Facts:
+    """A parameter that stays as the framework made it."""
+    return {"role": "kept", "axes": "o" * value.ndim, "because": because, "uses": (Use(operation=operation),)}
 
 
-def _convolution(module: Any) -> dict[str, Any]:
-    return {"axes": "oi" + _SPACE[len(module.kernel_size)]} | _windows(module)
+def _is_torchs(module: nn.Module) -> bool:
+    return type(module).__module__.startswith("torch.")
 
 
-def _transposed(module: Any) -> dict[str, Any]:
-    return {"axes": "io" + _SPACE[len(module.kernel_size)], "transposed": True} | _windows(module)
+def _weight(operation: Operation, because: str, axes: str, **facts: Any) -> Facts:
+    return {"role": "weight", "because": because, "axes": axes, "uses": (Use(operation=operation),)} | facts
 
 
-def _windows(module: Any) -> dict[str, Any]:
-    return {"groups": module.groups, "stride": math.prod(module.stride)}
+def _bias(module: nn.Module, value: nn.Parameter, of: str = "weight", **facts: Any) -> Facts:
+    uses = (Use(operation="addition"),)
+    bias_of = of if of in module._parameters else None
+    return {"role": "bias", "because": "bias", "axes": "o" * value.ndim, "bias_of": bias_of, "uses": uses} | facts
 
 
-# The first type that fits says what a `weight` is; a transposed convolution is a _ConvNd as well.
-_LAYERS: dict[type[nn.Module], Callable[[Any], dict[str, Any]]] = {
-    nn.Linear: lambda module: {"axes": "oi"},
+def _dense(module: Any, name: str, value: nn.Parameter) -> Facts:
+    return _bias(module, value) if name == "bias" else _weight("dense", "Linear", "oi")
+
+
+def _bilinear(module: Any, name: str, value: nn.Parameter) -> Facts:
+    return _bias(module, value) if name == "bias" else _weight("bilinear", "Bilinear", "oii")
+
+
+def _convolution(module: Any, name: str, value: nn.Parameter) -> Facts:
+    if name == "bias":
+        return _bias(module, value)
+    axes = "oi" + _SPACE[len(module.kernel_size)]
+    return _weight("convolution", "ConvNd", axes, groups=module.groups, stride=math.prod(module.stride))
+
+
+def _transposed(module: Any, name: str, value: nn.Parameter) -> Facts:
+    if name == "bias":
+        return _bias(module, value)
+    axes, stride = "io" + _SPACE[len(module.kernel_size)], math.prod(module.stride)
+    facts = {"groups": module.groups, "stride": stride, "transposed": True}
+    return _weight("transposed convolution", "ConvTransposeNd", axes, **facts)
+
+
+def _norm(module: Any, name: str, value: nn.Parameter) -> Facts:
+    role = "scale" if name == "weight" else "shift"
+    because, uses = f"{role} of a normalisation", (Use(operation="normalisation"),)
+    return {"role": role, "axes": "o" * value.ndim, "because": because, "uses": uses}
+
+
+def _embedding(module: Any, name: str, value: nn.Parameter) -> Facts:
+    because, uses = "one row is picked for each token", (Use(operation="embedding", fed_by="tokens"),)
+    return {"role": "embedding", "axes": "vo", "because": because, "padding": module.padding_idx, "uses": uses}
+
+
+def _recurrent(module: Any, name: str, value: nn.Parameter) -> Facts:
+    mode = getattr(module, "mode", type(module).__name__.removesuffix("Cell"))
+    packs = () if "_hr" in name else _GATES.get(mode, ())
+    facts = {"packs": packs, "blocks": max(len(packs), 1)}
+    if name.startswith("bias"):
+        return _bias(module, value, name.replace("bias", "weight", 1), **facts)
+    return _weight("recurrent", type(module).__name__, "oi", **facts)
+
+
+def _attention(module: Any, name: str, value: nn.Parameter) -> Facts:
+    if name in ("bias_k", "bias_v"):
+        because, uses = "put beside the signal", (Use(operation="concatenation"),)
+        return {"role": "token", "axes": "o" * value.ndim, "because": because, "uses": uses}
+    packs = ("query", "key", "value")
+    facts = {"packs": packs, "blocks": 3} if name.startswith("in_proj") else {}
+    if name == "in_proj_bias":
+        return _bias(module, value, "in_proj_weight", **facts)
+    return _weight("dense", "MultiheadAttention", "oi", **facts)
+
+
+# The first type that fits decides; a transposed convolution is a _ConvNd as well.
+_LAYERS: dict[Any, Callable[[Any, str, nn.Parameter], Facts]] = {
+    nn.Linear: _dense,
+    nn.Bilinear: _bilinear,
     _ConvTransposeNd: _transposed,
     _ConvNd: _convolution,
+    _NORMS: _norm,
+    nn.PReLU: lambda module, name, value: kept(value, "slope of an activation", "activation"),
+    (nn.Embedding, nn.EmbeddingBag): _embedding,
+    (nn.RNNBase, nn.RNNCellBase): _recurrent,
+    nn.MultiheadAttention: _attention,
 }

@@ -15,15 +15,18 @@ from .._compare._run import Run
 from .._compare._study import Study
 from .._errors import ModelError
 from .._graph import Graph
-from .._plan import plan
-from .._recipe import Recipe
+from .._plan import decide
+from .._recipes import Recipe
 from ..init import framework
+from ._apply import apply
+from ._calibrate import calibrate
 from ._models import build
 from ._path import plain_path
 from ._read import read
-from ._write import write
+from ._trace import trace
 
 _ROWS_AT_ONCE = 4096  # bounds what an evaluation holds in memory
+_ROWS_TO_START = 256  # of the training split: what a recipe traces and calibrates with
 
 
 def check(study: Study) -> None:
@@ -48,8 +51,13 @@ def start(study: Study, recipe: Recipe, index: int) -> tuple[nn.Module, Graph]:
     model = build(study)
     if recipe == Recipe.parse(framework()):
         return model, _readable(model)
-    graph = read(model)
-    write(model, graph, plan(graph, recipe), seed=seed)
+    rows = torch.from_numpy(study.data.x_train[:_ROWS_TO_START])
+    # One initialiser for all weights asks only for the layers' types.
+    graph = read(model) if recipe.version is None else trace(model, rows)
+    plan = decide(graph, recipe)
+    apply(plan, model, seed=seed)
+    if recipe.calibrates:
+        calibrate(plan, model, rows)
     return model, graph
 
 

@@ -1,0 +1,24 @@
+"""Which edge knows a model's framework."""
+
+import importlib
+from types import ModuleType
+from typing import Any
+
+from ._errors import ModelError
+
+# The edges that can trace a model and fill it; the core names them, and imports none before it is needed.
+_EDGES = {"torch": "initium.torch"}
+
+
+def edge_of(model: Any) -> ModuleType:
+    """The edge whose framework made a model.
+
+    Raises:
+        ModelError: if it is no model of a framework that is known here.
+    """
+    roots = [kind.__module__.partition(".")[0] for kind in type(model).__mro__]
+    found = next((_EDGES[root] for root in roots if root in _EDGES), None)
+    if found is None or isinstance(model, type):
+        what = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
+        raise ModelError(f"A model is a torch.nn.Module, built; got {what}.")
+    return importlib.import_module(found)

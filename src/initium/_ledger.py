@@ -1,0 +1,91 @@
+"""The Ledger: what became of every parameter."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ._errors import listed
+
+_WIDTH = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What became of one parameter.
+
+    Attributes:
+        path: its dotted name.
+        num_elements: how many numbers it holds.
+        start: the initialiser's spec.
+        rule: the rule that decided.
+        tied: its other names, which were filled with it.
+        is_filled: whether it was written; otherwise it is left as it was built.
+    """
+
+    path: str
+    num_elements: int
+    start: str
+    rule: str = ""
+    tied: tuple[str, ...] = ()
+    is_filled: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """What became of every parameter of a model, in the plan's order.
+
+    Attributes:
+        entries: one for each parameter.
+        seed: that it was filled with.
+    """
+
+    entries: tuple[Entry, ...]
+    seed: int
+
+    @property
+    def filled(self) -> tuple[Entry, ...]:
+        """The parameters that were written."""
+        return tuple(entry for entry in self.entries if entry.is_filled)
+
+    @property
+    def left(self) -> tuple[Entry, ...]:
+        """The parameters that are as they were built."""
+        return tuple(entry for entry in self.entries if not entry.is_filled)
+
+    @property
+    def tied(self) -> dict[str, str]:
+        """The path that each further name stands for."""
+        return {name: entry.path for entry in self.entries for name in entry.tied}
+
+    @property
+    def by_rule(self) -> dict[str, tuple[Entry, ...]]:
+        """The parameters that were written, by the rule that decided."""
+        rules = dict.fromkeys(entry.rule for entry in self.filled)
+        return {rule: tuple(entry for entry in self.filled if entry.rule == rule) for rule in rules}
+
+    def __str__(self) -> str:
+        num_filled, num_all = _num_elements(self.filled), _num_elements(self.entries)
+        lines = [
+            f"Filled {len(self.filled):,} of {_plural(len(self.entries), 'parameter')}, "
+            f"{num_filled:,} of {_plural(num_all, 'element')}, seed {self.seed}."
+        ]
+        lines += [f"{_counted(entries)} by {rule or 'no named rule'}" for rule, entries in self.by_rule.items()]
+        lines += _section("Tied", [f"{name} is {path}" for name, path in self.tied.items()])
+        lines += _section("Left as built", [entry.path for entry in self.left])
+        return "\n".join(textwrap.fill(line, _WIDTH, subsequent_indent="    ") for line in lines)
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return [f"{title}:", *(f"  {line}" for line in listed(lines).splitlines())] if lines else []
+
+
+def _counted(entries: Sequence[Entry]) -> str:
+    return f"{_plural(len(entries), 'parameter')} ({_plural(_num_elements(entries), 'element')})"
+
+
+def _num_elements(entries: Sequence[Entry]) -> int:
+    return sum(entry.num_elements for entry in entries)
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

@@ -1,0 +1,142 @@
+"""MODEL as it is typed: `file.py:function` or `package.module:function`."""
+
+import contextlib
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ._errors import InitiumError, ModelError, UnknownNameError
+
+
+def model_function(text: str) -> Callable[[], Any]:
+    """The function without arguments that a text names; what goes wrong in it is told as one message.
+
+    Args:
+        text: `file.py:function`, `package.module:function`; a class that needs no arguments, or a class of
+            Transformers, which is given the default of its configuration; or something that is built already.
+
+    Raises:
+        ModelError: if there is no such file or module, it fails, or the function needs arguments.
+        UnknownNameError: with the nearest name there is.
+    """
+    where, _, name = text.rpartition(":")
+    if not where or not name:
+        example = f"{text.strip(':') or 'model.py'}:build"
+        raise ModelError(f"'{text}' names no function. Write the function after a colon, as in '{example}'.")
+    folder = os.path.dirname(os.path.abspath(where)) if where.endswith(".py") else os.getcwd()
+    found = _told(f"'{where}' cannot be imported", folder, lambda: _attribute(_module(where), where, name))
+    function = _without_arguments(found, where, name)
+    return lambda: _told(f"`{name}` of '{where}' fails", folder, function)
+
+
+def _module(where: str) -> ModuleType:
+    if not where.endswith(".py"):
+        return _package(where)
+    if not os.path.isfile(where):
+        raise ModelError(f"There is no file '{where}'.")
+    # Under a name of its own, so that a file called json.py takes nobody's place.
+    name = f"initium_model_{Path(where).stem}"
+    spec = importlib.util.spec_from_file_location(name, where)
+    assert spec  # Python has a reader for every file that ends in .py
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _package(where: str) -> ModuleType:
+    try:
+        return importlib.import_module(where)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{where}.".startswith(f"{error.name}."):
+            raise  # of something that the module itself imports
+        raise ModelError(
+            f"There is no module '{error.name}', neither in this folder nor installed. "
+            "A file is named with its ending, as in 'model.py:build'."
+        ) from None
+
+
+def _attribute(module: ModuleType, where: str, name: str) -> Any:
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise UnknownNameError(f"'{where}' has no `{name}`{_near(name, module)}.")
+        found = getattr(found, part)
+    return found
+
+
+def _near(name: str, module: ModuleType) -> str:
+    """The nearest name in a module, or what the module itself defines."""
+    import difflib  # rarely needed, and slow to import
+
+    names = [found for found in dir(module) if not found.startswith("_")]
+    if near := difflib.get_close_matches(name, names, n=1):
+        return f"; the closest is `{near[0]}`"
+    own = [one for one in names if getattr(module.__dict__.get(one), "__module__", None) == module.__name__]
+    return f"; it has {', '.join(own[:5])}" if own else ""
+
+
+def _without_arguments(found: Any, where: str, name: str) -> Callable[[], Any]:
+    """What is called with no arguments to have the model."""
+    if hasattr(found, "parameters") and not isinstance(found, type):
+        return lambda: found  # a model that is built already
+    if not callable(found):
+        raise ModelError(f"`{name}` of '{where}' is a {type(found).__name__}, not a function that builds a model.")
+    needed, config = _needed(found), getattr(found, "config_class", None)
+    if needed == ["config"] and callable(config):
+        return lambda: found(config())
+    if needed:
+        raise ModelError(
+            f"`{name}` of '{where}' needs arguments that nobody gives here: {', '.join(needed)}. "
+            "Name a function without arguments that calls it."
+        )
+    return found
+
+
+def _needed(function: Callable[..., Any]) -> list[str]:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # of a function that was not written in Python
+        return []
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
+def _told(what: str, folder: str, action: Callable[[], Any]) -> Any:
+    """Run somebody's code; whatever it raises becomes one message."""
+    try:
+        with _as_script(folder):
+            return action()
+    except InitiumError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ModelError(f"{what}: {type(error).__name__}: {error}{_line(error, folder)}") from error
+
+
+@contextlib.contextmanager
+def _as_script(folder: str) -> Iterator[None]:
+    """Imports find what lies beside the file, nothing is written there, and what it prints goes not to our output."""
+    path, writes = list(sys.path), sys.dont_write_bytecode
+    sys.path.insert(0, folder)
+    sys.dont_write_bytecode = True
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.path[:], sys.dont_write_bytecode = path, writes
+
+
+def _line(error: BaseException, folder: str) -> str:
+    """The last line of the user's own code that led there."""
+    if isinstance(error, SyntaxError):  # which names its line itself
+        return ""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    own = [frame for frame in frames if os.path.dirname(os.path.abspath(frame.filename)) == folder]
+    return f" ({os.path.basename(own[-1].filename)}, line {own[-1].lineno})" if own else ""

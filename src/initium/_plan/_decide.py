@@ -1,0 +1,101 @@
+"""From a Graph, a recipe and a user's rules to a Plan."""
+
+from .._errors import RuleError, ShapeError, listed
+from .._graph import Graph, Param
+from .._recipes import Recipe
+from .._rule import Decision, Rule, Rules, read_rules
+from ._choice import Choice
+from ._fold import fold
+from ._hint import hint
+from ._plan import Plan
+
+
+def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Plan:
+    """Decide every parameter of a model; touches no memory. A user's rule wins over the recipe.
+
+    Raises:
+        RuleError: if a rule of the user matches nothing, two of them disagree, or nobody decides a parameter.
+        ShapeError: naming each parameter whose axes its initialiser cannot use.
+    """
+    rules = read_rules(rules)
+    _check_matches(graph, rules)
+    _check_agreement(graph, rules)
+    usual = recipe.rules_of(graph)
+    deciding = [(param, _first(param, rules), _first(param, usual)) for param in graph.params]
+    _check_decided([param for param, own, found in deciding if not (own or found)])
+    choices, misfits = [], []
+    for param, own, found in deciding:
+        try:
+            choices.append(_choice(param, own, "your rule ") if own else _choice(param, found, f"{recipe}: "))
+        except ShapeError as error:
+            matched = f" Your rule `{own}` matched it." if own else ""
+            misfits.append(f"{error}{matched}")
+    if misfits:
+        raise ShapeError(
+            f"{listed(misfits)}\nGive it an initialiser that looks at no fan, such as `zeros` or `uniform(-0.1, 0.1)`."
+        )
+    version = f" (version {recipe.version})" if recipe.version else ""
+    return Plan(tuple(choices), recipe=f"{recipe}{version}", notes=graph.notes)
+
+
+def _first(param: Param, rules: tuple[Rule, ...]) -> Rule | None:
+    return next((rule for rule in rules if rule.matches(param)), None)
+
+
+def _choice(param: Param, rule: Rule | None, who: str) -> Choice:
+    """The choice that a rule makes, once its initialiser has accepted the parameter's axes."""
+    assert rule  # every parameter is decided by now
+    said = rule.decide(param)
+    choice = Choice(
+        param=param,
+        init=said.init,
+        because=said.because or param.because,
+        rule=f"{who}{rule}",
+        lr=said.lr,
+        moment=said.moment,
+        draws_as=said.draws_as,
+    )
+    _ = choice.law
+    return choice
+
+
+def _check_matches(graph: Graph, rules: tuple[Rule, ...]) -> None:
+    idle = [rule for rule in rules if not any(rule.matches(param) for param in graph.params)]
+    if idle:
+        lines = [f"  {rule}\n    {hint(rule, graph)}" for rule in idle]
+        raise RuleError(
+            f"These rules match no parameter:\n{listed(lines)}\n"
+            "A rule's name is a glob of dotted paths, as in 'h.*.attn.*'. Print the plan to see them all."
+        )
+
+
+def _check_agreement(graph: Graph, rules: tuple[Rule, ...]) -> None:
+    """Of one user's rules none is above another, so none is dropped in silence."""
+    torn = []
+    for param in graph.params if len(rules) > 1 else ():
+        meant = [rule for rule in rules if rule.matches(param)]
+        if len({_said(rule.decide(param)) for rule in meant}) > 1:
+            torn.append((param.path, "".join(f"\n    {rule}" for rule in meant)))
+    if torn:
+        lines = [f"  {row.paths}{row.kind}" for row in fold(torn)]
+        raise RuleError(
+            f"Your rules disagree about {_counted(len(torn))}:\n{listed(lines)}\n"
+            f"Narrow one of them, for instance with but='{torn[0][0]}'."
+        )
+
+
+def _said(decision: Decision) -> tuple[object, ...]:
+    return decision.init, decision.lr, decision.moment, decision.draws_as
+
+
+def _check_decided(undecided: list[Param]) -> None:
+    if undecided:
+        rows = fold((param.path, f"{param.role}: {param.because}") for param in undecided)
+        raise RuleError(
+            f"No rule decides {_counted(len(undecided))}:\n{listed([f'  {row.paths}  ({row.kind})' for row in rows])}\n"
+            f"Add one: Rule('{undecided[0].path}', 'framework') leaves it as it was built."
+        )
+
+
+def _counted(number: int) -> str:
+    return f"{number} parameter{'' if number == 1 else 's'}"

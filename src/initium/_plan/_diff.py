@@ -1,0 +1,88 @@
+"""How two plans differ."""
+
+import textwrap
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ._choice import Choice
+from ._fold import fold
+
+if TYPE_CHECKING:
+    from ._plan import Plan
+
+
+@dataclass(frozen=True)
+class PlanDiff:
+    """How two plans differ; true if they do, and prints as text.
+
+    Attributes:
+        recipes: what decided in each, if not the same.
+        only_before: parameters that only the first plan has.
+        only_after: those that only the second has.
+        shapes: path, shape before, shape after.
+        starts: path, spec before, spec after.
+        rates: path, multiplier of the learning rate before, after.
+        reasons: path, reason before, reason after, where the start is the same.
+    """
+
+    recipes: tuple[str, str] | None = None
+    only_before: tuple[str, ...] = ()
+    only_after: tuple[str, ...] = ()
+    shapes: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...] = ()
+    starts: tuple[tuple[str, str, str], ...] = ()
+    rates: tuple[tuple[str, float, float], ...] = ()
+    reasons: tuple[tuple[str, str, str], ...] = ()
+
+    def __bool__(self) -> bool:
+        return self != PlanDiff()
+
+    def __str__(self) -> str:
+        recipes = [f"Recipe: {self.recipes[0]} -> {self.recipes[1]}"] if self.recipes else []
+        parts = [
+            *_alone("Only in the first plan", self.only_before),
+            *_alone("Only in the second plan", self.only_after),
+            *_changed("Another shape", self.shapes),
+            *_changed("Another start", self.starts),
+            *_changed("Another learning rate", self.rates),
+            *_changed("The same start for another reason", self.reasons),
+        ]
+        return "\n".join([*recipes, *parts]) or "The plans are the same."
+
+
+def diff(before: "Plan", after: "Plan") -> PlanDiff:
+    """What changed from one plan to the other, in the order of the first."""
+    old = {choice.path: choice for choice in before.choices}
+    new = {choice.path: choice for choice in after.choices}
+    both = [(old[path], new[path]) for path in old if path in new]
+    alike = [(a, b) for a, b in both if a.init == b.init]
+    return PlanDiff(
+        recipes=(before.recipe, after.recipe) if before.recipe != after.recipe else None,
+        only_before=tuple(path for path in old if path not in new),
+        only_after=tuple(path for path in new if path not in old),
+        shapes=_unlike(both, lambda choice: choice.param.shape),
+        starts=_unlike(both, lambda choice: str(choice.init)),
+        rates=_unlike(both, lambda choice: choice.lr),
+        reasons=_unlike(alike, lambda choice: choice.because),
+    )
+
+
+def _unlike(pairs: list[tuple[Choice, Choice]], fact: Callable[[Choice], Hashable]) -> tuple:  # pyright: ignore
+    return tuple((a.path, fact(a), fact(b)) for a, b in pairs if fact(a) != fact(b))
+
+
+def _alone(title: str, paths: tuple[str, ...]) -> Iterator[str]:
+    if paths:
+        yield f"{title}: {len(paths)}"
+        yield from (f"  {row.paths}" for row in fold((path, "") for path in paths))
+
+
+def _changed(title: str, changes: tuple[tuple[str, Hashable, Hashable], ...]) -> Iterator[str]:
+    if changes:
+        yield f"{title}: {len(changes)}"
+        for row in fold((path, (before, after)) for path, before, after in changes):
+            yield f"  {row.paths}"
+            said = f"{row.kind[0]} -> {row.kind[1]}"
+            yield from textwrap.wrap(
+                said, 80, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False
+            )

@@ -1,0 +1,80 @@
+"""Repeated blocks as one line: `h.0-47.mlp.c_proj.weight`."""
+
+import math
+import re
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+# A number that is a component of a path, or ends one after an underscore, as in `encoder_layer_3`.
+_NUMBER = re.compile(r"(?:(?<=[._])|^)(0|[1-9]\d*)(?=\.|$)")
+# `ln_1` and `ln_2` are two names, not two of a row of layers.
+_FEWEST_SUFFIXES = 3
+
+Numbers = tuple[int, ...]
+Place = tuple[Numbers, ...]  # the numbers that stand at each place of a pattern
+
+
+@dataclass(frozen=True)
+class Row(Generic[K]):
+    """Several paths of one kind.
+
+    Attributes:
+        paths: all of them as one text, with ranges for numbers.
+        kind: what they have in common.
+        count: how many they are.
+    """
+
+    paths: str
+    kind: K
+    count: int
+
+
+def fold(items: Iterable[tuple[str, K]]) -> list[Row[K]]:
+    """Paths that differ in numbers alone and are of one kind become one row, which stands where the first stood."""
+    patterns: dict[tuple[tuple[str, ...], K], dict[Place, int]] = {}
+    for position, (path, kind) in enumerate(items):
+        pieces = _NUMBER.split(path)
+        place = tuple((int(number),) for number in pieces[1::2])
+        patterns.setdefault((tuple(pieces[::2]), kind), {})[place] = position
+    rows: list[tuple[int, Row[K]]] = []
+    for (pieces, kind), places in patterns.items():
+        for axis in reversed(range(len(pieces) - 1)):
+            places = _merge(places, axis, _FEWEST_SUFFIXES if pieces[axis].endswith("_") else 2)
+        rows += [(at, Row(_text(pieces, place), kind, math.prod(map(len, place)))) for place, at in places.items()]
+    return [row for _, row in sorted(rows, key=lambda row: row[0])]
+
+
+def _merge(places: dict[Place, int], axis: int, fewest: int) -> dict[Place, int]:
+    """Join the places that differ at one axis only, if they are enough."""
+    alike: dict[tuple[Place, Place], dict[Numbers, int]] = {}
+    for place, position in places.items():
+        alike.setdefault((place[:axis], place[axis + 1 :]), {})[place[axis]] = position
+    merged: dict[Place, int] = {}
+    for (before, after), found in alike.items():
+        joined = {tuple(sorted(number for numbers in found for number in numbers)): min(found.values())}
+        for numbers, position in (joined if len(found) >= fewest else found).items():
+            merged[(*before, numbers, *after)] = position
+    return merged
+
+
+def _text(pieces: tuple[str, ...], place: Place) -> str:
+    numbers = [_ranges(numbers) for numbers in place]
+    return "".join(text for pair in zip(pieces, [*numbers, ""], strict=True) for text in pair)
+
+
+def _ranges(numbers: Numbers) -> str:
+    """Whole numbers as text: `0-11`, `0,2,5-7`, and `0,3..30` for every third."""
+    steps = {after - before for before, after in pairwise(numbers)}
+    if len(numbers) > 3 and len(steps) == 1 and steps != {1}:
+        return f"{numbers[0]},{numbers[1]}..{numbers[-1]}"
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

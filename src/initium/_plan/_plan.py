@@ -1,0 +1,150 @@
+"""The Plan: one Choice for each parameter."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from .._edge import edge_of
+from .._spec import unknown_name
+from ._choice import Choice
+from ._diff import PlanDiff, diff
+from ._story import story
+from ._table import table
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.text import Text
+
+    from .._calibration import Calibration
+    from .._ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One Choice for each parameter, in the model's order. It prints as a table, repeated blocks folded.
+
+    Attributes:
+        choices: the decisions.
+        recipe: what decided where no rule of the user did, as text with its version.
+        notes: what a reader must know besides.
+    """
+
+    choices: tuple[Choice, ...]
+    recipe: str = ""
+    notes: tuple[str, ...] = ()
+
+    def explain(self, path: str) -> str:
+        """Everything that is known of one parameter: its axes and fans, what feeds it, how it starts and why.
+
+        Args:
+            path: its dotted name, or a name that it is tied to.
+
+        Raises:
+            UnknownNameError: with the nearest name there is.
+
+        Example:
+            >>> from torch import nn
+            >>> from initium import plan
+            >>> print(plan(nn.Sequential(nn.Linear(30, 64)), "he_normal").explain("0.weight").splitlines()[0])
+            0.weight
+        """
+        named = {name: choice for choice in self.choices for name in (*choice.param.tied, choice.path)}
+        if path not in named:
+            raise unknown_name("parameter", path, named, "Print the plan to see them all.")
+        return story(named[path])
+
+    def diff(self, other: "Plan") -> PlanDiff:
+        """How another plan differs from this one: parameters, shapes, starts, learning rates and reasons.
+
+        Args:
+            other: of the same model, or of another.
+
+        Example:
+            >>> plan = Plan(())
+            >>> print(plan.diff(plan))
+            The plans are the same.
+        """
+        return diff(self, other)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the plan as JSON that a person can read and edit, whole or not at all.
+
+        Args:
+            path: of a new file, or of one that `save` wrote.
+
+        Raises:
+            OutputError: if it cannot be written there.
+            PlanError: if a start is not of the catalogue, so that no file can hold it.
+        """
+        from ._store import write
+
+        write(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> "Plan":
+        """Read a plan that was saved; it equals the one that was.
+
+        Args:
+            path: of the file.
+
+        Raises:
+            PlanError: naming every place that cannot be read.
+        """
+        from ._store import read
+
+        return cls(*read(path))
+
+    def apply(self, model: Any, *, seed: int = 0) -> "Ledger":
+        """Fill a model's parameters in place; each depends on the seed and its path alone.
+
+        Args:
+            model: the one that was planned, or another of the same parameters.
+            seed: from 0 to 2^64 - 1.
+
+        Returns:
+            What was filled, tied and left as built, and by which rule.
+
+        Raises:
+            PlanError: listing every difference, if the model has other parameters; then no weight was touched.
+            ModelError: if a parameter has no memory, or a dtype that no fill writes.
+        """
+        return edge_of(model).apply(self, model, seed=seed)
+
+    def calibrate(self, model: Any, batch: Any) -> "Calibration":
+        """Rescale each weight, in one forward pass, so that what it gives has the second moment that is meant.
+
+        Args:
+            model: that the plan was applied to.
+            batch: real inputs: a tensor, a tuple of arguments, or a dict of keyword arguments.
+
+        Raises:
+            ModelError: if the model fails on the batch, or a layer gives zeros or no numbers; nothing is changed then.
+        """
+        return edge_of(model).calibrate(self, model, batch)
+
+    def param_groups(self, model: Any, *, lr: float, **options: Any) -> list[dict[str, Any]]:
+        """The model's parameters in groups for an optimiser, each with the learning rate that the recipe asks for.
+
+        Args:
+            model: that the plan was made for.
+            lr: of a parameter whose multiplier is 1.
+            options: of every group, such as `weight_decay`.
+        """
+        return edge_of(model).param_groups(self, model, lr=lr, **options)
+
+    def __str__(self) -> str:
+        return table(self)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(table(self, width=110))}</pre>"
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[Text]":
+        from rich.text import Text
+
+        width = min(max(options.max_width, 60), 120)  # wider is no easier to read
+        header, lines = table(self, width).split("\n", maxsplit=1)
+        yield Text(header, style="bold")
+        yield Text(lines)

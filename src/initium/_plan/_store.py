@@ -1,0 +1,152 @@
+"""A plan as JSON that a person can read and edit."""
+
+import json
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import MISSING, fields
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import _files
+from .._errors import InitiumError, PlanError, listed
+from .._graph import Param
+from ..init import Initialiser, parse
+from ._choice import Choice
+
+if TYPE_CHECKING:
+    from ._plan import Plan
+
+# The first key of the file: by it a plan is known, and its value says how to read the rest.
+_KEY = "initium plan"
+MARK = f'"{_KEY}":'
+_SCHEMA = 1
+_MEND = "Mend the file, or save the plan again."
+
+
+def write(plan: "Plan", path: str | PathLike[str]) -> None:
+    """Save a plan whole or not at all, and never over what Initium did not write.
+
+    Raises:
+        PlanError: if a start has no spec that a file could hold.
+        OutputError: if it cannot be written there.
+    """
+    _check_specs(plan)
+    head = {_KEY: _SCHEMA, "recipe": plan.recipe, "notes": plan.notes}
+    lines = "".join(f"  {_json(key)}: {_json(value)},\n" for key, value in head.items())
+    entries = ",\n".join(_entry(choice) for choice in plan.choices)
+    _files.write_text(path, f'{{\n{lines}  "parameters": [\n{entries}\n  ]\n}}\n', mark=MARK)
+
+
+def _check_specs(plan: "Plan") -> None:
+    wrong = [f"  {choice.path}  {choice.init}" for choice in plan.choices if not _reads_back(choice.init)]
+    if wrong:
+        raise PlanError(
+            f"No file can hold these starts, since no spec names them:\n{listed(wrong)}\n"
+            "Take starts of the catalogue, which `initium list` shows."
+        )
+
+
+def _reads_back(init: Initialiser) -> bool:
+    try:
+        return parse(init.spec) == init
+    except InitiumError:
+        return False
+
+
+def _entry(choice: Choice) -> str:
+    """One parameter: a line for each fact, what is as usual left out."""
+    said = {"path": choice.path, "start": str(choice.init), "because": choice.because}
+    said |= _facts(choice, without=("param", "init", "because"))
+    said |= _facts(choice.param, without=("path", "because")) | {"known by": choice.param.because}
+    lines = ",\n".join(f"      {_json(key)}: {_json(value)}" for key, value in said.items())
+    return f"    {{\n{lines}\n    }}"
+
+
+def _facts(thing: Any, without: Collection[str] = ()) -> dict[str, Any]:
+    """The fields of a dataclass that differ from their defaults."""
+    kept = [field for field in fields(thing) if field.name not in without]
+    said = {field.name: getattr(thing, field.name) for field in kept}
+    return {
+        field.name: said[field.name] for field in kept if field.default is MISSING or said[field.name] != field.default
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=_facts)
+
+
+def read(path: str | PathLike[str]) -> tuple[tuple[Choice, ...], str, tuple[str, ...]]:
+    """The choices, the recipe and the notes of a plan that was saved.
+
+    Raises:
+        PlanError: naming every place that cannot be read.
+    """
+    from ._from_json import JsonError, at  # json's readers are rarely needed
+
+    data = _checked(path, _parsed(path))
+    try:
+        recipe, notes = at('"recipe"', str, data["recipe"]), at('"notes"', tuple[str, ...], data["notes"])
+    except JsonError as error:
+        raise PlanError(f"'{path}': {error}. {_MEND}") from None
+    return _choices(path, data["parameters"]), recipe, notes
+
+
+def _parsed(path: str | PathLike[str]) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PlanError(f"There is no file '{path}'.") from None
+    except OSError as error:
+        raise PlanError(f"'{path}' cannot be read: {error.strerror}.") from None
+    except json.JSONDecodeError as error:
+        raise PlanError(f"'{path}' breaks at line {error.lineno}, column {error.colno}: {error.msg}. {_MEND}") from None
+    except (UnicodeDecodeError, RecursionError):
+        raise PlanError(f"'{path}' is no plan: it holds no JSON text.") from None
+
+
+def _checked(path: str | PathLike[str], data: Any) -> dict[str, Any]:
+    """The file's content, if it is a plan that this version can read."""
+    if not isinstance(data, dict) or _KEY not in data:
+        raise PlanError(f"""'{path}' is no plan: it has no "{_KEY}", which `plan.save` writes.""")
+    if data[_KEY] != _SCHEMA:
+        raise PlanError(
+            f"'{path}' is written in format {_json(data[_KEY])}, but this Initium reads format {_SCHEMA}. "
+            "Make the plan again, or read it with the Initium that wrote it."
+        )
+    keys = (_KEY, "recipe", "notes", "parameters")
+    wrong = [f'lacks "{key}"' for key in keys if key not in data] + [f'has "{k}"' for k in data if k not in keys]
+    if wrong:
+        raise PlanError(f"'{path}' {wrong[0]}; a plan holds {', '.join(keys[1:])}. {_MEND}")
+    return data
+
+
+def _choices(path: str | PathLike[str], entries: Any) -> tuple[Choice, ...]:
+    from ._from_json import JsonError, shown
+
+    if not isinstance(entries, list):
+        raise PlanError(f"""'{path}': "parameters" is a list of objects, not {shown(entries)}. {_MEND}""")
+    made, flaws = [], []
+    for number, entry in enumerate(entries, start=1):
+        name = entry.get("path", f"parameter {number}") if isinstance(entry, dict) else f"parameter {number}"
+        try:
+            made.append(_choice(entry))
+        except (JsonError, InitiumError) as error:
+            flaws.append(f"  {name}: {error}")
+    flaws += [f"  {name}: is there {n} times" for name, n in Counter(choice.path for choice in made).items() if n > 1]
+    if flaws:
+        raise PlanError(f"'{path}' cannot be read as a plan:\n{listed(flaws)}\n{_MEND}")
+    return tuple(made)
+
+
+def _choice(entry: Any) -> Choice:
+    """One parameter's facts, and a start that can use its axes."""
+    from ._from_json import values
+
+    besides = {"start": Initialiser, "known by": str}
+    said = values(entry, Param, Choice, without=("param", "init"), besides=besides)
+    own = {field.name: said.pop(field.name) for field in fields(Choice) if field.name in said}
+    init, because = said.pop("start"), said.pop("known by")
+    choice = Choice(param=Param(because=because, **said), init=init, **own)
+    _ = choice.law
+    return choice

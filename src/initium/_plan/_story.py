@@ -1,0 +1,118 @@
+"""Everything a plan knows of one parameter, as text."""
+
+import math
+import textwrap
+from collections.abc import Iterator
+
+from .._errors import ShapeError
+from .._graph import Branch, Param, Use
+from ..init._initialiser import Initialiser
+from ..init._weight import ROLES
+from ._choice import Choice
+from ._describe import describe
+
+_WIDTH = 80
+_LABEL = 13
+
+
+def story(choice: Choice) -> str:
+    """What a parameter is, what is done with it, how it starts and why; 80 columns wide."""
+    facts = [*_identity(choice.param), *_uses(choice.param), *_decision(choice)]
+    return "\n".join([choice.path, "", *(_fact(label, text) for label, text in facts if text)])
+
+
+def _fact(label: str, text: str) -> str:
+    margin = " " * _LABEL
+    return textwrap.fill(
+        text, _WIDTH, initial_indent=label.ljust(_LABEL), subsequent_indent=margin, break_on_hyphens=False
+    )
+
+
+def _identity(param: Param) -> Iterator[tuple[str, str]]:
+    owner = f" ({param.layer})" if param.layer else ""
+    because = f": {param.because}" if param.because not in ("", param.role) else ""
+    yield "what", f"{param.role}{owner}{because}"
+    yield "shape", str(param.shape)
+    yield "axes", _axes(param)
+    yield "packs", _packs(param)
+    yield "fans", _fans(param)
+    yield "tied to", ", ".join(param.tied)
+    yield "bias of", param.bias_of or ""
+    yield "padding", f"row {param.padding}" if param.padding is not None else ""
+
+
+def _axes(param: Param) -> str:
+    """`io: 768 input, summed over; 2304 output`."""
+    roles = [f"{size} {ROLES[axis].replace(': ', ', ')}" for axis, size in zip(param.axes, param.shape, strict=True)]
+    window = [f"{param.groups} groups"] if param.groups > 1 else []
+    window += [f"stride {param.stride} over all axes of space"] if param.stride > 1 else []
+    return f"{param.axes}: {'; '.join([*roles, *window])}" if roles else ""
+
+
+def _packs(param: Param) -> str:
+    """The names and sizes of the blocks that are packed, if any are."""
+    if len(param.sizes) == 1:
+        return ""
+    names = ", ".join(param.packs) or f"{len(param.sizes)} blocks"
+    sizes = str(param.sizes[0]) if len(set(param.sizes)) == 1 else ", ".join(map(str, param.sizes))
+    return f"{names}; of {sizes} outputs{' each' if len(set(param.sizes)) == 1 else ''}"
+
+
+def _fans(param: Param) -> str:
+    if param.role not in ("weight", "embedding"):
+        return ""
+    parts = dict.fromkeys(param.parts) if len(set(param.sizes)) > 1 else [param]
+    try:
+        found = [part.fans for part in parts]
+    except ShapeError:  # it has none
+        return ""
+    several = " for each block" if len(param.sizes) > 1 else ""
+    return "; ".join(f"in {_number(one.fan_in)}, out {_number(one.fan_out)}" for one in found) + several
+
+
+def _uses(param: Param) -> Iterator[tuple[str, str]]:
+    if not param.uses:
+        yield "used in", "nothing that was seen"
+    for number, use in enumerate(param.uses):
+        yield "and in" if number else "used in", use.operation
+        yield "fed by", _feed(use)
+        yield "followed by", ", ".join(use.followed_by)
+        yield "residual", _place(use.branch) if use.branch else ""
+        yield "head size", str(use.head_size or "")
+        yield "summed with", ", ".join(use.sums_with)
+
+
+def _feed(use: Use) -> str:
+    """What feeds it, and the gain that keeps the second moment."""
+    if use.fed_by == "unknown" and use.moment is None:
+        return ""
+    if not use.moment:
+        return use.fed_by
+    return f"{use.fed_by}, second moment {_number(use.moment)}: gain {_number(1 / math.sqrt(use.moment))} keeps it"
+
+
+def _place(branch: Branch) -> str:
+    """`branch 7 of 24, last weight of 2`."""
+    order = "last weight" if branch.is_last else f"weight {branch.layer}"
+    stream = f" of stream {branch.stream + 1}" if branch.stream else ""
+    return f"branch {branch.number} of {branch.depth}{stream}, {order} of {branch.layers}"
+
+
+def _decision(choice: Choice) -> Iterator[tuple[str, str]]:
+    weight = choice.init.sees(choice.param).in_order
+    yield "start", str(choice.init)
+    yield "that is", _in_numbers(choice.init, describe(choice.law, weight))
+    yield "because", choice.because
+    yield "rule", choice.rule
+    yield "aims at", f"second moment {_number(choice.moment)} of what it gives" if choice.moment is not None else ""
+    yield "drawn as", choice.draws_as if choice.draws_as not in ("", choice.path) else ""
+    yield "rate", f"learning rate times {_number(choice.lr)}" if choice.lr != 1 else ""
+
+
+def _in_numbers(init: Initialiser, text: str) -> str:
+    name = init.spec.partition("(")[0]
+    return f"{text}; `initium explain {name}` tells how" if text == "computed as a whole" else text
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"

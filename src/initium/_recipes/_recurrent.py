@@ -1,0 +1,38 @@
+"""The gates of recurrent nets."""
+
+from .._graph import Graph, Param
+from .._rule import Rule
+from ..init import Initialiser, forget_gate_bias
+
+
+def weight_of(graph: Graph, bias: Param) -> Param | None:
+    """The weight to whose output a bias is added; if the graph does not say, the one that is named like it."""
+    *owner, name = bias.path.rpartition(".")
+    found = graph.by_path.get(bias.bias_of or "".join(owner) + name.replace("bias", "weight"))
+    return found if found is not bias else None
+
+
+def is_recurrent(param: Param) -> bool:
+    """Whether it multiplies the state of a recurrence."""
+    return param.use.operation == "recurrent" and param.use.fed_by == "state"
+
+
+def forget_gates(graph: Graph) -> Rule:
+    """The rule for the bias of an LSTM's forget gate: 1, in one of two vectors that are added."""
+
+    def forgets(param: Param) -> bool:
+        weight = weight_of(graph, param)
+        return "forget" in _gates(graph, param) and not (weight and is_recurrent(weight))
+
+    def forget_one(param: Param) -> Initialiser:
+        gates = _gates(graph, param)
+        return forget_gate_bias(num_gates=len(gates), gate=gates.index("forget") + 1)
+
+    return Rule(
+        role="bias", when=forgets, start=forget_one, because="forget gate 1, in one of the biases that are added"
+    )
+
+
+def _gates(graph: Graph, bias: Param) -> tuple[str, ...]:
+    weight = weight_of(graph, bias)
+    return bias.packs or (weight.packs if weight else ())

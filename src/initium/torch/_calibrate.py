@@ -1,0 +1,122 @@
+"""Rescale each weight as real data reaches it."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from .._aims import aims
+from .._calibration import Calibrated, Calibration
+from .._errors import ModelError, listed
+from .._plan import Plan
+from ._apply import check_writable
+from ._parameters import parameters
+from ._signal import Signal
+from ._trace._inputs import Inputs, given
+
+
+@torch.no_grad()
+def calibrate(plan: Plan, model: nn.Module, batch: Any) -> Calibration:
+    """Rescale each weight, in one forward pass, so that what it gives has the second moment that is meant.
+
+    The pass rescales a weight's output on the fly as it is met, so that the next weight sees what it will see. A bias
+    is not rescaled nor counted. A second pass then measures what was reached. The model runs in evaluation mode, but a
+    normalisation over the batch takes its statistics from this batch; buffers and random state stay as they were.
+
+    It holds for this batch. Deep unnormalised nets of gelu, silu or mish drift from it on other data, the more the
+    smaller the batch: 50 dense layers of width 512 and gelu, calibrated on 128 samples, gave 128 others 0.50.
+
+    Args:
+        plan: says what is meant; where it does not, 1, and 1 / depth for the last weight of a residual branch.
+        model: that the plan was applied to.
+        batch: real inputs: a tensor, a tuple of arguments, or a dict of keyword arguments.
+
+    Raises:
+        PlanError: if the model has other parameters than the plan.
+        ModelError: if the batch holds NaN, the model fails on it, or a layer gives zeros or no numbers; nothing is
+            changed then.
+
+    Example:
+        >>> from initium import initialize
+        >>> model = nn.Sequential(nn.Linear(30, 64), nn.GELU(), nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 2))
+        >>> made = initialize(model, seed=0, recipe="he_normal")
+        >>> found = calibrate(made, model, torch.randn(100, 30))
+        >>> [round(weight.after, 3) for weight in found.weights]
+        [1.0, 1.0]
+    """
+    values = parameters(plan, model)
+    meant, left = aims(plan)
+    weights = {path: values[path] for path in meant}
+    check_writable(weights)
+    inputs = given(model, batch)
+    first = Signal(weights, meant)
+    _run(model, inputs, first)
+    _check_range(weights, first.factors)
+    for path, factor in first.factors.items():
+        weights[path].mul_(factor)
+    then = Signal(weights)
+    _run(model, inputs, then)
+    unmet = dict.fromkeys(weights.keys() - first.factors.keys(), "the pass multiplied nothing by it alone")
+    return Calibration(
+        weights=tuple(
+            Calibrated(
+                path=path,
+                meant=meant[path],
+                before=first.moments[path],
+                after=then.moments.get(path, math.nan),
+                factor=factor,
+                num_uses=first.num_uses[path],
+            )
+            for path, factor in first.factors.items()
+        ),
+        left=tuple((path, (left | unmet)[path]) for path in values if path in left or path in unmet),
+    )
+
+
+def _run(model: nn.Module, inputs: Inputs, signal: Signal) -> None:
+    """One forward pass that leaves no trace in the model."""
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    torch.clear_autocast_cache()  # it holds casts of weights as they were
+    try:
+        with _quietly(model), signal:
+            torch.func.functional_call(model, buffers, inputs.args, inputs.kwargs)
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a user's own forward may raise
+        raise ModelError(f"The model fails on the batch: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _quietly(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, no fused attention that hides its weights, and the same random numbers at each pass."""
+    was_training = {module: module.training for module in model.modules()}
+    was_fast = torch.backends.mha.get_fastpath_enabled()
+    devices = {value.device for value in model.parameters() if value.is_cuda}
+    try:
+        with torch.random.fork_rng(devices):
+            torch.backends.mha.set_fastpath_enabled(False)
+            model.eval()
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(was_fast)
+        for module, training in was_training.items():
+            module.training = training
+
+
+def _check_range(weights: dict[str, torch.Tensor], factors: dict[str, float]) -> None:
+    """Refuse factors that would lead a weight out of its dtype."""
+    lines = []
+    for path, factor in factors.items():
+        greatest, end = weights[path].abs().max().item() * factor, torch.finfo(weights[path].dtype).max
+        if greatest > end:
+            lines.append(
+                f"  {path}  times {factor:.3g} reaches {greatest:.3g}, {weights[path].dtype} ends at {end:.6g}"
+            )
+    if lines:
+        raise ModelError(
+            f"These weights would leave their dtype; none was changed:\n{listed(sorted(lines))}\n"
+            "Scale the batch to second moment 1, or calibrate in float32."
+        )

@@ -1,0 +1,82 @@
+"""A model from its name on the command line."""
+
+import itertools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from .._errors import ModelError, SpecError
+from .._graph import Graph
+from .._model_name import model_function
+from .._spec import parse_call, unknown_name
+from ._trace import trace
+
+# A model of so many numbers, 4 GB, is not built only to be looked at more closely.
+_MOST = 10**9
+
+
+def graph_of(text: str, example: Any = None) -> Graph:
+    """Trace the model that a text names; one that needs numbers to run is built a second time, with them.
+
+    Args:
+        text: see `load`.
+        example: see `trace`.
+
+    Raises:
+        ModelError: as `load` and `trace`.
+    """
+    model = load(text)
+    graph = trace(model, example)
+    if graph.is_traced or sum(value.numel() for value in model.parameters()) > _MOST:
+        return graph
+    return trace(load(text, with_numbers=True), example)
+
+
+def load(text: str, *, with_numbers: bool = False) -> nn.Module:
+    """Build the model that a text names, on the meta device where that can be done, so that it takes no memory.
+
+    Args:
+        text: `file.py:function`, `package.module:function`, or the built-in `mlp(64, 128, 10)`.
+        with_numbers: build it as it is, and take the memory.
+
+    Raises:
+        ModelError: if it cannot be built, saying where and why.
+        SpecError: if the widths of an mlp are none.
+        UnknownNameError: with the nearest name there is.
+
+    Example:
+        >>> load("mlp(64, 128, 10)")[0].weight.shape
+        torch.Size([128, 64])
+    """
+    build = model_function(text) if ":" in text or text.endswith(".py") else lambda: _mlp(text)
+    model = build() if with_numbers else _without_memory(build)
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"'{text}' gave a {type(model).__name__}, not a torch.nn.Module.")
+    return model
+
+
+def _without_memory(build: Callable[[], Any]) -> Any:
+    try:
+        # A checkpoint read into a meta model does nothing, and warns of it: no number matters to a plan.
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return build()
+    except ModelError:
+        return build()
+
+
+def _mlp(text: str) -> nn.Module:
+    call = parse_call(text)
+    if call.name != "mlp":
+        raise unknown_name("built-in model", call.name, ["mlp"], "Your own is named as 'file.py:function'.")
+    sizes = call.args
+    if call.kwargs or len(sizes) < 2 or any(type(size) is not int or size < 1 for size in sizes):
+        raise SpecError(f"'{text}': an mlp is named by the widths of its layers, as in `mlp(64, 128, 10)`.")
+    layers: list[nn.Module] = []
+    for index, (width, next_width) in enumerate(itertools.pairwise(sizes)):
+        layers += [nn.ReLU()] if index else []
+        layers += [nn.Linear(width, next_width)]
+    return nn.Sequential(*layers)

@@ -1,0 +1,58 @@
+"""A model's parameters under the names of a Plan."""
+
+import torch
+from torch import nn
+
+from .._errors import ModelError, PlanError, listed
+from .._plan import Plan
+from ._path import plain_path
+
+
+def parameters(plan: Plan, model: nn.Module) -> dict[str, torch.Tensor]:
+    """The parameter of each choice, by its path; a tied one once.
+
+    Raises:
+        ModelError: if a parameter has no shape yet, or two have one name.
+        PlanError: listing every difference between the plan and the model.
+    """
+    values = _named(model)
+    if lines := _differences(plan, values):
+        what = "one parameter" if len(lines) == 1 else f"{len(lines)} parameters"
+        raise PlanError(
+            f"This plan was made for another model, which differs in {what}:\n{listed(sorted(lines))}\n"
+            "Plan this model itself: initium.plan(model)."
+        )
+    return {choice.path: values[choice.path] for choice in plan.choices}
+
+
+def _named(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Every parameter by each of its names."""
+    values: dict[str, torch.Tensor] = {}
+    for name, value in model.named_parameters(remove_duplicate=False):
+        path = plain_path(name)
+        if values.setdefault(path, value) is not value:
+            raise ModelError(f"Two parameters are called `{path}` once wrappers are stripped; rename one.")
+    lazy = sorted(f"  {path}" for path, value in values.items() if nn.parameter.is_lazy(value))
+    if lazy:
+        raise ModelError(f"These parameters have no shape yet:\n{listed(lazy)}\nRun the model once on a batch first.")
+    return values
+
+
+def _differences(plan: Plan, values: dict[str, torch.Tensor]) -> list[str]:
+    """A line for each name that the plan and the model do not share, or mean otherwise."""
+    planned = {name: choice for choice in plan.choices for name in (choice.path, *choice.param.tied)}
+    lines = [f"  {name}  only in the plan" for name in planned.keys() - values.keys()]
+    lines += [f"  {name}  only in the model" for name in values.keys() - planned.keys()]
+    owners: dict[int, str] = {}
+    for name, choice in planned.items():
+        value, first = values.get(name), values.get(choice.path)
+        if value is None:
+            continue
+        owner = owners.setdefault(id(value), choice.path)
+        if tuple(value.shape) != choice.param.shape:
+            lines.append(f"  {name}  plan {choice.param.shape}, model {tuple(value.shape)}")
+        elif owner != choice.path:
+            lines.append(f"  {name}  its own in the plan, tied to {owner} in the model")
+        elif first is not None and value is not first:
+            lines.append(f"  {name}  tied to {choice.path} in the plan, its own in the model")
+    return lines

@@ -1,0 +1,155 @@
+"""Branches: which weights lie in which residual branch."""
+
+from dataclasses import dataclass
+
+from ..._graph import Branch
+from ._flow import Flow
+from ._record import Value
+from ._residual import Step
+
+
+@dataclass(frozen=True)
+class Branches:
+    """Where weights and the values between them stand.
+
+    Attributes:
+        steps: the step to whose branch each weight belongs, by the weight's index.
+        layers: which weight of its branch it is, by index.
+        tails: for each step, by its index, the values that lead from a last weight to the sum.
+        num_layers: how many weights lie one after another, by the step's index.
+        depths: of each stream.
+    """
+
+    steps: dict[int, Step]
+    layers: dict[int, int]
+    tails: dict[int, set[int]]
+    num_layers: dict[int, int]
+    depths: dict[int, int]
+
+    def of(self, value: Value) -> Branch | None:
+        """Where a weight's result, or what was made of it, stands in a branch."""
+        last = value.weights.bit_length() - 1
+        step = self.steps.get(last)
+        if step is None or value.index >= step.result.index or not step.result.depends_on(value):
+            return None
+        return Branch(
+            stream=step.stream,
+            number=step.number,
+            depth=self.depths[step.stream],
+            layer=self.layers[last],
+            layers=self.num_layers[step.result.index],
+            is_last=value.index in self.tails[step.result.index],
+        )
+
+
+def find_branches(flow: Flow) -> Branches:
+    """Count the streams, then give each weight to the innermost branch that it lies in."""
+    depths = _count(flow)
+    steps: dict[int, Step] = {}
+    layers: dict[int, int] = {}
+    tails, num_layers = {}, {}
+    by_index = {value.index: value for value in flow.live}
+    for step in flow.steps.values():
+        members = [weight for weight in _weights(step, by_index) if weight.index not in steps]
+        own = sum(weight.bit for weight in members)
+        for weight in members:
+            before = weight.weights & own & ~weight.bit
+            steps[weight.index] = step
+            layers[weight.index] = 1 + max((layers[index] for index in _bits(before)), default=0)
+        tails[step.result.index] = _tail(flow, step)
+        num_layers[step.result.index] = max((layers[weight.index] for weight in members), default=0)
+    return Branches(steps, layers, tails, num_layers, depths)
+
+
+def _count(flow: Flow) -> dict[int, int]:
+    """Number the branches along each skip path; a weight on it ends the stream."""
+    reached: dict[int, tuple[int, int]] = {}  # by value: how many branches it sums, and the stream
+    depths: dict[int, int] = {}
+    for value in flow.live:
+        step = flow.steps.get(value.index)
+        sources = [step.skip] if step else [] if flow.kind(value) in ("weight", "lookup") else value.signals
+        depth, stream = max((reached[v.index] for v in sources if v.index in reached), default=(0, -1))
+        if step:
+            step.number, step.stream = depth + 1, stream if depth else len(depths)
+            depth, stream = depth + _num_branches(flow, step), step.stream
+            depths[stream] = max(depths.get(stream, 0), depth)
+        if depth:
+            reached[value.index] = (depth, stream)
+    return depths
+
+
+def _num_branches(flow: Flow, step: Step) -> int:
+    """How many weights' outputs it adds: those of parallel branches may be added to each other first."""
+    num, queue = 0, list(step.branches)
+    while queue:
+        value = flow.back(queue.pop())
+        parallel = [v for v in value.signals if v.weights & ~step.base.weights]
+        if flow.kind(value) == "sum" and len(parallel) > 1 and parallel[0].weights != parallel[1].weights:
+            queue += parallel
+        else:
+            num += 1
+    return num
+
+
+def _weights(step: Step, by_index: dict[int, Value]) -> list[Value]:
+    """Weights between the signal and the sum, and those that bring another signal in, as from an encoder."""
+    bits = 0
+    for branch in step.branches:
+        bits |= branch.weights
+    between = [by_index[index] for index in _bits(bits & ~step.base.weights)]
+    skip = step.skip.weights
+    inner = [weight for weight in between if weight.depends_on(step.base) and not skip & weight.bit]
+    entering = [weight for weight in between if not weight.depends_on(step.base) and _enters(weight, step, by_index)]
+    return sorted([*inner, *entering], key=lambda weight: weight.index)
+
+
+def _enters(weight: Value, step: Step, by_index: dict[int, Value]) -> bool:
+    """Whether it meets the branch before it meets another weight."""
+    queue, seen = [weight], set[int]()
+    while queue:
+        for value in queue.pop().consumers:
+            if value.index in seen or value.index not in by_index or not step.result.depends_on(value):
+                continue
+            seen.add(value.index)
+            if value.depends_on(step.base):
+                return value is not step.result
+            if not value.is_weighted:
+                queue.append(value)
+    return False
+
+
+def _tail(flow: Flow, step: Step) -> set[int]:
+    """From the sum back to the last weights, past whatever keeps the shape of the signal."""
+    tail, queue = set[int](), list(step.branches)
+    while queue:
+        value = queue.pop()
+        if value.index in tail or not value.depends_on(step.base) or value is step.base:
+            continue
+        tail.add(value.index)
+        if not value.is_weighted:
+            queue += _sources(flow, value)
+    return tail
+
+
+def _sources(flow: Flow, value: Value) -> list[Value]:
+    region = flow.ends.get(value.index)
+    if region is not None:
+        return [region.start]
+    if value.index in flow.normalised:
+        return [flow.normalised[value.index][0]]
+    if flow.kind(value) == "attention":
+        return [flow.factors[value.index][0] if value.index in flow.factors else value.args[2]]
+    if flow.kind(value) in ("softmax", "scores"):
+        return []
+    if flow.kind(value) == "gate":
+        return [v for v in value.signals if v.tensor.shape == value.tensor.shape]
+    return value.signals
+
+
+def _bits(bits: int) -> list[int]:
+    found = []
+    while bits:
+        lowest = bits & -bits
+        found.append(lowest.bit_length() - 1)
+        bits ^= lowest
+    return found

@@ -1,0 +1,147 @@
+"""Events: what a signal meets first."""
+
+from dataclasses import dataclass
+
+from ._flow import Flow
+from ._operations import PRODUCTS, is_attention
+from ._record import Value
+from ._signals import operation_of
+
+
+@dataclass(frozen=True)
+class Event:
+    """What takes a signal in.
+
+    Attributes:
+        name: in the words of `Use.followed_by`.
+        carrier: the value that is taken in.
+        head_size: of the attention that takes it in.
+        taker: what was made of it; None for an output and an activation.
+    """
+
+    name: str
+    carrier: Value
+    head_size: int | None = None
+    taker: Value | None = None
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a signal goes before anything happens to it.
+
+    Attributes:
+        values: what handed it on, itself first, in the order of execution.
+        events: what takes it in.
+        factors: by which constant it is multiplied until each event.
+    """
+
+    values: tuple[Value, ...]
+    events: tuple[Event, ...]
+    factors: tuple[float, ...] = ()
+
+    @property
+    def scaled(self) -> float:
+        """The constant that it is multiplied by on every way; the one within attention's scores is attention's."""
+        known = {factor for factor in self.factors if factor == factor}
+        own = not {"query", "key"} & {event.name for event in self.events}
+        return known.pop() if own and len(known) == 1 and len(set(self.factors)) == 1 else 1.0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Each event's name once, in an order of their own that no precision changes."""
+        names = {event.name for event in self.events}
+        return tuple(sorted(names, key=lambda name: (_ORDER.get(name, 0), name)))
+
+
+def reach(flow: Flow, value: Value) -> Reach:
+    """Follow a signal to everything that it meets first."""
+    found: list[Event] = []
+    queue, seen = [value], {value.index: value}
+    factors = {value.index: 1.0}
+    while queue:
+        carrier = queue.pop(0)
+        if carrier.index in flow.outputs:
+            found.append(Event("output", carrier))
+        region = flow.regions.get(carrier.index)
+        ends = region.exits.items() if region else ()
+        found += [Event(curve.name, carrier) for _, curve in ends if not curve.line]
+        onward = []
+        for end, curve in ends:
+            if curve.line:
+                onward.append(end)
+                factors[end.index] = factors[carrier.index] * curve.line[0]
+        for consumer in flow.consumers(carrier):
+            if region and consumer.index in region.inside:
+                continue
+            if _hands_on(flow, consumer):
+                onward.append(consumer)
+            else:
+                found.append(_event(flow, consumer, carrier))
+        queue += [following for following in onward if following.index not in seen]
+        seen |= {following.index: following for following in onward}
+        for following in onward:
+            factors.setdefault(following.index, factors[carrier.index])
+    values = tuple(seen[index] for index in sorted(seen))
+    return Reach(values, tuple(found), tuple(factors[event.carrier.index] for event in found))
+
+
+# Activations come first.
+_ORDER = {
+    name: place
+    for place, name in enumerate(
+        [
+            "f",
+            "normalisation",
+            "query",
+            "key",
+            "value",
+            "gate",
+            "scale",
+            "pooling",
+            "convolution",
+            "dense",
+            "recurrent",
+            "unknown",
+        ],
+        start=1,
+    )
+} | {"residual stream": 20, "output": 21}
+
+
+def _hands_on(flow: Flow, value: Value) -> bool:
+    return flow.passes(value) or flow.kind(value) in ("sum", "concatenation", "token")
+
+
+def _event(flow: Flow, consumer: Value, carrier: Value) -> Event:
+    match flow.kind(consumer):
+        case "weight":
+            return Event(operation_of(consumer), carrier, taker=consumer)
+        case "attention" | "scores":
+            name, head_size = _in_attention(flow, consumer, carrier)
+            return Event(name, carrier, head_size, consumer)
+        case "softmax":
+            ends = reach(flow, consumer).names
+            return Event("output" if "output" in ends else "f", carrier, taker=consumer)
+        case kind:
+            return Event(_NAMES.get(kind or "", "unknown"), carrier, taker=consumer)
+
+
+_NAMES = {
+    "norm": "normalisation",
+    "scale": "scale",
+    "slope": "prelu",
+    "residual": "residual stream",
+    "gate": "gate",
+    "pool": "pooling",
+}
+
+
+def _in_attention(flow: Flow, consumer: Value, carrier: Value) -> tuple[str, int | None]:
+    width = carrier.tensor.shape[-1]
+    if is_attention(consumer.operation):
+        places = [name for name, part in zip(("query", "key", "value"), consumer.args, strict=False) if part is carrier]
+        return (places[0], width) if places else ("unknown", None)
+    if flow.kind(consumer) == "attention":
+        return ("value", width) if carrier is flow.factors[consumer.index][0] else ("unknown", None)
+    left, _ = (consumer.args[place] for place in PRODUCTS[consumer.operation])
+    return ("query", width) if carrier is left else ("key", carrier.tensor.shape[-2])

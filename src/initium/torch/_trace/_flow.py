@@ -1,0 +1,258 @@
+"""The Flow: what each recorded operation means for the signal."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ._operations import (
+    CASTS,
+    CONVOLUTIONS,
+    LOOKUPS,
+    PASSES,
+    POOLS,
+    PRODUCTS,
+    SOFTMAXES,
+    is_attention,
+    is_norm,
+)
+from ._record import Value
+from ._regions import Constants, Region, find_region
+from ._residual import Step, find_steps
+from ._run import Recording
+
+Kind = Literal[
+    "input",
+    "learned",
+    "pass",
+    "weight",
+    "lookup",
+    "norm",
+    "inside",
+    "scale",
+    "shift",
+    "token",
+    "slope",
+    "residual",
+    "sum",
+    "concatenation",
+    "gate",
+    "attention",
+    "scores",
+    "pool",
+    "softmax",
+    "other",
+]
+
+
+@dataclass(eq=False)
+class Flow:
+    """A recording with each live signal's kind.
+
+    Attributes:
+        live: the signals that reach an output, in the order of execution.
+        outputs: indices of those that are outputs.
+        kinds: what made each of them, by index.
+        normalised: the signal that a normalisation written out by hand divides, by the index of its result.
+        regions: functions of one signal, by its index.
+        ends: the region that a value leaves, by its index.
+        steps: residual additions, by index.
+        factors: of a product before a softmax the query and the key, of the one behind it the value, by index.
+    """
+
+    live: list[Value] = field(default_factory=list)
+    outputs: set[int] = field(default_factory=set)
+    kinds: dict[int, Kind] = field(default_factory=dict)
+    normalised: dict[int, tuple[Value, float]] = field(default_factory=dict)
+    regions: dict[int, Region] = field(default_factory=dict)
+    ends: dict[int, Region] = field(default_factory=dict)
+    steps: dict[int, Step] = field(default_factory=dict)
+    factors: dict[int, tuple[Value, ...]] = field(default_factory=dict)
+
+    def kind(self, value: Value) -> Kind | None:
+        """What made a value; None if no output depends on it."""
+        return self.kinds.get(value.index)
+
+    def consumers(self, value: Value) -> Iterator[Value]:
+        """Who takes a signal in, without the insides of normalisations."""
+        return (v for v in value.consumers if self.kinds.get(v.index, "inside") != "inside")
+
+    def passes(self, value: Value) -> bool:
+        """Whether it hands one signal on, at most multiplied by a constant or shifted."""
+        region = self.ends.get(value.index)
+        if region is not None:
+            return region.exits[value].line is not None
+        return self.kind(value) in ("pass", "shift")
+
+    def back(self, value: Value) -> Value:
+        """Where the signal came from that this value hands on."""
+        while self.passes(value):
+            region = self.ends.get(value.index)
+            value = region.start if region else main_signal(value)
+        return value
+
+
+def read_flow(recording: Recording) -> Flow:
+    """Say of every live signal what made it."""
+    flow = Flow(outputs={value.index for value in recording.outputs})
+    reached = _reached(recording.outputs)
+    flow.live = [value for value in recording.values if value.is_signal and value.index in reached]
+    flow.kinds = {value.index: _plain_kind(value) for value in flow.live}
+    for value in flow.live:
+        if value.operation in ("mul", "div") and len(value.signals) == 2:
+            _read_norm(flow, value)
+    _read_regions(flow, Constants(recording.buffers))
+    flow.steps = find_steps([v for v in flow.live if flow.kinds[v.index] == "sum"])
+    for index in flow.steps:
+        flow.kinds[index] = "residual"
+    for value in flow.live:
+        if flow.kinds[value.index] == "gate" and value.operation in PRODUCTS:
+            _read_attention(flow, value)
+    return flow
+
+
+def main_signal(value: Value) -> Value:
+    """The first of the signals that a value is made from."""
+    return value.signals[0]
+
+
+def _reached(outputs: list[Value]) -> set[int]:
+    """Indices of all that the outputs are made from."""
+    reached, queue = set[int](), list(outputs)
+    while queue:
+        value = queue.pop()
+        if value.index not in reached:
+            reached.add(value.index)
+            queue += value.inputs
+    return reached
+
+
+_BY_CONSTANT = {"add", "sub", "mul", "div", "neg", "alias"}
+
+
+def _plain_kind(value: Value) -> Kind:
+    """What the operation's name and operands say."""
+    operation, num_signals = value.operation, len(value.signals)
+    params = [other for other in value.inputs if other.params]
+    if operation in ("input", "learned signal"):
+        return "input" if operation == "input" else "learned"
+    if value.is_weighted:
+        return "weight"
+    if not num_signals:
+        return "lookup" if operation in LOOKUPS else "other"
+    if operation in ("_prelu_kernel", "prelu"):
+        return "slope"
+    if is_norm(operation):
+        return "norm"
+    if is_attention(operation):
+        return "attention"
+    if operation in ("mul", "div", "addcmul") and params:
+        return "scale"
+    if operation in ("add", "sub", "rsub") and params:
+        return "shift"
+    if operation in ("add", "sub") and num_signals == 2:
+        return "sum"
+    if operation in ("cat", "stack"):
+        return "concatenation"
+    if operation == "glu" or (num_signals == 2 and operation in {"mul", *PRODUCTS, *CONVOLUTIONS}):
+        return "gate"
+    if operation in POOLS:
+        return "pool"
+    if operation in SOFTMAXES:
+        return "softmax"
+    if operation in PASSES and params:
+        return "token"
+    return "pass" if operation in PASSES | _BY_CONSTANT else "other"
+
+
+def _read_norm(flow: Flow, value: Value) -> None:
+    """A normalisation written out: x * rsqrt(mean(x^2) + eps), and its like."""
+    for signal, factor in (value.signals, value.signals[::-1]):
+        inside = _statistic(signal, factor)
+        if inside is not None and (value.operation == "mul" or value.args[0] is signal):
+            reduction = inside[-1]
+            count = main_signal(reduction).tensor.numel() / max(reduction.tensor.numel(), 1)
+            mean = 1.0 if reduction.operation in ("mean", "var", "var_mean", "std") else 1 / count
+            flow.normalised[value.index] = (signal, mean)
+            flow.kinds[value.index] = "norm"
+            for part in inside:
+                flow.kinds[part.index] = "inside"
+            return
+
+
+_ROOTS = CASTS | {"rsqrt", "sqrt", "reciprocal", "pow", "add", "clamp", "clamp_min", "maximum", "expand", "mul", "div"}
+_ROOTS |= {"unsqueeze", "view", "expand_as"}
+_SQUARES = CASTS | {"pow", "mul", "square", "abs", "view", "reshape"}
+_STATISTICS = {"mean", "sum", "linalg_vector_norm", "norm", "var", "var_mean", "std"}
+
+
+def _statistic(signal: Value, factor: Value) -> list[Value] | None:
+    """The values between a signal and a statistic of its own, the reduction last; None if there is none."""
+    inside, value = [], factor
+    while value.operation in _ROOTS and len(value.signals) == 1:
+        inside.append(value)
+        value = main_signal(value)
+    if value.operation not in _STATISTICS or not inside:
+        return None
+    squares, root = [], main_signal(value)
+    while root is not signal and root.operation in _SQUARES and len(root.signals) == 1 and not root.is_weighted:
+        squares.append(root)
+        root = main_signal(root)
+    own = signal
+    while own is not root and own.operation in CASTS and len(own.signals) == 1:
+        own = main_signal(own)
+    # What leads to other places too, such as a cast, is not inside.
+    squares = [part for part in squares if part.operation not in CASTS]
+    return [*squares, *inside, value] if own is root else None
+
+
+def _read_regions(flow: Flow, constants: Constants) -> None:
+    inner = set[int]()
+
+    def is_free(value: Value) -> bool:
+        return flow.kinds.get(value.index, "inside") not in ("inside", "norm") and value.index not in inner
+
+    def is_used(value: Value, inside: dict[int, Value]) -> bool:
+        taken = any(v.index in flow.kinds and v.index not in inside for v in value.consumers)
+        return taken or value.index in flow.outputs
+
+    for value in flow.live:
+        if value.index in inner or flow.kinds[value.index] == "inside" or not value.tensor.is_floating_point():
+            continue
+        region = find_region(value, is_free=is_free, is_used=is_used, constants=constants)
+        if region is not None:
+            inner |= region.inside
+            flow.regions[value.index] = region
+            flow.ends |= {end.index: region for end in region.exits}
+
+
+def _read_attention(flow: Flow, value: Value) -> None:
+    """A product of signals is scores if a softmax follows, attention if one came before."""
+    left, right = (value.args[place] for place in PRODUCTS[value.operation])
+    if any(_after_softmax(flow, operand) for operand in (left, right)):
+        flow.kinds[value.index] = "attention"
+        kept = left if _after_softmax(flow, right) else right
+        flow.factors[value.index] = (kept,)
+    elif _before_softmax(flow, value):
+        flow.kinds[value.index] = "scores"
+        flow.factors[value.index] = (left, right)
+
+
+def _after_softmax(flow: Flow, value: Value) -> bool:
+    value = flow.back(value)
+    return flow.kind(value) == "softmax"
+
+
+def _before_softmax(flow: Flow, value: Value) -> bool:
+    queue, seen = [value], set[int]()
+    while queue:
+        value = queue.pop()
+        seen.add(value.index)
+        if flow.kind(value) == "softmax":
+            return True
+        region = flow.regions.get(value.index)
+        queue += [end for end in (region.exits if region else ()) if end.index not in seen]
+        following = [v for v in flow.consumers(value) if v.index not in seen]
+        queue += [v for v in following if flow.passes(v) or flow.kind(v) in ("softmax", "sum", "scale")]
+        if len(seen) > 60:
+            return False
+    return False

@@ -1,0 +1,103 @@
+"""gather: from a recording of one run to the Graph."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+
+from torch import nn
+
+from ..._graph import Graph, Param, Use
+from .._read import Facts, buffers_of, facts_of, kept, named, param_of
+from ._branches import find_branches
+from ._flow import Flow, read_flow
+from ._operations import RECURRENT
+from ._packs import find_packs
+from ._record import Value
+from ._run import Recording
+from ._signals import read_signals
+from ._sums import find_sums
+from ._uses import Found, Reader
+
+
+def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) -> Graph:
+    """What a model does with each parameter, from one run of it."""
+    flow = read_flow(recording)
+    values = {key: value for value in recording.values if value.operation == "parameter" for key in value.params}
+    uses: dict[int, list[Found]] = defaultdict(list)
+    for found in Reader(flow, read_signals(flow), find_branches(flow), values).uses():
+        uses[found.key].append(found)
+    params: dict[int, Param] = {}
+    for path, module, name, value in named(model):
+        key = id(value)
+        if key in params:
+            params[key] = replace(params[key], tied=(*params[key].tied, path))
+        elif uses[key]:
+            params[key] = param_of(path, module, value, _used(flow, module, value, values[key], uses[key]))
+        else:
+            params[key] = param_of(path, module, value, _unused(module, name, value))
+    unused = [param.path for key, param in params.items() if not uses[key]]
+    named_params = _with_sums(flow, _with_biases(params, uses))
+    return Graph(tuple(named_params.values()), buffers_of(model), (*notes, *_note(unused)), is_traced=True)
+
+
+def _used(flow: Flow, module: nn.Module, value: nn.Parameter, param: Value, uses: list[Found]) -> Facts:
+    first = uses[0]
+    facts = {
+        "role": first.role,
+        "because": first.because,
+        "axes": first.axes,
+        "uses": tuple(found.use for found in uses),
+        "padding": getattr(module, "padding_idx", None) if first.role == "embedding" else None,
+    } | first.windows
+    if first.value.operation == RECURRENT and first.value.module is not None:
+        known = facts_of(first.value.module, first.name, value) or {}
+        facts |= {name: fact for name, fact in known.items() if name in ("packs", "blocks", "bias_of")}
+    elif packs := find_packs(flow, param, uses):
+        facts |= {"packs": packs.names, "blocks": packs.blocks, "uses": _together(facts["uses"])}
+    return facts if value.requires_grad else facts | {"role": "kept", "because": "frozen"}
+
+
+def _together(uses: tuple[Use, ...]) -> tuple[Use, ...]:
+    """The first use of a weight that is used block by block says what follows all of them."""
+    names = dict.fromkeys(name for use in uses for name in use.followed_by)
+    return (replace(uses[0], followed_by=tuple(names)), *uses[1:])
+
+
+def _with_biases(params: dict[int, Param], uses: dict[int, list[Found]]) -> dict[int, Param]:
+    """Each bias with the weight that it belongs to, packed like it."""
+    weights = {found.value.index: params[key] for key, own in uses.items() for found in own if found.role == "weight"}
+    named = dict(params)
+    for key, param in params.items():
+        found = uses[key][0] if uses[key] else None
+        weight = weights.get(found.bias_of.index) if found and found.bias_of else None
+        if weight is None or param.bias_of:
+            continue
+        packs = {"packs": weight.packs, "blocks": weight.blocks} if weight.size("o") == param.size("o") else {}
+        named[key] = replace(param, bias_of=weight.path, **packs)
+    return named
+
+
+def _with_sums(flow: Flow, params: dict[int, Param]) -> dict[int, Param]:
+    """Each embedding and position with the others that are added to the same signal."""
+    summed = dict(params)
+    for key, group in find_sums(flow).items():
+        param = params[key]
+        if param.role in ("embedding", "position"):
+            others = [params[other] for other in params if other in group and other != key]
+            paths = tuple(other.path for other in others if other.role in ("embedding", "position"))
+            summed[key] = replace(param, uses=(replace(param.uses[0], sums_with=paths), *param.uses[1:]))
+    return summed
+
+
+def _unused(module: nn.Module, name: str, value: nn.Parameter) -> Facts:
+    facts = facts_of(module, name, value) or kept(value, "of a layer that is not known")
+    return facts | {"because": f"{facts['because']}, not used in this pass", "uses": ()}
+
+
+def _note(unused: Iterable[str]) -> tuple[str, ...]:
+    unused = list(unused)
+    if not unused:
+        return ()
+    listed = ", ".join(f"`{path}`" for path in unused[:5])
+    more = f" and {len(unused) - 5} more" if len(unused) > 5 else ""
+    return (f"not used in this pass: {listed}{more}",)

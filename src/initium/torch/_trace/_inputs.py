@@ -1,0 +1,264 @@
+"""Inputs: the user's example, or some made up from the model."""
+
+import inspect
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
+from torch.nn.modules.conv import _ConvNd  # pyright: ignore[reportPrivateUsage]
+from torch.utils._pytree import tree_map
+
+from ..._errors import ModelError
+
+_BATCH, _LENGTH = 2, 8
+# Widths of space that architectures were written for, the usual first.
+_SPACE = {1: (64, 256, 1024, 16000), 2: (224, 64, 32, 28, 128, 256, 299), 3: (32, 16, 64, 112)}
+_TOKENS = {"input_ids", "ids", "idx", "tokens", "token_ids", "token", "indices", "words", "input_tokens"}
+_TOKENS |= {"decoder_input_ids", "categories", "categorical", "words", "users", "items", "labels"}
+_IMAGES = {"pixel_values", "image", "images", "img", "pixels"}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a model is called with."""
+
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+def described(model: nn.Module, inputs: Inputs) -> str:
+    """Each input's name, dtype and shape."""
+    names = [*inspect.signature(model.forward).parameters, *map(str, range(len(inputs.args)))]
+    named = [*zip(names, inputs.args, strict=False), *inputs.kwargs.items()]
+    return ", ".join(f"`{name}` {_described(value)}" for name, value in named) or "nothing"
+
+
+def given(model: nn.Module, example: Any) -> Inputs:
+    """The inputs that a user's example means.
+
+    Raises:
+        ModelError: if it is none, or holds NaN or infinity.
+    """
+    if isinstance(example, Mapping):
+        example = {str(name): _tensor(value) for name, value in example.items()}
+        inputs = Inputs((), example) if _takes(model, example) else Inputs((example,))
+    elif isinstance(example, torch.Tensor | np.ndarray | tuple):
+        inputs = Inputs(tuple(map(_tensor, example if isinstance(example, tuple) else (example,))))
+    else:
+        raise ModelError(
+            "An example is a tensor, a tuple of arguments or a dict of keyword arguments, "
+            f"not a {type(example).__name__}."
+        )
+    for name, value in [*enumerate(inputs.args), *inputs.kwargs.items()]:
+        _check_numbers(name, value)
+    return inputs
+
+
+def made_up(model: nn.Module) -> Iterator[Inputs]:
+    """Inputs that the model may take, the likeliest first.
+
+    Raises:
+        ModelError: naming an input that cannot be told.
+    """
+    dtype = next((param.dtype for param in model.parameters() if param.is_floating_point()), torch.float32)
+    for inputs in _made_up(model):
+        args, kwargs = tree_map(
+            lambda value: value.to(dtype) if value.is_floating_point() else value, (inputs.args, inputs.kwargs)
+        )
+        yield Inputs(args, kwargs)
+
+
+def _made_up(model: nn.Module) -> Iterator[Inputs]:
+    if getattr(model, "main_input_name", None) and hasattr(model, "config"):
+        yield Inputs(kwargs=_of_transformers(model))
+        return
+    for layer, make in _WHOLE.items():
+        if isinstance(model, layer):
+            yield Inputs(make(model))
+            return
+    required = _required(model)
+    if not required:
+        yield Inputs()
+    first, *others = required or ["input"]
+    known = {name: _by_name(model, name) for name in others}
+    for name, value in known.items():
+        if value is None:
+            raise cannot_make_up(model, name)
+    for value in _first(model, first):
+        yield Inputs((value,), dict(known))
+
+
+def cannot_make_up(model: nn.Module, name: str = "") -> ModelError:
+    """The refusal that asks for an example."""
+    required = _required(model)
+    return ModelError(
+        f"Initium cannot make up the input `{name or (required or ['input'])[0]}` of "
+        f"{type(model).__name__}.forward({', '.join(required)}). Pass example=..., a tensor, a tuple of arguments "
+        "or a dict of keyword arguments."
+    )
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    return f"a {type(value).__name__}"
+
+
+def _tensor(value: Any) -> Any:
+    return torch.as_tensor(value) if isinstance(value, np.ndarray) else value
+
+
+def _takes(model: nn.Module, kwargs: dict[str, Any]) -> bool:
+    try:
+        inspect.signature(model.forward).bind(**kwargs)
+    except TypeError:
+        return len(_required(model)) != 1
+    return True
+
+
+def _check_numbers(name: int | str, value: Any) -> None:
+    if not isinstance(value, torch.Tensor) or not value.is_floating_point() or value.is_meta:
+        return
+    num_bad = int((~torch.isfinite(value)).sum())
+    if num_bad:
+        where = f"argument {name}" if isinstance(name, int) else f"`{name}`"
+        raise ModelError(
+            f"The example's {where} holds {num_bad} values of {value.numel()} that are NaN or infinite. "
+            "Pass an example of finite numbers."
+        )
+
+
+def _required(model: nn.Module) -> list[str]:
+    """The names of the arguments that forward cannot do without."""
+    parameters = inspect.signature(model.forward).parameters.values()
+    usual = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    required = [p.name for p in parameters if p.default is p.empty and p.kind in usual]
+    if not required and any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters):
+        return ["input"]
+    return required
+
+
+def _tokens() -> torch.Tensor:
+    return torch.zeros(_BATCH, _LENGTH, dtype=torch.long)
+
+
+def _sequence(width: int) -> torch.Tensor:
+    return torch.zeros(_BATCH, _LENGTH, width)
+
+
+def _of_transformers(model: Any) -> dict[str, Any]:
+    """What a model of Hugging Face's transformers takes."""
+    takes = inspect.signature(model.forward).parameters
+    names = [model.main_input_name]
+    if getattr(model.config, "is_encoder_decoder", False) and "decoder_input_ids" in takes:
+        names.append("decoder_input_ids")
+    if hasattr(model.config, "vision_config") and hasattr(model.config, "text_config"):
+        names += [name for name in ("input_ids", "pixel_values") if name in takes and name not in names]
+    made = {name: _transformers_input(model, name) for name in names}
+    return {name: value for name, value in made.items() if value is not None}
+
+
+def _transformers_input(model: Any, name: str) -> torch.Tensor | None:
+    config = model.config
+    if name == "pixel_values":
+        vision = getattr(config, "vision_config", config)
+        size = getattr(vision, "image_size", 224)
+        height, width = size if isinstance(size, list | tuple) else (size, size)
+        return torch.zeros(_BATCH, getattr(vision, "num_channels", 3), height, width)
+    if name == "input_features":
+        return torch.zeros(_BATCH, config.num_mel_bins, 2 * config.max_source_positions)
+    if name == "input_values":
+        return torch.zeros(_BATCH, 16000)
+    return _tokens() if name.endswith("input_ids") else None
+
+
+def _by_name(model: nn.Module, name: str) -> torch.Tensor | None:
+    """An input whose name tells what it is."""
+    if name in _TOKENS and any(isinstance(module, nn.Embedding) for module in model.modules()):
+        return _tokens()
+    if name in _IMAGES:
+        return next(_images(model), None)
+    return None
+
+
+def _images(model: nn.Module) -> Iterator[torch.Tensor]:
+    for module in model.modules():
+        if isinstance(module, _ConvNd):
+            yield from _of_layer(module)
+            return
+
+
+def _first(model: nn.Module, name: str) -> Iterator[torch.Tensor]:
+    """What the first input may be: by its name, by the model's own description, by its layers in their order."""
+    named = _by_name(model, name)
+    if named is not None:
+        yield named
+    described = getattr(model, "pretrained_cfg", None) or getattr(model, "default_cfg", None)
+    if isinstance(described, dict) and described.get("input_size"):
+        yield torch.zeros(_BATCH, *described["input_size"])
+    seen = set[tuple[int, ...]]()
+    for made in _of_layers(model):
+        shape = (made.dtype is torch.long, *made.shape)
+        if shape not in seen:
+            seen.add(shape)
+            yield made
+
+
+_MOST_LAYERS = 4  # a model whose input none of its first layers takes is asked about
+
+
+def _of_layers(model: nn.Module) -> Iterator[torch.Tensor]:
+    found = [list(_of_layer(module)) for module in model.modules()]
+    yield from (made for one in [one for one in found if one][:_MOST_LAYERS] for made in one)
+    for param in model.parameters(recurse=False):
+        if param.ndim == 2:
+            yield from (torch.zeros(_BATCH, width) for width in reversed(param.shape))
+
+
+def _of_layer(module: Any) -> Iterator[torch.Tensor]:
+    """What a layer takes."""
+    if isinstance(module, nn.Embedding | nn.EmbeddingBag):
+        yield _tokens()
+        yield _tokens()[:, 0]
+    elif isinstance(module, _ConvNd):
+        num_space = len(module.kernel_size)
+        yield from (torch.zeros(_BATCH, module.in_channels, *[width] * num_space) for width in _SPACE[num_space])
+        if module.transposed:
+            yield from (torch.zeros(_BATCH, module.in_channels, *[width] * num_space) for width in (8, 4, 1))
+    elif isinstance(module, nn.Linear):
+        yield torch.zeros(_BATCH, module.in_features)
+        yield _sequence(module.in_features)
+        side = math.isqrt(module.in_features)
+        if side * side == module.in_features:
+            yield torch.zeros(_BATCH, 1, side, side)
+    elif isinstance(module, nn.RNNBase | nn.RNNCellBase):
+        yield _sequence(module.input_size) if isinstance(module, nn.RNNBase) else torch.zeros(_BATCH, module.input_size)
+    elif isinstance(module, nn.MultiheadAttention):
+        yield _sequence(module.embed_dim)
+    elif isinstance(module, nn.LayerNorm | nn.RMSNorm):
+        yield torch.zeros(_BATCH, _LENGTH, *module.normalized_shape)
+        yield torch.zeros(_BATCH, *module.normalized_shape)
+    elif isinstance(module, _NormBase):
+        yield torch.zeros(_BATCH, module.num_features)
+        yield torch.zeros(_BATCH, module.num_features, 32, 32)
+
+
+# Modules of PyTorch's own that take several inputs.
+_WHOLE: dict[Any, Any] = {
+    nn.Transformer: lambda m: (_sequence(m.d_model), _sequence(m.d_model)),
+    nn.TransformerDecoder: lambda m: (_sequence(_width(m)), _sequence(_width(m))),
+    nn.TransformerDecoderLayer: lambda m: (_sequence(_width(m)), _sequence(_width(m))),
+    nn.MultiheadAttention: lambda m: (_sequence(m.embed_dim), _sequence(m.kdim), _sequence(m.vdim)),
+    nn.Bilinear: lambda m: (torch.zeros(_BATCH, m.in1_features), torch.zeros(_BATCH, m.in2_features)),
+}
+
+
+def _width(module: nn.Module) -> int:
+    """Of the signal that a decoder of PyTorch's own takes."""
+    attention = next(m for m in module.modules() if isinstance(m, nn.MultiheadAttention))
+    return attention.embed_dim

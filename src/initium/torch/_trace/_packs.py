@@ -1,0 +1,184 @@
+"""Packs: matrices that one weight holds one after another, told by where each part of its output goes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.utils._pytree import tree_leaves, tree_map
+
+from ._events import Event, reach
+from ._flow import Flow
+from ._operations import CASTS, CONVOLUTIONS, PASSES, PRODUCTS
+from ._record import Value
+from ._uses import Found
+
+_MOST_ELEMENTS = 2**27  # of an output whose channels are followed one by one
+_ATTENTION = ("query", "key", "value")
+
+
+@dataclass(frozen=True)
+class Packs:
+    """What the blocks of a weight are, in order, and how many outputs each has."""
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+
+    @property
+    def blocks(self) -> int | tuple[int, ...]:
+        """As `Weight.blocks` says it."""
+        return len(self.sizes) if len(set(self.sizes)) == 1 else self.sizes
+
+
+def find_packs(flow: Flow, param: Value, uses: Sequence[Found]) -> Packs | None:
+    """The blocks of one parameter, from all that is done with it; None if it is one matrix."""
+    spans: dict[tuple[int, int], str] = {}
+    axes = {found.axes for found in uses if found.role == "weight"}
+    if len(axes) != 1 or any(found.role != "weight" for found in uses) or min(axes).count("o") != 1:
+        return None
+    names = [{event: _meaning(flow, event) for event in found.met.events} for found in uses]
+    if not _may_be_packed({name for named in names for name in named.values()}, names):
+        return None
+    for found, named in zip(uses, names, strict=True):
+        for low, high, name in _spans(param, found, named):
+            spans.setdefault((low, high), name)
+    return _packs(spans, param, axes.pop()) if spans else None
+
+
+def _may_be_packed(names: set[str], named: list[dict[Event, str]]) -> bool:
+    """Whether its outputs go to different places of attention or of a gate."""
+    places = len(names & set(_ATTENTION)) > 1 or ("gate" in names and len(names) > 1)
+    return places or any(_is_glu(event) for events in named for event in events)
+
+
+def _is_glu(event: Event) -> bool:
+    return event.taker is not None and event.taker.operation == "glu"
+
+
+def _packs(spans: dict[tuple[int, int], str], param: Value, axes: str) -> Packs | None:
+    ordered = sorted(spans)
+    edges = [0, *(high for _, high in ordered)]
+    tiled = all(low == edge for (low, _), edge in zip(ordered, edges, strict=False))
+    if len(ordered) < 2 or not tiled or edges[-1] != param.tensor.shape[axes.index("o")]:
+        return None
+    names = tuple(spans[span] for span in ordered)
+    if set(names) <= set(_ATTENTION):
+        return Packs(names, tuple(high - low for low, high in ordered))
+    if len(names) == 2 and names.count("gate") == 1 and not set(names) & set(_ATTENTION):
+        names = tuple("up" if name == "gate" else "gate" for name in names)
+        return Packs(names, tuple(high - low for low, high in ordered))
+    return None
+
+
+def _spans(param: Value, found: Found, names: dict[Event, str]) -> list[tuple[int, int, str]]:
+    """Which rows of the parameter lead to which event."""
+    first = _first_row(param, found)
+    if any(map(_is_glu, names)):
+        half = found.operand.tensor.shape[_output_axis(found)] // 2
+        return [(first, first + half, "gate"), (first + half, first + 2 * half, "sigmoid")]
+    channels = _channels(found)
+    arrived: dict[str, torch.Tensor] = {}
+    for event, name in names.items():
+        if name and event.carrier in channels:
+            flags = _flags(channels[event.carrier], found.value.tensor.shape[_channel_axis(found)])
+            arrived[name] = arrived.get(name, flags) | flags
+    spans = [(name, _span(flags)) for name, flags in arrived.items()]
+    return [(first + span[0], first + span[1], name) for name, span in spans if span]
+
+
+def _meaning(flow: Flow, event: Event) -> str:
+    """The part that the signal plays, past normalisations of its own."""
+    for _ in range(3):
+        if event.name not in ("normalisation", "scale") or event.taker is None:
+            break
+        onward = reach(flow, event.taker).events
+        event = next((e for e in onward if e.name in _ATTENTION), onward[0] if onward else event)
+    if event.name in ("normalisation", "unknown", "output", "residual stream", "pooling", "dense", "convolution"):
+        return ""
+    return event.name
+
+
+def _output_axis(found: Found) -> int:
+    """Where the outputs of a weight lie among the axes of the operand."""
+    value = found.value
+    if value.operation in CONVOLUTIONS:
+        return 1 if value.args[6] else 0
+    if value.operation in PRODUCTS:
+        return -2 if value.args[PRODUCTS[value.operation][0]] is found.operand else -1
+    return 0
+
+
+def _first_row(param: Value, found: Found) -> int:
+    operand = found.operand.tensor
+    if operand.untyped_storage()._cdata != param.tensor.untyped_storage()._cdata:
+        return 0
+    stride, size = param.tensor.stride(found.axes.index("o")), param.tensor.shape[found.axes.index("o")]
+    return int(operand.storage_offset()) // stride % size if stride else 0
+
+
+def _channel_axis(found: Found) -> int:
+    value = found.value
+    if value.operation in CONVOLUTIONS:
+        return 1
+    if value.operation in PRODUCTS and value.args[PRODUCTS[value.operation][0]] is found.operand:
+        return max(value.tensor.ndim - 2, 0)
+    return value.tensor.ndim - 1
+
+
+@torch.no_grad()
+def _channels(found: Found) -> dict[Value, torch.Tensor]:
+    """For each value that hands the output on, from which channel each element comes; -1 is from elsewhere."""
+    start = found.value.tensor
+    axis = _channel_axis(found)
+    if start.numel() > _MOST_ELEMENTS or start.ndim == 0:
+        return {}
+    shape = [1] * start.ndim
+    shape[axis] = -1
+    numbers = torch.arange(start.shape[axis], dtype=torch.int32).reshape(shape).expand(start.shape)
+    channels = {found.value: numbers}
+    for value in found.met.values[1:]:
+        followed = _followed(value, channels)
+        if followed is not None:
+            channels[value] = followed
+    return channels
+
+
+def _followed(value: Value, channels: dict[Value, torch.Tensor]) -> torch.Tensor | None:
+    """The operation that hands the signal on, done on the channels' numbers."""
+
+    def told(argument: object) -> object:
+        if not isinstance(argument, Value):
+            return argument
+        elsewhere = torch.full((1,), -1, dtype=torch.int32).expand(argument.tensor.shape)
+        return channels.get(argument, elsewhere)
+
+    if value.operation not in (PASSES | {"cat", "stack"}) - CASTS:
+        known = next((channels[v] for v in value.signals if v in channels), None)
+        return None if known is None else known.expand(value.tensor.shape)
+    if value.operation in _SHAPES:
+        source = channels.get(value.args[0])
+        return None if source is None else source.reshape(value.tensor.shape)
+    try:
+        args, kwargs = tree_map(told, (value.args, value.kwargs))
+        return tree_leaves(value.function(*args, **kwargs))[value.position]  # pyright: ignore
+    except Exception:  # an operation that whole numbers do not have
+        return None
+
+
+_SHAPES = {"view", "_unsafe_view", "reshape", "_reshape_alias"}  # whether or not memory allows a view
+
+
+def _flags(channels: torch.Tensor, most: int) -> torch.Tensor:
+    """Which channels arrive."""
+    apart = channels[tuple(slice(1 if stride == 0 else None) for stride in channels.stride())]
+    arrived = torch.zeros(most + 1, dtype=torch.bool)
+    arrived[apart.long().flatten()] = True  # the last stands for what comes from elsewhere
+    return arrived[:-1]
+
+
+def _span(arrived: torch.Tensor) -> tuple[int, int] | None:
+    """The first channel that arrives and the one after the last, if all between arrive too."""
+    kept = arrived.nonzero().flatten()
+    if not len(kept):
+        return None
+    low, high = int(kept[0]), int(kept[-1]) + 1
+    return (low, high) if high - low == len(kept) else None

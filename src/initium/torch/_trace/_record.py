@@ -1,0 +1,226 @@
+"""The Recorder: every tensor that a model makes, and from what it was made."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from ._operations import CONVOLUTIONS, LOOKUPS, PRODUCTS, RECURRENT, is_norm
+
+# Modules recorded as one operation: the additions of an unrolled cell would pass for residual ones.
+OPAQUE = (nn.RNNBase, nn.RNNCellBase)
+
+
+@dataclass(eq=False, slots=True)
+class Value:
+    """One tensor at one time.
+
+    Attributes:
+        index: its place in the order of execution.
+        operation: the name of what made it.
+        tensor: kept alive, so that its id stays its own.
+        inputs: what it was made from.
+        function: what made it; None for what was there before, and for a module recorded as one operation.
+        args: with values in the place of tensors.
+        kwargs: likewise.
+        position: which of the operation's outputs it is.
+        module: that ran the operation.
+        path: of that module.
+        is_signal: whether it changes with the model's input, or is a learned start of a signal.
+        is_tokens: whether it is made from whole numbers of the input alone.
+        params: keys of the parameters that it is made from; none for a signal.
+        consumers: what is made from it.
+        before: bits of the signals that it is made from, and its own.
+        weights: bits of those that a weight made.
+    """
+
+    index: int
+    operation: str
+    tensor: torch.Tensor
+    inputs: tuple["Value", ...] = ()
+    function: Callable[..., Any] | None = None
+    args: Any = ()
+    kwargs: Any = field(default_factory=dict)
+    position: int = 0
+    module: nn.Module | None = None
+    path: str = ""
+    is_signal: bool = False
+    is_tokens: bool = False
+    params: frozenset[int] = frozenset()
+    consumers: list["Value"] = field(default_factory=list)
+    before: int = 0
+    weights: int = 0
+
+    @property
+    def signals(self) -> list["Value"]:
+        """The signals among its inputs, each once."""
+        return list(dict.fromkeys(value for value in self.inputs if value.is_signal))
+
+    @property
+    def bit(self) -> int:
+        """Its own bit."""
+        return 1 << self.index
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether a weight made it."""
+        return bool(self.weights >> self.index & 1)
+
+    def depends_on(self, other: "Value") -> bool:
+        """Whether it was made from another signal, or is it."""
+        return bool(self.before >> other.index & 1)
+
+
+class Recorder(TorchDispatchMode):
+    """Writes down each operation that is dispatched."""
+
+    def __init__(self, names: dict[int, str]) -> None:
+        super().__init__()
+        self.values: list[Value] = []
+        self.stack: list[tuple[nn.Module, str]] = []
+        self._names = names  # of modules
+        self._current: dict[int, Value] = {}
+        self._aliases: dict[int, list[torch.Tensor]] = defaultdict(list)
+        self._owners: dict[int, set[int]] = defaultdict(set)
+        self._num_opaque = 0
+
+    def declare(self, tensor: torch.Tensor, operation: str, **facts: Any) -> Value:
+        """A tensor that is there before the model runs."""
+        value = Value(len(self.values), operation, tensor, **facts)
+        value.before = value.bit if value.is_signal else 0
+        self.values.append(value)
+        self._current[id(tensor)] = value
+        return value
+
+    def declare_owner(self, key: int, module: nn.Module) -> None:
+        """Which module holds a parameter."""
+        self._owners[key].add(id(module))
+
+    def value(self, tensor: torch.Tensor) -> Value:
+        """What is known of a tensor now."""
+        return self._current.get(id(tensor)) or self.declare(tensor, "constant")
+
+    def enter(self, module: nn.Module) -> None:
+        """A module starts."""
+        self.stack.append((module, self._names.get(id(module), "")))
+        self._num_opaque += isinstance(module, OPAQUE)
+
+    def leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        """A module has returned."""
+        if isinstance(module, OPAQUE):
+            self._num_opaque -= 1
+            if not self._num_opaque:
+                weights = {name: getattr(module, name) for name in recurrent_names(module)}
+                self._record(RECURRENT, None, args, weights, output)
+        self.stack.pop()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operation and write it down."""
+        output = func(*args, **(kwargs or {}))
+        if not self._num_opaque:
+            self._record(func.overloadpacket.__name__.rstrip("_"), func, args, kwargs or {}, output)
+        return output
+
+    def _record(self, operation: str, function: Any, args: Any, kwargs: Any, output: Any) -> None:
+        tensors = _tensors((args, kwargs))
+        inputs = {id(tensor): self.value(tensor) for tensor in tensors}
+        self._mark_learned_signal(operation, args, inputs)
+        args, kwargs = tree_map(lambda a: inputs[id(a)] if isinstance(a, torch.Tensor) else a, (args, kwargs))
+        facts = {"inputs": tuple(inputs.values()), "function": function, "args": args, "kwargs": kwargs}
+        facts |= self._nature(operation, args, facts["inputs"])
+        module, path = self.stack[-1] if self.stack else (None, "")
+        for position, tensor in enumerate(_tensors(output)):
+            is_inplace = id(tensor) in inputs
+            value = Value(len(self.values), operation, tensor, position=position, module=module, path=path, **facts)
+            self._add(value)
+            if is_inplace:
+                self._write_aliases(value)
+            self._aliases[tensor.untyped_storage()._cdata].append(tensor)
+
+    def _nature(self, operation: str, args: Any, inputs: Iterable[Value]) -> dict[str, Any]:
+        is_signal = any(value.is_signal for value in inputs)
+        is_tokens = not is_signal and any(value.is_tokens for value in inputs)
+        if not is_signal and (self._starts_signal(operation, args) or (is_tokens and operation == RECURRENT)):
+            return {"is_signal": True}
+        params = frozenset[int]() if is_signal else frozenset[int]().union(*(value.params for value in inputs))
+        return {"is_signal": is_signal, "is_tokens": is_tokens, "params": params}
+
+    def _starts_signal(self, operation: str, args: Any) -> bool:
+        """A table that tokens look up in, or a weight that meets numbers which no parameter gave."""
+        if operation in LOOKUPS:
+            indices = [value for value in tree_leaves(args[1:]) if isinstance(value, Value)]
+            return bool(args[0].params) and any(value.is_tokens for value in indices)
+        if operation not in PRODUCTS or self._is_parametrising:
+            return False
+        left, right = (args[place] for place in PRODUCTS[operation])
+        matrices = min(left.tensor.ndim, right.tensor.ndim) >= 2
+        return bool(left.params) != bool(right.params) and (matrices or left.is_tokens or right.is_tokens)
+
+    def _mark_learned_signal(self, operation: str, args: Any, inputs: dict[int, Value]) -> None:
+        """A parameter that another module's layer takes in is a signal: learned queries and latents."""
+        place = PRODUCTS[operation][0] if operation in PRODUCTS else 0
+        if operation not in PRODUCTS and operation not in CONVOLUTIONS and not is_norm(operation):
+            return
+        tensor = args[place]
+        value = inputs.get(id(tensor))
+        if value is None or not value.params or self._is_parametrising or not self.stack:
+            return
+        others = frozenset[int]().union(*(other.params for other in inputs.values() if other is not value))
+        here = id(self.stack[-1][0])
+        if any(here in self._owners[key] for key in others) and not any(
+            here in self._owners[key] for key in value.params
+        ):
+            learned = Value(len(self.values), "learned signal", tensor, (value,), args=(value,), is_signal=True)
+            self._add(learned)
+            inputs[id(tensor)] = learned
+
+    @property
+    def _is_parametrising(self) -> bool:
+        return any("parametrizations" in path.split(".") for _, path in self.stack)
+
+    def _add(self, value: Value) -> None:
+        for other in value.inputs:
+            other.consumers.append(value)
+            value.before |= other.before
+            value.weights |= other.weights
+        value.before |= value.bit if value.is_signal else 0
+        value.weights |= value.bit if value.is_signal and applies_weight(value) else 0
+        self.values.append(value)
+        self._current[id(value.tensor)] = value
+
+    def _write_aliases(self, value: Value) -> None:
+        """What was written through one view is seen through all others."""
+        for tensor in self._aliases[value.tensor.untyped_storage()._cdata]:
+            other = self._current.get(id(tensor))
+            if tensor is not value.tensor and other is not None and other.index < value.index:
+                is_signal = other.is_signal or value.is_signal
+                params = frozenset() if is_signal else other.params | value.params
+                facts = {"is_signal": is_signal, "params": params, "args": (other, value)}
+                self._add(Value(len(self.values), "alias", tensor, (other, value), **facts))
+
+
+def recurrent_names(module: nn.Module) -> list[str]:
+    """The attributes of a recurrent module that are its weights and biases."""
+    names = getattr(module, "_flat_weights_names", ["weight_ih", "weight_hh", "bias_ih", "bias_hh"])
+    return [name for name in names if isinstance(getattr(module, name, None), torch.Tensor)]
+
+
+def applies_weight(value: Value) -> bool:
+    """Whether the operation multiplies a signal with a parameter and sums."""
+    if value.operation == RECURRENT:
+        return True
+    if value.operation in PRODUCTS:
+        left, right = (value.args[place] for place in PRODUCTS[value.operation])
+        return bool(left.params) != bool(right.params)
+    if value.operation in CONVOLUTIONS or value.operation == "_trilinear":
+        return bool(value.args[1].params)
+    return False
+
+
+def _tensors(tree: Any) -> list[torch.Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]

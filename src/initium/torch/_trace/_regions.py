@@ -1,0 +1,258 @@
+"""Regions: stretches of a model in which every value is a function of one."""
+
+import heapq
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils._pytree import tree_leaves, tree_map
+
+from ..._errors import SpecError
+from ...init import gain
+from ...init._activations import ACTIVATIONS
+from ._operations import ELEMENTWISE, LINEAR
+from ._record import Value
+
+_LINE = np.linspace(-8, 8, 321)  # past where relu6 bends
+# Found by a number of their own, below.
+_FAMILIES = ("prelu", "leaky_relu", "sine", "sin", "linear", "swish")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A function of one number that a model computes.
+
+    Attributes:
+        f: of arrays; None if it cannot be computed outside the model.
+        key: equal for equal functions.
+        is_linear: whether it only multiplies and adds constants, be they known or not.
+    """
+
+    f: Callable[[NDArray[Any]], NDArray[Any]] | None = field(compare=False)
+    key: str
+    is_linear: bool = False
+
+    @property
+    def line(self) -> tuple[float, float] | None:
+        """Slope and intercept if it is a straight line; not a number if they are not known."""
+        return (math.nan, math.nan) if self.f is None and self.is_linear else _line(self)
+
+    @property
+    def name(self) -> str:
+        """What `initium.gain` calls it, whatever constant its result is multiplied by; `f` if it has no name."""
+        return _named(self)[0]
+
+    def moment(self, second: float) -> float | None:
+        """E[f(x)^2] if x is Gaussian with this second moment."""
+        if self.line:
+            moment = self.line[0] ** 2 * second + self.line[1] ** 2
+            return None if math.isnan(moment) else moment
+        return _moment(self, round(second, 12))
+
+
+@dataclass(frozen=True)
+class Region:
+    """The functions of one signal.
+
+    Attributes:
+        start: the signal.
+        inside: indices of all values that are functions of it.
+        exits: those that are used by others, with the function.
+    """
+
+    start: Value
+    inside: frozenset[int]
+    exits: dict[Value, Curve]
+
+
+def find_region(
+    start: Value,
+    *,
+    is_free: Callable[[Value], bool],
+    is_used: Callable[[Value, dict[int, Value]], bool],
+    constants: "Constants",
+) -> Region | None:
+    """All values that depend on this one alone, element by element.
+
+    Args:
+        start: the signal.
+        is_free: whether a value belongs to nothing else.
+        is_used: whether anything outside of a region takes a value of it.
+        constants: the model's numbers.
+    """
+    inside, queue = {start.index: start}, []
+    _push(queue, start)
+    while queue:
+        value = heapq.heappop(queue)[1]
+        if value.index not in inside and is_free(value) and _joins(value, inside):
+            inside[value.index] = value
+            _push(queue, value)
+    del inside[start.index]
+    if not inside:
+        return None
+    ends = [v for v in inside.values() if v.tensor.is_floating_point() and is_used(v, inside)]
+    return Region(start, frozenset(inside), {end: _curve(end, start, inside, constants) for end in ends})
+
+
+class Constants:
+    """Numbers that a model computes from none of its parameters and inputs."""
+
+    def __init__(self, buffers: dict[Value, torch.Tensor]) -> None:
+        self._buffers = buffers
+
+    def number(self, value: Value) -> float:
+        """A constant of one element.
+
+        Raises:
+            ValueError: if it cannot be told.
+        """
+        if value.is_signal or value.is_tokens or value.params:
+            raise ValueError("not a constant")
+        known = getattr(value.tensor, "constant", None)
+        known = self._buffers.get(value, known)
+        if known is None and not hasattr(value.tensor, "fake_mode"):
+            known = value.tensor
+        if known is not None:
+            if known.is_meta:
+                raise ValueError("has no memory")
+            return float(known)
+        if value.function is None:
+            raise ValueError("unknown")
+        inputs = {v: torch.tensor(self.number(v), dtype=v.tensor.dtype) for v in value.inputs}
+        args, kwargs = tree_map(lambda a: inputs.get(a, a) if isinstance(a, Value) else a, (value.args, value.kwargs))
+        return float(tree_leaves(value.function(*args, **kwargs))[value.position])
+
+
+def _push(queue: list[Any], value: Value) -> None:
+    for consumer in value.consumers:
+        heapq.heappush(queue, (consumer.index, consumer))
+
+
+def _joins(value: Value, inside: dict[int, Value]) -> bool:
+    if value.operation not in ELEMENTWISE or not value.is_signal or value.function is None:
+        return False
+    return all(v.index in inside if v.is_signal else v.tensor.numel() == 1 and not v.params for v in value.inputs)
+
+
+def _curve(end: Value, start: Value, inside: dict[int, Value], constants: Constants) -> Curve:
+    """The function from the start to one end: its operations done again on numbers."""
+    needed = [v for v in inside.values() if end.depends_on(v)]
+    places = {value: place for place, value in enumerate([start, *sorted(needed, key=lambda v: v.index)])}
+    try:
+        steps = [_step(value, places, constants) for value in list(places)[1:]]
+        f = _replay(steps)
+        with np.errstate(all="ignore"):
+            f(np.ones(2))
+    except Exception:  # an operation that cannot be done again: the function stays unknown
+        is_linear = all(v.operation in LINEAR and len(v.signals) == 1 for v in needed)
+        return Curve(None, f"unknown {end.index}", is_linear)
+    return Curve(f, repr([(str(function), args, sorted(kwargs.items())) for function, args, kwargs in steps]))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Stands for the result of an earlier step."""
+
+    index: int
+
+
+_Step = tuple[Callable[..., Any], Any, dict[str, Any]]
+
+
+def _step(value: Value, places: dict[Value, int], constants: Constants) -> _Step:
+    def told(argument: Any) -> Any:
+        if isinstance(argument, torch.dtype):
+            return torch.float64 if argument.is_floating_point else argument
+        if not isinstance(argument, Value):
+            return argument
+        return _Place(places[argument]) if argument in places else constants.number(argument)
+
+    assert value.function is not None
+    kwargs = {name: a for name, a in value.kwargs.items() if name not in ("device", "layout", "pin_memory")}
+    args, kwargs = tree_map(told, (value.args, kwargs))
+    return value.function, args, kwargs
+
+
+def _replay(steps: list[_Step]) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    @torch.no_grad()
+    def f(x: NDArray[Any]) -> NDArray[Any]:
+        results = [torch.tensor(x, dtype=torch.float64)]
+        for function, args, kwargs in steps:
+            args, kwargs = tree_map(lambda a: results[a.index].clone() if isinstance(a, _Place) else a, (args, kwargs))
+            results.append(tree_leaves(_called(function, args, kwargs))[0])
+        return results[-1].double().numpy()
+
+    return f
+
+
+def _called(function: Any, args: Any, kwargs: Any) -> Any:
+    """A number stands where a tensor of one element stood, which some operations insist on."""
+    try:
+        return function(*args, **kwargs)
+    except (RuntimeError, TypeError):
+        wanted = [argument.type.kind() == "TensorType" for argument in function._schema.arguments]
+        args = [torch.tensor(a) if w and isinstance(a, float) else a for a, w in zip(args, wanted, strict=False)]
+        return function(*args, **kwargs)
+
+
+@lru_cache(256)
+def _line(curve: Curve) -> tuple[float, float] | None:
+    if curve.f is None:
+        return None
+    y = curve.f(_LINE)
+    slope, intercept = float((y[-1] - y[0]) / (_LINE[-1] - _LINE[0])), float(y[len(y) // 2])
+    size = max(abs(slope), abs(intercept), 1e-12)
+    return (slope, intercept) if np.allclose(y, slope * _LINE + intercept, rtol=0, atol=1e-6 * size) else None
+
+
+@lru_cache(256)
+def _named(curve: Curve) -> tuple[str, float]:
+    """Its name, and the constant that its result is multiplied by."""
+    return ("f", 1.0) if curve.f is None else _name(curve.f(_LINE))
+
+
+@cache
+def _table() -> dict[str, NDArray[Any]]:
+    return {name: f(_LINE) for name, (f, _) in ACTIVATIONS.items() if name not in _FAMILIES and name != "identity"}
+
+
+def _name(y: NDArray[Any]) -> tuple[str, float]:
+    for name, known in _table().items():
+        factor = float(known @ y / (known @ known))
+        if factor > 0 and np.allclose(y, factor * known, rtol=1e-5, atol=1e-6):
+            return name, float(f"{factor:.6g}")
+    for name, number, default in _numbered(y):
+        label = name if number == default else f"{name}({number:g})"
+        if np.isfinite(number) and np.allclose(y, ACTIVATIONS[name][0](_LINE, number), rtol=1e-5, atol=1e-6):
+            return label, 1.0
+    return "f", 1.0
+
+
+def _numbered(y: NDArray[Any]) -> list[tuple[str, float, float]]:
+    """Activations with a number, and which it would be: names, number, the default."""
+    middle = len(_LINE) // 2
+    leak = -float(np.interp(-1, _LINE, y))
+    slope, step = float(y[middle + 1]), float(_LINE[middle + 1])  # of a sine, while w0 < pi / (2 step)
+    frequency = math.asin(slope) / step if abs(slope) <= 1 else math.nan
+    alpha = float(y[0]) / math.expm1(_LINE[0])
+    found = [("leaky_relu", leak, 0.01), ("elu", alpha, 1.0), ("sine", frequency, 1.0)]
+    return [(name, float(f"{number:.6g}"), default) for name, number, default in found]
+
+
+@lru_cache(256)
+def _moment(curve: Curve, second: float) -> float | None:
+    """By the closed form of its name where it has one."""
+    if curve.f is None:
+        return None
+    f, scale, (name, factor) = curve.f, math.sqrt(second), _named(curve)
+    exact = second == 1 and name != "f"
+    try:
+        moment = gain(name) ** -2 * factor**2 if exact else gain(lambda z: f(scale * z)) ** -2
+    except SpecError:
+        return None
+    return float(f"{moment:.14g}")  # 1/2 of relu, exactly

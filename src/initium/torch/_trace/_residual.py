@@ -1,0 +1,105 @@
+"""Residual steps: where a branch's output is added to the signal that it was computed from."""
+
+from dataclasses import dataclass, field
+
+from ._record import Value
+
+
+@dataclass(eq=False)
+class Step:
+    """One addition x + f(x), perhaps of several branches.
+
+    Attributes:
+        result: the sum.
+        skip: the operand that brings x.
+        branches: the others.
+        base: from where the branches start: x itself, or what it was projected from.
+        is_projected: whether weights of its own lie on the skip path.
+        stream: which stream it belongs to.
+        number: which step of that stream, from 1.
+    """
+
+    result: Value
+    skip: Value
+    branches: list[Value]
+    base: Value
+    is_projected: bool = False
+    is_sure: bool = True
+    stream: int = -1
+    number: int = 0
+    depth: int = field(default=0)
+
+
+def find_steps(sums: list[Value]) -> dict[int, Step]:
+    """The residual ones among additions of two signals, by index."""
+    steps: dict[int, Step] = {}
+    doubtful: list[Step] = []
+    for value in sums:
+        first, second = value.signals
+        step = _plain(value, first, second) or _plain(value, second, first)
+        step = step or _parallel(value, first, second, steps) or _parallel(value, second, first, steps)
+        if step is not None:
+            _drop_inner(step, doubtful, steps)
+        else:
+            step = _projected(value, first, second)
+            doubtful += [step] if step else []
+        if step is not None:
+            steps[value.index] = step
+    return steps
+
+
+def _plain(value: Value, skip: Value, branch: Value) -> Step | None:
+    if branch.depends_on(skip) and branch.weights & ~skip.weights:
+        return Step(value, skip, [branch], skip)
+    return None
+
+
+def _parallel(value: Value, earlier: Value, branch: Value, steps: dict[int, Step]) -> Step | None:
+    """X + f(x) + g(x) is one step with two branches."""
+    step = steps.get(earlier.index)
+    if step is None or branch.depends_on(earlier) or not branch.depends_on(step.base) or step.is_projected:
+        return None
+    if not branch.weights & ~step.base.weights:
+        return None
+    del steps[earlier.index]
+    return Step(value, step.skip, [*step.branches, branch], step.base)
+
+
+def _projected(value: Value, first: Value, second: Value) -> Step | None:
+    """Both operands changed since they were one signal, one by more weights: the other is the skip path."""
+    shared = first.before & second.before
+    if not shared:
+        return None
+    base_index = shared.bit_length() - 1
+    base = _at(value, base_index)
+    before = base.weights
+    nums = [(operand.weights & ~before).bit_count() for operand in (first, second)]
+    if nums[0] == nums[1]:
+        return None
+    skip, branch = (second, first) if nums[0] > nums[1] else (first, second)
+    return Step(value, skip, [branch], base, is_projected=min(nums) > 0, is_sure=False)
+
+
+def _at(value: Value, index: int) -> Value:
+    """The ancestor with an index."""
+    queue, seen = [value], set[int]()
+    while queue:
+        value = queue.pop()
+        if value.index == index:
+            return value
+        for other in value.inputs:
+            if other.index >= index and other.index not in seen:
+                seen.add(other.index)
+                queue.append(other)
+    raise LookupError(index)
+
+
+def _drop_inner(step: Step, doubtful: list[Step], steps: dict[int, Step]) -> None:
+    """A merge of parallel paths inside a branch that starts where they do is no step of its own."""
+    for inner in reversed(doubtful):
+        if inner.result.index < step.base.index:
+            return
+        inside = any(branch.depends_on(inner.result) for branch in step.branches)
+        same_start = inner.base.weights == step.base.weights or not inner.is_projected
+        if inside and inner.result.depends_on(step.base) and same_start:
+            steps.pop(inner.result.index, None)

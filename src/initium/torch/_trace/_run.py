@@ -1,0 +1,181 @@
+"""Run a model once under the Recorder, with nothing of it changed afterwards."""
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.utils._pytree import tree_map
+
+from ._record import Recorder, Value
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one run of a model has left.
+
+    Attributes:
+        values: all of them, in the order of execution.
+        outputs: those that the model returned.
+        params: the parameter behind each key.
+        buffers: the buffer behind each value that is one.
+    """
+
+    values: list[Value]
+    outputs: list[Value]
+    params: dict[int, nn.Parameter]
+    buffers: dict[Value, torch.Tensor]
+
+
+class RunError(Exception):
+    """The model raised; carries the module it was in."""
+
+    def __init__(self, error: Exception, path: str) -> None:
+        super().__init__(str(error))
+        self.error, self.path = error, path
+
+
+class NoOutputError(Exception):
+    """The model returned no tensor."""
+
+
+def run(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    fake: bool = True,
+    dtype: torch.dtype | None = None,
+) -> Recording:
+    """What happens when a model is called with these inputs.
+
+    Args:
+        model: of which nothing changes.
+        args: tensors, real or not, and whatever else it takes.
+        kwargs: likewise.
+        fake: run it on tensors without memory, else on its own numbers.
+        dtype: of the tensors without memory that hold fractions, instead of their own.
+
+    Raises:
+        RunError: if the model raises.
+        NoOutputError: if it returns no tensor.
+    """
+    mode = FakeTensorMode(allow_non_fake_inputs=True) if fake else contextlib.nullcontext()
+    recorder = Recorder({id(module): path for path, module in model.named_modules()})
+    stand_in = (lambda tensor: _fake(tensor, mode, dtype)) if fake else _own
+    state, params, buffers = _declare_state(model, recorder, stand_in)
+    args, kwargs = tree_map(lambda a: stand_in(a) if isinstance(a, torch.Tensor) else a, (args, kwargs))
+    for tensor in _tensors((args, kwargs)):
+        floating = tensor.is_floating_point() or tensor.is_complex()
+        recorder.declare(tensor, "input", is_signal=floating, is_tokens=not floating)
+    try:
+        with _settled(model, recorder, state), torch.no_grad(), mode, recorder:
+            output = torch.func.functional_call(model, state, args, kwargs, tie_weights=False)
+    except Exception as error:  # whatever a user's own code may raise
+        raise RunError(error, next((path for _, path in reversed(recorder.stack) if path), "")) from error
+    outputs = [recorder.value(tensor) for tensor in _tensors(output)]
+    if not outputs:
+        raise NoOutputError(type(output).__name__)
+    return Recording(recorder.values, outputs, params, buffers)
+
+
+def _declare_state(
+    model: nn.Module, recorder: Recorder, make: Callable[[torch.Tensor], torch.Tensor]
+) -> tuple[dict[str, Any], dict[int, nn.Parameter], dict[Value, torch.Tensor]]:
+    """A stand-in for each parameter and buffer; shared ones share it."""
+    stand_ins: dict[int, torch.Tensor] = {}
+
+    def stand_in(tensor: torch.Tensor) -> torch.Tensor:
+        if id(tensor) not in stand_ins:
+            stand_ins[id(tensor)] = make(tensor)
+        return stand_ins[id(tensor)]
+
+    state, params = {}, {}
+    buffers: dict[Value, torch.Tensor] = {}
+    for path, module in model.named_modules():  # each once: a shared one is swapped only once
+        for name, param in module.named_parameters(recurse=False):
+            state[_joined(path, name)] = stand_in(param)
+            if id(param) not in params:
+                params[id(param)] = param
+                recorder.declare(stand_in(param), "parameter", params=frozenset([id(param)]))
+            recorder.declare_owner(id(param), module)
+        for name, buffer in module.named_buffers(recurse=False):
+            state[_joined(path, name)] = stand_in(buffer)
+            buffers[recorder.value(stand_in(buffer))] = buffer
+    return state, params, buffers
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _own(tensor: torch.Tensor) -> torch.Tensor:
+    """A parameter's own numbers, which nobody writes without gradients; a copy of what a module may write."""
+    return tensor.detach() if isinstance(tensor, nn.Parameter) else tensor.detach().clone()
+
+
+def _fake(tensor: torch.Tensor, mode: Any, dtype: torch.dtype | None) -> torch.Tensor:
+    kind = dtype if dtype and tensor.is_floating_point() else tensor.dtype
+    with mode:
+        if tensor.layout is not torch.strided:
+            return torch.empty(tensor.shape, dtype=kind, device="cpu")
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=kind, device="cpu")
+
+
+@contextlib.contextmanager
+def _settled(model: nn.Module, recorder: Recorder, state: dict[str, Any]) -> Iterator[None]:
+    """Evaluation without fused attention, hooks in place; all as before afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    fast = torch.backends.mha.get_fastpath_enabled()
+    flat = _flat_weights(model, state)
+    hooks = [
+        register_module_forward_pre_hook(lambda module, args: recorder.enter(module)),
+        register_module_forward_hook(recorder.leave),
+    ]
+    random = torch.get_rng_state()
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    was_silent, log.disabled = log.disabled, True  # what fails is told by whoever called
+    try:
+        torch.backends.mha.set_fastpath_enabled(False)
+        for module, _ in modes:
+            module.training = False
+        for module, stand_ins, _ in flat:
+            module._flat_weights = stand_ins
+        yield
+    finally:
+        log.disabled = was_silent
+        torch.set_rng_state(random)
+        torch.backends.mha.set_fastpath_enabled(fast)
+        for hook in hooks:
+            hook.remove()
+        for module, training in modes:
+            module.training = training
+        for module, _, own in flat:
+            module._flat_weights = own
+
+
+def _flat_weights(model: nn.Module, state: dict[str, Any]) -> list[tuple[Any, list[Any], list[Any]]]:
+    """Recurrent modules hold their weights a second time, in a list that nobody else swaps."""
+    found = []
+    for path, module in model.named_modules():
+        if isinstance(module, nn.RNNBase):
+            stand_ins = [state.get(_joined(path, name)) for name in module._flat_weights_names]
+            if None not in stand_ins:  # a parametrised one makes them anew
+                found.append((module, stand_ins, module._flat_weights))
+    return found
+
+
+def _tensors(tree: Any) -> list[torch.Tensor]:
+    """Tensors in containers, and in the dict-like outputs of other libraries."""
+    if isinstance(tree, torch.Tensor):
+        return [tree]
+    if isinstance(tree, dict) or hasattr(tree, "items"):
+        tree = tree.values()
+    elif not isinstance(tree, list | tuple):
+        tree = vars(tree).values() if hasattr(tree, "__dataclass_fields__") else ()
+    return [tensor for part in tree for tensor in _tensors(part)]

@@ -1,0 +1,37 @@
+"""Sums: which embeddings and positions are added to one signal."""
+
+from ._flow import Flow
+from ._operations import LOOKUPS
+from ._record import Value
+
+
+def find_sums(flow: Flow) -> dict[int, set[int]]:
+    """For each embedding and position, by the parameter's key, all that it is added to, itself among them."""
+    terms: dict[int, frozenset[int]] = {}
+    groups: dict[int, set[int]] = {}
+    for value in flow.live:
+        own = _terms(flow, value, terms)
+        if own:
+            terms[value.index] = own
+        for key in own if len(own) > 1 else ():
+            groups.setdefault(key, set()).update(own)
+    return groups
+
+
+def _terms(flow: Flow, value: Value, terms: dict[int, frozenset[int]]) -> frozenset[int]:
+    """The embeddings and positions that a signal is the sum of."""
+    kind = flow.kind(value)
+    if kind == "lookup":
+        return value.args[0].params
+    if kind == "sum":
+        return frozenset().union(*(terms.get(signal.index, frozenset()) for signal in value.signals))
+    if kind == "shift":
+        added = [v for v in value.inputs if v.params and _is_position(v)]
+        return terms.get(value.signals[0].index, frozenset()).union(*(v.params for v in added))
+    return terms.get(value.signals[0].index, frozenset()) if flow.passes(value) and value.signals else frozenset()
+
+
+def _is_position(value: Value) -> bool:
+    """A row for each position, looked up or not; a bias has one for all."""
+    wide = sum(size > 1 for size in value.tensor.shape) > 1
+    return wide or any(v.operation in LOOKUPS for v in (value, *value.inputs))

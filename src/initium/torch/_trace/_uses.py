@@ -1,0 +1,273 @@
+"""Uses: what a model does with each parameter, in the order in which it does it."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..._graph import Operation, Role, Use
+from ._axes import axes_of, path_to
+from ._branches import Branches
+from ._events import Reach, reach
+from ._flow import Flow
+from ._operations import CONVOLUTIONS, LOOKUPS, PASSES, PRODUCTS, RECURRENT, is_norm
+from ._record import Value
+from ._signals import UNKNOWN, Signal, operation_of
+
+_SPACE = ("", "w", "hw", "dhw")
+# A matrix that went through one of these is no longer free to start as it likes.
+_BENDS = {"exp", "softplus", "tanh", "sigmoid", "log", "softmax", "_softmax", "sin", "cos", "square", "abs", "relu"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """One use of one parameter, with what it says of the parameter.
+
+    Attributes:
+        key: of the parameter.
+        role: that this use gives it.
+        because: the clause from which the role follows.
+        axes: letters of the parameter's axes; empty if they cannot be followed.
+        use: as the Graph tells it.
+        value: what came of it.
+        operand: the parameter, or what was made of it, as the operation took it in.
+        met: what its result meets first.
+        windows: groups, stride and direction of a convolution.
+        bias_of: the value to which it is added as a bias.
+    """
+
+    key: int
+    role: Role
+    because: str
+    axes: str
+    use: Use
+    value: Value
+    operand: Value
+    met: Reach
+    windows: dict[str, Any] = field(default_factory=dict)
+    bias_of: Value | None = None
+
+    @property
+    def name(self) -> str:
+        """What the operation calls the parameter."""
+        return _name_of(self.value, self.operand)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Everything known of the signals, asked for each parameter's uses."""
+
+    flow: Flow
+    signals: dict[int, Signal]
+    branches: Branches
+    params: dict[int, Value]
+
+    def uses(self) -> Iterator[Found]:
+        """All uses that an output depends on."""
+        seen = set[int]()
+        for value in self.flow.live:
+            if id(value.inputs) in seen:  # another output of the same operation
+                continue
+            seen.add(id(value.inputs))
+            met = None
+            for operand in dict.fromkeys(value.inputs):
+                if operand.params and value.operation != "alias":
+                    met = reach(self.flow, value) if met is None else met
+                    yield from self._of_operand(value, operand, met)
+
+    def _of_operand(self, value: Value, operand: Value, met: Reach) -> Iterator[Found]:
+        for key in sorted(operand.params, key=lambda key: self.params[key].index):
+            chain = path_to(self.params[key], operand)
+            yield self._found(value, operand, key, chain, met)
+
+    def _found(self, value: Value, operand: Value, key: int, chain: list[Value], met: Reach) -> Found:
+        param = self.params[key]
+        role, operation, because = self._role(value, operand, param, chain)
+        role, because = _bent(role, because, chain, operand, param)
+        signal = self._signal(value, operand, operation)
+        sizes = [event.head_size for event in met.events if event.head_size]
+        use = Use(
+            operation=operation,
+            fed_by=signal.source,
+            moment=signal.moment,
+            followed_by=met.names,
+            branch=None if role in ("position", "embedding", "token") else self.branches.of(value),
+            scaled=met.scaled,
+            head_size=sizes[0] if sizes else signal.head_size,
+        )
+        axes, windows = _axes(value, operand, param, role)
+        bias_of = self._biased(value) if role == "bias" else None
+        return Found(key, role, because, axes, use, value, operand, met, windows, bias_of)
+
+    def _role(self, value: Value, operand: Value, param: Value, chain: list[Value]) -> tuple[Role, Operation, str]:
+        """What one operation makes of one operand."""
+        kind = self.flow.kind(value)
+        looked_up = any(step.operation in LOOKUPS for step in chain)
+        if kind == "weight":
+            return self._in_weight(value, operand, param)
+        if kind == "norm" and is_norm(value.operation):
+            is_scale = _name_of(value, operand) == "weight"
+            role: Role = "scale" if is_scale else "shift"
+            return role, "normalisation", f"{role} of a normalisation"
+        if kind == "lookup" and operand is value.args[0]:
+            return "embedding", "embedding", "one row is picked for each token"
+        if kind == "attention" or (kind == "shift" and self._is_score(value)):
+            return "position", "embedding" if looked_up else "addition", "added to the scores of attention"
+        match kind:
+            case "scale":
+                return self._in_scale(value)
+            case "shift":
+                return self._in_shift(value, operand, looked_up)
+            case "slope":
+                return "kept", "activation", "slope of an activation"
+            case "token" | "concatenation":
+                return "token", "concatenation", "put beside the signal"
+            case "learned":
+                return "token", "other", "a signal that is learned"
+        return "kept", "other", f"taken in by {value.operation.strip('_')}"
+
+    def _in_weight(self, value: Value, operand: Value, param: Value) -> tuple[Role, Operation, str]:
+        operation = operation_of(value)
+        if operation == "recurrent":
+            is_bias = param.tensor.ndim < 2
+            return ("bias" if is_bias else "weight"), operation, type(value.module).__name__
+        if _is_bias(value, operand):
+            return "bias", "addition", "bias"
+        if param.tensor.ndim < 2:
+            return "kept", operation, "a vector that is summed over, without an output axis"
+        return "weight", operation, operation
+
+    def _in_scale(self, value: Value) -> tuple[Role, Operation, str]:
+        norm = self._norm_before(value)
+        if norm is not None and not any(v.params for v in norm.inputs):
+            return "scale", "normalisation", "scale of a normalisation"
+        return "scale", "multiplication", "multiplies a signal element by element"
+
+    def _in_shift(self, value: Value, operand: Value, looked_up: bool) -> tuple[Role, Operation, str]:
+        if looked_up:
+            others = self.signals[value.signals[0].index].source == "embedding"
+            because = "one row is picked for each position"
+            return ("embedding" if others else "position"), "embedding", because
+        if self._norm_before(value) is not None and _num_wide(operand) <= 1:
+            return "shift", "normalisation", "shift of a normalisation"
+        if _num_wide(operand) > 1:
+            return "position", "addition", "added to the signal at each position"
+        if self._biased(value) is not None:
+            return "bias", "addition", "bias"
+        return "shift", "addition", "added to a signal"
+
+    def _is_score(self, value: Value) -> bool:
+        queue = [value.signals[0]]
+        while queue:
+            value = self.flow.back(queue.pop())
+            if self.flow.kind(value) == "scores":
+                return True
+            if self.flow.kind(value) == "sum":
+                queue += value.signals
+        return False
+
+    def _biased(self, value: Value) -> Value | None:
+        """The weight's result to which a bias is added."""
+        while not value.is_weighted:
+            if self.flow.kind(value) not in ("pass", "shift"):
+                return None
+            value = value.signals[0]
+        return value
+
+    def _signal(self, value: Value, operand: Value, operation: Operation) -> Signal:
+        """What the other operand is."""
+        kind = self.flow.kind(value)
+        if operation == "embedding":
+            return Signal("tokens", None)
+        norm = self._norm_before(value) if operation == "normalisation" and kind != "norm" else None
+        if norm is not None:
+            return self.signals[self.flow.normalised.get(norm.index, (norm.signals[0],))[0].index]
+        if value.operation == RECURRENT:
+            return self._recurrent_signal(value, operand)
+        if kind == "weight" and _is_bias(value, operand):
+            return self.signals[value.index]
+        if kind == "weight" and not value.signals:
+            return UNKNOWN
+        return self.signals.get(value.signals[0].index, UNKNOWN) if value.signals else UNKNOWN
+
+    def _norm_before(self, value: Value) -> Value | None:
+        """The normalisation whose result a value scales or shifts."""
+        source = self.flow.back(value.signals[0])
+        while self.flow.kind(source) == "scale":
+            source = self.flow.back(source.signals[0])
+        return source if self.flow.kind(source) == "norm" else None
+
+    def _recurrent_signal(self, value: Value, operand: Value) -> Signal:
+        name = _name_of(value, operand)
+        if "_hh" in name:
+            return Signal("state", self.signals[value.index].moment)
+        if "_hr" in name or ("_l" in name and "_l0" not in name):
+            return self.signals[value.index]
+        return self.signals.get(value.signals[0].index, UNKNOWN) if value.signals else Signal("tokens", None)
+
+
+def _name_of(value: Value, operand: Value) -> str:
+    """What the operation calls an argument."""
+    schema = getattr(value.function, "_schema", None)
+    names = [argument.name for argument in schema.arguments] if schema else []
+    given = {id(part): name for name, part in [*zip(names, value.args, strict=False), *value.kwargs.items()]}
+    return given.get(id(operand), "")
+
+
+def _is_bias(value: Value, operand: Value) -> bool:
+    if value.operation in PRODUCTS:
+        return all(value.args[place] is not operand for place in PRODUCTS[value.operation])
+    return value.operation in CONVOLUTIONS and len(value.args) > 2 and value.args[2] is operand
+
+
+def _num_wide(value: Value) -> int:
+    """How many axes are longer than 1."""
+    return sum(size > 1 for size in value.tensor.shape)
+
+
+def _bent(role: Role, because: str, chain: list[Value], operand: Value, param: Value) -> tuple[Role, str]:
+    """What was done to the parameter before it was used."""
+    moved = PASSES | LOOKUPS | {"cat", "stack"}
+    names = [step.operation.strip("_") for step in chain if step.operation not in moved]
+    if not names:
+        return role, because
+    through = ", ".join(dict.fromkeys(names))
+    if role == "weight" and not _BENDS & set(names):
+        if operand.tensor.numel() > param.tensor.numel():
+            return "kept", f"sets the size of another parameter ({through})"
+        return role, f"{because}, through {through}"
+    if role == "scale" and because == "scale of a normalisation" and set(names) <= {"add", "sub", "rsub"}:
+        return "shift", "scale of a normalisation, added to 1"
+    return ("kept", f"used through {through}") if role not in ("embedding", "position", "token") else (role, because)
+
+
+def _axes(value: Value, operand: Value, param: Value, role: Role) -> tuple[str, dict[str, Any]]:
+    """Letters of the parameter's axes, and a convolution's windows."""
+    ndim = param.tensor.ndim
+    if role == "embedding" and ndim == 2:
+        return "vo", {}
+    if role != "weight" or ndim < 2:
+        return "o" * ndim, {}
+    letters, windows = _letters(value, operand)
+    usual = "oi" + _SPACE[ndim - 2] if ndim <= 5 else "o" * ndim
+    found = axes_of(param, operand, letters) or (letters if len(letters) == ndim else usual)
+    if not {"d", "h", "w"} & set(found):
+        windows.pop("stride", None)
+    return found, windows
+
+
+def _letters(value: Value, operand: Value) -> tuple[str, dict[str, Any]]:
+    """The roles of the operand's own axes."""
+    ndim = operand.tensor.ndim
+    if value.operation in CONVOLUTIONS:
+        space = _SPACE[ndim - 2]
+        strides, transposed, groups = value.args[3], value.args[6], value.args[8]
+        stride = math.prod(strides) if len(strides) == len(space) else strides[0] ** len(space)
+        windows = {"groups": groups, "stride": stride, "transposed": transposed}
+        return ("io" if transposed else "oi") + space, windows
+    if value.operation in PRODUCTS:
+        is_left = value.args[PRODUCTS[value.operation][0]] is operand
+        if ndim == 1:
+            return "i", {}
+        return "b" * (ndim - 2) + ("oi" if is_left else "io"), {}
+    return ("oi" if value.operation == RECURRENT else "oii")[:ndim], {}

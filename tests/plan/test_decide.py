@@ -1,0 +1,158 @@
+import pytest
+from graphs import gpt, param, weight
+
+from initium import RuleError, ShapeError, plan
+from initium._graph import Graph
+from initium._plan import decide
+from initium._recipes import Recipe
+from initium._rule import Decision, Rule
+from initium.init import ones, zeros
+from initium.init._law import Constant, Keep, Uniform
+
+GRAPH = Graph(
+    (
+        param("0.weight", (30, 20), "oi", "weight"),
+        param("0.bias", (30,), "o", "bias"),
+        param("1.weight", (30,), "o", "kept"),
+    )
+)
+
+
+def refused(rules, graph=None, recipe="he_normal", error=RuleError):
+    with pytest.raises(error) as told:
+        plan(graph or gpt(), recipe, rules=rules)
+    return str(told.value)
+
+
+def test_every_parameter_is_decided_by_its_role():
+    choices = plan(GRAPH, "glorot_uniform bias=0.5").choices
+    assert [choice.path for choice in choices] == ["0.weight", "0.bias", "1.weight"]
+    assert [choice.law for choice in choices] == [Uniform(-(0.12**0.5), 0.12**0.5), Constant(0.5), Keep()]
+
+
+def test_a_users_rule_wins_over_the_recipe_and_is_named():
+    choice = plan(GRAPH, "glorot_uniform", rules={"0.*": "ones"}).choices[0]
+    assert (choice.init, choice.rule) == (ones(), "your rule 0.* -> ones")
+    assert plan(GRAPH, "glorot_uniform").choices[0].rule == "glorot_uniform: role=weight -> glorot_uniform"
+
+
+def test_a_rule_may_name_a_tied_parameter_by_its_other_name():
+    assert plan(gpt(), "he_normal", rules={"lm_head.*": "zeros"}).choices[0].init == zeros()
+
+
+def test_misfits_are_told_all_at_once_and_cut_at_five():
+    graph = Graph(tuple(param(f"{i}.gain", (i + 1,), "o", "weight") for i in range(7)))
+    lines = refused((), graph, error=ShapeError).splitlines()
+    assert lines[0] == '`he_normal` needs an input and an output axis, but `0.gain` has shape (1,) with axes "o".'
+    assert lines[4].count("`4.gain`") == 1
+    assert lines[5:] == [
+        "... and 2 more",
+        "Give it an initialiser that looks at no fan, such as `zeros` or `uniform(-0.1, 0.1)`.",
+    ]
+
+
+def test_a_misfit_of_a_users_rule_names_the_rule():
+    assert refused([("ln_f.*", "orthogonal")], error=ShapeError).splitlines()[0] == (
+        '`orthogonal` needs an input and an output axis, but `ln_f.weight` has shape (8,) with axes "o". '
+        "Your rule `ln_f.* -> orthogonal` matched it."
+    )
+
+
+def test_undecided_parameters_are_all_named_repeats_folded():
+    recipe = Recipe("none", lambda graph: (Rule(role="weight", start=zeros()),))
+    with pytest.raises(RuleError) as error:
+        decide(gpt(), recipe)
+    assert str(error.value) == (
+        """\
+No rule decides 12 parameters:
+  wte.weight  (embedding: embedding)
+  h.0-2.ln_1.weight  (scale: scale)
+  h.0-2.ln_1.bias  (shift: shift)
+  h.0-2.c_proj.bias  (bias: bias)
+  ln_f.weight  (scale: scale)
+... and 1 more
+Add one: Rule('wte.weight', 'framework') leaves it as it was built."""
+    )
+
+
+def test_rules_of_one_user_that_disagree_are_named_with_what_they_disagree_about():
+    rules = [Rule("h.*", "zeros"), Rule("*.c_proj.*", "ones"), Rule("h.*", "zeros")]
+    assert refused(rules) == (
+        """\
+Your rules disagree about 6 parameters:
+  h.0-2.c_proj.weight
+    h.* -> zeros
+    *.c_proj.* -> ones
+    h.* -> zeros
+  h.0-2.c_proj.bias
+    h.* -> zeros
+    *.c_proj.* -> ones
+    h.* -> zeros
+Narrow one of them, for instance with but='h.0.c_proj.weight'."""
+    )
+    slower = Rule("ln_f.*", Decision(init=ones(), lr=0.5))
+    assert refused([slower, Rule("ln_f.*", "ones")]).startswith("Your rules disagree about 2 parameters:")
+
+
+def test_rules_that_agree_may_overlap():
+    choices = plan(gpt(), "he_normal", rules=[Rule("h.*", "zeros"), Rule("*.c_proj.*", "zeros")]).choices
+    assert {choice.init for choice in choices if choice.path.startswith("h.")} == {zeros()}
+
+
+def test_rules_that_match_nothing_are_all_named():
+    assert refused([("h.*.c_atn.*", "ones"), ("ln_f", "ones"), ("h.*", "zeros")]) == (
+        """\
+These rules match no parameter:
+  h.*.c_atn.* -> ones
+    no parameter has such a name; the closest is 'h.*.c_attn.*'
+  ln_f -> ones
+    no parameter has such a name; the closest is 'ln_f.*'
+A rule's name is a glob of dotted paths, as in 'h.*.attn.*'. Print the plan to see them all."""
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "hint"),
+    [
+        (Rule("h.0.ln_1.weigth", "ones"), "no parameter has such a name; the closest is 'h.0.ln_1.weight'"),
+        (Rule("c_proj.weight", "ones"), "no parameter has such a name; the closest is '*.c_proj.weight'"),
+        (Rule("c_proj", "ones"), "no parameter has such a name; the closest is '*.c_proj.*'"),
+        (Rule("h.7.c_proj.bias", "ones"), "no parameter has such a name; the closest is 'h.2.c_proj.bias'"),
+        (Rule("qqq", "ones"), "no parameter has such a name"),
+        (
+            Rule("ln_f.*", "ones", layer="LayerNrom"),
+            "none of the 2 that it names has layer='LayerNrom'; they have 'LayerNorm'",
+        ),
+        (
+            Rule("h.*", "ones", role="token"),
+            "none of the 15 that it names has role='token'; they have 'bias', 'scale', 'shift', 'weight'",
+        ),
+        (
+            Rule("*.bias", "ones", operation="dense"),
+            "none of the 7 that it names has operation='dense'; they have 'normalisation', 'other'",
+        ),
+        (Rule("*.bias", "ones", but="*"), "but='*' leaves out all 7 that it names"),
+        (Rule("*", "ones", when=lambda param: False), "its conditions hold together for none of the 18 that it names"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_matches_nothing_is_told_why(rule, hint):
+    assert refused([rule]).splitlines()[2] == f"    {hint}"
+
+
+def test_a_graph_without_parameters_has_an_empty_plan():
+    assert plan(Graph(()), "he_normal").choices == ()
+
+
+def test_a_plan_names_its_recipe_with_its_version_and_keeps_the_graphs_notes():
+    made = plan(gpt(), "torch")
+    assert made.recipe == "torch (version 1)"
+    assert made.notes == gpt().notes
+
+
+def test_a_bias_belongs_to_the_weight_of_its_layer():
+    assert GRAPH.bias_of(GRAPH.weights[0]) is GRAPH.params[1]
+    assert Graph(GRAPH.params[:1]).bias_of(GRAPH.params[0]) is None
+
+
+def test_a_lone_weight_needs_no_rule_of_a_user():
+    assert len(plan(Graph((weight("w", (2, 3)),)), "he_normal", rules=()).choices) == 1

@@ -1,0 +1,51 @@
+import math
+import re
+
+import numpy as np
+import pytest
+
+import initium
+from initium._plan._describe import describe
+from initium.init._weight import Weight
+
+SHAPE = (6, 4)
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ("framework", "left as it was built"),
+        ("constant(0.5)", "every element is 0.5"),
+        ("uniform(-3, 3)", "uniform from -3 to 3, std 1.73205"),
+        ("normal(1, 0.02)", "Gaussian, mean 1, std 0.02"),
+        ("he_normal", "Gaussian, mean 0, std 0.707107"),
+        ("truncated_normal(0, 1)", "Gaussian cut to -2.27369 .. 2.27369, mean 0, std 1 as cut"),
+        ("truncated_normal(0, 1, cut=inf)", "Gaussian cut to -inf .. inf, mean 0, std 1 as cut"),
+        ("orthogonal(gain=2)", "orthonormal rows or columns times 2, std 0.816497"),
+        ("identity", "computed as a whole"),
+    ],
+)
+def test_a_start_is_told_in_numbers(spec, text):
+    weight = Weight(shape=SHAPE, axes="oi")
+    assert describe(initium.parse(spec).law(weight), weight) == text
+
+
+def test_unequal_blocks_are_told_one_by_one():
+    weight = Weight(shape=(6, 4), axes="oi", blocks=(4, 2))
+    assert describe(initium.parse("glorot_normal").law(weight), weight) == (
+        "block 1: Gaussian, mean 0, std 0.5; block 2: Gaussian, mean 0, std 0.57735"
+    )
+
+
+@pytest.mark.parametrize("spec", ["truncated_normal(0, 1, cut=1.5)", "uniform(-2, 2)", "orthogonal(gain=3)"])
+def test_what_is_told_is_what_is_drawn(spec):
+    shape = (500, 200)
+    drawn = initium.array(spec, shape, axes="oi", seed=0, path="w")
+    weight = Weight(shape=shape, axes="oi")
+    text = describe(initium.parse(spec).law(weight), weight)
+    std = float(text.partition("std ")[2].split()[0])
+    assert abs(np.sqrt(np.mean(drawn.astype(float) ** 2)) / std - 1) < 5 / math.sqrt(2 * drawn.size)
+    if " to " in text:
+        low, high = map(float, re.findall(r"-?\d[.\d]*\d|-?\d", text)[:2])
+        assert low <= drawn.min() < low * 0.999
+        assert high * 0.999 < drawn.max() <= high

@@ -1,0 +1,57 @@
+from graphs import gpt, weight
+
+from initium import Plan, Rule, plan
+from initium._graph import Graph
+from initium._rule import Decision
+
+BEFORE = plan(gpt(), "he_normal")
+
+
+def test_equal_plans_do_not_differ():
+    assert not BEFORE.diff(plan(gpt(), "he_normal"))
+    assert str(BEFORE.diff(BEFORE)) == "The plans are the same."
+
+
+def test_changed_starts_and_reasons_are_folded():
+    own = Decision(init=BEFORE.choices[-1].init, because="own")
+    rules = [Rule("*.c_proj.weight", "zeros", because="starts as nothing"), Rule("ln_f.bias", own)]
+    after = plan(gpt(), "he_normal", rules=rules)
+    assert BEFORE.diff(after)
+    assert str(BEFORE.diff(after)) == (
+        """\
+Another start: 3
+  h.0-2.c_proj.weight
+      he_normal -> zeros
+The same start for another reason: 1
+  ln_f.bias
+      shift of a normalisation -> own"""
+    )
+
+
+def test_parameters_shapes_and_rates_that_differ_are_listed():
+    first = plan(Graph((weight("0.w", (4, 2)), weight("1.w", (4, 2)), weight("a.w", (2, 2)))), "he_normal")
+    rules = {"a.w": Decision(init=first.choices[0].init, because="multiplied and summed", lr=0.5)}
+    second = plan(Graph((weight("a.w", (3, 2)), weight("b.w", (2, 2)))), "glorot_normal", rules=rules)
+    found = first.diff(second)
+    assert (found.only_before, found.only_after) == (("0.w", "1.w"), ("b.w",))
+    assert found.shapes == (("a.w", (2, 2), (3, 2)),)
+    assert str(found) == (
+        """\
+Recipe: he_normal -> glorot_normal
+Only in the first plan: 2
+  0-1.w
+Only in the second plan: 1
+  b.w
+Another shape: 1
+  a.w
+      (2, 2) -> (3, 2)
+Another learning rate: 1
+  a.w
+      1.0 -> 0.5"""
+    )
+
+
+def test_a_difference_reads_from_the_first_plan_to_the_second():
+    one, two = Plan(BEFORE.choices[:1]), Plan(())
+    assert str(one.diff(two)) == "Only in the first plan: 1\n  wte.weight"
+    assert str(two.diff(one)) == "Only in the second plan: 1\n  wte.weight"

@@ -1,0 +1,149 @@
+import io
+import sys
+from dataclasses import replace
+
+import pytest
+from graphs import gpt, param, weight
+from rich.console import Console
+
+from initium import Plan, Rule, UnknownNameError, plan
+from initium._graph import Graph
+from initium.init import normal, ones
+
+RULES = (
+    Rule("*.c_proj.weight", normal(std=0.02 / 6**0.5), because="ends residual branch, 1/sqrt(6)"),
+    Rule("wte.weight", "padded('normal(std=0.02)')"),
+)
+MADE = plan(gpt(), "he_normal", rules=RULES)
+
+
+def test_a_plan_prints_as_a_table_with_repeated_blocks_folded():
+    assert str(MADE) == (
+        """\
+parameter            start                       because
+--------------------------------------------------------------------------------
+wte.weight           padded('normal(std=0.02)')  embedding
+h.0-2.ln_1.weight    ones                        scale of a normalisation
+h.0-2.ln_1.bias      zeros                       shift of a normalisation
+h.0-2.c_attn.weight  he_normal                   multiplied and summed
+h.0-2.c_proj.weight  normal(std=0.00816)         ends residual branch, 1/sqrt(6)
+h.0-2.c_proj.bias    zeros                       bias
+ln_f.weight          ones                        scale of a normalisation
+ln_f.bias            zeros                       shift of a normalisation
+
+18 parameters: 6 drawn, 1 computed, 11 constant (1 tied).
+Recipe: he_normal, 4 by your rules.
+* the input was made up: `ids` int64 (2, 16)"""
+    )
+
+
+def test_a_path_is_never_cut_and_every_line_fits_a_terminal():
+    path = ".".join(["encoder", "layer", "0", "attention", "output", "dense", "weight"])
+    reason = "a reason of many words " * 8
+    graph = Graph((weight(path, (4, 4)), weight("head.weight", (4, 4)), weight("x" * 100, (4, 4))))
+    rule = Rule("encoder.*", "uniform(-0.08838834764, 0.08838834764)", because=reason)
+    printed = str(plan(graph, "he_normal", rules=[rule]))
+    lines = printed.splitlines()
+    assert [line for line in lines if "x" * 100 in line] == ["x" * 100]
+    assert path in lines
+    assert max(len(line) for line in lines if line != "x" * 100) <= 80
+    assert "uniform(-0.0884, 0.0884)" in printed
+    assert " ".join(printed.split()).count("many") == 8
+
+
+def test_a_learning_rate_is_told_with_the_reason():
+    first, second = MADE.choices[:2]
+    told = replace(second, lr=0.5, because="its learning rate is halved")
+    slower = Plan((replace(first, lr=0.25), told))
+    assert "embedding; learning rate times 0.25" in " ".join(str(slower).split())
+    assert str(slower).count("learning rate") == 2
+    assert slower.explain(first.path).endswith("\nrate         learning rate times 0.25")
+
+
+def test_a_plan_of_nothing_prints():
+    assert str(Plan(())).splitlines()[-2:] == ["0 parameters.", "Recipe: none."]
+
+
+def test_a_terminal_shows_the_same_table_and_a_notebook_escapes_it():
+    out = io.StringIO()
+    Console(file=out, width=80, color_system=None).print(MADE)
+    assert out.getvalue() == f"{MADE}\n"
+    made = plan(Graph((param("a", (1,), "o", "bias"),)), "zeros", rules=[Rule(start=ones(), because="<b>")])
+    assert "&lt;b&gt;" in made._repr_html_()
+
+
+@pytest.mark.parametrize("columns", [60, 100, 300])
+def test_a_terminal_of_another_width_is_filled_and_nothing_is_lost(columns):
+    out = io.StringIO()
+    made = plan(Graph((*gpt().params, weight("x" * 100, (4, 4)))), "he_normal", rules=RULES)
+    Console(file=out, width=columns, color_system=None).print(made)
+    assert max(map(len, out.getvalue().splitlines())) == min(columns, 120)
+    assert "".join(out.getvalue().split()).replace("-", "") == "".join(str(made).split()).replace("-", "")
+
+
+def test_a_table_needs_no_rich(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich", None)
+    assert str(MADE).startswith("parameter")
+
+
+def test_the_whole_story_of_a_packed_weight_is_told():
+    assert MADE.explain("h.1.c_attn.weight") == (
+        """\
+h.1.c_attn.weight
+
+what         weight: multiplied and summed
+shape        (8, 24)
+axes         io: 8 input, summed over; 24 output
+packs        query, key, value; of 8 outputs each
+fans         in 8, out 8 for each block
+used in      dense
+fed by       normalisation, second moment 1: gain 1 keeps it
+followed by  query, key, value
+residual     branch 2 of 3, weight 1 of 2
+start        he_normal
+that is      Gaussian, mean 0, std 0.5
+because      multiplied and summed
+rule         he_normal: role=weight -> he_normal"""
+    )
+
+
+def test_the_whole_story_of_a_tied_weight_is_told_under_both_names():
+    story = MADE.explain("lm_head.weight")
+    assert story == MADE.explain("wte.weight")
+    assert story == (
+        """\
+wte.weight
+
+what         embedding
+shape        (50, 8)
+axes         vo: 50 vocabulary, one is picked, not summed over; 8 output
+fans         in 1, out 8
+tied to      lm_head.weight
+padding      row 0
+used in      embedding
+fed by       tokens
+followed by  residual stream
+and in       dense
+fed by       normalisation, second moment 1: gain 1 keeps it
+followed by  output
+start        padded('normal(std=0.02)')
+that is      computed as a whole; `initium explain padded` tells how
+because      embedding
+rule         your rule wte.weight -> padded('normal(std=0.02)')"""
+    )
+
+
+def test_the_end_of_a_branch_and_the_gain_of_its_activation_are_told():
+    story = MADE.explain("h.2.c_proj.weight").splitlines()
+    assert "what         weight (Linear): multiplied and summed" in story
+    assert "fed by       gelu, second moment 0.425: gain 1.53393 keeps it" in story
+    assert "residual     branch 3 of 3, last weight of 2" in story
+    assert "that is      Gaussian, mean 0, std 0.00816497" in story
+
+
+def test_an_unknown_path_is_answered_with_the_nearest():
+    with pytest.raises(UnknownNameError) as error:
+        MADE.explain("h.1.c_atn.weight")
+    assert str(error.value) == (
+        "No parameter is called 'h.1.c_atn.weight'; the closest is 'h.1.c_attn.weight'. Print the plan to see them all."
+    )

@@ -1,0 +1,248 @@
+import json
+from dataclasses import replace
+
+import pytest
+from graphs import gpt, weight
+
+from initium import OutputError, Plan, PlanError, Rule, plan
+from initium._graph import Graph
+from initium._plan._store import MARK
+from initium._rule import Decision
+from initium.init import Initialiser, he_normal, normal
+
+RULES = (
+    Rule("*.c_proj.weight", normal(std=0.02 / 6**0.5), because="ends a branch, 1/√6"),
+    Rule("ln_f.*", Decision(init=normal(0.1), lr=1 / 3, moment=0.1 + 0.2, draws_as="ln", because="slow")),
+)
+MADE = plan(gpt(), "he_normal", rules=RULES)
+
+
+@pytest.fixture
+def file(tmp_path):
+    MADE.save(tmp_path / "plan.json")
+    return tmp_path / "plan.json"
+
+
+def refused(file):
+    with pytest.raises(PlanError) as error:
+        Plan.load(file)
+    return str(error.value).replace(str(file), "plan.json")
+
+
+def edited(file, change):
+    data = json.loads(file.read_text())
+    change(data)
+    file.write_text(json.dumps(data))
+    return refused(file)
+
+
+def flaw(file, change):
+    """What is told of the fifth parameter, the packed one of the first block, when it was changed."""
+    told = edited(file, lambda data: change(data["parameters"][3]))
+    first, flaw, last = told.split("\n")
+    assert first == "'plan.json' cannot be read as a plan:"
+    assert last == "Mend the file, or save the plan again."
+    return flaw
+
+
+def test_a_plan_that_was_saved_loads_equal(file):
+    assert Plan.load(file) == MADE
+    assert [choice.law for choice in Plan.load(file).choices[:4]] == [choice.law for choice in MADE.choices[:4]]
+    assert str(Plan.load(str(file))) == str(MADE)
+
+
+@pytest.mark.parametrize("blocks", [3, (4, 2)])
+def test_every_fact_of_a_weight_survives(tmp_path, blocks):
+    shape = (6, 4, 3, 3)
+    facts = {
+        "axes": "oihw",
+        "blocks": blocks,
+        "groups": 2,
+        "stride": 4,
+        "padding": 1,
+        "tied": ("a", "b"),
+        "packs": ("x",),
+    }
+    made = plan(Graph((weight("w", shape, **facts),)), "he_normal")
+    made.save(tmp_path / "plan.json")
+    assert Plan.load(tmp_path / "plan.json") == made
+
+
+def test_an_empty_plan_survives(tmp_path):
+    Plan(()).save(tmp_path / "plan.json")
+    assert Plan.load(tmp_path / "plan.json") == Plan(())
+
+
+def test_the_file_is_one_that_a_person_can_read(file):
+    assert file.read_text().splitlines()[:19] == [
+        "{",
+        '  "initium plan": 1,',
+        '  "recipe": "he_normal",',
+        '  "notes": ["the input was made up: `ids` int64 (2, 16)"],',
+        '  "parameters": [',
+        "    {",
+        '      "path": "wte.weight",',
+        '      "start": "framework",',
+        '      "because": "embedding",',
+        '      "rule": "he_normal: role=embedding -> framework",',
+        '      "shape": [50, 8],',
+        '      "axes": "vo",',
+        '      "role": "embedding",',
+        '      "tied": ["lm_head.weight"],',
+        '      "padding": 0,',
+        '      "uses": [{"operation": "embedding", "fed_by": "tokens", "followed_by": ["residual stream"]}, '
+        '{"operation": "dense", "fed_by": "normalisation", "moment": 1.0, "followed_by": ["output"]}],',
+        '      "known by": "embedding"',
+        "    },",
+        "    {",
+    ]
+    assert '"because": "ends a branch, 1/√6"' in file.read_text(encoding="utf-8")
+
+
+def test_a_start_may_be_edited(file):
+    file.write_text(file.read_text().replace('"start": "framework"', '"start": "normal(std=0.5)"'))
+    assert Plan.load(file).choices[0].init == normal(std=0.5)
+
+
+def test_only_a_file_of_its_own_is_replaced(tmp_path, file):
+    Plan(()).save(file)
+    assert Plan.load(file) == Plan(())
+    (tmp_path / "mine.json").write_text("{}")
+    with pytest.raises(OutputError, match="exists and Initium did not write it; name another file"):
+        MADE.save(tmp_path / "mine.json")
+    assert (tmp_path / "mine.json").read_text() == "{}"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.json", "plan.json"]
+    assert MARK in file.read_text()
+
+
+def test_a_start_without_a_spec_is_refused_before_a_file_is_written(tmp_path):
+    own = Initialiser(he_normal().law_of, spec="my_own")
+    choices = tuple(replace(choice, init=own) for choice in MADE.choices[:2])
+    with pytest.raises(PlanError) as error:
+        Plan(choices).save(tmp_path / "plan.json")
+    assert str(error.value) == (
+        "No file can hold these starts, since no spec names them:\n  wte.weight  my_own\n  h.0.ln_1.weight  my_own\n"
+        "Take starts of the catalogue, which `initium list` shows."
+    )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda one: one.pop("start"), 'lacks "start"'),
+        (lambda one: one.pop("known by"), 'lacks "known by"'),
+        (lambda one: one.update(shpe=[1]), "cannot be read. No key is called 'shpe'; the closest is 'shape'"),
+        (
+            lambda one: one.update(start="he_norml"),
+            "\"start\": No initialiser is called 'he_norml'; the closest is 'he_normal'. "
+            "`initium list` shows all of them.",
+        ),
+        (lambda one: one.update(start=3), '"start" is a text in quotes, not 3'),
+        (
+            lambda one: one.update(role="wieght"),
+            "\"role\": No word is called 'wieght'; the closest is 'weight'.",
+        ),
+        (lambda one: one.update(shape="8"), '"shape" is a list of whole numbers, not "8"'),
+        (lambda one: one.update(shape=[8, 24.0]), '"shape" is a list of whole numbers, not [8, 24.0]'),
+        (lambda one: one.update(shape=[8, True]), '"shape" is a list of whole numbers, not [8, true]'),
+        (lambda one: one.update(shape=[8, 25]), "3 blocks do not fill the 25 outputs of shape (8, 25)."),
+        (lambda one: one.update(axes="i"), 'shape (8, 24) needs 2 letters of axes, not "i".'),
+        (lambda one: one.update(lr="fast"), '"lr" is a number, not "fast"'),
+        (lambda one: one.update(transposed=1), '"transposed" is true or false, not 1'),
+        (lambda one: one.update(blocks=[8, "x"]), '"blocks" is a list of whole numbers, not [8, "x"]'),
+        (lambda one: one.update(blocks=2.5), '"blocks" is a whole number, not 2.5'),
+        (lambda one: one.update(axes=["o"] * 99), '"axes" is a text in quotes, not ["' + 'o", "' * 11 + "..."),
+        (lambda one: one.update(tied=[3]), '"tied" is a list of texts, not [3]'),
+        (lambda one: one.update(uses={}), '"uses" is a list of objects, not {}'),
+        (lambda one: one.update(uses=[3]), '"uses" number 1 is an object in braces, not 3'),
+        (lambda one: one.update(uses=[{}]), '"uses" number 1 lacks "operation"'),
+        (
+            lambda one: one["uses"][0]["branch"].update(depth="x"),
+            '"uses" number 1 "branch" "depth" is a whole number, not "x"',
+        ),
+        (lambda one: one["uses"][0].update(moment="x"), '"uses" number 1 "moment" is a number, not "x"'),
+    ],
+)  # fmt: skip
+def test_a_parameter_that_was_edited_wrongly_is_named_with_the_place(file, change, told):
+    assert flaw(file, change) == f"  h.0.c_attn.weight: {told}"
+
+
+def test_a_start_that_cannot_use_the_axes_is_refused(file):
+    assert edited(file, lambda data: data["parameters"][1].update(start="he_normal")).splitlines()[1] == (
+        "  h.0.ln_1.weight: `he_normal` needs an input and an output axis, "
+        'but `h.0.ln_1.weight` has shape (8,) with axes "o".'
+    )
+
+
+def test_all_flaws_are_told_at_once_and_cut_at_five(file):
+    def spoil(data):
+        for one in data["parameters"]:
+            one["role"] = 3
+
+    lines = edited(file, spoil).splitlines()
+    assert lines[1] == '  wte.weight: "role" is a text in quotes, not 3'
+    assert lines[6:] == ["... and 13 more", "Mend the file, or save the plan again."]
+
+
+def test_a_parameter_that_is_there_twice_is_named(file):
+    told = edited(file, lambda data: data["parameters"].append(data["parameters"][2]))
+    assert told.splitlines()[1] == "  h.0.ln_1.bias: is there 2 times"
+
+
+def test_a_parameter_without_a_name_is_told_by_its_number(file):
+    def spoil(data):
+        del data["parameters"][1]["path"]
+        data["parameters"][2] = 7
+
+    assert edited(file, spoil).splitlines()[1:3] == [
+        '  parameter 2: lacks "path"',
+        "  parameter 3: is an object in braces, not 7",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda data: data.pop("recipe"), "'plan.json' lacks \"recipe\"; a plan holds recipe, notes, parameters."),
+        (lambda data: data.update(extra=1), "'plan.json' has \"extra\"; a plan holds recipe, notes, parameters."),
+        (lambda data: data.update(parameters={}), "'plan.json': \"parameters\" is a list of objects, not {}."),
+        (lambda data: data.update(notes="x"), '\'plan.json\': "notes" is a list of texts, not "x".'),
+        (lambda data: data.update(recipe=None), "'plan.json': \"recipe\" is a text in quotes, not null."),
+    ],
+)
+def test_a_wrong_frame_is_told(file, change, told):
+    assert edited(file, change) == f"{told} Mend the file, or save the plan again."
+
+
+def test_another_format_is_refused(file):
+    assert edited(file, lambda data: data.update({"initium plan": 2})) == (
+        "'plan.json' is written in format 2, but this Initium reads format 1. "
+        "Make the plan again, or read it with the Initium that wrote it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[]", """'plan.json' is no plan: it has no "initium plan", which `plan.save` writes."""),
+        ("{}", """'plan.json' is no plan: it has no "initium plan", which `plan.save` writes."""),
+        (
+            '{\n  "recipe" 3}',
+            "'plan.json' breaks at line 2, column 12: Expecting ':' delimiter. Mend the file, or save the plan again.",
+        ),
+        ("[" * 100_000, "'plan.json' is no plan: it holds no JSON text."),
+    ],
+)
+def test_a_file_of_another_kind_is_told(file, text, told):
+    file.write_text(text)
+    assert refused(file) == told
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path):
+    (tmp_path / "plan.json").write_bytes(b"\xff\xfe\x00")
+    assert refused(tmp_path / "plan.json") == "'plan.json' is no plan: it holds no JSON text."
+    with pytest.raises(PlanError, match=r"There is no file 'no\.json'\."):
+        Plan.load("no.json")
+    with pytest.raises(PlanError, match="cannot be read: Is a directory"):
+        Plan.load(tmp_path)

@@ -1,0 +1,128 @@
+import math
+
+import pytest
+
+from initium import gain
+from initium._graph import Branch, Graph, Param, Use
+from initium._plan import decide
+from initium._recipes import Recipe
+
+
+def weight(shape=(512, 512), *, axes="oi", path="fc.weight", tied=(), role="weight", more=(), **use):
+    uses = (Use(operation=use.pop("operation", "dense"), **use), *more)
+    return Param(path=path, shape=shape, axes=axes, role=role, because="", tied=tied, uses=uses)
+
+
+def chosen(*params):
+    choices = decide(Graph(params, is_traced=True), Recipe.parse("auto")).choices
+    return choices[0] if len(choices) == 1 else choices
+
+
+def std(choice):
+    return choice.law.std
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh", "selu", "gelu"])
+def test_a_weight_makes_up_for_the_activation_before_it(name):
+    choice = chosen(weight(fed_by=name, moment=gain(name) ** -2, followed_by=("relu",)))
+    assert std(choice) == pytest.approx(gain(name) / math.sqrt(512), rel=1e-12)
+
+
+def test_a_weight_that_sees_data_has_gain_1_and_its_own_fan_in():
+    choice = chosen(weight((512, 30), fed_by="data", moment=1.0, followed_by=("relu",)))
+    assert std(choice) == pytest.approx(1 / math.sqrt(30))
+    assert choice.because == "after data: gain 1, fan_in 30"
+
+
+def test_in_a_plain_chain_the_fan_is_the_geometric_mean():
+    choice = chosen(weight((128, 512), fed_by="relu", moment=0.5, followed_by=("relu",)))
+    assert std(choice) == pytest.approx(math.sqrt(2 / math.sqrt(128 * 512)))
+    assert choice.because == "after relu: gain 1.414, sqrt(fan_in fan_out) 256"
+
+
+def test_what_is_normalised_at_once_needs_no_compromise_and_no_calibration():
+    choice = chosen(weight((128, 512), fed_by="relu", moment=0.5, followed_by=("normalisation",)))
+    assert std(choice) == pytest.approx(math.sqrt(2 / 512))
+    assert choice.moment is None
+
+
+def test_the_end_of_a_residual_branch_shares_one_second_moment_with_all_others():
+    branch = Branch(stream=0, number=3, depth=96, layer=2, layers=2, is_last=True)
+    choice = chosen(weight((1600, 6400), fed_by="relu", moment=0.5, followed_by=("residual stream",), branch=branch))
+    assert std(choice) == pytest.approx(math.sqrt(2 / 6400 / 96))
+    assert choice.because == "ends residual branch, 1/sqrt(96); after relu: gain 1.414, fan_in 6400"
+    assert choice.moment == pytest.approx(1 / 96)
+
+
+def test_a_scale_behind_the_last_weight_of_a_branch_carries_the_depth_instead():
+    branch = Branch(stream=0, number=1, depth=16, layer=2, layers=2, is_last=True)
+    ends = {"branch": branch}
+    last, scale = chosen(
+        weight(fed_by="relu", moment=0.5, followed_by=("scale",), **ends),
+        weight((512,), axes="o", path="gamma", role="scale", operation="multiplication", fed_by="dense",
+               followed_by=("residual stream",), **ends),
+    )  # fmt: skip
+    assert std(last) == pytest.approx(math.sqrt(2 / 512))
+    assert scale.law.value == 0.25
+    assert scale.because == "scales a residual branch, 1/sqrt(16)"
+
+
+def test_logits_have_a_tenth_of_log_k():
+    choice = chosen(weight((1000, 2048), fed_by="pooling", moment=0.5, followed_by=("output",)))
+    assert std(choice) ** 2 * 2048 * 0.5 == pytest.approx(math.log(1000) / 10)
+    assert choice.because == "head of 1000: logits have second moment log(1000)/10"
+
+
+def test_an_embedding_tied_to_the_head_is_as_small_as_the_head_and_so_is_what_it_is_summed_with():
+    head = Use(operation="dense", fed_by="normalisation", moment=1.0, followed_by=("output",))
+    tied = {"operation": "embedding", "axes": "vo", "role": "embedding", "fed_by": "tokens"}
+    words, places = chosen(
+        weight(
+            (50257, 768), path="wte.weight", tied=("lm_head.weight",), more=(head,), sums_with=("wpe.weight",), **tied
+        ),
+        weight((1024, 768), path="wpe.weight", sums_with=("wte.weight",), **tied),
+    )
+    assert std(words) == pytest.approx(math.sqrt(math.log(50257) / 10 / 768))
+    assert std(places) == std(words)
+    assert places.because == "summed with an embedding that is tied to the head"
+
+
+def test_embeddings_sum_to_second_moment_1():
+    both = {"operation": "embedding", "axes": "vo", "role": "embedding"}
+    first, second = chosen(
+        weight((100, 16), path="a", sums_with=("b",), **both), weight((50, 16), path="b", sums_with=("a",), **both)
+    )
+    assert std(first) ** 2 + std(second) ** 2 == pytest.approx(1)
+
+
+def silu_chain(depth):
+    facts = {"fed_by": "silu", "moment": gain("silu") ** -2, "followed_by": ("silu",)}
+    return [weight(path=f"{layer}.weight", **facts) for layer in range(depth)]
+
+
+def test_an_activation_whose_exact_gain_repels_is_told_where_the_chain_is_long():
+    # 1.1726^4 = 1.89, 1.1726^5 = 2.22
+    assert "repels" not in "".join(choice.because for choice in chosen(*silu_chain(4)))
+    assert {choice.because for choice in chosen(*silu_chain(5))} == {
+        "after silu (repels, 1.17 a layer: calibrate): gain 1.677, fan_in 512"
+    }
+
+
+def test_what_was_not_traced_is_told():
+    choice = chosen(weight(fed_by="unknown"))
+    assert choice.because == "fed by unknown, which was not traced: gain 1 assumed; fan_in 512"
+
+
+def test_an_lstm_opens_its_forget_gates_in_one_of_two_biases():
+    gates = {"packs": ("input", "forget", "cell", "output"), "blocks": 4, "because": ""}
+    params = []
+    for name, source in (("ih", "data"), ("hh", "state")):
+        use = Use(operation="recurrent", fed_by=source, moment=1.0)
+        params.append(Param(path=f"weight_{name}_l0", shape=(32, 8), axes="oi", role="weight", uses=(use,), **gates))
+        params.append(Param(path=f"bias_{name}_l0", shape=(32,), axes="o", role="bias", uses=(use,),
+                            bias_of=f"weight_{name}_l0", **gates))  # fmt: skip
+    inputs, first_bias, states, second_bias = chosen(*params)
+    assert str(inputs.init) == f"normal(std={1 / math.sqrt(8)!r})"
+    assert [str(choice.init) for choice in (first_bias, states, second_bias)] == [
+        "forget_gate_bias", "orthogonal", "zeros"
+    ]  # fmt: skip

@@ -1,0 +1,307 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from initium import ModelError, PlanError, SettingError, SpecError, _stream, parse
+from initium._fill import fill
+from initium._graph import Graph, Param
+from initium._plan import Plan, decide
+from initium._recipes import Recipe
+from initium._rule import Rule
+from initium.torch import apply, read
+
+
+def planned(model, spec="he_normal", rules=()):
+    return decide(read(model), Recipe.parse(spec), rules)
+
+
+def applied(model, spec="he_normal", seed=3):
+    plan = planned(model, spec)
+    apply(plan, model, seed=seed)
+    return plan
+
+
+def of_params(*params, start="he_normal"):
+    """A plan for parameters that are described by hand."""
+    return decide(Graph(params), Recipe.parse("framework"), [Rule("*", start)])
+
+
+def expected(plan: Plan, path="weight", seed=3):
+    choice = next(choice for choice in plan.choices if choice.path == path)
+    out = np.empty(choice.param.shape, np.float32)
+    fill(out, choice.law, choice.param, key=_stream.key(seed, path))
+    return torch.from_numpy(out)
+
+
+def values(model):
+    return {path: value.detach().clone() for path, value in model.named_parameters()}
+
+
+def assert_unchanged(model, before):
+    assert all(torch.equal(value, before[path]) for path, value in model.named_parameters())
+
+
+def refused(error, plan, model, **options):
+    before = values(model)
+    with pytest.raises(error) as found:
+        apply(plan, model, **options)
+    assert_unchanged(model, before)
+    return str(found.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+def test_every_floating_dtype_is_filled_with_the_same_numbers(dtype):
+    layer = nn.Linear(300, 200, dtype=dtype)
+    wanted = expected(applied(layer))
+    tolerance = 1e-6 if dtype == torch.float64 else 0
+    torch.testing.assert_close(layer.weight.detach().float(), wanted.to(dtype).float(), rtol=0, atol=tolerance)
+    assert not layer.bias.any()
+
+
+def test_a_weight_that_is_not_contiguous_gets_the_same_numbers():
+    layer = nn.Linear(300, 200)
+    layer.weight = nn.Parameter(torch.empty(300, 200).T)
+    assert torch.equal(layer.weight, expected(applied(layer)))
+    assert layer.weight.stride() == (1, 200)
+
+
+@pytest.mark.parametrize("start", ["he_normal", "orthogonal", "glorot_uniform"])
+def test_a_weight_stored_input_first_is_the_transpose(start):
+    linear, other = nn.Linear(30, 20, bias=False), nn.Module()
+    other.weight = nn.Parameter(torch.empty(30, 20))
+    param = Param(path="weight", shape=(20, 30), axes="oi", role="weight", because="Linear")
+    apply(of_params(param, start=start), linear, seed=5)
+    apply(of_params(dataclasses.replace(param, shape=(30, 20), axes="io"), start=start), other, seed=5)
+    assert torch.equal(linear.weight, other.weight.T)
+
+
+@pytest.mark.parametrize("contiguous", [True, False])
+def test_autograd_notices_that_a_weight_was_written(contiguous):
+    layer = nn.Linear(3, 2)
+    if not contiguous:
+        layer.weight = nn.Parameter(torch.ones(3, 2).T)
+    loss = (layer.weight * layer.weight).sum()
+    applied(layer)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_adding_a_layer_leaves_every_other_weight_as_it_was():
+    small = nn.Sequential(nn.Linear(7, 5), nn.Linear(5, 3))
+    large = nn.Sequential(nn.Linear(7, 5), nn.Linear(5, 3), nn.Linear(3, 9))
+    applied(small)
+    applied(large)
+    assert torch.equal(small[0].weight, large[0].weight)
+    assert torch.equal(small[1].weight, large[1].weight)
+
+
+def test_wrappers_do_not_change_a_weight():
+    bare, wrapped = nn.Linear(7, 5), nn.DataParallel(nn.Linear(7, 5))
+    applied(bare)
+    apply(planned(nn.Linear(7, 5)), wrapped, seed=3)
+    assert torch.equal(bare.weight, wrapped.module.weight)
+
+
+def test_ties_stay_tied_and_are_filled_once():
+    model = nn.Sequential(nn.Linear(5, 5, bias=False), nn.Linear(5, 5, bias=False))
+    model[1].weight = model[0].weight
+    param = Param(path="0.weight", shape=(5, 5), axes="oi", role="weight", because="Linear", tied=("1.weight",))
+    ledger = apply(of_params(param), model, seed=3)
+    assert model[1].weight is model[0].weight
+    assert torch.equal(model[0].weight, expected(of_params(param), "0.weight"))
+    assert ledger.tied == {"1.weight": "0.weight"}
+
+
+def test_a_default_device_of_the_caller_does_not_matter():
+    layer = nn.Linear(300, 200)
+    plan = planned(layer)
+    with torch.device("meta"):
+        apply(plan, layer, seed=3)
+    assert torch.equal(layer.weight, expected(plan))
+
+
+def test_a_choice_that_draws_as_another_gets_its_numbers():
+    model = nn.Sequential(nn.Linear(5, 5, bias=False), nn.Linear(5, 5, bias=False))
+    plan = planned(model)
+    first, second = plan.choices
+    apply(dataclasses.replace(plan, choices=(first, dataclasses.replace(second, draws_as="0.weight"))), model)
+    assert torch.equal(model[0].weight, model[1].weight)
+
+
+def test_parametrised_weights_go_by_their_path():
+    model = nn.utils.parametrizations.weight_norm(nn.Linear(6, 4, bias=False))
+    scale = Param(
+        path="parametrizations.weight.original0", shape=(4, 1), axes="oi", role="scale", because="weight_norm"
+    )
+    weight = Param(
+        path="parametrizations.weight.original1", shape=(4, 6), axes="oi", role="weight", because="weight_norm"
+    )
+    plan = decide(Graph((scale, weight)), Recipe.parse("framework"), [Rule(role="weight", start="he_normal")])
+    before = model.parametrizations.weight.original0.detach().clone()
+    apply(plan, model, seed=3)
+    assert torch.equal(model.parametrizations.weight.original1, expected(plan, weight.path))
+    assert torch.equal(model.parametrizations.weight.original0, before)
+
+
+def test_what_is_kept_is_left_as_it_was_built():
+    model = nn.Sequential(nn.Linear(5, 5), nn.Linear(5, 2))
+    before = values(model)
+    ledger = apply(planned(model, rules=[Rule("1.*", "framework")]), model)
+    assert torch.equal(model[1].weight, before["1.weight"])
+    assert not torch.equal(model[0].weight, before["0.weight"])
+    assert [entry.path for entry in ledger.left] == ["1.weight", "1.bias"]
+
+
+def test_the_ledger_says_what_became_of_every_parameter():
+    model = nn.Sequential(nn.Linear(5, 4), nn.LayerNorm(4), nn.Linear(4, 2))
+    ledger = apply(planned(model, rules=[Rule("2.bias", "framework")]), model, seed=7)
+    assert ledger.seed == 7
+    assert [entry.path for entry in ledger.entries] == [path for path, _ in model.named_parameters()]
+    assert [entry.num_elements for entry in ledger.entries] == [20, 4, 4, 4, 8, 2]
+    assert {"2.bias"} <= {entry.path for entry in ledger.left}
+    assert (ledger.entries[0].start, ledger.entries[0].rule) == ("he_normal", "he_normal: role=weight -> he_normal")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_do_not_change_a_bit(threads):
+    before, layer = torch.get_num_threads(), nn.Linear(600, 500)
+    torch.set_num_threads(threads)
+    try:
+        assert torch.equal(layer.weight, expected(applied(layer)))
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_plan_for_another_model_lists_every_difference_and_changes_nothing():
+    plan = planned(nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2)))
+    model = nn.Sequential(nn.Linear(4, 2), nn.ReLU(), nn.Linear(2, 2, bias=False), nn.Linear(2, 2))
+    assert refused(PlanError, plan, model) == (
+        "This plan was made for another model, which differs in 4 parameters:\n"
+        "  0.weight  plan (2, 3), model (2, 4)\n"
+        "  2.bias  only in the plan\n"
+        "  3.bias  only in the model\n"
+        "  3.weight  only in the model\n"
+        "Plan this model itself: initium.plan(model)."
+    )
+
+
+def test_a_plan_with_other_ties_does_not_fit():
+    separate = nn.Sequential(nn.Linear(5, 5, bias=False), nn.Linear(5, 5, bias=False))
+    tied = nn.Sequential(nn.Linear(5, 5, bias=False), nn.Linear(5, 5, bias=False))
+    tied[1].weight = tied[0].weight
+    param = Param(path="0.weight", shape=(5, 5), axes="oi", role="weight", because="Linear", tied=("1.weight",))
+    frame = (
+        "This plan was made for another model, which differs in one parameter:\n  {}\n"
+        "Plan this model itself: initium.plan(model)."
+    )
+    assert refused(PlanError, planned(separate), tied) == frame.format(
+        "1.weight  its own in the plan, tied to 0.weight in the model"
+    )
+    assert refused(PlanError, of_params(param), separate) == frame.format(
+        "1.weight  tied to 0.weight in the plan, its own in the model"
+    )
+
+
+def test_more_than_five_differences_are_counted():
+    message = refused(PlanError, planned(nn.Linear(3, 2)), nn.Sequential(*[nn.Linear(3, 2) for _ in range(4)]))
+    assert message.splitlines()[0].endswith("differs in 10 parameters:")
+    assert message.splitlines()[-2] == "... and 5 more"
+
+
+def fake():
+    with FakeTensorMode():
+        return nn.Linear(3, 2, bias=False)
+
+
+PARAM = Param(path="weight", shape=(2, 3), axes="oi", role="weight", because="Linear")
+LEAVE = "or leave them as built: Rule('PATH', 'framework')."
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (
+            lambda: nn.Linear(3, 2, bias=False, device="meta"),
+            "These parameters have no memory yet:\n  weight  on meta\nCall `model.to_empty(device=...)` first.",
+        ),
+        (
+            lambda: nn.Linear(3, 2, bias=False, dtype=torch.complex64),
+            "A fill writes float32, float64, float16 and bfloat16, and these parameters are something else:\n"
+            f"  weight  Parameter, torch.complex64 on cpu\nBuild the model in one of these, {LEAVE}",
+        ),
+        (
+            fake,
+            "These parameters are no plain tensors, and only those are filled:\n"
+            "  weight  FakeTensor, torch.float32 on cpu\n"
+            f"Fill the model before it is sharded or quantised, {LEAVE}",
+        ),
+        (
+            lambda: with_weight(torch.zeros(1, 3).expand(2, 3)),
+            "Elements of these parameters share memory:\n  weight  Parameter, torch.float32 on cpu\n"
+            "Make them whole: nn.Parameter(value.clone()).",
+        ),
+    ],
+)
+def test_what_cannot_be_written_is_refused(build, message):
+    with pytest.raises(ModelError) as found:
+        apply(of_params(PARAM), build())
+    assert str(found.value) == message
+
+
+def with_weight(value):
+    layer = nn.Linear(3, 2, bias=False)
+    layer.weight = nn.Parameter(value)
+    return layer
+
+
+def test_what_is_left_as_built_may_be_anything_with_memory():
+    layer = nn.Linear(3, 2, bias=False, dtype=torch.complex64)
+    before = values(layer)
+    assert len(apply(of_params(PARAM, start="framework"), layer).left) == 1
+    assert_unchanged(layer, before)
+    with pytest.raises(ModelError, match="no memory yet"):
+        apply(of_params(PARAM, start="framework"), layer.to("meta"))
+
+
+def test_two_parameters_in_one_memory_are_refused():
+    model = nn.Sequential(nn.Linear(3, 2, bias=False), nn.Linear(3, 2, bias=False))
+    model[1].weight = nn.Parameter(model[0].weight.data)
+    assert refused(ModelError, planned(model), model) == (
+        "These parameters are two and share memory:\n  1.weight  lies in the memory of 0.weight\n"
+        "Tie them as one parameter, `b.weight = a.weight`, or copy one."
+    )
+
+
+def test_a_module_that_has_not_seen_data_has_no_shape():
+    with pytest.raises(ModelError) as found:
+        apply(of_params(PARAM), nn.LazyLinear(3, bias=False))
+    assert str(found.value) == ("These parameters have no shape yet:\n  weight\nRun the model once on a batch first.")
+
+
+def test_numbers_that_leave_a_dtype_are_found_before_the_first_weight_is_touched():
+    model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2)).half()
+    plan = planned(model, "he_normal", [Rule("1.weight", "normal(std=2e4)")])
+    assert refused(SpecError, plan, model) == (
+        "These starts leave the numbers of their dtype:\n"
+        f"  1.weight  {plan.choices[2].law} reaches 1.28e+05, but float16 ends at 65504.\n"
+        "Choose a smaller std or limit, or fill the model in float32."
+    )
+
+
+def test_a_seed_out_of_range_changes_nothing():
+    layer = nn.Linear(3, 2)
+    message = refused(SettingError, planned(layer), layer, seed=-1)
+    assert message == "A seed is a whole number from 0 to 2^64 - 1, not -1."
+
+
+def test_the_numbers_are_those_of_the_catalogue():
+    layer = nn.Linear(300, 200)
+    applied(layer, "glorot_uniform")
+    weight = Param(path="weight", shape=(200, 300), axes="oi", role="weight", because="Linear")
+    out = np.empty(weight.shape, np.float32)
+    fill(out, parse("glorot_uniform").law(weight), weight, key=_stream.key(3, "weight"))
+    assert torch.equal(layer.weight, torch.from_numpy(out))

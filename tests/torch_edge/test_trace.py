@@ -1,0 +1,667 @@
+"""Each mechanism of the tracer on a model made for it; whole architectures are in test_zoo."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812  its usual name
+from torch import nn
+
+from initium import ModelError, gain
+from initium._graph import Branch
+from initium.torch._trace import trace
+
+
+def of(function, **parts):
+    """A module with these parts and parameters, called with itself and its inputs."""
+
+    class Made(nn.Module):
+        def __init__(self):
+            super().__init__()
+            for name, part in parts.items():
+                setattr(self, name, nn.Parameter(part) if isinstance(part, torch.Tensor) else part)
+
+        def forward(self, x, *others):
+            return function(self, x, *others)
+
+    return Made()
+
+
+def use(model, path, example=None):
+    return trace(model, example).by_path[path].use
+
+
+X = torch.zeros(2, 5, 8)
+
+
+# What feeds, and its second moment.
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["relu", "gelu", "silu", "tanh", "sigmoid", "selu", "elu", "softplus", "mish", "hardswish", "hardtanh", "relu6"],
+)
+def test_an_activation_feeds_with_its_second_moment(name):
+    model = of(lambda m, x: m.b(getattr(F, name)(m.a(x))), a=nn.Linear(8, 8), b=nn.Linear(8, 8))
+    found = trace(model, X).by_path
+    assert found["a.weight"].use.followed_by == (name,)
+    assert found["b.weight"].use.fed_by == name
+    assert found["b.weight"].use.moment == pytest.approx(gain(name) ** -2, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (lambda x: x * torch.sigmoid(x), "silu"),
+        (lambda x: 0.5 * x * (1 + torch.erf(x / math.sqrt(2))), "gelu"),
+        (lambda x: 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))), "gelu_tanh"),
+        (lambda x: x * torch.sigmoid(1.702 * x), "quick_gelu"),
+        (lambda x: torch.relu(x) ** 2, "relu2"),
+        (lambda x: torch.where(x > 0, x, 0.2 * x), "leaky_relu(0.2)"),
+        (lambda x: torch.sin(30 * x), "sine(30)"),
+        (lambda x: torch.maximum(x, torch.zeros_like(x)), "relu"),
+        (lambda x: torch.clamp(x, 0, 6), "relu6"),
+    ],
+)
+def test_operations_written_out_are_one_function(function, name):
+    model = of(lambda m, x: m.b(function(m.a(x))), a=nn.Linear(8, 8), b=nn.Linear(8, 8))
+    found = use(model, "b.weight", X)
+    assert found.fed_by == name
+    assert found.moment == pytest.approx(gain(name) ** -2, rel=1e-9)
+
+
+def test_a_function_without_a_name_is_measured():
+    model = of(lambda m, x: m.b(torch.tanh(m.a(x)) ** 2 + 1), a=nn.Linear(8, 8), b=nn.Linear(8, 8))
+    found = use(model, "b.weight", X)
+    assert found.fed_by == "f"
+    assert found.moment == pytest.approx(gain(lambda z: np.tanh(z) ** 2 + 1) ** -2, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("function", "fed_by", "moment"),
+    [
+        (lambda m, x: m.b(m.a(x) * 3), "dense", 9.0),
+        (lambda m, x: m.b(m.a(x) + m.c(x)), "dense", 2.0),
+        (lambda m, x: m.b(F.silu(m.a(x)) * m.c(x)), "gate", gain("silu") ** -2),
+        (lambda m, x: m.b(torch.cat([torch.relu(m.a(x))[..., :4], m.c(x)[..., :4]], -1)), "relu", 0.75),
+        (lambda m, x: m.b(F.dropout(torch.relu(m.a(x)), 0.5, m.training)), "relu", 0.5),
+        (lambda m, x: m.b(torch.relu(m.a(x)).mean(1)), "pooling", 0.5),
+        (lambda m, x: m.b(F.layer_norm(m.a(x), (8,))), "normalisation", 1.0),
+        (lambda m, x: m.b(torch.relu(m.a(x) * 2)), "relu", 2.0),
+        (lambda m, x: m.b(x), "data", 1.0),
+        (lambda m, x: m.b(torch.fft.fft(m.a(x)).real), "unknown", None),
+    ],
+)
+def test_what_feeds_a_weight_has_its_second_moment(function, fed_by, moment):
+    model = of(function, a=nn.Linear(8, 8), b=nn.Linear(8, 8), c=nn.Linear(8, 8))
+    found = use(model, "b.weight", X)
+    assert found.fed_by == fed_by
+    assert found.moment == (None if moment is None else pytest.approx(moment, rel=1e-9))
+
+
+# Normalisations, scales and shifts.
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda m, x: x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * m.w,
+        lambda m, x: x / torch.sqrt((x * x).mean(-1, keepdim=True) + 1e-6) * m.w,
+        lambda m, x: m.w * (x.float() * torch.rsqrt(x.float().pow(2).mean(-1, keepdim=True) + 1e-6)).to(x.dtype),
+        lambda m, x: F.rms_norm(x, (8,), m.w),
+        lambda m, x: F.layer_norm(x, (8,), m.w),
+    ],
+)
+def test_a_normalisation_is_known_however_it_is_written(function):
+    model = of(lambda m, x: m.b(function(m, m.a(x))), a=nn.Linear(8, 8), b=nn.Linear(8, 8), w=torch.ones(8))
+    found = trace(model, X).by_path
+    assert found["a.weight"].use.is_normalised
+    assert found["b.weight"].use.fed_by == "normalisation"
+    assert (found["w"].role, found["w"].use.operation, found["w"].use.fed_by) == ("scale", "normalisation", "dense")
+
+
+def test_a_scale_that_is_added_to_one_starts_like_a_shift():
+    def forward(m, x):
+        return m.b(x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * (1 + m.w))
+
+    found = trace(of(forward, b=nn.Linear(8, 8), w=torch.zeros(8)), X).by_path["w"]
+    assert (found.role, found.use.operation) == ("shift", "normalisation")
+    assert found.because == "scale of a normalisation, added to 1"
+
+
+def test_a_length_divided_out_leaves_a_moment_of_one_over_the_width():
+    model = of(lambda m, x: m.b(F.normalize(m.a(x), dim=-1)), a=nn.Linear(8, 8), b=nn.Linear(8, 8))
+    found = trace(model, X).by_path
+    assert found["a.weight"].use.followed_by == ("normalisation",)
+    assert found["b.weight"].use.moment == pytest.approx(1 / 8)
+
+
+def test_scales_that_belong_to_no_normalisation_multiply():
+    model = of(lambda m, x: x + m.g * m.b(x), b=nn.Linear(8, 8), g=torch.ones(8))
+    found = trace(model, X).by_path
+    assert (found["g"].role, found["g"].use.operation, found["g"].use.branch.is_last) == (
+        "scale",
+        "multiplication",
+        True,
+    )
+    assert found["b.weight"].use.followed_by == ("scale",)
+    assert found["b.weight"].use.branch.is_last
+
+
+def test_the_constant_that_scales_an_output_is_told():
+    model = of(lambda m, x: m.e(x) * 4 + 0.1 * m.b(m.e(x) * 4), e=nn.Embedding(7, 8), b=nn.Linear(8, 8))
+    found = trace(model).by_path
+    assert found["e.weight"].use.scaled == 4
+    assert found["b.weight"].use.scaled == pytest.approx(0.1)
+    assert found["b.weight"].use.moment == 16
+
+
+@pytest.mark.parametrize(
+    ("function", "role", "because"),
+    [
+        (lambda m, x: m.b(x) * torch.exp(m.p), "kept", "used through exp"),
+        (lambda m, x: m.b(x) * torch.tanh(m.p), "kept", "used through tanh"),
+        (lambda m, x: F.prelu(m.b(x), m.p[:1]), "kept", "slope of an activation"),
+        (lambda m, x: m.b(x) + m.p, "bias", "bias"),
+        (lambda m, x: m.b(x) @ m.p, "kept", "a vector that is summed over, without an output axis"),
+        (lambda m, x: torch.relu(m.b(x)) + m.p, "shift", "added to a signal"),
+        (lambda m, x: torch.where(x.sum(-1, True) > 0, m.b(x), m.p), "token", "put beside the signal"),
+    ],
+)
+def test_a_vector_is_what_is_done_with_it(function, role, because):
+    found = trace(of(function, b=nn.Linear(8, 8, bias=False), p=torch.ones(8)), X).by_path["p"]
+    assert (found.role, found.because) == (role, because)
+
+
+def test_a_frozen_parameter_is_kept():
+    model = nn.Linear(8, 8)
+    model.weight.requires_grad_(False)
+    found = trace(model).by_path
+    assert [(p.role, p.because) for p in found.values()] == [("kept", "frozen"), ("bias", "bias")]
+
+
+# Axes and fans.
+
+
+def test_axes_follow_the_product_not_the_layer():
+    def forward(m, x):
+        x = torch.einsum("bti,oi->bto", x, m.left)
+        x = x @ m.right
+        x = torch.einsum("bti,hio->bhto", x, m.heads).sum(1)
+        return torch.bmm(x, m.stack)
+
+    model = of(
+        forward, left=torch.zeros(6, 8), right=torch.zeros(6, 4), heads=torch.zeros(3, 4, 7), stack=torch.zeros(2, 7, 9)
+    )
+    found = {path: (p.axes, p.fans) for path, p in trace(model, X).by_path.items()}
+    assert found["left"] == ("oi", (8, 6))
+    assert found["right"] == ("io", (6, 4))
+    assert found["stack"] == ("bio", (7, 9))
+    assert found["heads"][0][1:] == "io"
+
+
+@pytest.mark.parametrize(
+    ("layer", "axes", "groups", "stride", "transposed"),
+    [
+        (nn.Conv1d(8, 4, 3, stride=2), "oiw", 1, 2, False),
+        (nn.Conv2d(8, 8, 3, groups=8), "oihw", 8, 1, False),
+        (nn.Conv2d(8, 8, 3, stride=(1, 2), groups=2), "oihw", 2, 2, False),
+        (nn.Conv3d(8, 4, 2), "oidhw", 1, 1, False),
+        (nn.ConvTranspose2d(8, 4, 4, stride=2, groups=2), "iohw", 2, 4, True),
+    ],
+)
+def test_a_convolution_has_its_windows(layer, axes, groups, stride, transposed):
+    found = trace(layer).by_path["weight"]
+    assert (found.axes, found.groups, found.stride, found.transposed) == (axes, groups, stride, transposed)
+
+
+def test_a_weight_that_gives_one_number_is_output_by_input():
+    found = trace(nn.Sequential(nn.Linear(8, 1), nn.Linear(1, 4)), X).by_path
+    assert [(found[path].axes, found[path].fans) for path in ("0.weight", "1.weight")] == [
+        ("oi", (8, 1)),
+        ("oi", (1, 4)),
+    ]
+
+
+def test_a_bilinear_weight_sums_over_pairs():
+    found = trace(nn.Bilinear(3, 4, 5)).by_path
+    assert (found["weight"].axes, found["weight"].fans) == ("oii", (12, 5))
+    assert found["bias"].bias_of == "weight"
+
+
+# Attention and packs.
+
+
+def attention(m, x, *, heads=2, packed=None):
+    q, k, v = packed(m.qkv(x)) if packed else (m.q(x), m.k(x), m.v(x))
+    q, k, v = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (q, k, v))
+    scores = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1)
+    return m.o((scores @ v).transpose(1, 2).flatten(2))
+
+
+def test_queries_keys_and_values_are_told_apart():
+    layers = {name: nn.Linear(8, 8) for name in "qkvo"}
+    found = trace(of(attention, **layers), X).by_path
+    assert [found[f"{name}.weight"].use.followed_by for name in "qkv"] == [("query",), ("key",), ("value",)]
+    assert found["o.weight"].use.fed_by == "attention"
+    assert {found[f"{name}.weight"].use.head_size for name in "qkvo"} == {4}
+
+
+@pytest.mark.parametrize(
+    ("packed", "width", "blocks"),
+    [
+        (lambda t: t.chunk(3, -1), 24, 3),
+        (lambda t: t.unflatten(-1, (3, 8)).unbind(-2), 24, 3),
+        (
+            lambda t: [p.repeat_interleave(n, -1) for p, n in zip(t.split([8, 4, 4], -1), (1, 2, 2), strict=True)],
+            16,
+            (8, 4, 4),
+        ),
+    ],
+)
+def test_packed_blocks_are_found_by_where_they_go(packed, width, blocks):
+    model = of(lambda m, x: attention(m, x, packed=packed), qkv=nn.Linear(8, width), o=nn.Linear(8, 8))
+    found = trace(model, X).by_path
+    for path in ("qkv.weight", "qkv.bias"):
+        assert (found[path].packs, found[path].blocks) == (("query", "key", "value"), blocks)
+
+
+def test_interleaved_heads_are_no_blocks():
+    def packed(t):
+        return (p.flatten(-2) for p in t.unflatten(-1, (2, 12)).split(4, -1))
+
+    model = of(lambda m, x: attention(m, x, packed=packed), qkv=nn.Linear(8, 24), o=nn.Linear(8, 8))
+    found = trace(model, X).by_path["qkv.weight"]
+    assert (found.packs, found.blocks, set(found.use.followed_by)) == ((), 1, {"query", "key", "value"})
+
+
+@pytest.mark.parametrize(
+    ("forward", "packs"),
+    [
+        (lambda m, x: m.b((lambda t: F.silu(t[..., :8]) * t[..., 8:])(m.a(x))), ("gate", "up")),
+        (lambda m, x: m.b((lambda up, gate: up * F.gelu(gate))(*m.a(x).chunk(2, -1))), ("up", "gate")),
+        (lambda m, x: m.b(F.glu(m.a(x))), ("up", "gate")),
+    ],
+)
+def test_a_packed_gate_is_found(forward, packs):
+    found = trace(of(forward, a=nn.Linear(8, 16), b=nn.Linear(8, 8)), X).by_path["a.weight"]
+    assert (found.packs, found.blocks) == (packs, 2)
+
+
+def test_attention_of_one_module_over_another_signal_reads_its_rows():
+    model = of(lambda m, x, y: m.a(x, y, y)[0], a=nn.MultiheadAttention(8, 2, batch_first=True))
+    found = trace(model, (X, torch.zeros(2, 3, 8))).by_path["a.in_proj_weight"]
+    assert (found.packs, found.blocks, found.axes) == (("query", "key", "value"), 3, "oi")
+    assert found.use.followed_by == ("query", "key", "value")
+
+
+def test_a_table_added_to_scores_is_a_position():
+    def forward(m, x):
+        bias = m.table[torch.arange(5)[:, None] - torch.arange(5)[None] + 4]
+        return m.v(x).transpose(1, 2).matmul((x @ x.transpose(1, 2) + bias).softmax(-1).transpose(1, 2))
+
+    found = trace(of(forward, table=torch.zeros(9), v=nn.Linear(8, 8)), X).by_path["table"]
+    assert (found.role, found.because) == ("position", "added to the scores of attention")
+
+
+# Residual streams.
+
+
+def branches(graph):
+    return {p.path: p.use.branch for p in graph.weights if p.use.branch}
+
+
+def block(m, x):
+    return x + m.down(torch.relu(m.up(F.layer_norm(x, (8,)))))
+
+
+def test_branches_are_numbered_along_the_stream():
+    blocks = [of(block, up=nn.Linear(8, 16), down=nn.Linear(16, 8)) for _ in range(3)]
+    found = branches(trace(nn.Sequential(nn.Linear(8, 8), *blocks), X))
+    assert "0.weight" not in found
+    for number in (1, 2, 3):
+        facts = {"stream": 0, "number": number, "depth": 3, "layers": 2}
+        assert found[f"{number}.up.weight"] == Branch(layer=1, is_last=False, **facts)
+        assert found[f"{number}.down.weight"] == Branch(layer=2, is_last=True, **facts)
+
+
+def test_a_normalisation_on_the_stream_does_not_end_it():
+    blocks = [of(lambda m, x: m.n(x + m.a(x)), n=nn.LayerNorm(8), a=nn.Linear(8, 8)) for _ in range(3)]
+    found = branches(trace(nn.Sequential(*blocks), X))
+    assert [(branch.stream, branch.number, branch.depth) for branch in found.values()] == [
+        (0, 1, 3),
+        (0, 2, 3),
+        (0, 3, 3),
+    ]
+
+
+def test_a_projection_on_the_skip_path_starts_a_stream_and_lies_in_no_branch():
+    plain = of(lambda m, x: torch.relu(x + m.b(torch.relu(m.a(x)))), a=nn.Linear(8, 8), b=nn.Linear(8, 8))
+    wider = of(
+        lambda m, x: torch.relu(m.s(x) + m.b(torch.relu(m.a(x)))),
+        a=nn.Linear(8, 16),
+        b=nn.Linear(16, 16),
+        s=nn.Linear(8, 16),
+    )
+    found = branches(trace(nn.Sequential(plain, plain, wider), X))
+    assert "2.s.weight" not in found
+    assert (found["0.b.weight"].stream, found["0.b.weight"].depth) == (0, 2)
+    assert (found["2.b.weight"].stream, found["2.b.weight"].number, found["2.b.weight"].depth) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda m, x: x + m.a(x) + m.c(torch.relu(m.b(x))),
+        lambda m, x: (m.a(x) + m.c(torch.relu(m.b(x)))) + x,
+    ],
+)
+def test_parallel_branches_both_end_in_the_stream_and_both_count(forward):
+    model = of(forward, a=nn.Linear(8, 8), b=nn.Linear(8, 8), c=nn.Linear(8, 8))
+    found = branches(trace(model, X))
+    assert {path: (branch.stream, branch.is_last, branch.depth) for path, branch in found.items()} == {
+        "a.weight": (0, True, 2),
+        "b.weight": (0, False, 2),
+        "c.weight": (0, True, 2),
+    }
+
+
+def test_what_gates_a_branch_does_not_join_the_stream():
+    model = of(
+        lambda m, x: x + m.a(x) * torch.sigmoid(m.g(x.mean(1, keepdim=True))), a=nn.Linear(8, 8), g=nn.Linear(8, 8)
+    )
+    found = branches(trace(model, X))
+    assert (found["a.weight"].is_last, found["g.weight"].is_last) == (True, False)
+
+
+def test_a_normalisation_in_a_branch_says_whether_it_joins_the_stream():
+    model = of(lambda m, x: x + m.n(m.a(x)), a=nn.Linear(8, 8), n=nn.LayerNorm(8))
+    assert use(model, "n.weight", X).branch == Branch(stream=0, number=1, depth=1, layer=1, layers=1, is_last=True)
+
+
+# Embeddings, positions, tokens.
+
+
+def test_embeddings_know_what_they_are_added_to():
+    def forward(m, ids):
+        return m.head(m.words(ids) + m.places(torch.arange(ids.shape[1])) + m.extra)
+
+    model = of(
+        forward,
+        words=nn.Embedding(9, 8, padding_idx=0),
+        places=nn.Embedding(20, 8),
+        extra=torch.zeros(8, 8),
+        head=nn.Linear(8, 9),
+    )
+    found = trace(model, torch.zeros(2, 8, dtype=torch.long)).by_path
+    assert (found["words.weight"].role, found["words.weight"].axes, found["words.weight"].padding) == (
+        "embedding",
+        "vo",
+        0,
+    )
+    assert found["words.weight"].use.sums_with == ("extra", "places.weight")
+    assert found["places.weight"].role == "embedding"
+    assert (found["extra"].role, found["extra"].use.sums_with) == ("position", ("words.weight", "places.weight"))
+    assert found["head.weight"].use.moment == 1
+
+
+def test_a_token_is_put_beside_the_signal():
+    model = of(
+        lambda m, x: m.a(torch.cat([m.token.expand(len(x), 1, 8), x], 1)), token=torch.zeros(1, 1, 8), a=nn.Linear(8, 8)
+    )
+    found = trace(model, X).by_path
+    assert (found["token"].role, found["token"].use.operation) == ("token", "concatenation")
+    assert found["a.weight"].use.fed_by == "data"
+
+
+def test_learned_queries_are_a_signal():
+    model = of(
+        lambda m, x: m.a(m.queries.expand(len(x), 3, 8), x, x)[0],
+        queries=torch.zeros(3, 8),
+        a=nn.MultiheadAttention(8, 2, batch_first=True),
+    )
+    found = trace(model, X).by_path
+    assert found["queries"].role == "token"
+    assert found["a.in_proj_weight"].packs == ("query", "key", "value")
+
+
+# Shared, parametrised and unused parameters.
+
+
+def test_a_tied_weight_counts_once_with_every_use():
+    model = of(lambda m, ids: F.linear(m.e(ids), m.e.weight), e=nn.Embedding(9, 8))
+    model.head = nn.Linear(8, 9, bias=False)
+    model.head.weight = model.e.weight
+    graph = trace(model)
+    assert [(p.path, p.tied) for p in graph.params] == [("e.weight", ("head.weight",))]
+    assert [u.operation for u in graph.params[0].uses] == ["embedding", "dense"]
+    assert graph.params[0].uses[1].is_head
+
+
+def test_what_makes_a_weight_has_the_role_of_the_weight():
+    norm = nn.utils.parametrizations.weight_norm(nn.Linear(8, 4))
+    spectral = nn.utils.parametrizations.spectral_norm(nn.Linear(4, 8))
+    found = trace(nn.Sequential(norm, spectral, nn.utils.parametrizations.orthogonal(nn.Linear(8, 8))), X).by_path
+    facts = {path: (p.role, p.axes, p.layer) for path, p in found.items() if "original" in path}
+    assert facts == {
+        "0.parametrizations.weight.original0": ("kept", "oo", "ParametrizationList"),
+        "0.parametrizations.weight.original1": ("weight", "oi", "ParametrizationList"),
+        "1.parametrizations.weight.original": ("weight", "oi", "ParametrizationList"),
+        "2.parametrizations.weight.original": ("weight", "oi", "ParametrizationList"),
+    }
+    assert found["1.parametrizations.weight.original"].because == "dense, through div"
+
+
+def test_what_is_not_used_is_noted():
+    model = of(lambda m, x: m.a(x), a=nn.Linear(8, 8), spare=nn.Sequential(*(nn.Linear(8, 8) for _ in range(4))))
+    graph = trace(model, X)
+    assert graph.notes == (
+        "not used in this pass: `spare.0.weight`, `spare.0.bias`, `spare.1.weight`, `spare.1.bias`, `spare.2.weight` "
+        "and 3 more",
+    )
+    spare = graph.by_path["spare.0.weight"]
+    assert (spare.role, spare.axes, spare.because, spare.uses) == ("weight", "oi", "Linear, not used in this pass", ())
+
+
+# Recurrent layers.
+
+
+def test_the_gates_of_a_recurrent_layer_are_packed():
+    found = trace(nn.LSTM(8, 4, 2, batch_first=True)).by_path
+    gates = ("input", "forget", "cell", "output")
+    assert {(p.packs, p.blocks) for p in found.values()} == {(gates, 4)}
+    assert [found[f"weight_{name}"].use.fed_by for name in ("ih_l0", "hh_l0", "ih_l1")] == [
+        "data",
+        "state",
+        "recurrent",
+    ]
+    assert found["bias_hh_l1"].bias_of == "weight_hh_l1"
+    assert found["weight_ih_l0"].fans == (8, 4)
+
+
+def test_a_state_has_the_moment_at_which_it_settles():
+    """A long run with independent Gaussian gates, which is what the formula is of."""
+    drawn = torch.Generator().manual_seed(0)
+    state = torch.zeros(20_000)
+    for _ in range(60):
+        i, f, c = torch.randn(3, 20_000, generator=drawn)
+        state = f.sigmoid() * state + i.sigmoid() * c.tanh()
+    out = torch.randn(20_000, generator=drawn).sigmoid() * state.tanh()
+    found = use(nn.LSTM(8, 4), "weight_hh_l0").moment
+    assert found == pytest.approx(float(out.square().mean()), rel=0.1)  # a state is not quite Gaussian
+    assert use(nn.RNN(8, 4, nonlinearity="relu"), "weight_hh_l0").moment == 0.5
+
+
+# Inputs.
+
+
+@pytest.mark.parametrize(
+    ("model", "note"),
+    [
+        (nn.Linear(4, 2), "the input was made up: `input` float32 (2, 4)"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(784, 2)), "the input was made up: `input` float32 (2, 784)"),
+        (nn.Linear(4, 2).double(), "the input was made up: `input` float64 (2, 4)"),
+        (nn.Conv2d(1, 2, 3), "the input was made up: `input` float32 (2, 1, 224, 224)"),
+        (
+            nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 30 * 30, 2)),
+            "the input was made up: `input` float32 (2, 3, 32, 32)",
+        ),
+        (nn.Conv1d(3, 4, 3), "the input was made up: `input` float32 (2, 3, 64)"),
+        (nn.Conv3d(3, 4, 3), "the input was made up: `input` float32 (2, 3, 32, 32, 32)"),
+        (nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 2)), "the input was made up: `input` int64 (2, 8)"),
+        (nn.GRU(6, 4), "the input was made up: `input` float32 (2, 8, 6)"),
+        (nn.LSTMCell(6, 4), "the input was made up: `input` float32 (2, 6)"),
+        (nn.Bilinear(3, 4, 5), "the input was made up: `input1` float32 (2, 3), `input2` float32 (2, 4)"),
+        (
+            nn.Transformer(8, 2, 1, 1, 8, batch_first=True),
+            "the input was made up: `src` float32 (2, 8, 8), `tgt` float32 (2, 8, 8)",
+        ),
+    ],
+)
+def test_an_input_is_made_up_from_the_model(model, note):
+    graph = trace(model)
+    assert graph.is_traced
+    assert graph.notes == (note,)
+
+
+def test_an_example_is_a_tensor_an_array_a_tuple_or_a_dict():
+    model = of(lambda m, x, y: m.b(x, y), b=nn.Bilinear(3, 4, 5))
+    assert trace(model, (torch.zeros(2, 3), np.zeros((2, 4), np.float32))).is_traced
+    assert trace(nn.Linear(3, 2), np.zeros((2, 3), np.float32)).is_traced
+    assert trace(nn.Linear(3, 2), {"input": torch.zeros(2, 3)}).is_traced
+    assert trace(of(lambda m, x: m.a(x["rows"]), a=nn.Linear(3, 2)), {"rows": torch.zeros(2, 3)}).is_traced
+
+
+# Where numbers decide.
+
+
+def branching(m, x):
+    return m.a(x) if x.sum() > 0 else m.b(x)
+
+
+def test_a_model_that_looks_at_numbers_is_run_on_numbers():
+    graph = trace(of(branching, a=nn.Linear(8, 8), b=nn.Linear(8, 8)), torch.ones(2, 8))
+    assert graph.is_traced
+    assert graph.notes[0] == (
+        "traced by running it on real numbers, because without numbers it raises DataDependentOutputException: "
+        "aten._local_scalar_dense.default"
+    )
+    assert graph.by_path["a.weight"].uses
+    assert not graph.by_path["b.weight"].uses
+
+
+def test_a_model_without_numbers_that_looks_at_them_is_read_by_its_layers():
+    with torch.device("meta"):
+        model = of(branching, a=nn.Linear(8, 8), b=nn.Linear(8, 8))
+    graph = trace(model, torch.ones(2, 8))
+    assert not graph.is_traced
+    assert graph.notes == (
+        "the layers' types speak alone, because without numbers it raises DataDependentOutputException: "
+        "aten._local_scalar_dense.default",
+    )
+    assert [p.role for p in graph.params] == ["weight", "bias", "weight", "bias"]
+
+
+# Nothing is changed.
+
+
+@pytest.mark.parametrize("example", [torch.ones(2, 3, 8, 8), torch.zeros(2, 5)])
+def test_nothing_of_the_model_is_changed(example):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout())
+    model[1].eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state, ids = torch.get_rng_state(), [id(p) for p in model.parameters()]
+    if example.ndim == 4:
+        trace(model, example)
+    else:
+        with pytest.raises(ModelError):
+            trace(model, example)
+    assert [m.training for m in model] == [True, False, True]
+    assert [id(p) for p in model.parameters()] == ids
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.backends.mha.get_fastpath_enabled()
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model)
+
+
+def test_a_model_on_meta_has_the_same_graph_wherever_it_is_traced():
+    with torch.device("meta"):
+        empty = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.LSTM(8, 4))
+        inside = trace(empty)
+    full = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.LSTM(8, 4))
+    assert trace(empty) == trace(full) == inside
+
+
+def test_a_wrapped_model_has_the_bare_models_graph():
+    model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 4))
+    assert trace(nn.DataParallel(model), torch.zeros(2, 4)) == trace(model, torch.zeros(2, 4))
+
+
+# What is refused.
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x, mask):
+        return self.fc(x) * mask
+
+
+def test_an_input_that_cannot_be_told_is_asked_for():
+    with pytest.raises(ModelError) as error:
+        trace(Net())
+    assert str(error.value) == (
+        "Initium cannot make up the input `mask` of Net.forward(x, mask). Pass example=..., a tensor, a tuple of "
+        "arguments or a dict of keyword arguments."
+    )
+
+
+def test_a_model_that_raises_is_named_with_where_and_what_it_was_given():
+    with pytest.raises(ModelError) as error:
+        trace(Net(), (torch.zeros(2, 3), torch.ones(2, 2)))
+    assert str(error.value) == (
+        "Net raises RuntimeError in `fc`: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x2).\n"
+        "It was given `x` float32 (2, 3), `mask` float32 (2, 2). Pass an example that it runs on."
+    )
+
+
+def test_an_example_with_nan_is_refused():
+    with pytest.raises(ModelError) as error:
+        trace(Net(), {"x": torch.tensor([[1.0, math.nan, math.inf, 0.0]]), "mask": torch.ones(1, 2)})
+    assert str(error.value) == (
+        "The example's `x` holds 2 values of 4 that are NaN or infinite. Pass an example of finite numbers."
+    )
+
+
+def test_an_example_of_another_kind_is_refused():
+    with pytest.raises(ModelError) as error:
+        trace(nn.Linear(2, 2), [1.0, 2.0])
+    assert str(error.value) == (
+        "An example is a tensor, a tuple of arguments or a dict of keyword arguments, not a list."
+    )
+
+
+def test_a_model_that_returns_no_tensor_is_refused():
+    with pytest.raises(ModelError) as error:
+        trace(of(lambda m, x: 3, a=nn.Linear(8, 8)), X)
+    assert str(error.value) == (
+        "Made returns no tensor but a int, so nothing says what its parameters do. "
+        "Trace a model whose forward returns its output."
+    )
+
+
+def test_a_lazy_model_is_refused():
+    with pytest.raises(ModelError) as error:
+        trace(nn.Sequential(nn.LazyLinear(3, bias=False)), X)
+    assert str(error.value) == (
+        "`0.weight` has no shape yet. Run the model once on a batch, so that its lazy layers get one."
+    )
+
+
+def test_what_is_no_model_is_refused():
+    with pytest.raises(ModelError) as error:
+        trace(lambda x: x)
+    assert str(error.value) == "`trace` takes a torch.nn.Module, not a function."
