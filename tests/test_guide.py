@@ -6,7 +6,7 @@ import initium
 from initium import Plan, UnknownNameError, cite, plan
 from initium._graph import Graph, Param
 from initium._guide import _bibliography, entries, entry, explain
-from initium._recipes import RECIPES, Recipe
+from initium._recipes import Recipe, by_name
 
 
 def test_a_start_is_explained_whole():
@@ -106,14 +106,14 @@ def test_a_recipe_is_explained_and_a_name_of_both_kinds_as_both():
     assert both.count("Formula\n") == 2
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", by_name())
 def test_every_recipe_is_explained_in_lines_of_a_terminal(name):
     assert max(map(len, explain(name).partition("\nExample\n")[0].splitlines())) < 80
 
 
 def test_the_bibliography_holds_what_is_cited_and_nothing_else():
     cited = {key for found in entries() for key in found.cited} | {
-        key for made in RECIPES.values() for key in made().cites
+        key for made in by_name().values() for key in made().cites
     }
     assert set(_bibliography()) == cited
     for text in _bibliography().values():

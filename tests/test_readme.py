@@ -31,8 +31,14 @@ def test_the_first_python_example_runs_as_it_stands(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["breast_cancer.html"]
 
 
-def test_the_second_python_example_prints_what_it_says(tmp_path):
-    fans, gain, cited = run(blocks("python")[1], tmp_path).split("\n", 2)
+def test_the_example_of_a_whole_model_prints_the_table_that_is_shown(tmp_path):
+    printed = run(blocks("python")[1], tmp_path)
+    assert blocks("text")[0].strip() in printed
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
+
+
+def test_the_example_of_the_catalogue_prints_what_it_says(tmp_path):
+    fans, gain, cited = run(blocks("python")[2], tmp_path).split("\n", 2)
     assert fans == "Fans(fan_in=9, fan_out=9)"
     assert re.fullmatch(r"1\.5335\d+ repelling", gain)
     assert cited.startswith("@inproceedings{he2015delving,")

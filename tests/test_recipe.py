@@ -3,7 +3,7 @@ import pytest
 from initium import SpecError, UnknownNameError
 from initium._graph import Graph, Param, Use
 from initium._plan import decide
-from initium._recipes import RECIPES, Recipe
+from initium._recipes import Recipe, by_name
 from initium._recipes._recipe import recipe
 from initium._rule import Rule
 from initium.init import constant, framework, glorot_uniform, he_normal, normal, ones, uniform, zeros
@@ -103,4 +103,4 @@ def test_a_recipe_of_ones_own_is_entered_under_its_name():
         assert plan.recipe == "half(std=0.25) (version 3)"
         assert {(choice.init, choice.because) for choice in plan.choices} == {(normal(std=0.25), "one of 6")}
     finally:
-        RECIPES.pop("half", None)
+        by_name().pop("half", None)

@@ -6,8 +6,8 @@ from typing import Literal
 
 from .init._weight import Weight
 
-# `weight` multiplies and sums; `bias` adds to what a weight gave; `scale` and `shift` are elementwise, as in a
-# normalisation; `embedding` is looked up; `position` is added to a signal; `token` is put beside it; `kept` is all else.
+# `weight` multiplies and sums; `bias` adds to what a weight gave; `scale` and `shift` are elementwise, as those of a
+# normalisation; `embedding` is looked up; `position` is added; `token` is put beside; `kept` is all else.
 Role = Literal["weight", "bias", "scale", "shift", "embedding", "position", "token", "kept"]
 
 Operation = Literal[

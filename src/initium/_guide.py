@@ -11,7 +11,7 @@ from typing import Any
 
 from ._graph import Graph
 from ._plan import Plan
-from ._recipes import RECIPES, Recipe
+from ._recipes import Recipe, by_name
 from ._spec import Call, parse_call, unknown_name
 from .init import Initialiser
 from .init._initialiser import ALIASES, CATALOGUE, COMPUTED
@@ -81,7 +81,7 @@ def entry(name: str) -> Entry:
     name = ALIASES[name].__name__ if name in ALIASES else name
     known = {entry.name: entry for entry in entries()}
     if name not in known:
-        raise unknown_name("initialiser", name, [*known, *ALIASES, *RECIPES], "`initium list` shows all of them.")
+        raise unknown_name("initialiser", name, [*known, *ALIASES, *by_name()], "`initium list` shows all of them.")
     return known[name]
 
 
@@ -99,7 +99,7 @@ def explain(name: str) -> str:
         he_normal(slope=0.0, mode='in')
     """
     called = parse_call(name).name
-    as_recipe = [_recipe_entry(called)] if called in RECIPES else []
+    as_recipe = [_recipe_entry(called)] if called in by_name() else []
     starts_a_weight = called in CATALOGUE or called in ALIASES or called in COMPUTED
     return "\n\n\n".join(map(_told, as_recipe if as_recipe and not starts_a_weight else [entry(name), *as_recipe]))
 
@@ -112,7 +112,7 @@ def _told(found: Entry) -> str:
 
 
 def _recipe_entry(name: str) -> Entry:
-    found = _entry(name, RECIPES[name], _RECIPE)
+    found = _entry(name, by_name()[name], _RECIPE)
     args = re.sub(r"^graph: .*\n?", "", found.sections.get("Args", ""))
     sections = {title: args if title == "Args" else text for title, text in found.sections.items()}
     return replace(found, sections={title: text for title, text in sections.items() if text})
@@ -160,7 +160,7 @@ def _cited(what: Any) -> Iterable[str]:
     """Keys of the papers behind something."""
     match what:
         case Plan():
-            named = what.recipe.partition("(")[0].partition(" ")[0] in RECIPES
+            named = what.recipe.partition("(")[0].partition(" ")[0] in by_name()
             recipe = [what.recipe.partition(" (version")[0]] if named else []
             return _cited([*recipe, *(choice.init for choice in what.choices)])
         case Recipe() if what.version:

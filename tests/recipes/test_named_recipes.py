@@ -10,11 +10,11 @@ import pytest
 import initium
 from initium._graph import Branch, Graph, Param, Use
 from initium._plan import decide
-from initium._recipes import RECIPES, Recipe, recipes
+from initium._recipes import Recipe, by_name, recipes
 from initium.init._law import Constant, Keep, Normal, Uniform
 
 ROLES = ("weight", "bias", "scale", "shift", "embedding", "position", "token", "kept")
-NAMED = [name for name in RECIPES if name not in ("auto", "lsuv", "calibrate")]
+NAMED = [name for name in by_name() if name not in ("auto", "lsuv", "calibrate")]
 
 
 def weight(path, outputs, inputs, *kernel, operation="dense", branch=None, packs=(), layer="Linear", fans=None, **use):
@@ -141,14 +141,14 @@ def test_a_recipe_has_a_version_a_use_and_reads_back(name):
 def test_what_a_recipe_cites_is_in_its_text_and_in_the_bibliography(name):
     cited = Recipe.parse(name).cites
     assert cited
-    assert all(f"[{key}]" in RECIPES[name].__doc__ for key in cited)
+    assert all(f"[{key}]" in by_name()[name].__doc__ for key in cited)
     assert all(key in initium._guide._bibliography() for key in cited)
 
 
 @pytest.mark.parametrize("name", NAMED)
 def test_the_docs_have_a_row_for_a_recipe_with_its_numbers(name):
     page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
-    numbers = list(inspect.signature(RECIPES[name].__wrapped__).parameters.values())[1:]
+    numbers = list(inspect.signature(by_name()[name].__wrapped__).parameters.values())[1:]
     settings = ", ".join(f"{number.name}={number.default:g}" for number in numbers)
     assert f"\n| `{name}{f'({settings})' if settings else ''}` |".replace("e-0", "e-") in page
 

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 from .._edge import edge_of
 from .._spec import unknown_name
 from ._choice import Choice
-from ._diff import PlanDiff, diff
-from ._story import story
-from ._table import table
 
+# What shows, compares and stores a plan is imported by the method that needs it: `import initium` stays light.
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
     from rich.text import Text
 
     from .._calibration import Calibration
     from .._ledger import Ledger
+    from ._diff import PlanDiff
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,11 @@ class Plan:
         named = {name: choice for choice in self.choices for name in (*choice.param.tied, choice.path)}
         if path not in named:
             raise unknown_name("parameter", path, named, "Print the plan to see them all.")
+        from ._story import story
+
         return story(named[path])
 
-    def diff(self, other: "Plan") -> PlanDiff:
+    def diff(self, other: "Plan") -> "PlanDiff":
         """How another plan differs from this one: parameters, shapes, starts, learning rates and reasons.
 
         Args:
@@ -65,6 +66,8 @@ class Plan:
             >>> print(plan.diff(plan))
             The plans are the same.
         """
+        from ._diff import diff
+
         return diff(self, other)
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -134,10 +137,14 @@ class Plan:
         return edge_of(model).param_groups(self, model, lr=lr, **options)
 
     def __str__(self) -> str:
+        from ._table import table
+
         return table(self)
 
     def _repr_html_(self) -> str:
         from html import escape
+
+        from ._table import table
 
         return f"<pre>{escape(table(self, width=110))}</pre>"
 
@@ -145,6 +152,8 @@ class Plan:
         from rich.text import Text
 
         width = min(max(options.max_width, 60), 120)  # wider is no easier to read
+        from ._table import table
+
         header, lines = table(self, width).split("\n", maxsplit=1)
         yield Text(header, style="bold")
         yield Text(lines)

@@ -1,14 +1,5 @@
 """The recipes: a start for a whole model, under one name."""
 
-from . import _auto as _auto
-from . import _classics as _classics
-from . import _frameworks as _frameworks
-from . import _lsuv as _lsuv
-from . import _mup as _mup
-from . import _residual as _residual
-from . import _siren as _siren
-from . import _transformers as _transformers
-from . import _vision as _vision
 from ._list import recipes as recipes
-from ._recipe import RECIPES as RECIPES
 from ._recipe import Recipe as Recipe
+from ._recipe import by_name as by_name

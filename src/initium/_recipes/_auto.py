@@ -36,19 +36,26 @@ def auto(graph: Graph) -> tuple[Rule, ...]:
     """
     drifts = _drifts(graph)
     heads = {param.path: _head_std(param) for param in graph.params if _heads(param)}
+
+    def by_what_feeds_it(param: Param) -> Decision:
+        return _weight(param, drifts)
+
+    def picked(param: Param) -> Decision:
+        return _embedding(param, heads)
+
     return (
         Rule(role="weight", operation="recurrent", start=_recurrent),
-        Rule(role="weight", start=lambda param: _weight(param, drifts)),
-        Rule(role="embedding", start=lambda param: _embedding(param, heads)),
+        Rule(role="weight", start=by_what_feeds_it),
+        Rule(role="embedding", start=picked),
         Rule(role="bias", when=lambda param: _is_forgetful(param, graph), start=forget_gate_bias(), because=_FORGET),
         Rule("*dt_proj.bias", framework(), when=_is_step_size, because="step sizes of a state space, its author's"),
         Rule(role="bias", start=zeros(), because="bias"),
         Rule(role="scale", when=_ends_branch, start=_branch_scale),
-        Rule(role="scale", start=ones(), because="scale: 1 hands the signal on"),
+        Rule(role="scale", start=ones(), because="hands the signal on"),
         Rule(role="shift", start=zeros(), because="shift"),
         Rule(role="position", start=normal(0.0, _BESIDE), because="added to a signal of second moment 1"),
         Rule(role="token", start=normal(0.0, _BESIDE), because="put beside a signal of second moment 1"),
-        Rule(role="kept", start=framework()),
+        Rule(role="kept", start=framework(), because=lambda param: f"left as built: {param.because}"),
     )
 
 

@@ -4,7 +4,7 @@ import inspect
 import re
 from typing import NamedTuple
 
-from ._recipe import RECIPES
+from ._recipe import by_name
 
 
 class Listed(NamedTuple):
@@ -28,7 +28,7 @@ def recipes() -> tuple[Listed, ...]:
         >>> [listed.use for listed in recipes() if listed.name == "siren"]
         ['implicit neural representations']
     """
-    return tuple(Listed(name, _use(build), build().version or 0) for name, build in sorted(RECIPES.items()))
+    return tuple(Listed(name, _use(build), build().version or 0) for name, build in sorted(by_name().items()))
 
 
 def _use(build: object) -> str:

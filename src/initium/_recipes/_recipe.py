@@ -95,20 +95,28 @@ def recipe(*, version: int = 1, cites: tuple[str, ...] = (), calibrates: bool = 
     return enter
 
 
+def by_name() -> dict[str, Callable[..., Recipe]]:
+    """Every recipe. Their files are imported for whoever names one, not by `import initium`."""
+    from . import _families  # noqa: F401
+
+    return RECIPES
+
+
 def _named(call: Call) -> Recipe | None:
     """The recipe that a call names. A name in the catalogue with arguments of the catalogue's is not one."""
-    if call.name not in RECIPES:
+    recipes = by_name()
+    if call.name not in recipes:
         known = call.name in CATALOGUE or call.name in ALIASES
         if not known:
             raise unknown_name(
                 "recipe or initialiser",
                 call.name,
-                [*RECIPES, *CATALOGUE, *ALIASES],
+                [*recipes, *CATALOGUE, *ALIASES],
                 "`initium list` shows all of them.",
             )
         return None
     try:
-        return RECIPES[call.name](*call.args, **call.kwargs)
+        return recipes[call.name](*call.args, **call.kwargs)
     except SpecError:
         if call.name in CATALOGUE:
             return None
