@@ -87,6 +87,30 @@ def test_an_embedding_tied_to_the_head_is_as_small_as_the_head_and_so_is_what_it
     assert places.because == "summed with an embedding that is tied to the head"
 
 
+def test_an_embedding_that_multiplies_is_the_head_even_if_its_logits_are_bent_or_scaled():
+    head = Use(operation="dense", fed_by="normalisation", moment=1.0, followed_by=("f",), scaled=0.5)
+    choice = chosen(weight((50257, 768), operation="embedding", axes="vo", role="embedding", more=(head,)))
+    assert std(choice) == pytest.approx(2 * math.sqrt(math.log(50257) / 10 / 768))
+
+
+def test_a_tied_embedding_that_is_multiplied_before_the_stream_does_not_find_itself():
+    head = Use(operation="dense", fed_by="normalisation", moment=1.0, followed_by=("output",))
+    scale = math.sqrt(768)
+    s = std(
+        chosen(weight((50257, 768), operation="embedding", axes="vo", role="embedding", more=(head,), scaled=scale))
+    )
+    own = 768 * s * (scale * s) / math.sqrt((scale * s) ** 2 + 1)
+    assert own == pytest.approx(math.log(50257) / 2)
+
+
+def test_blocks_of_unequal_size_share_their_inputs():
+    choice = chosen(
+        Param(path="qkv", shape=(512 + 2 * 128, 512), axes="oi", role="weight", because="", blocks=(512, 128, 128),
+              packs=("query", "key", "value"), uses=(Use(operation="dense", fed_by="normalisation", moment=1.0),))
+    )  # fmt: skip
+    assert std(choice) == pytest.approx(1 / math.sqrt(512))
+
+
 def test_embeddings_sum_to_second_moment_1():
     both = {"operation": "embedding", "axes": "vo", "role": "embedding"}
     first, second = chosen(

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+import initium
 from initium import ModelError, PlanError, SettingError, SpecError, _stream, parse
 from initium._fill import fill
 from initium._graph import Graph, Param
@@ -305,3 +306,18 @@ def test_the_numbers_are_those_of_the_catalogue():
     out = np.empty(weight.shape, np.float32)
     fill(out, parse("glorot_uniform").law(weight), weight, key=_stream.key(3, "weight"))
     assert torch.equal(layer.weight, torch.from_numpy(out))
+
+
+@pytest.mark.parametrize("norm", [nn.utils.parametrizations.weight_norm, nn.utils.weight_norm])
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated")
+@pytest.mark.parametrize("dim", [0, 1, None])
+def test_the_length_of_a_weight_norm_follows_its_direction(norm, dim):
+    layer = norm(nn.Linear(400, 300), dim=dim)
+    made = initium.plan(layer, "he_normal", example=torch.randn(2, 400))
+    ledger = made.apply(layer, seed=0)
+    direction = next(choice.path for choice in made.choices if choice.param.shape == (300, 400))
+    wanted = initium.array("he_normal", (300, 400), seed=0, path=direction)
+    layer.eval()
+    layer(torch.zeros(1, 400))  # the old one makes its weight as it runs
+    torch.testing.assert_close(layer.weight.detach(), torch.from_numpy(wanted), rtol=1e-5, atol=1e-7)
+    assert "length of its direction" in {entry.start for entry in ledger.filled}

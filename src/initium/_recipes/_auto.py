@@ -7,6 +7,7 @@ from .._errors import InitiumError
 from .._graph import Graph, Param, Use
 from .._rule import Decision, Rule
 from ..init import constant, forget_gate_bias, framework, normal, ones, orthogonal, stability, zeros
+from ..init._weight import Fans
 from ._embeddings import embeddings
 from ._recipe import recipe
 
@@ -55,7 +56,7 @@ def auto(graph: Graph) -> tuple[Rule, ...]:
         Rule(role="shift", start=zeros(), because="shift"),
         Rule(role="position", start=normal(0.0, _BESIDE), because="added to a signal of second moment 1"),
         Rule(role="token", start=normal(0.0, _BESIDE), because="put beside a signal of second moment 1"),
-        Rule(role="kept", start=framework(), because=lambda param: f"left as built: {param.because}"),
+        Rule(role="kept", start=framework()),
     )
 
 
@@ -116,12 +117,17 @@ def _warning(slope: float | None) -> str:
 
 def _fan(param: Param) -> tuple[str, float]:
     """The fan that sets the std, and its name."""
-    use, fans = param.use, param.fans
+    use, fans = param.use, _fans(param)
     if param.packs or use.branch or use.is_normalised or use.fed_by in _STARTS or fans.fan_in == fans.fan_out:
         return "fan_in", fans.fan_in
     if {"query", "key", "value"} & set(use.followed_by):
         return "fan_in", fans.fan_in
     return "sqrt(fan_in fan_out)", fans.of("geo")
+
+
+def _fans(param: Param) -> Fans:
+    """Of the first block, where blocks differ in size: all have its inputs."""
+    return (param if len(set(param.sizes)) == 1 else param.parts[0]).fans
 
 
 # Behind these no gradient is needed, or its scale is divided out: nothing to compromise with.
@@ -130,12 +136,15 @@ _STARTS = ("data", "normalisation", "attention")
 
 def _heads(param: Param) -> bool:
     """Whether some use of it, tied or not, gives the model's output."""
-    is_matrix = param.role in ("weight", "embedding")
-    return is_matrix and any(use.is_head and use.operation not in ("recurrent", "embedding") for use in param.uses)
+    return _head_use(param) is not None
 
 
-def _head_use(param: Param) -> Use:
-    return next(use for use in param.uses if use.is_head)
+def _head_use(param: Param) -> Use | None:
+    """The use that does. An embedding that multiplies as well is a head, whatever bends its logits."""
+    if param.role == "embedding":
+        return next((use for use in param.uses if use.operation == "dense"), None)
+    summed = [use for use in param.uses if use.is_head and use.operation != "recurrent"]
+    return summed[0] if param.role == "weight" and summed else None
 
 
 def _num_logits(param: Param) -> int:
@@ -145,8 +154,8 @@ def _num_logits(param: Param) -> int:
 
 def _head_std(param: Param) -> float:
     """So that logits have second moment log(k) / 10. An embedding that is the head as well sums over its width."""
-    use = _head_use(param)
-    fan_in = param.size("o") if "v" in param.axes else param.fans.fan_in
+    use = _head_use(param) or param.use
+    fan_in = param.size("o") if "v" in param.axes else _fans(param).fan_in
     moment = (use.moment or 1.0) * use.scaled**2
     return min(math.sqrt(_HEAD * math.log(_num_logits(param)) / (fan_in * moment)), _own_token_std(param, moment))
 
@@ -184,7 +193,7 @@ def _recurrent(param: Param) -> Decision:
     if param.use.fed_by == "state":
         return Decision(init=orthogonal(), because="state to state, each gate orthogonal")
     gain, because = _gain(param.use)
-    return Decision(init=normal(0.0, gain / math.sqrt(param.fans.fan_in)), because=f"{because} fan_in of each gate")
+    return Decision(init=normal(0.0, gain / math.sqrt(_fans(param).fan_in)), because=f"{because} fan_in of each gate")
 
 
 def _is_forgetful(param: Param, graph: Graph) -> bool:

@@ -17,6 +17,7 @@ from .._ledger import Entry, Ledger
 from .._plan import Choice, Plan
 from ..init._law import Keep, Law, Packed
 from ..init._weight import Weight
+from ._lengths import length, lengths
 from ._memory import DTYPES, has_memory, memory
 from ._parameters import parameters
 
@@ -56,7 +57,8 @@ def apply(plan: Plan, model: nn.Module, *, seed: int = 0) -> Ledger:
     _check_reach(chosen)
     keys = {choice.path: _stream.key(seed, choice.draws_as or choice.path) for choice, _ in chosen}
     _fill(chosen, keys)
-    return Ledger(entries=tuple(_entry(choice) for choice in plan.choices), seed=int(seed))
+    followed = _follow(model, values, {choice.path for choice, _ in chosen})
+    return Ledger(entries=tuple(_entry(choice, followed) for choice in plan.choices), seed=int(seed))
 
 
 def check_writable(values: dict[str, torch.Tensor]) -> None:
@@ -176,12 +178,24 @@ def _job(choice: Choice, out: NDArray[np.generic], keys: dict[str, int]) -> Job:
     return Job(out=out, law=choice.law, weight=_weight(choice), key=keys[choice.path])
 
 
-def _entry(choice: Choice) -> Entry:
+def _follow(model: nn.Module, values: dict[str, torch.Tensor], filled: set[str]) -> set[str]:
+    """Set the length of each weight norm whose direction was filled; else the weight would keep its old size."""
+    paths = {id(value): path for path, value in values.items()}
+    followed = set()
+    for size, direction in lengths(model):
+        path = paths[id(size)]
+        if paths[id(direction)] in filled and path not in filled:
+            size.copy_(length(direction, size))
+            followed.add(path)
+    return followed
+
+
+def _entry(choice: Choice, followed: set[str]) -> Entry:
     return Entry(
         path=choice.path,
         num_elements=int(np.prod(choice.param.shape)),
-        start=str(choice.init),
+        start="length of its direction" if choice.path in followed else str(choice.init),
         rule=choice.rule,
         tied=choice.param.tied,
-        is_filled=not isinstance(choice.law, Keep),
+        is_filled=not isinstance(choice.law, Keep) or choice.path in followed,
     )

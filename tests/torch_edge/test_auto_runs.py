@@ -56,3 +56,15 @@ def test_a_classifier_starts_within_a_tenth_of_log_k(name):
         logits = logits_of(zoo.call(model, batch)).flatten(0, -2).float()
     loss = (logits.logsumexp(-1) - logits.mean(-1)).mean().item()  # the mean over all labels
     assert loss == pytest.approx(math.log(logits.shape[-1]), rel=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", zoo.small())
+def test_every_parameter_of_every_model_is_decided_and_filled(name):
+    build, batch = zoo.small()[name]
+    model = build()
+    plan = initium.plan(model, example=batch)
+    ledger = plan.apply(model, seed=0)
+    drawn = [choice for choice in plan.choices if str(choice.init) != "framework"]
+    assert len(ledger.filled) >= len(drawn) > 0
+    assert all(torch.isfinite(value).all() for value in model.parameters())
