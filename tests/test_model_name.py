@@ -147,3 +147,14 @@ def test_ctrl_c_stays_ctrl_c(folder):
     (folder / "slow.py").write_text("def build(): raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
         model_function("slow.py:build")()
+
+
+def test_what_went_wrong_first_is_told_too(folder):
+    (folder / "late.py").write_text(
+        "def build():\n    try:\n        int('x')\n    except ValueError as error:\n"
+        "        raise RuntimeError('cannot build') from error\n"
+    )
+    assert refused("late.py:build") == (
+        "`build` of 'late.py' fails: RuntimeError: cannot build (late.py, line 5). "
+        "It began with ValueError: invalid literal for int() with base 10: 'x'"
+    )

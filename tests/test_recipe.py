@@ -104,3 +104,12 @@ def test_a_recipe_of_ones_own_is_entered_under_its_name():
         assert {(choice.init, choice.because) for choice in plan.choices} == {(normal(std=0.25), "one of 6")}
     finally:
         by_name().pop("half", None)
+
+
+def test_a_recipe_that_decides_biases_itself_takes_none():
+    with pytest.raises(SpecError) as told:
+        Recipe.parse("he bias=.1")
+    assert str(told.value) == (
+        "Recipe `he` decides biases itself. For others take a rule: "
+        "plan(model, 'he', rules={'*bias*': 'constant(0.1)'})."
+    )

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from initium import Rule, RuleError, SpecError, UnknownNameError
@@ -58,7 +59,7 @@ def test_a_reason_may_be_a_function_of_the_parameter():
 def test_a_rule_prints_as_what_it_says():
     assert str(Rule("head.*", "xavier_uniform")) == "head.* -> glorot_uniform"
     assert str(Rule(start="zeros", role="bias", layer="Linear")) == "role=bias layer=Linear -> zeros"
-    assert str(Rule("*.weight", zeros, but="head.*")) == "*.weight but=head.* -> zeros"
+    assert str(Rule("*.weight", zeros(), but="head.*")) == "*.weight but=head.* -> zeros"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,8 @@ def test_a_rule_prints_as_what_it_says():
         (
             {"start": "he_norml"},
             UnknownNameError,
-            "No initialiser is called 'he_norml'; the closest is 'he_normal'. `initium list` shows all of them.",
+            "Rule for '*': No initialiser is called 'he_norml'; the closest is 'he_normal'. "
+            "`initium list` shows all of them. A recipe is for a whole model.",
         ),
     ],
 )
@@ -115,3 +117,66 @@ def test_what_is_no_rule_is_refused_with_how_to_write_one(given):
         read_rules(given)
     one = given[0] if isinstance(given, list) else given
     assert str(error.value) == f"A rule is Rule('head.*', 'zeros'), or short ('head.*', 'zeros'); got {one!r}."
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ({"paths": 3}, "Rule for 3: paths is a text, not 3."),
+        ({"but": ["head.*"]}, "Rule for 'a': but is a text, not ['head.*']."),
+        ({"layer": Param}, "Rule for 'a': layer is a text, not <class 'initium._graph.Param'>."),
+        ({"when": True}, "Rule for 'a': when is a function of the parameter, not True."),
+        ({"because": 3}, "Rule for 'a': because is a text or a function of the parameter, not 3."),
+        *(
+            (
+                {"start": start},
+                "Rule for 'a': start is a spec such as 'zeros', an initialiser or a function of the parameter, "
+                f"not {told}.",
+            )
+            for start, told in ((None, "None"), (3, "3"), (np.zeros((3, 3)), "a ndarray"), (Param, repr(Param)))
+        ),
+        ({"start": he_normal}, "Rule for 'a': he_normal is a function; write `he_normal()`, or the text 'he_normal'."),
+    ],
+)
+def test_what_a_rule_cannot_hold_is_told_where_it_is_written(rule, text):
+    with pytest.raises(RuleError) as told:
+        Rule(**{"paths": "a", "start": "zeros", **rule})
+    assert str(told.value) == text
+
+
+@pytest.mark.parametrize("part", ["start", "when", "because"])
+def test_a_function_that_fails_is_told_with_the_rule_and_the_parameter(part):
+    def broken(param):
+        return param.shape[7]
+
+    rule = Rule(**{"paths": "head.*", "start": "zeros", part: broken})
+    with pytest.raises(RuleError) as told:
+        _ = rule.matches(HEAD) and rule.decide(HEAD)
+    assert str(told.value) == f"Rule `{rule}` fails for `head.weight`: IndexError: tuple index out of range"
+
+
+def test_a_text_that_a_function_gives_is_read_with_the_rules_name():
+    with pytest.raises(RuleError) as told:
+        Rule("head.*", lambda param: "he_norml").decide(HEAD)
+    assert str(told.value).startswith(
+        "Rule `head.* -> a function` gave 'he_norml' for `head.weight`. No initialiser is called 'he_norml';"
+    )
+
+
+def test_a_plain_start_replaces_no_learning_rate_and_no_moment():
+    usual = Decision(init=ones(), because="usual", lr=0.5, moment=2.0, draws_as="other")
+    assert Rule("*", "zeros", because="own").decide(HEAD, usual) == Decision(
+        init=zeros(), because="own", lr=0.5, moment=2.0
+    )
+    own = Decision(init=zeros())
+    assert Rule("*", own).decide(HEAD, usual) is own
+
+
+def test_a_start_of_an_edge_is_the_initialiser_that_it_holds():
+    class Start:
+        init = zeros()
+
+        def __call__(self, tensor):
+            raise AssertionError
+
+    assert Rule("*", Start()).decide(HEAD).init == zeros()

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ._errors import listed
+from ._errors import counted, section
 
 _WIDTH = 80
 _PATHS = 40  # columns that the table has for paths; a longer one stands on a line of its own
@@ -58,18 +58,17 @@ class Calibration:
     def __str__(self) -> str:
         lines = [_headline(self.worst, len(self.weights)), *_table(self.weights)]
         shared = [f"{weight.path}  {weight.num_uses} uses" for weight in self.weights if weight.num_uses > 1]
-        lines += _section("Used more than once, rescaled for the first use", shared)
+        lines += section("Used more than once, rescaled for the first use", shared)
         for because in dict.fromkeys(because for _, because in self.left):
-            lines += _section(f"Left alone, {because}", [path for path, why in self.left if why == because])
+            lines += section(f"Left alone, {because}", [path for path, why in self.left if why == because])
         return "\n".join(lines)
 
 
 def _headline(worst: Calibrated | None, num_weights: int) -> str:
     if worst is None:
         return "No weight was rescaled."
-    what = "1 weight" if num_weights == 1 else f"{num_weights} weights"
     told = f"{worst.path} is farthest from what is meant, {worst.after:.4f} for {worst.meant:.4g}"
-    return textwrap.fill(f"Rescaled {what}; {told}.", _WIDTH)
+    return textwrap.fill(f"Rescaled {counted(num_weights, 'weight')}; {told}.", _WIDTH)
 
 
 def _table(weights: Sequence[Calibrated]) -> list[str]:
@@ -84,7 +83,3 @@ def _table(weights: Sequence[Calibrated]) -> list[str]:
 def _row(path: str, width: int, numbers: Sequence[str]) -> str:
     told = "".join(f"{number:>12}" for number in numbers)
     return f"  {path:<{width}}{told}" if len(path) <= width else f"  {path}\n  {'':<{width}}{told}"
-
-
-def _section(title: str, lines: Sequence[str]) -> list[str]:
-    return [f"{title}:", *(f"  {line}" for line in listed(lines).splitlines())] if lines else []

@@ -4,7 +4,7 @@ import importlib
 from types import ModuleType
 from typing import Any
 
-from ._errors import ModelError
+from ._errors import ModelError, with_article
 
 # The edges that can trace a model and fill it; the core names them, and imports none before it is needed.
 _EDGES = {"torch": "initium.torch"}
@@ -19,6 +19,7 @@ def edge_of(model: Any) -> ModuleType:
     roots = [kind.__module__.partition(".")[0] for kind in type(model).__mro__]
     found = next((_EDGES[root] for root in roots if root in _EDGES), None)
     if found is None or isinstance(model, type):
-        what = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
-        raise ModelError(f"A model is a torch.nn.Module, built; got {what}.")
+        what = f"the class {model.__name__}" if isinstance(model, type) else with_article(type(model).__name__)
+        hint = f" Call it: {getattr(model, '__name__', 'build')}()." if callable(model) else ""
+        raise ModelError(f"A model is a torch.nn.Module, built; got {what}.{hint}")
     return importlib.import_module(found)

@@ -47,7 +47,22 @@ class MissingExtraError(InitiumError, RuntimeError):
     """A part of Initium needs a package that is not installed."""
 
 
+def counted(number: int, what: str) -> str:
+    """How many there are, in words: `1 weight`, `2,000 weights`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def section(title: str, lines: Sequence[str]) -> list[str]:
+    """A title and the first of some lines below it; nothing if there are none."""
+    return [f"{title}:", *(f"  {line}" for line in listed(lines).splitlines())] if lines else []
+
+
 def listed(lines: Sequence[str]) -> str:
     """The first five of some lines, and how many more there are."""
     more = [f"... and {len(lines) - 5} more"] if len(lines) > 5 else []
     return "\n".join([*lines[:5], *more])
+
+
+def with_article(name: str) -> str:
+    """A noun with `a` or `an`."""
+    return f"{'an' if name[:1].lower() in tuple('aeiou') else 'a'} {name}"

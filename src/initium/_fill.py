@@ -77,6 +77,26 @@ def fill_all(jobs: Iterable[Job], *, threads: int | None = None) -> None:
             _compute(job, threads)
 
 
+def check(job: Job) -> None:
+    """Refuse what `fill` would refuse, before anything is written.
+
+    A weight that is computed as a whole is computed here for float16 alone; the other dtypes end beyond 1e38.
+
+    Raises:
+        TypeError: if the array cannot be written in place.
+        SpecError: if the law leaves the numbers that the dtype has.
+    """
+    laws = zip(job.law.laws, job.weight.parts, strict=True) if isinstance(job.law, Packed) else [(job.law, job.weight)]
+    for law, weight in laws:
+        _ = _checked(Job(out=np.empty(weight.shape, job.out.dtype), law=law, weight=weight, key=job.key))
+    if job.out.dtype == np.float16 and _is_computed(job.law):
+        _check_reach(float(np.abs(_whole(job, np.float32, None)).max(initial=0)), job)
+
+
+def _is_computed(law: Law) -> bool:
+    return isinstance(law, Composed) or (isinstance(law, Packed) and any(map(_is_computed, law.laws)))
+
+
 def _checked(job: Job) -> Kernel | None:
     """What draws a job element by element; None if it is computed as a whole."""
     _check(job)
@@ -110,7 +130,8 @@ def _check(job: Job) -> None:
 def _check_reach(reach: float, job: Job) -> None:
     name = _DTYPES[job.out.dtype]
     if not reach <= _GREATEST[name]:
-        raise SpecError(f"{job.law} reaches {reach:.3g}, but {name} ends at {_GREATEST[name]:.6g}.")
+        what = "What it computes" if isinstance(job.law, Composed | Packed) else job.law
+        raise SpecError(f"{what} reaches {reach:.3g}, but {name} ends at {_GREATEST[name]:.6g}.")
 
 
 def _compute(job: Job, threads: int | None) -> None:

@@ -65,6 +65,8 @@ class Use:
         head_size: width of an attention head that it projects to or from.
         scaled: by which constant its output is multiplied before it meets anything else, such as sqrt(d) behind an
             embedding or 0.1 at the end of a branch.
+        after: paths of the weights whose output this operand is made from, whatever function, pooling, reshaping,
+            sum or concatenation lies between; none behind a normalisation, attention or a recurrence.
         sums_with: paths of the other embeddings and positions that are added to the same signal.
     """
 
@@ -75,6 +77,7 @@ class Use:
     branch: Branch | None = None
     head_size: int | None = None
     scaled: float = 1.0
+    after: tuple[str, ...] = ()
     sums_with: tuple[str, ...] = ()
 
     @property
@@ -84,8 +87,8 @@ class Use:
 
     @property
     def is_head(self) -> bool:
-        """Whether what it gives is the model's output."""
-        return "output" in self.followed_by
+        """Whether what it gives is the model's output, and feeds nothing else."""
+        return set(self.followed_by) == {"output"}
 
 
 @dataclass(frozen=True, kw_only=True)

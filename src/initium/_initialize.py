@@ -1,14 +1,18 @@
 """Plan a model, and fill it."""
 
+from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 from ._edge import edge_of
-from ._errors import SettingError
+from ._errors import ModelError, SettingError, counted
 from ._graph import Graph
 from ._plan import Plan, decide
 from ._recipes import Recipe
 from ._rule import Rules
 from .init import Initialiser
+
+_NEAR = 1.05  # what rounds to bfloat16 is within this factor
 
 
 def plan(
@@ -53,16 +57,19 @@ def initialize(
 
     Args:
         model: a torch.nn.Module.
-        seed: from 0 to 2^64 - 1. A parameter's numbers depend on it and on the parameter's path alone.
+        seed: from 0 to 2^64 - 1. What is drawn for a parameter depends on it and on the parameter's path alone;
+            what that is scaled by follows from the recipe, `auto` for one looks at the whole model.
         recipe: see `plan`, as are the others.
         rules: of the user.
         example: inputs to trace the model with; a recipe that measures, such as `lsuv`, needs real ones.
 
     Returns:
-        The plan, which prints as a table and explains every parameter.
+        The plan, which prints as a table and explains every parameter; its notes tell what was calibrated. For a
+        ledger of what was filled, do it in two steps: `ledger = plan(model).apply(model, seed=0)`.
 
     Raises:
-        InitiumError: as `plan`; then no weight has been touched.
+        InitiumError: as `plan` and `Plan.apply`; then no weight has been touched.
+        ModelError: if a recipe that measures fails on the example; then the model is filled, but not calibrated.
         SettingError: if a recipe that measures is given no example.
 
     Example:
@@ -72,6 +79,8 @@ def initialize(
         >>> round(model[0].weight.std().item(), 2)  # 1 / sqrt(30): data comes with second moment 1
         0.18
     """
+    if not isinstance(seed, Integral):
+        raise SettingError(f"A seed is a whole number, not a {type(seed).__name__}. Inputs are passed as example=.")
     recipe = Recipe.parse(recipe)
     if recipe.calibrates and example is None:
         raise SettingError(
@@ -80,6 +89,19 @@ def initialize(
         )
     made = plan(model, recipe, rules=rules, example=example)
     made.apply(model, seed=seed)
-    if recipe.calibrates:
-        made.calibrate(model, example)
-    return made
+    return _calibrated(made, model, example) if recipe.calibrates else made
+
+
+def _calibrated(made: Plan, model: Any, example: Any) -> Plan:
+    """The plan, with notes of which weights got the moment that it means, and which did not."""
+    try:
+        found = made.calibrate(model, example)
+    except ModelError as error:
+        raise ModelError(f"The model was filled, not calibrated. {error}") from error
+    meant = {choice.path for choice in made.choices if choice.moment is not None}
+    missed = [f"{path} ({why})" for path, why in found.left if path in meant]
+    missed += [f"{w.path} (gives {w.after:.3g}, not {w.meant:.3g})" for w in found.weights if not w.off < _NEAR]
+    more = [f"and {len(missed) - 5} more"] if len(missed) > 5 else []
+    notes = [f"calibrated on the example: {counted(len(found.weights), 'weight')}"]
+    notes += [f"not calibrated: {', '.join(missed[:5] + more)}"] if missed else []
+    return replace(made, notes=(*made.notes, *notes))

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ._errors import listed
+from ._errors import counted, section
 
 _WIDTH = 80
 
@@ -66,26 +66,18 @@ class Ledger:
     def __str__(self) -> str:
         num_filled, num_all = _num_elements(self.filled), _num_elements(self.entries)
         lines = [
-            f"Filled {len(self.filled):,} of {_plural(len(self.entries), 'parameter')}, "
-            f"{num_filled:,} of {_plural(num_all, 'element')}, seed {self.seed}."
+            f"Filled {len(self.filled):,} of {counted(len(self.entries), 'parameter')}, "
+            f"{num_filled:,} of {counted(num_all, 'element')}, seed {self.seed}."
         ]
         lines += [f"{_counted(entries)} by {rule or 'no named rule'}" for rule, entries in self.by_rule.items()]
-        lines += _section("Tied", [f"{name} is {path}" for name, path in self.tied.items()])
-        lines += _section("Left as built", [entry.path for entry in self.left])
+        lines += section("Tied", [f"{name} is {path}" for name, path in self.tied.items()])
+        lines += section("Left as built", [entry.path for entry in self.left])
         return "\n".join(textwrap.fill(line, _WIDTH, subsequent_indent="    ") for line in lines)
 
 
-def _section(title: str, lines: Sequence[str]) -> list[str]:
-    return [f"{title}:", *(f"  {line}" for line in listed(lines).splitlines())] if lines else []
-
-
 def _counted(entries: Sequence[Entry]) -> str:
-    return f"{_plural(len(entries), 'parameter')} ({_plural(_num_elements(entries), 'element')})"
+    return f"{counted(len(entries), 'parameter')} ({counted(_num_elements(entries), 'element')})"
 
 
 def _num_elements(entries: Sequence[Entry]) -> int:
     return sum(entry.num_elements for entry in entries)
-
-
-def _plural(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

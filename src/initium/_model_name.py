@@ -117,7 +117,16 @@ def _told(what: str, folder: str, action: Callable[[], Any]) -> Any:
     except InitiumError:
         raise
     except (Exception, SystemExit) as error:
-        raise ModelError(f"{what}: {type(error).__name__}: {error}{_line(error, folder)}") from error
+        raise ModelError(f"{what}: {type(error).__name__}: {error}{_line(error, folder)}{_cause(error)}") from error
+
+
+def _cause(error: BaseException) -> str:
+    """What went wrong first, where the error that arrived does not say it."""
+    first = error
+    while first.__cause__ or (first.__context__ and not first.__suppress_context__):
+        first = first.__cause__ or first.__context__ or first
+    told = str(first).strip()
+    return f". It began with {type(first).__name__}: {told}" if told and told not in str(error) else ""
 
 
 @contextlib.contextmanager

@@ -1,14 +1,18 @@
 """The Rule: which parameters, and how they start."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from types import FunctionType, MethodType
 from typing import Any, Union, get_args
 
-from ._errors import RuleError, SpecError
+from ._errors import InitiumError, RuleError, SpecError, UnknownNameError
 from ._graph import Operation, Param, Role
 from ._spec import unknown_name
 from .init import Initialiser, parse
+from .init._initialiser import CATALOGUE
+
+_LONGEST = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +68,35 @@ class Rule:
 
     def __post_init__(self) -> None:
         """Read the rule where it is written, so that a typo is told there."""
+        for condition in ("paths", "but", "role", "operation", "layer"):
+            self._check_type(condition, "a text", isinstance(getattr(self, condition), str))
+        self._check_type("when", "a function of the parameter", self.when is None or callable(self.when))
+        is_reason = isinstance(self.because, str) or callable(self.because)
+        self._check_type("because", "a text or a function of the parameter", is_reason)
         self._check_word("role", get_args(Role))
         self._check_word("operation", get_args(Operation))
-        if not callable(self.start) and not isinstance(self.start, Decision):
-            if self.start == "":
-                raise SpecError("A rule needs a start: Rule('head.*', 'zeros').")
-            start = getattr(self.start, "init", self.start)  # an edge's start holds the initialiser that it is of
-            object.__setattr__(self, "start", parse(start) if isinstance(start, str) else start)
+        object.__setattr__(self, "start", self._read_start(_bare(self.start)))
+
+    def _read_start(self, start: Any) -> Any:
+        if isinstance(start, str) and not start:
+            raise SpecError("A rule needs a start: Rule('head.*', 'zeros').")
+        if isinstance(start, str):
+            return self._parsed(start)
+        if name := _catalogued(start):
+            raise RuleError(f"Rule for '{self.paths}': {name} is a function; write `{name}()`, or the text '{name}'.")
+        is_start = isinstance(start, Initialiser | Decision) or (callable(start) and not isinstance(start, type))
+        self._check_type("start", "a spec such as 'zeros', an initialiser or a function of the parameter", is_start)
+        return start
+
+    def _parsed(self, spec: str) -> Initialiser:
+        try:
+            return parse(spec)
+        except UnknownNameError as error:
+            raise UnknownNameError(f"Rule for '{self.paths}': {error} A recipe is for a whole model.") from None
+
+    def _check_type(self, field: str, wanted: str, holds: bool) -> None:
+        if not holds:
+            raise RuleError(f"Rule for {shown(self.paths)}: {field} is {wanted}, not {shown(getattr(self, field))}.")
 
     def _check_word(self, condition: str, words: tuple[str, ...]) -> None:
         word = getattr(self, condition)
@@ -90,32 +116,52 @@ class Rule:
             and self.role in ("", param.role)
             and self.operation in ("", param.use.operation)
             and self.layer in ("", param.layer)
-            and (self.when is None or bool(self.when(param)))
+            and (self.when is None or bool(self._asked(self.when, param)))
         )
 
-    def decide(self, param: Param) -> Decision:
+    def decide(self, param: Param, usual: Decision | None = None) -> Decision:
         """What it says of a parameter.
 
+        Args:
+            param: the parameter.
+            usual: what else would be decided. A plain start replaces no learning rate and no moment, a Decision does.
+
         Raises:
-            RuleError: if its function gives no start.
+            RuleError: if its function fails or gives no start.
         """
-        start = self.start(param) if callable(self.start) and not isinstance(self.start, Initialiser) else self.start
-        because = self.because(param) if callable(self.because) else self.because
+        start = self._asked(self.start, param)
+        because = self._asked(self.because, param)
         if isinstance(start, Decision):
             return start
-        start = getattr(start, "init", start)  # as of an edge
-        start = parse(start) if isinstance(start, str) else start
+        start = _bare(start)
+        try:
+            start = parse(start) if isinstance(start, str) else start
+        except InitiumError as error:
+            raise RuleError(f"Rule `{self}` gave {start!r} for {param}. {error}") from None
         if not isinstance(start, Initialiser):
             raise RuleError(
-                f"Rule `{self}` gave {start!r} for {param}; a start is a spec, an initialiser or a Decision."
+                f"Rule `{self}` gave {shown(start)} for {param}; a start is a spec, an initialiser or a Decision."
             )
-        return Decision(init=start, because=because or param.because)
+        kept = {"lr": usual.lr, "moment": usual.moment} if usual else {}
+        return Decision(init=start, because=because or param.because, **kept)
+
+    def _asked(self, function: Any, param: Param) -> Any:
+        """What a function of the parameter gives; what is none stands for itself."""
+        if not callable(function) or isinstance(function, Initialiser):
+            return function
+        try:
+            return function(param)
+        except InitiumError:
+            raise
+        except Exception as error:  # whatever a user's own function may raise
+            raise RuleError(f"Rule `{self}` fails for {param}: {type(error).__name__}: {error}") from error
 
     def __str__(self) -> str:
-        given = [(f.name, getattr(self, f.name)) for f in fields(self) if f.name not in ("paths", "start", "because")]
-        given = [f"{name}={_named(value)}" for name, value in given if value]
+        given = [(name, getattr(self, name)) for name in ("but", "role", "operation", "layer", "when")]
+        given = [f"{name}={_named(value)}" for name, value in given if value and _named(value)]
         conditions = " ".join([self.paths, *given]) if self.paths != "*" or not given else " ".join(given)
-        return f"{conditions} -> {_named(self.start)}"
+        start = _named(self.start) if not _is_ours(self.start) else ""  # the decision itself tells more than its name
+        return f"{conditions} -> {start}" if start else conditions
 
 
 Rules = Iterable[Rule | tuple[str, Any]] | Mapping[str, Any] | Rule
@@ -143,12 +189,37 @@ def _read(rule: Any) -> Rule:
     if isinstance(rule, tuple | list) and len(rule) == 2 and isinstance(rule[0], str):
         return Rule(*rule)
     if not isinstance(rule, Rule):
-        raise RuleError(f"A rule is Rule('head.*', 'zeros'), or short ('head.*', 'zeros'); got {rule!r}.")
+        raise RuleError(f"A rule is Rule('head.*', 'zeros'), or short ('head.*', 'zeros'); got {shown(rule)}.")
     return rule
+
+
+def shown(value: Any) -> str:
+    """A value in a message; one that would fill the screen, such as a tensor, by its type."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST and "\n" not in text else f"a {type(value).__name__}"
+
+
+def _bare(start: Any) -> Any:
+    """The initialiser that an edge's start is of; all else as it is."""
+    held = getattr(start, "init", None)
+    return held if isinstance(held, Initialiser) and not isinstance(start, Decision) else start
+
+
+def _catalogued(start: Any) -> str:
+    """The name of a catalogue's function that was given without its brackets."""
+    meant = (start, getattr(start, "__wrapped__", start))  # an edge's function wraps that of the catalogue
+    return next((name for name, build in CATALOGUE.items() if any(build is one for one in meant)), "")
+
+
+def _is_ours(value: Any) -> bool:
+    """Whether it is a function of Initium's own."""
+    return isinstance(value, FunctionType | MethodType) and value.__module__.startswith("initium.")
 
 
 def _named(value: object) -> str:
     if not callable(value) or isinstance(value, Initialiser):
         return str(getattr(value, "init", value))  # a Decision goes by its initialiser
-    name = getattr(value, "__name__", "<lambda>").strip("_")
-    return "a function" if name == "<lambda>" else name
+    name = getattr(value, "__name__", "<lambda>")
+    if _is_ours(value) and name.startswith(("_", "<")):
+        return ""
+    return "a function" if name == "<lambda>" else name.strip("_")

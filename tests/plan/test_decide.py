@@ -156,3 +156,24 @@ def test_a_bias_belongs_to_the_weight_of_its_layer():
 
 def test_a_lone_weight_needs_no_rule_of_a_user():
     assert len(plan(Graph((weight("w", (2, 3)),)), "he_normal", rules=()).choices) == 1
+
+
+def test_a_users_plain_start_keeps_the_learning_rate_and_the_moment_of_the_recipe():
+    for recipe, fact in (("mup(64)", "lr"), ("lsuv", "moment")):
+        usual, own = plan(gpt(), recipe), plan(gpt(), recipe, rules={"*": "normal(std=0.5)"})
+        assert [getattr(choice, fact) for choice in own.choices] == [getattr(choice, fact) for choice in usual.choices]
+        assert len({getattr(choice, fact) for choice in own.choices}) > 1
+
+
+def test_a_users_rule_is_the_remedy_where_the_recipe_cannot_decide():
+    def fails(param):
+        raise ShapeError("no fan")
+
+    recipe = Recipe("fails", lambda graph: (Rule(start=fails),))
+    assert decide(GRAPH, recipe, {"*": "zeros"}).choices[0].init == zeros()
+
+
+def test_no_function_of_a_recipe_is_shown_by_its_name():
+    rules = {choice.rule for recipe in ("auto", "lsuv", "gpt2", "mup(64)") for choice in plan(gpt(), recipe).choices}
+    assert "auto: role=weight" in rules
+    assert not {rule.partition("-> ")[2] for rule in rules} & {"weight", "embedding", "calibrated_orthogonal"}

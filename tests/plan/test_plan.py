@@ -1,4 +1,5 @@
 import io
+import math
 import sys
 from dataclasses import replace
 
@@ -6,8 +7,9 @@ import pytest
 from graphs import gpt, param, weight
 from rich.console import Console
 
-from initium import Plan, Rule, UnknownNameError, plan
+from initium import Plan, PlanError, Rule, UnknownNameError, plan
 from initium._graph import Graph
+from initium._rule import Decision
 from initium.init import normal, ones
 
 RULES = (
@@ -147,3 +149,26 @@ def test_an_unknown_path_is_answered_with_the_nearest():
     assert str(error.value) == (
         "No parameter is called 'h.1.c_atn.weight'; the closest is 'h.1.c_attn.weight'. Print the plan to see them all."
     )
+
+
+def test_what_is_no_path_and_no_plan_is_told():
+    with pytest.raises(UnknownNameError) as error:
+        MADE.explain(3)
+    assert str(error.value) == "A parameter goes by its dotted name, such as 'fc.weight', not 3."
+    with pytest.raises(PlanError) as error:
+        MADE.diff(3)
+    assert str(error.value) == "A plan is compared with another Plan, not with 3."
+
+
+@pytest.mark.parametrize("said", [{"lr": -1.0}, {"lr": math.nan}, {"moment": 0.0}, {"moment": math.inf}])
+def test_a_decision_that_nobody_can_follow_is_refused(said):
+    with pytest.raises(PlanError, match=r"^`wte.weight`: (lr is a number from 0|a moment is a number above 0), not "):
+        plan(gpt(), "he_normal", rules=[Rule("wte.*", Decision(init=ones(), **said))])
+
+
+def test_the_length_of_a_weight_norm_is_told_as_what_it_is():
+    because = "length in a weight norm: follows its direction"
+    made = plan(Graph((param("g", (4, 1), "oi", "kept", because=because),)), "he_normal")
+    assert "1 parameter: 1 set to the length of a direction" in str(made)
+    assert "that is      the length of its direction, set when that is filled" in made.explain("g")
+    assert "1 left as built" in str(plan(Graph((made.choices[0].param,)), "he_normal", rules={"g": "framework"}))

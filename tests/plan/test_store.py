@@ -61,7 +61,7 @@ def test_every_fact_of_a_weight_survives(tmp_path, blocks):
         "stride": 4,
         "padding": 1,
         "tied": ("a", "b"),
-        "packs": ("x",),
+        "packs": ("x", "y", "z")[: 3 if blocks == 3 else 2],
     }
     made = plan(Graph((weight("w", shape, **facts),)), "he_normal")
     made.save(tmp_path / "plan.json")
@@ -74,7 +74,7 @@ def test_an_empty_plan_survives(tmp_path):
 
 
 def test_the_file_is_one_that_a_person_can_read(file):
-    assert file.read_text().splitlines()[:19] == [
+    assert file.read_text().splitlines()[:20] == [
         "{",
         '  "initium plan": 1,',
         '  "recipe": "he_normal",',
@@ -83,6 +83,7 @@ def test_the_file_is_one_that_a_person_can_read(file):
         "    {",
         '      "path": "wte.weight",',
         '      "start": "framework",',
+        '      "decided": "framework",',
         '      "because": "embedding",',
         '      "rule": "he_normal: role=embedding -> framework",',
         '      "shape": [50, 8],',
@@ -101,7 +102,10 @@ def test_the_file_is_one_that_a_person_can_read(file):
 
 def test_a_start_may_be_edited(file):
     file.write_text(file.read_text().replace('"start": "framework"', '"start": "normal(std=0.5)"'))
-    assert Plan.load(file).choices[0].init == normal(std=0.5)
+    choice = Plan.load(file).choices[0]
+    assert (choice.init, choice.because) == (normal(std=0.5), "edited, was framework")
+    assert choice.rule == "edited in the file"
+    assert Plan.load(file).choices[1:] == MADE.choices[1:]
 
 
 def test_only_a_file_of_its_own_is_replaced(tmp_path, file):
@@ -148,6 +152,14 @@ def test_a_start_without_a_spec_is_refused_before_a_file_is_written(tmp_path):
         (lambda one: one.update(shape=[8, True]), '"shape" is a list of whole numbers, not [8, true]'),
         (lambda one: one.update(shape=[8, 25]), "3 blocks do not fill the 25 outputs of shape (8, 25)."),
         (lambda one: one.update(axes="i"), 'shape (8, 24) needs 2 letters of axes, not "i".'),
+        (lambda one: one.update(packs=["query"]), '"packs" names 1 blocks, but "blocks" makes 3'),
+        (lambda one: one.update(padding=8), '"padding" is a row from 0 to 7, not 8'),
+        (lambda one: one.update(padding=-1), '"padding" is a row from 0 to 7, not -1'),
+        (lambda one: one.update(lr=-1), "`h.0.c_attn.weight`: lr is a number from 0, not -1.0."),
+        (lambda one: one.update(lr=float("nan")), '"lr" is a finite number, not NaN'),
+        (lambda one: one.update(lr=10**400), '"lr" is a finite number, not 1' + "0" * 56 + "..."),
+        (lambda one: one.update(moment=0), "`h.0.c_attn.weight`: a moment is a number above 0, not 0.0."),
+        (lambda one: one["uses"][0].update(moment=-4), '"uses" number 1 "moment" is a number from 0, not -4'),
         (lambda one: one.update(lr="fast"), '"lr" is a number, not "fast"'),
         (lambda one: one.update(transposed=1), '"transposed" is true or false, not 1'),
         (lambda one: one.update(blocks=[8, "x"]), '"blocks" is a list of whole numbers, not [8, "x"]'),
@@ -231,6 +243,10 @@ def test_another_format_is_refused(file):
             '{\n  "recipe" 3}',
             "'plan.json' breaks at line 2, column 12: Expecting ':' delimiter. Mend the file, or save the plan again.",
         ),
+        (
+            '{"initium plan": 1, "notes": [], "notes": []}',
+            "'plan.json' cannot be read: one object has \"notes\" 2 times. Mend the file, or save the plan again.",
+        ),
         ("[" * 100_000, "'plan.json' is no plan: it holds no JSON text."),
     ],
 )
@@ -246,3 +262,25 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path):
         Plan.load("no.json")
     with pytest.raises(PlanError, match="cannot be read: Is a directory"):
         Plan.load(tmp_path)
+
+
+def test_a_number_of_thousands_of_digits_is_told(file):
+    file.write_text(file.read_text().replace("[50, 8]", f"[{'5' * 5000}, 8]"))
+    assert refused(file).startswith("'plan.json' cannot be read: Exceeds the limit (4300 digits)")
+
+
+def test_two_parameters_of_one_name_are_told(file):
+    told = edited(file, lambda data: data["parameters"][1].update(tied=["lm_head.weight"]))
+    assert told.splitlines()[1] == "  lm_head.weight: is there 2 times"
+
+
+def test_a_mark_of_byte_order_is_read_over(file):
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert Plan.load(file) == MADE
+
+
+@pytest.mark.parametrize("path", [None, 3.5])
+def test_what_is_no_path_is_told(path):
+    with pytest.raises(PlanError) as error:
+        Plan.load(path)
+    assert str(error.value) == f"A plan is loaded from the path of a file, not from {path}."

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -34,10 +35,67 @@ def test_a_weight_that_sees_data_has_gain_1_and_its_own_fan_in():
     assert choice.because == "after data: gain 1, fan_in 30"
 
 
+def relu_chain(*widths):
+    """Weights of these widths, the first fed by data, the last the head."""
+    params = []
+    for number, (width, next_width) in enumerate(itertools.pairwise(widths)):
+        is_first, is_last = number == 0, number == len(widths) - 2
+        facts = {"fed_by": "data", "moment": 1.0} if is_first else {"fed_by": "relu", "moment": 0.5}
+        facts |= {"followed_by": ("output",) if is_last else ("relu",)}
+        facts |= {"after": () if is_first else (f"{number - 1}.weight",)}
+        params.append(weight((next_width, width), path=f"{number}.weight", **facts))
+    return chosen(*params)
+
+
 def test_in_a_plain_chain_the_fan_is_the_geometric_mean():
-    choice = chosen(weight((128, 512), fed_by="relu", moment=0.5, followed_by=("relu",)))
-    assert std(choice) == pytest.approx(math.sqrt(2 / math.sqrt(128 * 512)))
-    assert choice.because == "after relu: gain 1.414, sqrt(fan_in fan_out) 256"
+    _, second, _ = relu_chain(30, 512, 128, 10)
+    assert std(second) == pytest.approx(math.sqrt(2 / math.sqrt(128 * 512)))
+    assert second.because == "after relu: gain 1.414, sqrt(fan_in fan_out) 256"
+    assert second.moment == pytest.approx(2)  # sqrt(512 / 128)
+
+
+def test_the_head_makes_up_for_what_its_chain_was_off_by():
+    *_, head = relu_chain(64, 4096, 16, 1000)
+    # 4096 to 16 leaves sqrt(256) = 16 times too much; relu halves it.
+    assert std(head) ** 2 * 16 * 0.5 * 16 == pytest.approx(math.log(1000) / 10)
+
+
+def test_a_weight_that_does_not_read_the_channels_of_one_other_is_in_no_chain():
+    first = weight((32, 3, 3, 3), axes="oihw", path="conv", operation="convolution", fed_by="data", moment=1.0)
+    flat = weight((64, 8192), path="flat", fed_by="relu", moment=0.5, followed_by=("relu",), after=("conv",))
+    both = weight((64, 96), path="both", fed_by="relu", moment=0.5, followed_by=("relu",), after=("conv", "flat"))
+    _, flat_choice, both_choice = chosen(first, flat, both)
+    assert std(flat_choice) == pytest.approx(math.sqrt(2 / 8192))
+    assert std(both_choice) == pytest.approx(math.sqrt(2 / 96))
+
+
+@pytest.mark.parametrize(("fed_by", "growth"), [("residual stream", (9 / 8) ** 8), ("normalisation", 2)])
+def test_a_head_behind_a_stream_knows_how_it_grew(fed_by, growth):
+    ends = []
+    for number in range(1, 9):
+        branch = Branch(stream=0, number=number, depth=8, layer=1, layers=1, is_last=True)
+        facts = {"fed_by": fed_by, "moment": 1.0, "branch": branch, "followed_by": ("residual stream",)}
+        ends.append(weight((64, 64), path=f"end{number}", **facts))
+    facts = {"fed_by": "residual stream", "moment": 1.0, "followed_by": ("output",)}
+    *_, head = chosen(*ends, weight((10, 64), path="head", after=("end8",), **facts))
+    assert std(head) ** 2 * 64 * growth == pytest.approx(math.log(10) / 10)
+
+
+def test_a_shared_weight_starts_for_most_of_its_uses():
+    later = [Use(operation="dense", fed_by="relu", moment=0.5, followed_by=("relu",))] * 2
+    choice = chosen(weight((64, 64), fed_by="data", moment=1.0, followed_by=("relu",), more=later))
+    assert std(choice) == pytest.approx(math.sqrt(2 / 64))
+    assert choice.because == "after relu, in most of 3 uses: gain 1.414, fan_in 64"
+
+
+def test_a_constant_behind_a_branch_does_its_part():
+    ends = {"branch": Branch(stream=0, number=1, depth=16, layer=1, layers=1, is_last=True), "moment": 1.0}
+    small, large = chosen(
+        weight(path="a", fed_by="residual stream", scaled=0.1, **ends),
+        weight(path="b", fed_by="residual stream", scaled=2.0, **ends),
+    )
+    assert std(small) == pytest.approx(1 / math.sqrt(512))  # 0.1 is below 1 / 4 already
+    assert std(large) == pytest.approx(1 / math.sqrt(512) / 4 / 2)
 
 
 def test_what_is_normalised_at_once_needs_no_compromise_and_no_calibration():
@@ -91,6 +149,7 @@ def test_an_embedding_that_multiplies_is_the_head_even_if_its_logits_are_bent_or
     head = Use(operation="dense", fed_by="normalisation", moment=1.0, followed_by=("f",), scaled=0.5)
     choice = chosen(weight((50257, 768), operation="embedding", axes="vo", role="embedding", more=(head,)))
     assert std(choice) == pytest.approx(2 * math.sqrt(math.log(50257) / 10 / 768))
+    assert choice.because == "tied to the head: logits have second moment log(50257)/10"
 
 
 def test_a_tied_embedding_that_is_multiplied_before_the_stream_does_not_find_itself():
@@ -101,6 +160,13 @@ def test_a_tied_embedding_that_is_multiplied_before_the_stream_does_not_find_its
     )
     own = 768 * s * (scale * s) / math.sqrt((scale * s) ** 2 + 1)
     assert own == pytest.approx(math.log(50257) / 2)
+
+
+def test_positions_that_are_added_to_embeddings_are_one_of_them():
+    words = weight((100, 16), path="words", operation="embedding", axes="vo", role="embedding", sums_with=("places",))
+    places = weight((12, 16), path="places", operation="addition", axes="oo", role="position", sums_with=("words",))
+    alone = weight((12, 16), path="alone", operation="addition", axes="oo", role="position")
+    assert [std(choice) for choice in chosen(words, places, alone)] == pytest.approx([0.5**0.5, 0.5**0.5, 0.02])
 
 
 def test_blocks_of_unequal_size_share_their_inputs():
@@ -134,7 +200,7 @@ def test_an_activation_whose_exact_gain_repels_is_told_where_the_chain_is_long()
 
 def test_what_was_not_traced_is_told():
     choice = chosen(weight(fed_by="unknown"))
-    assert choice.because == "fed by unknown, which was not traced: gain 1 assumed; fan_in 512"
+    assert choice.because == "fed by unknown, of unknown size: gain 1 assumed, fan_in 512"
 
 
 def test_an_lstm_opens_its_forget_gates_in_one_of_two_biases():

@@ -142,10 +142,9 @@ def test_parametrised_weights_go_by_their_path():
         path="parametrizations.weight.original1", shape=(4, 6), axes="oi", role="weight", because="weight_norm"
     )
     plan = decide(Graph((scale, weight)), Recipe.parse("framework"), [Rule(role="weight", start="he_normal")])
-    before = model.parametrizations.weight.original0.detach().clone()
     apply(plan, model, seed=3)
     assert torch.equal(model.parametrizations.weight.original1, expected(plan, weight.path))
-    assert torch.equal(model.parametrizations.weight.original0, before)
+    torch.testing.assert_close(model.weight.detach(), expected(plan, weight.path))
 
 
 def test_what_is_kept_is_left_as_it_was_built():
@@ -277,6 +276,39 @@ def test_two_parameters_in_one_memory_are_refused():
     )
 
 
+def in_memory(*views):
+    model = nn.Sequential(*[nn.Linear(3, 3, bias=False) for _ in views])
+    for layer, view in zip(model, views, strict=True):
+        layer.weight = nn.Parameter(view)
+    return model
+
+
+@pytest.mark.parametrize(
+    "views",
+    [
+        lambda x: (x[0].view(3, 6)[:, :3], x[0].view(3, 6)[:, :3].t()),
+        lambda x: (x[0, :9].view(3, 3), x[0, :9].view(3, 3).t()),
+        lambda x: (x[0].view(3, 6)[:, ::2], x[0].view(3, 6)[:, :3]),
+    ],
+)
+def test_two_parameters_in_one_memory_are_refused_however_they_lie_there(views):
+    model = in_memory(*views(torch.zeros(1, 18)))
+    assert " lies in the memory of " in refused(ModelError, planned(model), model)
+
+
+def test_a_long_parameter_is_compared_with_all_that_start_before_its_end():
+    x = torch.zeros(27)
+    model = in_memory(x[:9].view(3, 3), x[9:18].view(3, 3), x[18:].view(3, 3))
+    applied(model)
+    model.append(nn.Linear(27, 1, bias=False))
+    model[3].weight = nn.Parameter(x.view(1, 27))
+    assert refused(ModelError, planned(model), model).splitlines()[1:4] == [
+        "  1.weight  lies in the memory of 3.weight",
+        "  2.weight  lies in the memory of 3.weight",
+        "  3.weight  lies in the memory of 0.weight",
+    ]
+
+
 def test_a_module_that_has_not_seen_data_has_no_shape():
     with pytest.raises(ModelError) as found:
         apply(of_params(PARAM), nn.LazyLinear(3, bias=False))
@@ -288,8 +320,16 @@ def test_numbers_that_leave_a_dtype_are_found_before_the_first_weight_is_touched
     plan = planned(model, "he_normal", [Rule("1.weight", "normal(std=2e4)")])
     assert refused(SpecError, plan, model) == (
         "These starts leave the numbers of their dtype:\n"
-        f"  1.weight  {plan.choices[2].law} reaches 1.28e+05, but float16 ends at 65504.\n"
+        f"  1.weight  normal(std=20000): {plan.choices[2].law} reaches 1.28e+05, but float16 ends at 65504.\n"
         "Choose a smaller std or limit, or fill the model in float32."
+    )
+
+
+def test_computed_numbers_that_leave_half_precision_are_found_before_the_first_weight_is_touched():
+    model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2)).half()
+    plan = planned(model, "he_normal", [Rule("1.weight", "identity(gain=1e6)")])
+    assert refused(SpecError, plan, model).splitlines()[1] == (
+        "  1.weight  identity(gain=1000000): What it computes reaches 1e+06, but float16 ends at 65504."
     )
 
 
@@ -321,3 +361,50 @@ def test_the_length_of_a_weight_norm_follows_its_direction(norm, dim):
     layer(torch.zeros(1, 400))  # the old one makes its weight as it runs
     torch.testing.assert_close(layer.weight.detach(), torch.from_numpy(wanted), rtol=1e-5, atol=1e-7)
     assert "length of its direction" in {entry.start for entry in ledger.filled}
+
+
+def with_length(model, dtype=torch.float32):
+    return nn.utils.parametrizations.weight_norm(model.to(dtype))
+
+
+def test_a_length_that_is_frozen_or_that_the_user_decides_stays():
+    for freeze, rules in ((True, ()), (False, {"*original0": "framework"})):
+        layer = with_length(nn.Linear(40, 30))
+        size = layer.parametrizations.weight.original0.requires_grad_(not freeze)
+        before = size.detach().clone()
+        ledger = initium.plan(layer, "he_normal", rules=rules, example=torch.randn(2, 40)).apply(layer)
+        assert torch.equal(size, before)
+        assert [entry.path for entry in ledger.left] == ["parametrizations.weight.original0"]
+
+
+def test_the_length_of_a_weight_norm_is_exact_in_double_precision():
+    layer = with_length(nn.Linear(40, 30), torch.float64)
+    initium.plan(layer, "he_normal", example=torch.randn(2, 40, dtype=torch.float64)).apply(layer)
+    direction = layer.parametrizations.weight.original1
+    torch.testing.assert_close(layer.weight, direction, rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("norm", [nn.utils.parametrizations.spectral_norm, nn.utils.spectral_norm])
+@pytest.mark.filterwarnings("ignore:.*spectral_norm. is deprecated")
+@pytest.mark.parametrize("start", ["he_normal", "orthogonal"])
+def test_a_weight_under_a_spectral_norm_has_norm_one_after_it_was_filled(norm, start):
+    torch.manual_seed(0)
+    layer = norm(nn.Linear(400, 300))
+    initium.plan(layer, start, example=torch.randn(2, 400)).apply(layer)
+    layer.eval()
+    layer(torch.zeros(1, 400))  # the old one makes its weight as it runs
+    assert torch.linalg.matrix_norm(layer.weight.detach(), 2).item() == pytest.approx(1, rel=0.02)
+
+
+def test_zeros_leave_a_spectral_norm_its_vectors():
+    layer = nn.utils.parametrizations.spectral_norm(nn.Linear(5, 4))
+    initium.plan(layer, "zeros", example=torch.randn(2, 5)).apply(layer)
+    assert layer.parametrizations.weight[0]._u.norm().item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("shape", [(32, 64), (64, 32), (16, 16)])
+def test_an_orthogonal_parametrisation_stays_orthogonal(shape):
+    layer = nn.utils.parametrizations.orthogonal(nn.Linear(*shape))
+    initium.initialize(layer, seed=0, example=torch.randn(2, shape[0]))
+    sizes = torch.linalg.svdvals(layer.weight.detach())
+    torch.testing.assert_close(sizes, torch.ones_like(sizes), rtol=0, atol=1e-5)

@@ -1,9 +1,10 @@
-import dataclasses
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
+import initium
 from initium import ModelError, PlanError
 from initium._graph import Branch, Graph, Param, Use
 from initium._plan import decide
@@ -314,8 +315,8 @@ def test_an_embedding_is_rescaled_only_where_a_moment_is_meant():
     graph = Graph((embedding, weight("1.weight", (24, 24))))
     plain = started(model, "he_normal", [Rule("0.weight", "normal(std=0.02)")], graph)
     assert [weight.path for weight in calibrate(plain, model, tokens).weights] == ["1.weight"]
-    choices = [dataclasses.replace(choice, moment=1.0) for choice in plain.choices]
-    found = calibrate(dataclasses.replace(plain, choices=tuple(choices)), model, tokens)
+    choices = [replace(choice, moment=1.0) for choice in plain.choices]
+    found = calibrate(replace(plain, choices=tuple(choices)), model, tokens)
     assert [weight.path for weight in found.weights] == ["0.weight", "1.weight"]
     assert table(tokens).square().mean().item() == pytest.approx(1, rel=1e-5)
 
@@ -332,10 +333,11 @@ def test_weights_that_the_pass_does_not_meet_alone_are_named(x):
     model = Mixed()
     found = calibrate(started(model, "he_normal"), model, x)
     because = "the pass multiplied nothing by it alone"
-    assert found.left == tuple((f"{name}.weight", because) for name in ("one", "other", "unused"))
+    left = (("one.weight", because), ("other.weight", because), ("unused.weight", "this batch did not reach it"))
+    assert found.left == left
     assert str(found) == (
         "No weight was rescaled.\nLeft alone, the pass multiplied nothing by it alone:\n"
-        "  one.weight\n  other.weight\n  unused.weight"
+        "  one.weight\n  other.weight\nLeft alone, this batch did not reach it:\n  unused.weight"
     )
 
 
@@ -386,13 +388,13 @@ def test_parts_of_the_model_that_see_nothing_of_this_batch_do_not_count(x):
     model = Routed()
     found = calibrate(started(model), model, x)
     assert [weight.path for weight in found.weights] == ["second.weight"]
-    assert [path for path, _ in found.left] == ["first.weight"]
+    assert found.left == (("first.weight", "this batch did not reach it"),)
 
 
 def test_a_dead_signal_is_an_error_that_names_the_weight_and_changes_nothing(x):
     model = nn.Sequential(linear(24), nn.ReLU(), nn.Threshold(1e9, 0.0), linear(24))
     assert refused(started(model), model, x) == (
-        "`3.weight` gives only zeros on this batch. All that reaches it is zero. No weight was changed. "
+        "`3.weight` gives only zeros on this batch. All that reaches it is zero. No weight was rescaled. "
         "Look at the batch, and at the layers before it."
     )
 
@@ -403,14 +405,14 @@ def test_a_weight_that_was_never_filled_is_an_error(x):
     with torch.no_grad():
         model[0].weight.zero_()
     assert refused(plan, model, x) == (
-        "`0.weight` gives only zeros on this batch. The weight is zero. No weight was changed. "
+        "`0.weight` gives only zeros on this batch. The weight is zero. No weight was rescaled. "
         "Fill the model first: plan.apply(model)."
     )
     with torch.no_grad():
         model[0].weight.fill_(torch.inf)
     assert refused(plan, model, x) == (
-        "`0.weight` gives NaN or infinite numbers on this batch. The weight holds such numbers. No weight was changed. "
-        "Fill the model first: plan.apply(model)."
+        "`0.weight` gives NaN or infinite numbers on this batch. The weight holds such numbers. No weight was "
+        "rescaled. Fill the model first: plan.apply(model)."
     )
 
 
@@ -422,7 +424,7 @@ def test_a_signal_without_numbers_is_an_error(x):
     model = nn.Sequential(linear(24), Log(), linear(24))
     assert refused(started(model), model, x) == (
         "`2.weight` gives NaN or infinite numbers on this batch. What reaches it holds such numbers, or too large "
-        "ones. No weight was changed. Look at the batch, and at the layers before it."
+        "ones. No weight was rescaled. Look at the batch, and at the layers before it."
     )
 
 
@@ -445,7 +447,7 @@ def test_a_factor_that_leads_out_of_the_dtype_is_refused():
     model, x = nn.Sequential(linear(24)).half(), torch.full((4, 24), 6e-8, dtype=torch.float16)
     plan = started(model, "constant(2)")
     assert refused(plan, model, x * 2) == (
-        "These weights would leave their dtype; none was changed:\n"
+        "These weights would leave their dtype; none was rescaled:\n"
         "  0.weight  times 1.75e+05 reaches 3.5e+05, torch.float16 ends at 65504\n"
         "Scale the batch to second moment 1, or calibrate in float32."
     )
@@ -471,8 +473,8 @@ def test_a_calibration_prints_as_a_table(x):
         "Left alone, it starts at zero:\n"
         "  2.a_module_with_a_long_name_that_holds.one_projection.weight"
     )
-    shown = dataclasses.replace(found.weights[0], path="2.a_module_with_a_long_name_that_holds.one_projection.weight")
-    table = str(dataclasses.replace(found, weights=(shown,), left=()))
+    shown = replace(found.weights[0], path="2.a_module_with_a_long_name_that_holds.one_projection.weight")
+    table = str(replace(found, weights=(shown,), left=()))
     assert table == (
         "Rescaled 1 weight; 2.a_module_with_a_long_name_that_holds.one_projection.weight\n"
         "is farthest from what is meant, 1.0000 for 1.\n"
@@ -481,3 +483,104 @@ def test_a_calibration_prints_as_a_table(x):
         "                                                     4           1           1"
     )
     assert max(map(len, table.splitlines())) <= 80
+
+
+def normed(norm, size=24):
+    return nn.Sequential(norm(nn.Linear(size, size)), nn.Tanh(), linear(size))
+
+
+@pytest.mark.parametrize("norm", [nn.utils.parametrizations.weight_norm, nn.utils.weight_norm])
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated")
+@pytest.mark.parametrize("dim", [0, 1, None])
+def test_of_a_weight_norm_the_length_is_rescaled(x, norm, dim):
+    model = normed(lambda layer: norm(layer, dim=dim))
+    plan = initium.plan(model, "normal(std=0.1)", example=x)
+    plan.apply(model)
+    found = calibrate(plan, model, x)
+    assert (len(found.weights), found.weights[0].after) == (1, pytest.approx(1, rel=1e-5))
+    assert model[0](x).square().mean().item() == pytest.approx(1, rel=1e-5)
+
+
+def test_a_length_that_must_stay_leaves_the_weight_alone(x):
+    for freeze, why in ((True, "its length is frozen"), (False, "its length is left as it was built")):
+        model = normed(nn.utils.parametrizations.weight_norm)
+        model[0].parametrizations.weight.original0.requires_grad_(not freeze)
+        rules = {} if freeze else {"*original0": "framework"}
+        plan = initium.plan(model, "he_normal", rules=rules, example=x)
+        assert calibrate(plan, model, x).left[0] == ("0.parametrizations.weight.original1", why)
+
+
+@pytest.mark.filterwarnings("ignore:.*spectral_norm. is deprecated")
+@pytest.mark.parametrize(
+    ("norm", "path", "why"),
+    [
+        (nn.utils.parametrizations.spectral_norm, "0.parametrizations.weight.original", "divided by its own norm"),
+        (nn.utils.spectral_norm, "0.weight_orig", "divided by its own norm"),
+        (nn.utils.parametrizations.orthogonal, "0.parametrizations.weight.original", "made anew by Orthogonal"),
+    ],
+)
+def test_a_weight_that_undoes_a_factor_is_left_alone(x, norm, path, why):
+    model = normed(norm)
+    plan = initium.plan(model, "he_normal", example=x)
+    told = [replace(choice, moment=1.0 if choice.param.role == "weight" else None) for choice in plan.choices]
+    plan = replace(plan, choices=tuple(told))
+    before = values(model)[path]
+    found = calibrate(plan, model, x)
+    assert (path, why) in found.left
+    assert torch.equal(values(model)[path], before)
+
+
+def test_an_expert_that_is_not_called_was_not_reached(x):
+    class Routed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.third = linear(24), linear(24), linear(24)
+
+        def forward(self, x):
+            return self.second(x) + self.first(x[:0]).sum()
+
+    model = Routed()
+    left = ((f"{name}.weight", "this batch did not reach it") for name in ("first", "third"))
+    assert calibrate(started(model), model, x).left == tuple(left)
+
+
+def test_an_empty_batch_is_an_error(x):
+    model = nn.Sequential(linear(24))
+    assert refused(started(model), model, x[:0]) == "The batch is empty: (0, 24). Pass a batch of real data."
+
+
+def test_a_second_pass_that_fails_takes_the_factors_back(x):
+    class Twice(nn.Linear):
+        calls = 0
+
+        def forward(self, x):
+            Twice.calls += 1
+            if Twice.calls == 2:
+                raise RuntimeError("no more")
+            return super().forward(x)
+
+    model = Twice(24, 24)
+    plan = started(model, "normal(std=0.1)")
+    before = model.weight.detach().clone()
+    with pytest.raises(ModelError, match="no more"):
+        calibrate(plan, model, x)
+    torch.testing.assert_close(model.weight.detach(), before, rtol=1e-6, atol=0)
+
+
+def test_initialize_tells_in_notes_what_was_calibrated_and_what_was_not(x):
+    model = nn.Sequential(nn.Linear(24, 24), nn.Tanh(), nn.Linear(24, 24), nn.Tanh(), linear(24))
+    made = initium.initialize(model, recipe="lsuv", example=x, rules={"2.weight": "zeros"})
+    assert made.notes[-2:] == (
+        "calibrated on the example: 1 weight",
+        "not calibrated: 2.weight (it starts at zero)",
+    )
+
+
+def test_a_failing_calibration_says_that_the_model_was_filled():
+    model = nn.Sequential(nn.Linear(24, 24), nn.Tanh(), linear(24))
+    with pytest.raises(ModelError) as error:
+        initium.initialize(model, recipe="lsuv", example=torch.zeros(3, 24))
+    assert str(error.value) == (
+        "The model was filled, not calibrated. `0.weight` gives only zeros on this batch. All that reaches it is zero. "
+        "No weight was rescaled. Look at the batch, and at the layers before it."
+    )

@@ -59,6 +59,13 @@ def test_decay_takes_the_same_part_of_each_weight_at_a_step():
     assert all(value.flatten()[0].item() == pytest.approx(0.95, rel=1e-6) for value in model.parameters())
 
 
+def test_an_optimisers_own_decay_does_not_differ_between_groups():
+    model = two()
+    groups = param_groups(planned(model), model, lr=0.1)
+    made = torch.optim.AdamW(groups)  # whose default is 0.01
+    assert [group["weight_decay"] for group in made.param_groups] == [0.0, 0.0]
+
+
 def test_a_tied_parameter_comes_once():
     model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
     model[1].weight = model[0].weight

@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -162,3 +164,31 @@ def test_layers_not_known_yet_are_named_not_guessed():
         "  2.weight  (LazyLinear)\n  ... and 1 more\n"
         "Only `framework` can start such a model, or write the layer with Linear and Conv."
     )
+
+
+def compiled(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.jit.script(model)
+
+
+def test_a_model_without_parameters_is_noted():
+    graph = read(nn.Flatten())
+    assert (graph.params, graph.notes) == ((), ("this model has no parameters",))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (3, "`read` takes a torch.nn.Module, not an int."),
+        (compiled(nn.Linear(2, 3)), "The model is compiled by torch.jit. Plan the model as it was before."),
+        (
+            nn.Sequential(*[compiled(nn.Linear(2, 3)) for _ in range(7)]),
+            "`0`, `1`, `2`, `3`, `4` and 2 more are compiled by torch.jit. Plan the model as it was before.",
+        ),
+    ],
+)
+def test_what_holds_no_parameters_that_can_be_named_is_refused(model, message):
+    with pytest.raises(ModelError) as error:
+        read(model)
+    assert str(error.value) == message

@@ -100,6 +100,43 @@ def test_what_feeds_a_weight_has_its_second_moment(function, fed_by, moment):
     assert found.moment == (None if moment is None else pytest.approx(moment, rel=1e-9))
 
 
+def after(graph):
+    return {p.path: p.use.after for p in graph.weights}
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda m, x: m.b(torch.relu(m.a(x)).mean(1)), ("a.weight",)),
+        (lambda m, x: m.b(F.silu(m.a(x)) * m.c(x)), ("a.weight", "c.weight")),
+        (lambda m, x: m.b(torch.cat([m.a(x), 2 * m.c(x) + 1], 1)), ("a.weight", "c.weight")),
+        (lambda m, x: m.b(x + m.c(torch.relu(m.a(x)))), ("c.weight",)),
+        (lambda m, x: m.b(F.layer_norm(m.a(x), (8,))), ()),
+        (lambda m, x: m.b(F.scaled_dot_product_attention(m.a(x), m.c(x), x)), ()),
+        (lambda m, x: m.b(m.r(m.a(x))[0]), ()),
+        (lambda m, x: m.b(x), ()),
+    ],
+)
+def test_a_weight_comes_after_those_whose_outputs_it_is_made_from(function, expected):
+    layers = {name: nn.Linear(8, 8) for name in "abc"}
+    assert use(of(function, **layers, r=nn.GRU(8, 8)), "b.weight", X).after == expected
+
+
+def test_a_stream_comes_after_the_branch_of_its_last_step():
+    blocks = [of(block, up=nn.Linear(8, 16), down=nn.Linear(16, 8)) for _ in range(2)]
+    found = after(trace(nn.Sequential(nn.Linear(8, 8), *blocks, nn.Linear(8, 8)), X))
+    assert found["3.weight"] == ("2.down.weight",)
+    assert found["2.down.weight"] == ("2.up.weight",)
+
+
+def test_a_tied_head_and_a_recurrent_layer_come_after_the_weights_before():
+    model = of(lambda m, ids: F.linear(m.a(m.e(ids)), m.e.weight), a=nn.Linear(8, 8), e=nn.Embedding(9, 8))
+    found = trace(model, torch.zeros(2, 3, dtype=torch.long)).by_path
+    assert (found["a.weight"].use.after, [u.after for u in found["e.weight"].uses]) == ((), [(), ("a.weight",)])
+    found = after(trace(nn.Sequential(nn.Linear(8, 8), nn.LSTM(8, 8, 2)), X))
+    assert {path: names for path, names in found.items() if names} == {"1.weight_ih_l0": ("0.weight",)}
+
+
 # Normalisations, scales and shifts.
 
 
@@ -119,6 +156,35 @@ def test_a_normalisation_is_known_however_it_is_written(function):
     assert found["a.weight"].use.is_normalised
     assert found["b.weight"].use.fed_by == "normalisation"
     assert (found["w"].role, found["w"].use.operation, found["w"].use.fed_by) == ("scale", "normalisation", "dense")
+
+
+def annotated(y, m):
+    return m.g * (y - y.mean(-1, keepdim=True)) / (y.std(-1, keepdim=True) + 1e-6) + m.s
+
+
+def by_var_mean(y, m):
+    variance, mean = torch.var_mean(y, -1, keepdim=True)
+    return (y - mean) * torch.rsqrt(variance + 1e-6) * m.g + m.s
+
+
+def twice_subtracted(y, m):
+    mean = y.mean(-1, keepdim=True)
+    return (y - mean) / torch.sqrt((y - mean).pow(2).mean(-1, keepdim=True) + 1e-6) * m.g + m.s
+
+
+def once_subtracted(y, m):
+    centred = y - y.mean(-1, keepdim=True)
+    return torch.rsqrt((centred * centred).mean(-1, keepdim=True) + 1e-6) * centred * m.g + m.s
+
+
+@pytest.mark.parametrize("function", [annotated, by_var_mean, twice_subtracted, once_subtracted])
+def test_a_normalisation_may_subtract_the_mean(function):
+    parts = {"a": nn.Linear(8, 8), "b": nn.Linear(8, 8), "g": torch.ones(8), "s": torch.zeros(8)}
+    found = trace(of(lambda m, x: m.b(function(m.a(x), m)), **parts), X).by_path
+    assert found["a.weight"].use.is_normalised
+    assert (found["g"].role, found["g"].use.operation, found["g"].use.fed_by) == ("scale", "normalisation", "dense")
+    assert (found["s"].role, found["s"].use.operation) == ("shift", "normalisation")
+    assert (found["b.weight"].use.fed_by, found["b.weight"].use.moment) == ("normalisation", 1.0)
 
 
 def test_a_scale_that_is_added_to_one_starts_like_a_shift():
@@ -174,6 +240,109 @@ def test_a_vector_is_what_is_done_with_it(function, role, because):
     assert (found.role, found.because) == (role, because)
 
 
+def modulated(m, x):
+    kernel = m.w[None] * m.b(x.mean(1))[:, None, :, None]
+    kernel = kernel * torch.rsqrt(kernel.pow(2).sum([2, 3], keepdim=True) + 1e-8)
+    return F.conv1d(x.mT.reshape(1, -1, 5), kernel.reshape(-1, 8, 3), groups=len(x))
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "facts"),
+    [
+        (lambda m, x: (x[..., None, :] * m.w).sum(-1), (6, 8), ("weight", "oi", (8, 6))),
+        (lambda m, x: (m.b(x)[..., None] * m.w).sum(-2), (8, 6), ("weight", "io", (8, 6))),
+        (modulated, (4, 8, 3), ("weight", "oiw", (24, 12))),
+        (lambda m, x: (x * m.w).sum((-2, -1)), (5, 8), ("kept", "oo", (1, 40))),
+        (lambda m, x: m.b(x * m.w), (5, 8), ("kept", "oo", (1, 40))),
+        (lambda m, x: m.b(x) * m.w, (1, 8), ("scale", "oo", (1, 8))),
+    ],
+)
+def test_a_matrix_that_multiplies_element_by_element_is_a_weight_only_if_it_is_summed(function, shape, facts):
+    found = trace(of(function, b=nn.Linear(8, 8), w=torch.zeros(shape)), X).by_path["w"]
+    assert (found.role, found.axes) == facts[:2]
+    assert found.role != "weight" or found.fans == facts[2]
+
+
+def test_what_a_product_summed_by_hand_gives_is_dense():
+    model = of(lambda m, x: m.b((x[..., None, :] * m.w).sum(-1)), b=nn.Linear(64, 3), w=torch.zeros(64, 8))
+    found = trace(model, X).by_path
+    assert found["w"].use.followed_by == ("dense",)
+    assert (found["b.weight"].use.fed_by, found["b.weight"].use.moment) == ("dense", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes", "axes"),
+    [
+        (lambda m, x: torch.relu(m.b(x)) @ (m.near @ m.far), [(8, 2), (2, 6)], "io"),
+        (lambda m, x: F.linear(torch.relu(m.b(x)), m.far @ m.near), [(2, 8), (6, 2)], "oi"),
+    ],
+)
+def test_two_parameters_multiplied_with_each_other_are_two_weights_in_a_row(function, shapes, axes):
+    parts = {"near": torch.zeros(shapes[0]), "far": torch.zeros(shapes[1]), "b": nn.Linear(8, 8)}
+    found = trace(of(function, **parts), X).by_path
+    near, far = found["near"], found["far"]
+    assert (near.role, near.axes, near.fans, near.use.moment, near.use.followed_by) == (
+        "weight",
+        axes,
+        (8, 2),
+        0.5,
+        ("dense",),
+    )
+    assert (far.role, far.axes, far.fans, far.use.moment, far.use.followed_by) == (
+        "weight",
+        axes,
+        (2, 6),
+        1.0,
+        ("output",),
+    )
+    assert near.because == far.because == "dense, one of two that are multiplied with each other first"
+
+
+def test_constants_that_multiply_a_parameter_are_told_and_masks_named():
+    def forward(m, x):
+        return F.linear(x, m.w / 16, m.bias * 0.5) + F.linear(x, m.masked * m.mask)
+
+    model = of(forward, w=torch.zeros(4, 8), bias=torch.zeros(4), masked=torch.zeros(4, 8))
+    model.register_buffer("mask", torch.ones(4, 8))
+    found = trace(model, X).by_path
+    assert {path: (p.role, p.use.scaled) for path, p in found.items()} == {
+        "w": ("weight", 1 / 16),
+        "bias": ("bias", 0.5),
+        "masked": ("weight", 1.0),
+    }
+    assert found["masked"].because == "dense, through a mask"
+
+
+def test_a_bias_under_vmap_is_a_bias():
+    found = trace(of(lambda m, x: torch.func.vmap(m.b)(x), b=nn.Linear(8, 8)), X).by_path
+    assert [p.role for p in found.values()] == ["weight", "bias"]
+
+
+def test_a_codebook_is_an_embedding_though_it_is_compared_first():
+    def forward(m, x):
+        z = m.a(x)
+        return m.b(m.codes((z[:, :, None] - m.codes.weight).pow(2).sum(-1).argmin(-1)))
+
+    found = trace(of(forward, a=nn.Linear(8, 8), b=nn.Linear(8, 8), codes=nn.Embedding(9, 8)), X).by_path
+    codes = found["codes.weight"]
+    assert (codes.role, codes.axes, codes.use.followed_by) == ("embedding", "vo", ("dense",))
+    centres = of(lambda m, x: (m.a(x)[:, :, None] - m.c).pow(2).sum(-1), a=nn.Linear(8, 8), c=torch.zeros(9, 8))
+    kept = trace(centres, X).by_path["c"]
+    assert (kept.role, kept.because) == ("kept", "subtracted from the signal along an axis of its own")
+
+
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        (lambda m, x: torch.sigmoid(m.b(x)), ("sigmoid", "output")),
+        (lambda m, x: F.cross_entropy(m.b(x).flatten(0, 1), torch.zeros(10, dtype=torch.long)), ("output",)),
+        (lambda m, x: m.b(x).softmax(-1), ("output",)),
+    ],
+)
+def test_a_probability_and_a_loss_are_outputs(function, names):
+    assert use(of(function, b=nn.Linear(8, 8)), "b.weight", X).followed_by == names
+
+
 def test_a_frozen_parameter_is_kept():
     model = nn.Linear(8, 8)
     model.weight.requires_grad_(False)
@@ -214,6 +383,19 @@ def test_axes_follow_the_product_not_the_layer():
 def test_a_convolution_has_its_windows(layer, axes, groups, stride, transposed):
     found = trace(layer).by_path["weight"]
     assert (found.axes, found.groups, found.stride, found.transposed) == (axes, groups, stride, transposed)
+
+
+def test_a_kernel_that_all_groups_share_has_no_groups():
+    model = of(lambda m, x: F.conv2d(x, m.w.expand(3, 1, 3, 3), groups=3), w=torch.zeros(1, 1, 3, 3))
+    found = trace(model, torch.zeros(2, 3, 6, 6)).by_path["w"]
+    assert (found.axes, found.groups, found.fans) == ("oihw", 1, (9, 9))
+
+
+def test_a_convolution_of_constants_has_a_weight_and_a_bias():
+    model = of(lambda m, x: m.b(x + m.p(torch.ones(1, 3, 6, 6))), p=nn.Conv2d(3, 4, 1), b=nn.Conv2d(4, 4, 1))
+    found = trace(model, torch.zeros(2, 4, 6, 6)).by_path
+    assert (found["p.weight"].role, found["p.weight"].fans, found["p.weight"].use.moment) == ("weight", (3, 4), None)
+    assert (found["p.bias"].role, found["p.bias"].bias_of) == ("bias", "p.weight")
 
 
 def test_a_weight_that_gives_one_number_is_output_by_input():
@@ -296,6 +478,12 @@ def test_attention_of_one_module_over_another_signal_reads_its_rows():
     assert found.use.followed_by == ("query", "key", "value")
 
 
+def test_a_bias_of_queries_keys_and_values_goes_where_they_go():
+    model = of(lambda m, x, y, z: m.a(x, y, z)[0], a=nn.MultiheadAttention(8, 2, kdim=4, vdim=6, batch_first=True))
+    found = trace(model, (X, torch.zeros(2, 3, 4), torch.zeros(2, 3, 6))).by_path
+    assert found["a.in_proj_bias"].use.followed_by == ("query", "key", "value")
+
+
 def test_a_table_added_to_scores_is_a_position():
     def forward(m, x):
         bias = m.table[torch.arange(5)[:, None] - torch.arange(5)[None] + 4]
@@ -375,6 +563,12 @@ def test_what_gates_a_branch_does_not_join_the_stream():
     assert (found["a.weight"].is_last, found["g.weight"].is_last) == (True, False)
 
 
+def test_a_gate_between_the_old_and_the_new_does_not_join_the_stream():
+    model = of(lambda m, x: x + torch.sigmoid(m.g(x)) * (torch.relu(m.a(x)) - x), a=nn.Linear(8, 8), g=nn.Linear(8, 8))
+    found = branches(trace(model, X))
+    assert (found["a.weight"].is_last, found["g.weight"].is_last) == (True, False)
+
+
 def test_a_normalisation_in_a_branch_says_whether_it_joins_the_stream():
     model = of(lambda m, x: x + m.n(m.a(x)), a=nn.Linear(8, 8), n=nn.LayerNorm(8))
     assert use(model, "n.weight", X).branch == Branch(stream=0, number=1, depth=1, layer=1, layers=1, is_last=True)
@@ -448,9 +642,10 @@ def test_what_makes_a_weight_has_the_role_of_the_weight():
         "0.parametrizations.weight.original0": ("kept", "oo", "ParametrizationList"),
         "0.parametrizations.weight.original1": ("weight", "oi", "ParametrizationList"),
         "1.parametrizations.weight.original": ("weight", "oi", "ParametrizationList"),
-        "2.parametrizations.weight.original": ("weight", "oi", "ParametrizationList"),
+        "2.parametrizations.weight.original": ("kept", "oi", "ParametrizationList"),
     }
     assert found["1.parametrizations.weight.original"].because == "dense, through div"
+    assert found["0.parametrizations.weight.original0"].because == "length in a weight norm: follows its direction"
 
 
 def test_what_is_not_used_is_noted():
@@ -483,14 +678,14 @@ def test_the_gates_of_a_recurrent_layer_are_packed():
 def test_a_state_has_the_moment_at_which_it_settles():
     """A long run with independent Gaussian gates, which is what the formula is of."""
     drawn = torch.Generator().manual_seed(0)
-    state = torch.zeros(20_000)
+    state, out = torch.zeros(20_000), torch.zeros(1)
     for _ in range(60):
-        i, f, c = torch.randn(3, 20_000, generator=drawn)
-        state = f.sigmoid() * state + i.sigmoid() * c.tanh()
-    out = torch.randn(20_000, generator=drawn).sigmoid() * state.tanh()
+        i, f, c, o = (1 + out.square().mean()).sqrt() * torch.randn(4, 20_000, generator=drawn)
+        state = (f + 1).sigmoid() * state + i.sigmoid() * c.tanh()
+        out = o.sigmoid() * state.tanh()
     found = use(nn.LSTM(8, 4), "weight_hh_l0").moment
     assert found == pytest.approx(float(out.square().mean()), rel=0.1)  # a state is not quite Gaussian
-    assert use(nn.RNN(8, 4, nonlinearity="relu"), "weight_hh_l0").moment == 0.5
+    assert use(nn.RNN(8, 4, nonlinearity="relu"), "weight_hh_l0").moment == pytest.approx(1)
 
 
 # Inputs.
@@ -640,7 +835,8 @@ def test_an_example_of_another_kind_is_refused():
     with pytest.raises(ModelError) as error:
         trace(nn.Linear(2, 2), [1.0, 2.0])
     assert str(error.value) == (
-        "An example is a tensor, a tuple of arguments or a dict of keyword arguments, not a list."
+        "An example is a tensor, a tuple of arguments or a dict of keyword arguments, not a list. "
+        "A data loader's batch holds labels too: pass its inputs alone, batch[0]."
     )
 
 
@@ -648,7 +844,7 @@ def test_a_model_that_returns_no_tensor_is_refused():
     with pytest.raises(ModelError) as error:
         trace(of(lambda m, x: 3, a=nn.Linear(8, 8)), X)
     assert str(error.value) == (
-        "Made returns no tensor but a int, so nothing says what its parameters do. "
+        "Made returns no tensor but an int, so nothing says what its parameters do. "
         "Trace a model whose forward returns its output."
     )
 

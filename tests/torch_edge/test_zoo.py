@@ -28,6 +28,7 @@ class AnyOf(tuple):
 # Rows of the table: facts of a Param, or of its first Use; `last_use` has those of the last. A later row adds to and
 # overrides an earlier one.
 
+KEPT_MATRIX = {"role": "kept"}  # an orthogonal parametrisation reads it in a form of its own
 WEIGHT = {
     "role": "weight",
     "operation": "dense",
@@ -459,7 +460,7 @@ TRUTHS = {
         **norm("3"),
         "0.weight": CONVOLUTION | DATA | then("leaky_relu(0.2)") | windows((48, 32), stride=4),
         "2.weight": CONVOLUTION | after("leaky_relu(0.2)") | then("normalisation"),
-        "5.weight": CONVOLUTION | after("leaky_relu(0.2)") | then("sigmoid"),
+        "5.weight": CONVOLUTION | after("leaky_relu(0.2)") | then("sigmoid", "output"),
     },
     "unet": {
         "*.bias": BIAS,
@@ -588,7 +589,7 @@ TRUTHS = {
         "tables.*": LOOKED_UP | {"fed_by": "tokens", "fans": (1, 8)},
         "words.weight": LOOKED_UP | {"fed_by": "tokens", "fans": (1, 8), "padding": 0},
         "top.0.weight": WEIGHT | then("relu"),
-        "top.2.weight": WEIGHT | after("relu") | then("sigmoid"),
+        "top.2.weight": WEIGHT | after("relu") | then("sigmoid", "output"),
     },
     "experts": {
         "router.weight": WEIGHT | DATA,
@@ -622,8 +623,8 @@ TRUTHS = {
     },
     "orthogonal": {
         "*.bias": BIAS,
-        "0.parametrizations.weight.original": WEIGHT | DATA | then("tanh") | {"fans": (32, 32)},
-        "2.parametrizations.weight.original": WEIGHT | after("tanh") | then("tanh") | {"fans": (32, 16)},
+        "0.parametrizations.weight.original": WEIGHT | DATA | then("tanh") | KEPT_MATRIX | {"fans": (32, 32)},
+        "2.parametrizations.weight.original": WEIGHT | after("tanh") | then("tanh") | KEPT_MATRIX | {"fans": (32, 16)},
         "4.weight": WEIGHT | after("tanh") | OUTPUT,
     },
     "shared": {
@@ -655,7 +656,7 @@ TRUTHS = {
         "body.weight": WEIGHT | DATA | then("relu"),
         "classes.weight": WEIGHT | after("relu") | OUTPUT,
         "box.weight": WEIGHT | after("relu") | OUTPUT,
-        "score.weight": WEIGHT | after("relu") | then("sigmoid"),
+        "score.weight": WEIGHT | after("relu") | then("sigmoid", "output"),
     },
     "dict_inputs": {
         "text.weight": LOOKED_UP | {"fed_by": "tokens"} | then("pooling"),

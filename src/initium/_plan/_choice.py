@@ -1,11 +1,13 @@
 """The Choice: how one parameter starts."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
+from .._errors import PlanError
 from .._graph import Param
 from ..init import Initialiser
-from ..init._law import Law
+from ..init._law import Keep, Law
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +32,28 @@ class Choice:
     moment: float | None = None
     draws_as: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse what no optimiser and no calibration could use, whether a rule said it or a file."""
+        if not 0 <= self.lr < math.inf:
+            raise PlanError(f"`{self.path}`: lr is a number from 0, not {self.lr}.")
+        if self.moment is not None and not 0 < self.moment < math.inf:
+            raise PlanError(f"`{self.path}`: a moment is a number above 0, not {self.moment}.")
+
     @property
     def path(self) -> str:
         """The parameter's dotted name."""
         return self.param.path
+
+    @property
+    def is_own(self) -> bool:
+        """Whether a rule of the user decided."""
+        return self.rule.startswith("your rule")
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is the length of a weight norm, which is set when its direction is filled."""
+        told = self.param.because.endswith("follows its direction")
+        return told and isinstance(self.law, Keep) and not self.is_own
 
     @cached_property
     def law(self) -> Law:

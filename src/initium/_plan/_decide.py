@@ -1,6 +1,6 @@
 """From a Graph, a recipe and a user's rules to a Plan."""
 
-from .._errors import RuleError, ShapeError, listed
+from .._errors import InitiumError, RuleError, ShapeError, counted, listed
 from .._graph import Graph, Param
 from .._recipes import Recipe
 from .._rule import Decision, Rule, Rules, read_rules
@@ -26,7 +26,7 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Plan:
     choices, misfits = [], []
     for param, own, found in deciding:
         try:
-            choices.append(_choice(param, own, "your rule ") if own else _choice(param, found, f"{recipe}: "))
+            choices.append(_choice(param, own, "your rule ", found) if own else _choice(param, found, f"{recipe}: "))
         except ShapeError as error:
             matched = f" Your rule `{own}` matched it." if own else ""
             misfits.append(f"{error}{matched}")
@@ -42,10 +42,10 @@ def _first(param: Param, rules: tuple[Rule, ...]) -> Rule | None:
     return next((rule for rule in rules if rule.matches(param)), None)
 
 
-def _choice(param: Param, rule: Rule | None, who: str) -> Choice:
+def _choice(param: Param, rule: Rule | None, who: str, usual: Rule | None = None) -> Choice:
     """The choice that a rule makes, once its initialiser has accepted the parameter's axes."""
     assert rule  # every parameter is decided by now
-    said = rule.decide(param)
+    said = rule.decide(param, _tried(param, usual))
     choice = Choice(
         param=param,
         init=said.init,
@@ -57,6 +57,14 @@ def _choice(param: Param, rule: Rule | None, who: str) -> Choice:
     )
     _ = choice.law
     return choice
+
+
+def _tried(param: Param, usual: Rule | None) -> Decision | None:
+    """What the recipe would decide; nothing where it cannot, since then the user's rule is the remedy."""
+    try:
+        return usual.decide(param) if usual else None
+    except InitiumError:
+        return None
 
 
 def _check_matches(graph: Graph, rules: tuple[Rule, ...]) -> None:
@@ -79,7 +87,7 @@ def _check_agreement(graph: Graph, rules: tuple[Rule, ...]) -> None:
     if torn:
         lines = [f"  {row.paths}{row.kind}" for row in fold(torn)]
         raise RuleError(
-            f"Your rules disagree about {_counted(len(torn))}:\n{listed(lines)}\n"
+            f"Your rules disagree about {counted(len(torn), 'parameter')}:\n{listed(lines)}\n"
             f"Narrow one of them, for instance with but='{torn[0][0]}'."
         )
 
@@ -91,11 +99,8 @@ def _said(decision: Decision) -> tuple[object, ...]:
 def _check_decided(undecided: list[Param]) -> None:
     if undecided:
         rows = fold((param.path, f"{param.role}: {param.because}") for param in undecided)
+        lines = [f"  {row.paths}  ({row.kind})" for row in rows]
         raise RuleError(
-            f"No rule decides {_counted(len(undecided))}:\n{listed([f'  {row.paths}  ({row.kind})' for row in rows])}\n"
+            f"No rule decides {counted(len(undecided), 'parameter')}:\n{listed(lines)}\n"
             f"Add one: Rule('{undecided[0].path}', 'framework') leaves it as it was built."
         )
-
-
-def _counted(number: int) -> str:
-    return f"{number} parameter{'' if number == 1 else 's'}"

@@ -1,6 +1,7 @@
 """From what JSON holds to a value of a type, or what is wrong with it."""
 
 import json
+import sys
 import types
 from collections.abc import Iterable
 from dataclasses import MISSING, fields, is_dataclass
@@ -43,7 +44,9 @@ def from_json(kind: Any, value: Any) -> Any:
         return _tuple(parts[0], value)
     if origin is Literal:
         return _word(parts, value)
-    if type(value) is not kind and not (kind is float and type(value) is int):
+    if kind is float:
+        return _number(value)
+    if type(value) is not kind:
         raise JsonError(f"is {_ONE[kind]}, not {shown(value)}")
     return value
 
@@ -69,7 +72,10 @@ def values(
             raise JsonError(f"cannot be read. {unknown_name('key', key, known, '')}".removesuffix("."))
     if missing := [key for key, (_, default) in known.items() if default is MISSING and key not in entry]:
         raise JsonError(f'lacks "{missing[0]}"')
-    return {key: at(f'"{key}"', known[key][0], value) for key, value in entry.items()}
+    said = {key: at(f'"{key}"', known[key][0], value) for key, value in entry.items()}
+    if (said.get("moment") or 0) < 0:
+        raise JsonError(f'"moment" is a number from 0, not {shown(entry["moment"])}')
+    return said
 
 
 def at(place: str, kind: Any, value: Any) -> Any:
@@ -91,6 +97,14 @@ def shown(value: Any) -> str:
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise JsonError(f"is {_ONE[float]}, not {shown(value)}")
+    if not abs(value) <= sys.float_info.max:
+        raise JsonError(f"is a finite number, not {shown(value)}")
+    return float(value)
 
 
 def _meant(parts: tuple[Any, ...], value: Any) -> Any:

@@ -6,6 +6,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from .._edge import edge_of
+from .._errors import PlanError, UnknownNameError
+from .._rule import shown
 from .._spec import unknown_name
 from ._choice import Choice
 
@@ -48,6 +50,8 @@ class Plan:
             >>> print(plan(nn.Sequential(nn.Linear(30, 64)), "he_normal").explain("0.weight").splitlines()[0])
             0.weight
         """
+        if not isinstance(path, str):
+            raise UnknownNameError(f"A parameter goes by its dotted name, such as 'fc.weight', not {shown(path)}.")
         named = {name: choice for choice in self.choices for name in (*choice.param.tied, choice.path)}
         if path not in named:
             raise unknown_name("parameter", path, named, "Print the plan to see them all.")
@@ -61,11 +65,16 @@ class Plan:
         Args:
             other: of the same model, or of another.
 
+        Raises:
+            PlanError: if it is no plan.
+
         Example:
             >>> plan = Plan(())
             >>> print(plan.diff(plan))
             The plans are the same.
         """
+        if not isinstance(other, Plan):
+            raise PlanError(f"A plan is compared with another Plan, not with {shown(other)}.")
         from ._diff import diff
 
         return diff(self, other)
@@ -99,7 +108,7 @@ class Plan:
         return cls(*read(path))
 
     def apply(self, model: Any, *, seed: int = 0) -> "Ledger":
-        """Fill a model's parameters in place; each depends on the seed and its path alone.
+        """Fill a model's parameters in place; what is drawn for each depends on the seed and its path alone.
 
         Args:
             model: the one that was planned, or another of the same parameters.
@@ -126,15 +135,17 @@ class Plan:
         """
         return edge_of(model).calibrate(self, model, batch)
 
-    def param_groups(self, model: Any, *, lr: float, **options: Any) -> list[dict[str, Any]]:
+    def param_groups(self, model: Any, *, lr: float, weight_decay: float = 0.0, **options: Any) -> list[dict[str, Any]]:
         """The model's parameters in groups for an optimiser, each with the learning rate that the recipe asks for.
 
         Args:
             model: that the plan was made for.
             lr: of a parameter whose multiplier is 1.
-            options: of every group, such as `weight_decay`.
+            weight_decay: of a parameter whose multiplier is 1; divided by the others, so that each step takes as much.
+                It stands in each group, so an optimiser's own default does not hold.
+            options: of every group, such as `betas`.
         """
-        return edge_of(model).param_groups(self, model, lr=lr, **options)
+        return edge_of(model).param_groups(self, model, lr=lr, weight_decay=weight_decay, **options)
 
     def __str__(self) -> str:
         from ._table import table

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _files
 from .._errors import InitiumError, PlanError, listed
 from .._graph import Param
+from .._rule import shown
 from ..init import Initialiser, parse
 from ._choice import Choice
 
@@ -56,7 +57,8 @@ def _reads_back(init: Initialiser) -> bool:
 
 def _entry(choice: Choice) -> str:
     """One parameter: a line for each fact, what is as usual left out."""
-    said = {"path": choice.path, "start": str(choice.init), "because": choice.because}
+    spec = str(choice.init)
+    said = {"path": choice.path, "start": spec, "decided": spec, "because": choice.because}
     said |= _facts(choice, without=("param", "init", "because"))
     said |= _facts(choice.param, without=("path", "because")) | {"known by": choice.param.because}
     lines = ",\n".join(f"      {_json(key)}: {_json(value)}" for key, value in said.items())
@@ -94,7 +96,10 @@ def read(path: str | PathLike[str]) -> tuple[tuple[Choice, ...], str, tuple[str,
 
 def _parsed(path: str | PathLike[str]) -> Any:
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        # An editor may have put a mark of byte order first.
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_object)
+    except TypeError:
+        raise PlanError(f"A plan is loaded from the path of a file, not from {shown(path)}.") from None
     except FileNotFoundError:
         raise PlanError(f"There is no file '{path}'.") from None
     except OSError as error:
@@ -103,6 +108,15 @@ def _parsed(path: str | PathLike[str]) -> Any:
         raise PlanError(f"'{path}' breaks at line {error.lineno}, column {error.colno}: {error.msg}. {_MEND}") from None
     except (UnicodeDecodeError, RecursionError):
         raise PlanError(f"'{path}' is no plan: it holds no JSON text.") from None
+    except ValueError as error:  # a key that is there twice, or a number of thousands of digits
+        raise PlanError(f"'{path}' cannot be read: {error}. {_MEND}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+    if twice:
+        raise ValueError(f'one object has "{twice[0]}" {len(pairs) - len(dict(pairs)) + 1} times')
+    return dict(pairs)
 
 
 def _checked(path: str | PathLike[str], data: Any) -> dict[str, Any]:
@@ -122,10 +136,12 @@ def _checked(path: str | PathLike[str], data: Any) -> dict[str, Any]:
 
 
 def _choices(path: str | PathLike[str], entries: Any) -> tuple[Choice, ...]:
-    from ._from_json import JsonError, shown
+    from . import _from_json
+    from ._from_json import JsonError
 
     if not isinstance(entries, list):
-        raise PlanError(f"""'{path}': "parameters" is a list of objects, not {shown(entries)}. {_MEND}""")
+        what = _from_json.shown(entries)
+        raise PlanError(f"""'{path}': "parameters" is a list of objects, not {what}. {_MEND}""")
     made, flaws = [], []
     for number, entry in enumerate(entries, start=1):
         name = entry.get("path", f"parameter {number}") if isinstance(entry, dict) else f"parameter {number}"
@@ -133,7 +149,8 @@ def _choices(path: str | PathLike[str], entries: Any) -> tuple[Choice, ...]:
             made.append(_choice(entry))
         except (JsonError, InitiumError) as error:
             flaws.append(f"  {name}: {error}")
-    flaws += [f"  {name}: is there {n} times" for name, n in Counter(choice.path for choice in made).items() if n > 1]
+    names = Counter(name for choice in made for name in (choice.path, *choice.param.tied))
+    flaws += [f"  {name}: is there {count} times" for name, count in names.items() if count > 1]
     if flaws:
         raise PlanError(f"'{path}' cannot be read as a plan:\n{listed(flaws)}\n{_MEND}")
     return tuple(made)
@@ -143,10 +160,23 @@ def _choice(entry: Any) -> Choice:
     """One parameter's facts, and a start that can use its axes."""
     from ._from_json import values
 
-    besides = {"start": Initialiser, "known by": str}
+    besides = {"start": Initialiser, "decided": Initialiser, "known by": str}
     said = values(entry, Param, Choice, without=("param", "init"), besides=besides)
+    if said["start"] != (decided := said.pop("decided")):
+        said |= {"because": f"edited, was {decided}", "rule": "edited in the file"}
     own = {field.name: said.pop(field.name) for field in fields(Choice) if field.name in said}
     init, because = said.pop("start"), said.pop("known by")
-    choice = Choice(param=Param(because=because, **said), init=init, **own)
+    param = Param(because=because, **said)
+    _check(param)
+    choice = Choice(param=param, init=init, **own)
     _ = choice.law
     return choice
+
+
+def _check(param: Param) -> None:
+    """Facts that must fit each other."""
+    rows = param.size("v") if "v" in param.axes else param.shape[0] if param.shape else 0
+    if param.padding is not None and not 0 <= param.padding < rows:
+        raise PlanError(f'"padding" is a row from 0 to {rows - 1}, not {param.padding}')
+    if param.packs and len(param.packs) != len(param.sizes):
+        raise PlanError(f'"packs" names {len(param.packs)} blocks, but "blocks" makes {len(param.sizes)}')

@@ -101,7 +101,8 @@ def _place(branch: Branch) -> str:
 def _decision(choice: Choice) -> Iterator[tuple[str, str]]:
     weight = choice.init.sees(choice.param).in_order
     yield "start", str(choice.init)
-    yield "that is", _in_numbers(choice.init, describe(choice.law, weight))
+    told = "the length of its direction, set when that is filled" if choice.follows else describe(choice.law, weight)
+    yield "that is", _in_numbers(choice.init, told)
     yield "because", choice.because
     yield "rule", choice.rule
     yield "aims at", f"second moment {_number(choice.moment)} of what it gives" if choice.moment is not None else ""

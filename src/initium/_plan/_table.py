@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from .._errors import counted
 from ..init._law import Composed, Constant, Keep
 from ._choice import Choice
 from ._fold import fold
@@ -18,6 +19,7 @@ _HEADER = ("parameter", "start", "because")
 _DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?:e[+-]?\d+)?(?![\w.])")
 _GAP = "  "
 _INDENT = 4  # where all paths have a line of their own
+_FOLLOWS = "set to the length of a direction"
 _NARROWEST = 12  # a column of reasons
 
 Cells = tuple[str, str, str]
@@ -70,7 +72,7 @@ def _lines(row: Cells, columns: Columns) -> Iterator[str]:
 
 
 def _footer(plan: "Plan", width: int) -> list[str]:
-    own = sum(choice.rule.startswith("your rule") for choice in plan.choices)
+    own = sum(choice.is_own for choice in plan.choices)
     yours = f", {own} by your rules" if own else ""
     lines = [f"{counts(plan)}.", f"Recipe: {plan.recipe or 'none'}{yours}.", *(f"* {note}" for note in plan.notes)]
     return [part for line in lines for part in textwrap.wrap(line, width, subsequent_indent="  ")]
@@ -79,14 +81,15 @@ def _footer(plan: "Plan", width: int) -> list[str]:
 def counts(plan: "Plan") -> str:
     """How many parameters there are, and how they start."""
     found = Counter(_manner(choice) for choice in plan.choices)
-    manners = ("drawn", "computed", "constant", "left as built")
+    manners = ("drawn", "computed", "constant", _FOLLOWS, "left as built")
     parts = ", ".join(f"{found[manner]} {manner}" for manner in manners if found[manner])
     tied = sum(bool(choice.param.tied) for choice in plan.choices)
-    total = f"{len(plan.choices):,} parameter{'' if len(plan.choices) == 1 else 's'}"
-    return f"{total}{': ' if parts else ''}{parts}{f' ({tied} tied)' if tied else ''}"
+    return f"{counted(len(plan.choices), 'parameter')}{': ' if parts else ''}{parts}{f' ({tied} tied)' if tied else ''}"
 
 
 def _manner(choice: Choice) -> str:
+    if choice.follows:
+        return _FOLLOWS
     match choice.law:
         case Keep():
             return "left as built"

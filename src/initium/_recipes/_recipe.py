@@ -63,6 +63,11 @@ class Recipe:
             raise SpecError(f"'{spec}': only `bias=` may follow an initialiser, not `{other[1]}=`.")
         if not bias and (found := _named(parse_call(weight))):
             return found
+        if bias and is_recipe(weight):
+            raise SpecError(
+                f"Recipe `{weight.strip()}` decides biases itself. For others take a rule: "
+                f"plan(model, '{weight.strip()}', rules={{'*bias*': '{_bias(bias[0])}'}})."
+            )
         start = parse(weight)
         return _of_one(start, _bias(bias[0]) if bias else _usual_bias(start))
 
@@ -121,6 +126,12 @@ def _named(call: Call) -> Recipe | None:
         if call.name in CATALOGUE:
             return None
         raise
+
+
+def is_recipe(spec: str) -> bool:
+    """Whether a text names a recipe, and no initialiser."""
+    name = spec.partition("(")[0].strip()
+    return name in by_name() and name not in CATALOGUE and name not in ALIASES
 
 
 def _of_one(weight: Initialiser, bias: Initialiser) -> Recipe:

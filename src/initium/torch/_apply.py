@@ -1,7 +1,6 @@
 """From a Plan to a model's parameters."""
 
-from collections.abc import Callable, Iterable
-from itertools import pairwise
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,13 @@ from torch.autograd.graph import increment_version
 
 from .. import _stream
 from .._errors import ModelError, SpecError, listed
-from .._fill import Job, _checked, fill_all
+from .._fill import Job, check, fill_all
 from .._ledger import Entry, Ledger
 from .._plan import Choice, Plan
-from ..init._law import Keep, Law, Packed
+from ..init._law import Keep
 from ..init._weight import Weight
-from ._lengths import length, lengths
-from ._memory import DTYPES, has_memory, memory
+from ._lengths import length, lengths, renew_spectral_norms
+from ._memory import DTYPES, extent, has_memory, memory
 from ._parameters import parameters
 
 Chosen = list[tuple[Choice, torch.Tensor]]
@@ -33,7 +32,8 @@ def apply(plan: Plan, model: nn.Module, *, seed: int = 0) -> Ledger:
     Args:
         plan: one choice for each parameter of the model.
         model: the one that was planned, or another of the same parameters.
-        seed: from 0 to 2^64 - 1. A parameter's numbers depend on it and on the parameter's path alone.
+        seed: from 0 to 2^64 - 1. What is drawn for a parameter depends on it and on the parameter's path alone;
+            what that is scaled by, on the plan.
 
     Returns:
         What was filled, tied and left as built, and by which rule.
@@ -54,10 +54,12 @@ def apply(plan: Plan, model: nn.Module, *, seed: int = 0) -> Ledger:
     chosen = [(choice, values[choice.path]) for choice in plan.choices if not isinstance(choice.law, Keep)]
     unmade = {path: value for path, value in values.items() if value.is_meta}  # what is kept must be there
     check_writable({choice.path: value for choice, value in chosen} | unmade)
-    _check_reach(chosen)
     keys = {choice.path: _stream.key(seed, choice.draws_as or choice.path) for choice, _ in chosen}
+    _check_reach(chosen, keys)
     _fill(chosen, keys)
-    followed = _follow(model, values, {choice.path for choice, _ in chosen})
+    own = {choice.path for choice in plan.choices if choice.is_own}
+    followed = _follow(model, values, filled=set(keys), decided=own | set(keys))
+    renew_spectral_norms(model, {id(value) for _, value in chosen})
     return Ledger(entries=tuple(_entry(choice, followed) for choice in plan.choices), seed=int(seed))
 
 
@@ -80,7 +82,7 @@ def _is_wrapped(value: torch.Tensor) -> bool:
 
 
 def _repeats(value: torch.Tensor) -> bool:
-    return any(stride == 0 and size > 1 for size, stride in zip(value.shape, value.stride(), strict=True))
+    return extent(value) < value.nbytes
 
 
 # What cannot be filled, in words, and what to do. In this order: the first that is met is told.
@@ -114,16 +116,13 @@ def _kind(value: torch.Tensor) -> str:
 
 def _check_apart(values: dict[str, torch.Tensor]) -> None:
     """Two parameters in one piece of memory would overwrite each other."""
-    spans = sorted(
-        (value.data_ptr(), value.data_ptr() + value.nbytes, path)
-        for path, value in values.items()
-        if value.is_contiguous() and value.nbytes
-    )
-    lines = [
-        f"  {other}  lies in the memory of {path}"
-        for (_, end, path), (start, _, other) in pairwise(spans)
-        if start < end
-    ]
+    spans = [(value.device, value.data_ptr(), extent(value), path) for path, value in values.items() if value.nbytes]
+    lines: list[str] = []
+    reached = None, 0, ""  # the greatest end so far, and whose it is
+    for device, start, size, path in sorted(spans, key=lambda span: (str(span[0]), *span[1:])):
+        if device == reached[0] and start < reached[1]:
+            lines.append(f"  {path}  lies in the memory of {reached[2]}")
+        reached = reached if reached[0] == device and reached[1] > start + size else (device, start + size, path)
     if lines:
         raise ModelError(
             f"These parameters are two and share memory:\n{listed(sorted(lines))}\n"
@@ -131,26 +130,21 @@ def _check_apart(values: dict[str, torch.Tensor]) -> None:
         )
 
 
-def _check_reach(chosen: Chosen) -> None:
+def _check_reach(chosen: Chosen, keys: dict[str, int]) -> None:
     """Refuse laws whose numbers a dtype does not have."""
     misfits = []
     for choice, value in chosen:
         try:
-            for law, weight in _blocks(choice.law, _weight(choice)):
-                # Memory that is never touched costs nothing; only its shape and dtype are looked at.
-                out = np.empty(weight.shape, memory(torch.empty(0, dtype=value.dtype, device="cpu")).dtype)
-                _ = _checked(Job(out=out, law=law, weight=weight, key=0))
+            # Memory that is never touched costs nothing; only its shape and dtype are looked at.
+            out = np.empty(_weight(choice).shape, memory(torch.empty(0, dtype=value.dtype, device="cpu")).dtype)
+            check(_job(choice, out, keys))
         except SpecError as error:
-            misfits.append(f"  {choice.path}  {error}")
+            misfits.append(f"  {choice.path}  {choice.init}: {error}")
     if misfits:
         raise SpecError(
             f"These starts leave the numbers of their dtype:\n{listed(sorted(misfits))}\n"
             "Choose a smaller std or limit, or fill the model in float32."
         )
-
-
-def _blocks(law: Law, weight: Weight) -> Iterable[tuple[Law, Weight]]:
-    return zip(law.laws, weight.parts, strict=True) if isinstance(law, Packed) else [(law, weight)]
 
 
 def _weight(choice: Choice) -> Weight:
@@ -178,13 +172,16 @@ def _job(choice: Choice, out: NDArray[np.generic], keys: dict[str, int]) -> Job:
     return Job(out=out, law=choice.law, weight=_weight(choice), key=keys[choice.path])
 
 
-def _follow(model: nn.Module, values: dict[str, torch.Tensor], filled: set[str]) -> set[str]:
-    """Set the length of each weight norm whose direction was filled; else the weight would keep its old size."""
+def _follow(model: nn.Module, values: dict[str, torch.Tensor], *, filled: set[str], decided: set[str]) -> set[str]:
+    """Set the length of each weight norm whose direction was filled; else the weight would keep its old size.
+
+    A frozen length, and one that a rule or the plan decides, stays.
+    """
     paths = {id(value): path for path, value in values.items()}
     followed = set()
     for size, direction in lengths(model):
         path = paths[id(size)]
-        if paths[id(direction)] in filled and path not in filled:
+        if paths[id(direction)] in filled and path not in decided and size.requires_grad:
             size.copy_(length(direction, size))
             followed.add(path)
     return followed

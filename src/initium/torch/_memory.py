@@ -16,6 +16,12 @@ def memory(tensor: torch.Tensor) -> NDArray[Any]:
     return tensor.data.numpy()
 
 
+def extent(tensor: torch.Tensor) -> int:
+    """How many bytes lie from its first element to its last, both counted."""
+    steps = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return (steps + 1) * tensor.element_size() if tensor.numel() else 0
+
+
 def has_memory(tensor: torch.Tensor) -> bool:
     """Whether a fill can write this tensor in place."""
     return tensor.is_cpu and tensor.is_contiguous() and not tensor.is_neg()

@@ -1,15 +1,15 @@
 """From a torch module to a Graph, by the types of its layers."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from torch import nn
+from torch import jit, nn
 from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # pyright: ignore[reportPrivateUsage]
 
-from .._errors import ModelError
+from .._errors import ModelError, with_article
 from .._graph import Graph, Operation, Param, Use
 from ._path import plain_path
 
@@ -29,12 +29,14 @@ def read(model: nn.Module) -> Graph:
         model: of which nothing is run.
 
     Raises:
-        ModelError: naming every parameter of a layer type that is not known here.
+        ModelError: naming every parameter of a layer type that is not known here; if the model is compiled by
+            torch.jit or quantised.
 
     Example:
         >>> [(param.path, param.role, param.axes) for param in read(nn.Linear(2, 3)).params]
         [('weight', 'weight', 'oi'), ('bias', 'bias', 'o')]
     """
+    check(model, "read")
     params: dict[int, Param] = {}
     unknown: dict[int, str] = {}
     for path, module, name, value in named(model):
@@ -53,7 +55,34 @@ def read(model: nn.Module) -> Graph:
             "Initium does not know yet what these parameters do:\n" + "\n".join([*unknown.values()][:5]) + more + "\n"
             "Only `framework` can start such a model, or write the layer with Linear and Conv."
         )
-    return Graph(tuple(params.values()), buffers_of(model))
+    return Graph(tuple(params.values()), buffers_of(model), () if params else ("this model has no parameters",))
+
+
+def check(model: object, caller: str) -> None:
+    """Refuse what holds its weights where nobody can name them.
+
+    Raises:
+        ModelError: if it is no module, is compiled by torch.jit, or quantised.
+    """
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"`{caller}` takes a torch.nn.Module, not {with_article(type(model).__name__)}.")
+    modules = dict(model.named_modules())
+    if compiled := [path for path, module in modules.items() if isinstance(module, jit.ScriptModule)]:
+        raise ModelError(f"{_are(compiled)} compiled by torch.jit. Plan the model as it was before.")
+    packed = [path for path, m in modules.items() if hasattr(m, "_packed_params") or hasattr(m, "_all_weight_values")]
+    if packed := [path for path in packed if not path.endswith("_packed_params")]:
+        raise ModelError(f"{_are(packed)} quantised, with packed weights. Plan the model as it was before.")
+
+
+def _are(paths: list[str]) -> str:
+    return "The model is" if "" in paths else f"{quoted(paths)} {'is' if len(paths) == 1 else 'are'}"
+
+
+def quoted(paths: Iterable[str]) -> str:
+    """Paths in their order, cut at five."""
+    paths = sorted(paths)
+    more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
+    return ", ".join(f"`{path}`" for path in paths[:5]) + more
 
 
 def named(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, nn.Parameter]]:

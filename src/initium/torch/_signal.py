@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from .._errors import ModelError
+from ._memory import extent
 
 
 class Signal(TorchDispatchMode):
@@ -25,6 +26,8 @@ class Signal(TorchDispatchMode):
         moments: second moment by path, in the order in which the weights were met.
         factors: by path.
         num_uses: by path.
+        empty: paths of weights that were used on no data, as an expert that no token reaches.
+        seen: paths of weights that took part in anything.
     """
 
     def __init__(self, weights: Mapping[str, torch.Tensor], meant: Mapping[str, float] | None = None) -> None:
@@ -33,8 +36,10 @@ class Signal(TorchDispatchMode):
         self.moments: dict[str, float] = {}
         self.factors: dict[str, float] = {}
         self.num_uses: Counter[str] = Counter()
+        self.empty: set[str] = set()
+        self.seen: set[str] = set()
         self._meant = meant or {}
-        spans = sorted((w.data_ptr(), w.data_ptr() + _extent(w), path) for path, w in weights.items())
+        spans = sorted((w.data_ptr(), w.data_ptr() + extent(w), path) for path, w in weights.items())
         self._starts, self._spans = [start for start, _, _ in spans], spans
         # What is a multiple of a weight and lies elsewhere: a cast, a copy.
         self._multiples: Any = WeakTensorKeyDictionary()
@@ -50,6 +55,7 @@ class Signal(TorchDispatchMode):
         for place in _PLACES.get(name, ()):
             if path := self._path(args[place]):
                 return self._use(path, place, func, args, kwargs)
+        self.seen.update(path for arg in args if (path := self._path(arg)))
         given = func(*args, **kwargs)
         if args and (func.is_view or name in _COPIES or name in _MULTIPLES):
             self._follow(name, args, given)
@@ -76,7 +82,9 @@ class Signal(TorchDispatchMode):
     def _use(self, path: str, place: int, func: Any, args: Any, kwargs: Any) -> torch.Tensor:
         """Do a weight's operation: the weight's part first, then the bias."""
         given, bias = _split(func, args, kwargs)
-        if given.numel():
+        if not given.numel():
+            self.empty.add(path)
+        else:
             self.num_uses[path] += 1
             if path not in self.moments:
                 self.moments[path] = _moment(given)
@@ -96,12 +104,6 @@ def _address(tensor: Any) -> int | None:
         return None
 
 
-def _extent(tensor: torch.Tensor) -> int:
-    """How many bytes lie from its first element to its last, both counted."""
-    steps = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    return (steps + 1) * tensor.element_size() if tensor.numel() else 0
-
-
 # At which places an operation that sums or looks up takes a weight.
 _PLACES: dict[str, tuple[int, ...]] = {
     "mm": (0, 1),
@@ -118,7 +120,7 @@ _PLACES: dict[str, tuple[int, ...]] = {
 }
 _WITHOUT_BIAS: dict[str, Callable[..., torch.Tensor]] = {"addmm": torch.mm, "baddbmm": torch.bmm, "addmv": torch.mv}
 _STATISTICS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}
-_COPIES = {"_to_copy", "clone", "_unsafe_view", "_reshape_alias"}
+_COPIES = {"_to_copy", "clone", "_unsafe_view", "_reshape_alias", "_weight_norm_interface"}
 _MULTIPLES = {"mul", "div", "neg"}
 
 
@@ -157,4 +159,4 @@ def _check(path: str, moment: float, weight: torch.Tensor) -> None:
         what, is_own = "NaN or infinite numbers", not weight.isfinite().all()
         cause = "The weight holds such numbers" if is_own else "What reaches it holds such numbers, or too large ones"
     remedy = "Fill the model first: plan.apply(model)." if is_own else "Look at the batch, and at the layers before it."
-    raise ModelError(f"`{path}` gives {what} on this batch. {cause}. No weight was changed. {remedy}")
+    raise ModelError(f"`{path}` gives {what} on this batch. {cause}. No weight was rescaled. {remedy}")

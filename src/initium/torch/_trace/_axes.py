@@ -52,6 +52,8 @@ def _dims(param: Value, operand: Value) -> _Dims | None:
 def _step(source: Value, value: Value) -> _Dims | None:
     """For each axis of a value, those of what it was made from."""
     old, new = source.tensor, value.tensor
+    if value.operation == "mm" and old.ndim == 2:  # of two in a row both have the axes of their product
+        return [(0,), (1,)]
     if old.untyped_storage()._cdata != new.untyped_storage()._cdata:
         same = new.shape == old.shape and value.operation in ELEMENTWISE
         return [(axis,) for axis in range(new.ndim)] if same else None

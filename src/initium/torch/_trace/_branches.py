@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..._graph import Branch
 from ._flow import Flow
 from ._record import Value
@@ -142,8 +144,22 @@ def _sources(flow: Flow, value: Value) -> list[Value]:
     if flow.kind(value) in ("softmax", "scores"):
         return []
     if flow.kind(value) == "gate":
-        return [v for v in value.signals if v.tensor.shape == value.tensor.shape]
+        factors = [v for v in value.signals if v.tensor.shape == value.tensor.shape]
+        return [v for v in factors if not _is_bounded(flow, v)] or factors
     return value.signals
+
+
+def _is_bounded(flow: Flow, value: Value) -> bool:
+    """Whether a function such as a sigmoid made it: it gates what the other factor brings."""
+    while flow.kind(value) == "pass" and value.index not in flow.ends:
+        value = value.signals[0]
+    region = flow.ends.get(value.index)
+    f = region.exits[value].f if region else None
+    if f is None:
+        return False
+    with np.errstate(all="ignore"):
+        far, near = np.abs(f(np.array([-1e4, 1e4]))), np.abs(f(np.linspace(-8, 8, 17)))
+    return bool(np.isfinite(far).all() and far.max() <= 1.1 * near.max())
 
 
 def _bits(bits: int) -> list[int]:

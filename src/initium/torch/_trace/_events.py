@@ -65,6 +65,8 @@ def reach(flow: Flow, value: Value) -> Reach:
         region = flow.regions.get(carrier.index)
         ends = region.exits.items() if region else ()
         found += [Event(curve.name, carrier) for _, curve in ends if not curve.line]
+        is_probability = any(curve.name == "sigmoid" and end.index in flow.outputs for end, curve in ends)
+        found += [Event("output", carrier)] if is_probability else []
         onward = []
         for end, curve in ends:
             if curve.line:
@@ -120,10 +122,15 @@ def _event(flow: Flow, consumer: Value, carrier: Value) -> Event:
             name, head_size = _in_attention(flow, consumer, carrier)
             return Event(name, carrier, head_size, consumer)
         case "softmax":
-            ends = reach(flow, consumer).names
-            return Event("output" if "output" in ends else "f", carrier, taker=consumer)
+            ends = reach(flow, consumer).events
+            is_output = any(end.name == "output" or _is_loss(end.taker) for end in ends)
+            return Event("output" if is_output else "f", carrier, taker=consumer)
         case kind:
             return Event(_NAMES.get(kind or "", "unknown"), carrier, taker=consumer)
+
+
+def _is_loss(value: Value | None) -> bool:
+    return value is not None and value.operation.startswith("nll_loss")
 
 
 _NAMES = {

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ._norms import find_norm
 from ._operations import (
-    CASTS,
     CONVOLUTIONS,
     LOOKUPS,
     PASSES,
@@ -57,6 +57,7 @@ class Flow:
         ends: the region that a value leaves, by its index.
         steps: residual additions, by index.
         factors: of a product before a softmax the query and the key, of the one behind it the value, by index.
+        constants: the model's numbers.
     """
 
     live: list[Value] = field(default_factory=list)
@@ -67,6 +68,7 @@ class Flow:
     ends: dict[int, Region] = field(default_factory=dict)
     steps: dict[int, Step] = field(default_factory=dict)
     factors: dict[int, tuple[Value, ...]] = field(default_factory=dict)
+    constants: Constants = field(default_factory=lambda: Constants({}))
 
     def kind(self, value: Value) -> Kind | None:
         """What made a value; None if no output depends on it."""
@@ -93,14 +95,15 @@ class Flow:
 
 def read_flow(recording: Recording) -> Flow:
     """Say of every live signal what made it."""
-    flow = Flow(outputs={value.index for value in recording.outputs})
+    outputs = {value.index for value in recording.outputs}
+    flow = Flow(outputs=outputs, constants=Constants(recording.buffers))
     reached = _reached(recording.outputs)
     flow.live = [value for value in recording.values if value.is_signal and value.index in reached]
     flow.kinds = {value.index: _plain_kind(value) for value in flow.live}
     for value in flow.live:
         if value.operation in ("mul", "div") and len(value.signals) == 2:
             _read_norm(flow, value)
-    _read_regions(flow, Constants(recording.buffers))
+    _read_regions(flow)
     flow.steps = find_steps([v for v in flow.live if flow.kinds[v.index] == "sum"])
     for index in flow.steps:
         flow.kinds[index] = "residual"
@@ -137,6 +140,8 @@ def _plain_kind(value: Value) -> Kind:
         return "input" if operation == "input" else "learned"
     if value.is_weighted:
         return "weight"
+    if operation in LOOKUPS and value.args[0].params:
+        return "lookup"
     if not num_signals:
         return "lookup" if operation in LOOKUPS else "other"
     if operation in ("_prelu_kernel", "prelu"):
@@ -165,47 +170,17 @@ def _plain_kind(value: Value) -> Kind:
 
 
 def _read_norm(flow: Flow, value: Value) -> None:
-    """A normalisation written out: x * rsqrt(mean(x^2) + eps), and its like."""
-    for signal, factor in (value.signals, value.signals[::-1]):
-        inside = _statistic(signal, factor)
-        if inside is not None and (value.operation == "mul" or value.args[0] is signal):
-            reduction = inside[-1]
-            count = main_signal(reduction).tensor.numel() / max(reduction.tensor.numel(), 1)
-            mean = 1.0 if reduction.operation in ("mean", "var", "var_mean", "std") else 1 / count
-            flow.normalised[value.index] = (signal, mean)
-            flow.kinds[value.index] = "norm"
-            for part in inside:
-                flow.kinds[part.index] = "inside"
-            return
+    """A normalisation written out."""
+    norm = find_norm(value)
+    if norm is None:
+        return
+    flow.normalised[norm.result.index] = (norm.signal, norm.moment)
+    flow.kinds |= dict.fromkeys((part.index for part in norm.inside), "inside")
+    flow.kinds |= dict.fromkeys((part.index for part in norm.passing), "pass")
+    flow.kinds[norm.result.index] = "norm"
 
 
-_ROOTS = CASTS | {"rsqrt", "sqrt", "reciprocal", "pow", "add", "clamp", "clamp_min", "maximum", "expand", "mul", "div"}
-_ROOTS |= {"unsqueeze", "view", "expand_as"}
-_SQUARES = CASTS | {"pow", "mul", "square", "abs", "view", "reshape"}
-_STATISTICS = {"mean", "sum", "linalg_vector_norm", "norm", "var", "var_mean", "std"}
-
-
-def _statistic(signal: Value, factor: Value) -> list[Value] | None:
-    """The values between a signal and a statistic of its own, the reduction last; None if there is none."""
-    inside, value = [], factor
-    while value.operation in _ROOTS and len(value.signals) == 1:
-        inside.append(value)
-        value = main_signal(value)
-    if value.operation not in _STATISTICS or not inside:
-        return None
-    squares, root = [], main_signal(value)
-    while root is not signal and root.operation in _SQUARES and len(root.signals) == 1 and not root.is_weighted:
-        squares.append(root)
-        root = main_signal(root)
-    own = signal
-    while own is not root and own.operation in CASTS and len(own.signals) == 1:
-        own = main_signal(own)
-    # What leads to other places too, such as a cast, is not inside.
-    squares = [part for part in squares if part.operation not in CASTS]
-    return [*squares, *inside, value] if own is root else None
-
-
-def _read_regions(flow: Flow, constants: Constants) -> None:
+def _read_regions(flow: Flow) -> None:
     inner = set[int]()
 
     def is_free(value: Value) -> bool:
@@ -218,7 +193,7 @@ def _read_regions(flow: Flow, constants: Constants) -> None:
     for value in flow.live:
         if value.index in inner or flow.kinds[value.index] == "inside" or not value.tensor.is_floating_point():
             continue
-        region = find_region(value, is_free=is_free, is_used=is_used, constants=constants)
+        region = find_region(value, is_free=is_free, is_used=is_used, constants=flow.constants)
         if region is not None:
             inner |= region.inside
             flow.regions[value.index] = region

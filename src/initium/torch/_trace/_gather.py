@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from torch import nn
+from torch.nn.utils.parametrizations import _Orthogonal  # pyright: ignore[reportPrivateUsage]
 
 from ..._graph import Graph, Param, Use
 from .._read import Facts, buffers_of, facts_of, kept, named, param_of
+from ._after import find_after
 from ._branches import find_branches
 from ._flow import Flow, read_flow
 from ._operations import RECURRENT
@@ -36,17 +38,17 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
         else:
             params[key] = param_of(path, module, value, _unused(module, name, value))
     unused = [param.path for key, param in params.items() if not uses[key]]
-    named_params = _with_sums(flow, _with_biases(params, uses))
-    return Graph(tuple(named_params.values()), buffers_of(model), (*notes, *_note(unused)), is_traced=True)
+    complete = _with_after(flow, _with_sums(flow, _with_biases(params, uses)), uses)
+    return Graph(tuple(complete.values()), buffers_of(model), (*notes, *_note(unused)), is_traced=True)
 
 
 def _used(flow: Flow, module: nn.Module, value: nn.Parameter, param: Value, uses: list[Found]) -> Facts:
-    first = uses[0]
+    first = next((found for found in uses if found.role == "embedding"), uses[0])
     facts = {
         "role": first.role,
         "because": first.because,
         "axes": first.axes,
-        "uses": tuple(found.use for found in uses),
+        "uses": tuple(found.use for found in (first, *(found for found in uses if found is not first))),
         "padding": getattr(module, "padding_idx", None) if first.role == "embedding" else None,
     } | first.windows
     if first.value.operation == RECURRENT and first.value.module is not None:
@@ -54,7 +56,19 @@ def _used(flow: Flow, module: nn.Module, value: nn.Parameter, param: Value, uses
         facts |= {name: fact for name, fact in known.items() if name in ("packs", "blocks", "bias_of")}
     elif packs := find_packs(flow, param, uses):
         facts |= {"packs": packs.names, "blocks": packs.blocks, "uses": _together(facts["uses"])}
-    return facts if value.requires_grad else facts | {"role": "kept", "because": "frozen"}
+    elif first.role == "bias" and any(found.operand.tensor.numel() < value.numel() for found in uses):
+        facts["uses"] = _together(facts["uses"])
+    if not value.requires_grad:
+        return facts | {"role": "kept", "because": "frozen"}
+    return facts | {"role": "kept", "because": _ORTHOGONAL} if _is_orthogonal(module) else facts
+
+
+_ORTHOGONAL = "its orthogonal parametrisation reads it in a form of its own"
+
+
+def _is_orthogonal(module: nn.Module) -> bool:
+    """Whether a parameter holds reflections or a skew matrix, of which a plain draw would make another matrix, or 0."""
+    return isinstance(module, nn.utils.parametrize.ParametrizationList) and isinstance(module[0], _Orthogonal)
 
 
 def _together(uses: tuple[Use, ...]) -> tuple[Use, ...]:
@@ -75,6 +89,26 @@ def _with_biases(params: dict[int, Param], uses: dict[int, list[Found]]) -> dict
         packs = {"packs": weight.packs, "blocks": weight.blocks} if weight.size("o") == param.size("o") else {}
         named[key] = replace(param, bias_of=weight.path, **packs)
     return named
+
+
+def _with_after(flow: Flow, params: dict[int, Param], uses: dict[int, list[Found]]) -> dict[int, Param]:
+    """Each use of a weight with the weights that made what it multiplies."""
+    after = find_after(flow)
+    paths: dict[int, list[str]] = defaultdict(list)
+    for key, param in params.items():
+        for found in uses[key]:
+            if found.role == "weight":
+                paths[found.value.index].append(param.path)
+
+    def told(use: Use, found: Found) -> Use:
+        own = sorted(set().union(*(after.get(v.index, ()) for v in found.value.signals)))
+        is_first = found.role == "weight" and use.fed_by not in ("state", "recurrent", "attention", "normalisation")
+        return replace(use, after=tuple(dict.fromkeys(path for i in own for path in paths[i])) if is_first else ())
+
+    return {
+        key: replace(param, uses=tuple(told(*pair) for pair in zip(param.uses, uses[key], strict=False)))
+        for key, param in params.items()
+    }
 
 
 def _with_sums(flow: Flow, params: dict[int, Param]) -> dict[int, Param]:

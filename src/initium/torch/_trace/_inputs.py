@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
 from torch.nn.modules.conv import _ConvNd  # pyright: ignore[reportPrivateUsage]
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
-from ..._errors import ModelError
+from ..._errors import ModelError, with_article
 
 _BATCH, _LENGTH = 2, 8
 # Widths of space that architectures were written for, the usual first.
@@ -45,14 +45,15 @@ def given(model: nn.Module, example: Any) -> Inputs:
         ModelError: if it is none, or holds NaN or infinity.
     """
     if isinstance(example, Mapping):
-        example = {str(name): _tensor(value) for name, value in example.items()}
+        example = {str(name): _with_tensors(value) for name, value in example.items()}
         inputs = Inputs((), example) if _takes(model, example) else Inputs((example,))
     elif isinstance(example, torch.Tensor | np.ndarray | tuple):
-        inputs = Inputs(tuple(map(_tensor, example if isinstance(example, tuple) else (example,))))
+        inputs = _bound(model, _with_tensors(example if isinstance(example, tuple) else (example,)))
     else:
+        hint = " A data loader's batch holds labels too: pass its inputs alone, batch[0]." if _is_list(example) else ""
         raise ModelError(
             "An example is a tensor, a tuple of arguments or a dict of keyword arguments, "
-            f"not a {type(example).__name__}."
+            f"not {with_article(type(example).__name__)}.{hint}"
         )
     for name, value in [*enumerate(inputs.args), *inputs.kwargs.items()]:
         _check_numbers(name, value)
@@ -89,28 +90,52 @@ def _made_up(model: nn.Module) -> Iterator[Inputs]:
     for name, value in known.items():
         if value is None:
             raise cannot_make_up(model, name)
+    named = inspect.signature(model.forward).parameters.get(first)
     for value in _first(model, first):
-        yield Inputs((value,), dict(known))
+        if named and named.kind is named.KEYWORD_ONLY:
+            yield Inputs((), {first: value} | known)
+        else:
+            yield Inputs((value,), dict(known))
 
 
-def cannot_make_up(model: nn.Module, name: str = "") -> ModelError:
+_STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+
+
+def cannot_make_up(model: nn.Module, name: str = "", *, tried: str = "") -> ModelError:
     """The refusal that asks for an example."""
-    required = _required(model)
+    takes = inspect.signature(model.forward).parameters
+    required = [one for one in _required(model) if one in takes and takes[one].kind not in _STARS]
+    name = name or next(iter(required or (one for one, p in takes.items() if p.kind is p.POSITIONAL_OR_KEYWORD)), "")
+    written = required or [_STARS.get(p.kind, "") + one for one, p in takes.items()]
     return ModelError(
-        f"Initium cannot make up the input `{name or (required or ['input'])[0]}` of "
-        f"{type(model).__name__}.forward({', '.join(required)}). Pass example=..., a tensor, a tuple of arguments "
-        "or a dict of keyword arguments."
+        f"Initium cannot make up {f'the input `{name}`' if name else 'an input'} of "
+        f"{type(model).__name__}.forward({', '.join(written)}). Pass example=..., a tensor, a tuple of arguments "
+        f"or a dict of keyword arguments.{tried}"
     )
+
+
+def _is_list(example: Any) -> bool:
+    return isinstance(example, list) and len(example) > 1
 
 
 def _described(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
-    return f"a {type(value).__name__}"
+    return with_article(type(value).__name__)
 
 
-def _tensor(value: Any) -> Any:
-    return torch.as_tensor(value) if isinstance(value, np.ndarray) else value
+def _with_tensors(tree: Any) -> Any:
+    return tree_map(lambda value: torch.as_tensor(value) if isinstance(value, np.ndarray) else value, tree)
+
+
+def _bound(model: nn.Module, args: tuple[Any, ...]) -> Inputs:
+    """Arguments in their order; where forward takes none in order, by its names."""
+    takes = inspect.signature(model.forward).parameters.values()
+    names = [p.name for p in takes if p.kind is p.KEYWORD_ONLY]
+    if len(args) > len(names) or any(p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD) for p in takes):
+        return Inputs(args)
+    required = [name for name in _required(model) if name in names]
+    return Inputs((), dict(zip(dict.fromkeys(required + names), args, strict=False)))
 
 
 def _takes(model: nn.Module, kwargs: dict[str, Any]) -> bool:
@@ -122,15 +147,25 @@ def _takes(model: nn.Module, kwargs: dict[str, Any]) -> bool:
 
 
 def _check_numbers(name: int | str, value: Any) -> None:
-    if not isinstance(value, torch.Tensor) or not value.is_floating_point() or value.is_meta:
-        return
-    num_bad = int((~torch.isfinite(value)).sum())
+    tensors = [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor) and not leaf.is_meta]
+    numbers = [_stored(tensor) for tensor in tensors if tensor.is_floating_point() or tensor.is_complex()]
+    num_bad = sum(int((~torch.isfinite(values)).sum()) for values in numbers)
     if num_bad:
         where = f"argument {name}" if isinstance(name, int) else f"`{name}`"
+        num_values = sum(values.numel() for values in numbers)
         raise ModelError(
-            f"The example's {where} holds {num_bad} values of {value.numel()} that are NaN or infinite. "
+            f"The example's {where} holds {num_bad} values of {num_values} that are NaN or infinite. "
             "Pass an example of finite numbers."
         )
+
+
+def _stored(tensor: torch.Tensor) -> torch.Tensor:
+    """The numbers that a tensor, sparse or not, has memory for."""
+    if tensor.layout is torch.sparse_coo:
+        tensor = tensor.coalesce().values()
+    elif tensor.layout is not torch.strided:
+        tensor = tensor.values()
+    return tensor.float() if tensor.itemsize == 1 else tensor  # what PyTorch cannot ask of eight bits
 
 
 def _required(model: nn.Module) -> list[str]:

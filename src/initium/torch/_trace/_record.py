@@ -7,7 +7,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.utils._python_dispatch import (
+    TorchDispatchMode,
+    _disable_current_modes,  # pyright: ignore[reportPrivateUsage]
+)
 from torch.utils._pytree import tree_leaves, tree_map
 
 from ._operations import CONVOLUTIONS, LOOKUPS, PRODUCTS, RECURRENT, is_norm
@@ -83,9 +87,11 @@ class Recorder(TorchDispatchMode):
         super().__init__()
         self.values: list[Value] = []
         self.stack: list[tuple[nn.Module, str]] = []
+        self.overwritten: list[tuple[torch.Tensor, torch.Tensor]] = []  # with the numbers before
         self._names = names  # of modules
         self._current: dict[int, Value] = {}
         self._aliases: dict[int, list[torch.Tensor]] = defaultdict(list)
+        self._foreign: dict[int, torch.Tensor] = {}
         self._owners: dict[int, set[int]] = defaultdict(set)
         self._num_opaque = 0
 
@@ -116,18 +122,32 @@ class Recorder(TorchDispatchMode):
             self._num_opaque -= 1
             if not self._num_opaque:
                 weights = {name: getattr(module, name) for name in recurrent_names(module)}
-                self._record(RECURRENT, None, args, weights, output)
+                self._record(RECURRENT, None, _tensors((args, weights)), args, weights, output)
         self.stack.pop()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation and write it down."""
+        tensors = _tensors((args, kwargs or {}))
+        self._save_foreign(func, tensors)
         output = func(*args, **(kwargs or {}))
         if not self._num_opaque:
-            self._record(func.overloadpacket.__name__.rstrip("_"), func, args, kwargs or {}, output)
+            self._record(func.overloadpacket.__name__.rstrip("_"), func, tensors, args, kwargs or {}, output)
         return output
 
-    def _record(self, operation: str, function: Any, args: Any, kwargs: Any, output: Any) -> None:
-        tensors = _tensors((args, kwargs))
+    def _save_foreign(self, func: Any, tensors: list[torch.Tensor]) -> None:
+        """The numbers of a real tensor that the model holds besides its state, before they are written."""
+        for tensor in tensors:
+            if id(tensor) not in self._current and not isinstance(tensor, FakeTensor):
+                self._foreign[_storage(tensor)] = tensor
+        if self._foreign and func._schema.is_mutable:
+            with _disable_current_modes():
+                for key in self._foreign.keys() & set(map(_storage, tensors)):
+                    tensor = self._foreign.pop(key)
+                    self.overwritten.append((tensor, tensor.detach().clone()))
+
+    def _record(
+        self, operation: str, function: Any, tensors: list[torch.Tensor], args: Any, kwargs: Any, output: Any
+    ) -> None:
         inputs = {id(tensor): self.value(tensor) for tensor in tensors}
         self._mark_learned_signal(operation, args, inputs)
         args, kwargs = tree_map(lambda a: inputs[id(a)] if isinstance(a, torch.Tensor) else a, (args, kwargs))
@@ -140,7 +160,7 @@ class Recorder(TorchDispatchMode):
             self._add(value)
             if is_inplace:
                 self._write_aliases(value)
-            self._aliases[tensor.untyped_storage()._cdata].append(tensor)
+            self._aliases[_storage(tensor)].append(tensor)
 
     def _nature(self, operation: str, args: Any, inputs: Iterable[Value]) -> dict[str, Any]:
         is_signal = any(value.is_signal for value in inputs)
@@ -195,7 +215,7 @@ class Recorder(TorchDispatchMode):
 
     def _write_aliases(self, value: Value) -> None:
         """What was written through one view is seen through all others."""
-        for tensor in self._aliases[value.tensor.untyped_storage()._cdata]:
+        for tensor in self._aliases[_storage(value.tensor)]:
             other = self._current.get(id(tensor))
             if tensor is not value.tensor and other is not None and other.index < value.index:
                 is_signal = other.is_signal or value.is_signal
@@ -220,6 +240,11 @@ def applies_weight(value: Value) -> bool:
     if value.operation in CONVOLUTIONS or value.operation == "_trilinear":
         return bool(value.args[1].params)
     return False
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    """What tensors that share memory have in common; a sparse one shares with nobody."""
+    return tensor.untyped_storage()._cdata if tensor.layout is torch.strided else id(tensor)
 
 
 def _tensors(tree: Any) -> list[torch.Tensor]:

@@ -204,7 +204,10 @@ def _called(function: Any, args: Any, kwargs: Any) -> Any:
 def _line(curve: Curve) -> tuple[float, float] | None:
     if curve.f is None:
         return None
-    y = curve.f(_LINE)
+    with np.errstate(all="ignore"):
+        y = curve.f(_LINE)
+    if not np.isfinite(y).all():
+        return None
     slope, intercept = float((y[-1] - y[0]) / (_LINE[-1] - _LINE[0])), float(y[len(y) // 2])
     size = max(abs(slope), abs(intercept), 1e-12)
     return (slope, intercept) if np.allclose(y, slope * _LINE + intercept, rtol=0, atol=1e-6 * size) else None

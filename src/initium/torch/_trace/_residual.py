@@ -1,6 +1,6 @@
 """Residual steps: where a branch's output is added to the signal that it was computed from."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ._record import Value
 
@@ -24,10 +24,8 @@ class Step:
     branches: list[Value]
     base: Value
     is_projected: bool = False
-    is_sure: bool = True
     stream: int = -1
     number: int = 0
-    depth: int = field(default=0)
 
 
 def find_steps(sums: list[Value]) -> dict[int, Step]:
@@ -77,7 +75,7 @@ def _projected(value: Value, first: Value, second: Value) -> Step | None:
     if nums[0] == nums[1]:
         return None
     skip, branch = (second, first) if nums[0] > nums[1] else (first, second)
-    return Step(value, skip, [branch], base, is_projected=min(nums) > 0, is_sure=False)
+    return Step(value, skip, [branch], base, is_projected=min(nums) > 0)
 
 
 def _at(value: Value, index: int) -> Value:

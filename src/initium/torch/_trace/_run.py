@@ -1,9 +1,12 @@
 """Run a model once under the Recorder, with nothing of it changed afterwards."""
 
 import contextlib
+import copy
 import logging
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -68,12 +71,12 @@ def run(
     mode = FakeTensorMode(allow_non_fake_inputs=True) if fake else contextlib.nullcontext()
     recorder = Recorder({id(module): path for path, module in model.named_modules()})
     stand_in = (lambda tensor: _fake(tensor, mode, dtype)) if fake else _own
-    state, params, buffers = _declare_state(model, recorder, stand_in)
-    args, kwargs = tree_map(lambda a: stand_in(a) if isinstance(a, torch.Tensor) else a, (args, kwargs))
-    for tensor in _tensors((args, kwargs)):
-        floating = tensor.is_floating_point() or tensor.is_complex()
-        recorder.declare(tensor, "input", is_signal=floating, is_tokens=not floating)
     try:
+        state, params, buffers = _declare_state(model, recorder, stand_in)
+        args, kwargs = tree_map(lambda a: stand_in(a) if isinstance(a, torch.Tensor) else a, (args, kwargs))
+        for tensor in _tensors((args, kwargs)):
+            floating = tensor.is_floating_point() or tensor.is_complex()
+            recorder.declare(tensor, "input", is_signal=floating, is_tokens=not floating)
         with _settled(model, recorder, state), torch.no_grad(), mode, recorder:
             output = torch.func.functional_call(model, state, args, kwargs, tie_weights=False)
     except Exception as error:  # whatever a user's own code may raise
@@ -82,6 +85,20 @@ def run(
     if not outputs:
         raise NoOutputError(type(output).__name__)
     return Recording(recorder.values, outputs, params, buffers)
+
+
+def runs(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a copy of the model runs on these inputs when nobody looks on."""
+    random = torch.get_rng_state()
+    try:
+        model, args, kwargs = copy.deepcopy((model, args, kwargs))
+        with torch.no_grad():
+            model.eval()(*args, **kwargs)
+    except Exception:  # whatever a user's own code may raise
+        return False
+    finally:
+        torch.set_rng_state(random)
+    return True
 
 
 def _declare_state(
@@ -115,8 +132,8 @@ def _joined(path: str, name: str) -> str:
 
 
 def _own(tensor: torch.Tensor) -> torch.Tensor:
-    """A parameter's own numbers, which nobody writes without gradients; a copy of what a module may write."""
-    return tensor.detach() if isinstance(tensor, nn.Parameter) else tensor.detach().clone()
+    """A copy of the own numbers: a module may write even its parameters, as a renormalised embedding does."""
+    return tensor.detach().clone()
 
 
 def _fake(tensor: torch.Tensor, mode: Any, dtype: torch.dtype | None) -> torch.Tensor:
@@ -130,9 +147,8 @@ def _fake(tensor: torch.Tensor, mode: Any, dtype: torch.dtype | None) -> torch.T
 @contextlib.contextmanager
 def _settled(model: nn.Module, recorder: Recorder, state: dict[str, Any]) -> Iterator[None]:
     """Evaluation without fused attention, hooks in place; all as before afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
+    held = [(holder, holder.copy()) for holder in _holders([vars(module) for module in model.modules()])]
     fast = torch.backends.mha.get_fastpath_enabled()
-    flat = _flat_weights(model, state)
     hooks = [
         register_module_forward_pre_hook(lambda module, args: recorder.enter(module)),
         register_module_forward_hook(recorder.leave),
@@ -142,10 +158,9 @@ def _settled(model: nn.Module, recorder: Recorder, state: dict[str, Any]) -> Ite
     was_silent, log.disabled = log.disabled, True  # what fails is told by whoever called
     try:
         torch.backends.mha.set_fastpath_enabled(False)
-        for module, _ in modes:
+        for module in model.modules():
             module.training = False
-        for module, stand_ins, _ in flat:
-            module._flat_weights = stand_ins
+        _swap_flat_weights(model, state)
         yield
     finally:
         log.disabled = was_silent
@@ -153,21 +168,53 @@ def _settled(model: nn.Module, recorder: Recorder, state: dict[str, Any]) -> Ite
         torch.backends.mha.set_fastpath_enabled(fast)
         for hook in hooks:
             hook.remove()
-        for module, training in modes:
-            module.training = training
-        for module, _, own in flat:
-            module._flat_weights = own
+        for holder, contents in held:
+            _put_back(holder, contents)
+        for tensor, numbers in reversed(recorder.overwritten):
+            tensor.data.copy_(numbers)
 
 
-def _flat_weights(model: nn.Module, state: dict[str, Any]) -> list[tuple[Any, list[Any], list[Any]]]:
+_CONTAINERS = {dict, OrderedDict, defaultdict, list, set, deque}
+
+
+def _holders(roots: list[Any], depth: int = 2) -> list[Any]:
+    """Containers, and those within them and within the objects that they hold, each once."""
+    found = {id(root): root for root in roots}
+    level = roots
+    for _ in range(depth):
+        parts = [
+            _held_in(part) for holder in level for part in (holder.values() if hasattr(holder, "values") else holder)
+        ]
+        level = [*{id(part): part for part in parts if part is not None and id(part) not in found}.values()]
+        found |= {id(part): part for part in level}
+    return [*found.values()]
+
+
+def _held_in(value: Any) -> Any:
+    """A container itself, or the attributes of an object; None for what holds nothing that a run may leave behind."""
+    if type(value) in _CONTAINERS:
+        return value
+    attributes = getattr(value, "__dict__", None)
+    is_plain = type(attributes) is dict and not isinstance(value, torch.Tensor | ModuleType)
+    return attributes if is_plain else None
+
+
+def _put_back(holder: Any, contents: Any) -> None:
+    def parts(of: Any) -> list[int]:
+        return [id(part) for item in of.items() for part in item] if hasattr(of, "items") else [id(part) for part in of]
+
+    if parts(holder) != parts(contents):
+        holder.clear()
+        (holder.extend if hasattr(holder, "extend") else holder.update)(contents)
+
+
+def _swap_flat_weights(model: nn.Module, state: dict[str, Any]) -> None:
     """Recurrent modules hold their weights a second time, in a list that nobody else swaps."""
-    found = []
     for path, module in model.named_modules():
         if isinstance(module, nn.RNNBase):
             stand_ins = [state.get(_joined(path, name)) for name in module._flat_weights_names]
             if None not in stand_ins:  # a parametrised one makes them anew
-                found.append((module, stand_ins, module._flat_weights))
-    return found
+                module._flat_weights = stand_ins
 
 
 def _tensors(tree: Any) -> list[torch.Tensor]:

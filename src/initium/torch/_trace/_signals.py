@@ -1,17 +1,20 @@
 """Signals: what each value carries, in one sweep forward."""
 
 import math
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..._graph import Operation
 from ...init import gain
+from ._contractions import contraction_of
 from ._flow import Flow
+from ._laws import Law, law_of, second_moment, through
 from ._operations import CONVOLUTIONS, LINEAR, PASSES, PRODUCTS, RECURRENT
+from ._pools import ADDITIONS, pooled
 from ._record import Value
-from ._regions import Curve
+from ._recurrences import state_moment
+from ._regions import Curve, Region
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,13 @@ class Signal:
         source: where it comes from, in the words of `Use.fed_by`.
         moment: its second moment if what every weight gives is Gaussian, independent, of second moment 1.
         head_size: of attention's output.
+        law: how its numbers are spread; None for a Gaussian.
     """
 
     source: str
     moment: float | None
     head_size: int | None = None
+    law: Law | None = field(default=None, compare=False, repr=False)
 
 
 def read_signals(flow: Flow) -> dict[int, Signal]:
@@ -61,10 +66,10 @@ def _signal(flow: Flow, value: Value, signals: dict[int, Signal]) -> Signal:
         return _PLAIN[kind]
     region = flow.ends.get(value.index)
     if region is not None:
-        return _through(region.exits[value], signals[region.start.index])
+        return _through(region, value, flow, signals[region.start.index])
     if kind == "weight":
         operation = operation_of(value)
-        return Signal(operation, _recurrent_moment(value) if operation == "recurrent" else 1.0)
+        return Signal(operation, state_moment(value.module) if operation == "recurrent" else 1.0)
     if kind == "norm":
         return Signal("normalisation", flow.normalised.get(value.index, (value, 1.0))[1])
     operands = [signals[v.index] for v in value.signals if v.index in signals]
@@ -75,14 +80,17 @@ def _combined(flow: Flow, kind: str | None, value: Value, operands: list[Signal]
     first = operands[0]
     match kind:
         case "pass" | "shift" | "token":
-            return first
+            return _handed_on(value, first)
         case "scale":
             bent = any(_is_bent(v) for v in value.inputs if v.params)
             return replace(first, moment=None) if bent else first
         case "slope":
             return Signal("prelu", gain("prelu") ** -2 * first.moment if first.moment else None)
+        case "pool" if _contracts(flow, value):
+            return Signal("dense", 1.0)
         case "pool":
-            return Signal("pooling", first.moment)
+            known = (None, None) if first.moment is None else pooled(value, first.moment, first.law)
+            return Signal("pooling", known[0], law=known[1])
         case "attention":
             kept = flow.factors[value.index][0] if value.index in flow.factors else value.args[2]
             return Signal("attention", 1.0, kept.tensor.shape[-1])
@@ -95,6 +103,23 @@ def _combined(flow: Flow, kind: str | None, value: Value, operands: list[Signal]
     return UNKNOWN
 
 
+def _contracts(flow: Flow, value: Value) -> bool:
+    """Whether it sums what a parameter multiplied element by element, as a matrix product does."""
+    source = _unpassed(flow, value.signals[0])
+    wide = [v for v in source.inputs if v.params and sum(size > 1 for size in v.tensor.shape) > 1]
+    found = contraction_of(flow, source) if flow.kind(source) == "scale" and wide else None
+    return found is not None and found.taker is value
+
+
+def _handed_on(value: Value, signal: Signal) -> Signal:
+    if value.operation in ADDITIONS:
+        return replace(signal, moment=None, law=None)
+    if value.operation == "constant_pad_nd" and signal.moment and not any(value.args[2:]):
+        share = value.signals[0].tensor.numel() / max(value.tensor.numel(), 1)
+        return replace(signal, moment=share * signal.moment, law=None)
+    return signal
+
+
 def _is_bent(value: Value) -> bool:
     """Whether a parameter went through a function, so that its size here is not known."""
     if value.operation == "parameter" or not value.params:
@@ -102,28 +127,70 @@ def _is_bent(value: Value) -> bool:
     return value.operation not in PASSES | LINEAR or any(map(_is_bent, value.inputs))
 
 
-def _through(curve: Curve, signal: Signal) -> Signal:
+def _through(region: Region, value: Value, flow: Flow, signal: Signal) -> Signal:
     """What a function makes of a signal."""
-    moment = None if signal.moment is None else curve.moment(signal.moment)
-    return replace(signal, moment=moment) if curve.line else Signal(curve.name, moment)
+    curve, moment, law = region.exits[value], signal.moment, None
+    if moment is None:
+        pass
+    elif signal.law is not None:
+        law = through(curve, signal.law)
+        moment = None if law is None else second_moment(law)
+    elif curve.line is None and _was_through(flow, region.start, curve):
+        pass  # what the stream brings is unchanged
+    else:
+        moment, law = curve.moment(moment), None if curve.line else law_of(curve, round(moment, 12))
+    return replace(signal, moment=moment, law=law) if curve.line else Signal(curve.name, moment, law=law)
+
+
+def _was_through(flow: Flow, stream: Value, curve: Curve) -> bool:
+    """Whether a stream brings what this function, done twice as good as done once, has already been done to."""
+    step = flow.steps.get(stream.index)
+    source = step and _unpassed(flow, step.skip)
+    region = source and flow.ends.get(source.index)
+    if not source or not region or region.exits[source].key != curve.key or curve.f is None:
+        return False
+    once = curve.f(_SOME)
+    return bool(np.allclose(curve.f(once), once))
+
+
+_SOME = np.linspace(-3, 3, 61)
+
+
+def _unpassed(flow: Flow, value: Value) -> Value:
+    while flow.kind(value) == "pass" and value.index not in flow.ends:
+        value = value.signals[0]
+    return value
 
 
 def _gated(value: Value, operands: list[Signal]) -> float | None:
+    """Of a product element by element; one that sums over signals has no moment of its own."""
     if value.operation == "glu":
         operands = [operands[0], Signal("sigmoid", gain("sigmoid") ** -2)]
-    moments = [signal.moment for signal in operands]
-    length = value.args[PRODUCTS[value.operation][0]].tensor.shape[-1] if value.operation in PRODUCTS else 1
-    known = [moment for moment in moments if moment is not None]
-    return length * math.prod(known) if len(known) == len(moments) else None
+    if value.operation in CONVOLUTIONS or (value.operation in PRODUCTS and _num_summed(value) > 1):
+        return None
+    known = [signal.moment for signal in operands if signal.moment is not None]
+    return math.prod(known) if len(known) == len(operands) else None
+
+
+def _num_summed(value: Value) -> int:
+    return value.args[PRODUCTS[value.operation][0]].tensor.shape[-1]
 
 
 def _sum(value: Value, operands: list[Signal]) -> Signal:
-    """Of what different weights gave; else one signal in two guises, as a rotated one."""
-    first, second = value.signals
-    if {signal.source for signal in operands} == {"embedding"} or first.weights == second.weights:
+    """Of independent signals, unless it is one that constants rotate."""
+    is_rotated = all(_meets_constants(v) for v in value.signals)
+    if {signal.source for signal in operands} == {"embedding"} or is_rotated:
         return operands[0]
     known = [signal.moment for signal in operands if signal.moment is not None]
-    return replace(operands[0], moment=sum(known) if len(known) == len(operands) else None)
+    return replace(operands[0], moment=sum(known) if len(known) == len(operands) else None, law=None)
+
+
+def _meets_constants(value: Value) -> bool:
+    """Whether it is a signal times many constants, such as the cosines of its position."""
+    while value.operation in PASSES and value.signals:
+        value = value.signals[0]
+    constants = [v for v in value.inputs if not v.is_signal and not v.params]
+    return value.operation == "mul" and any(v.tensor.numel() > 1 for v in constants)
 
 
 def _beside(value: Value, operands: list[Signal]) -> Signal:
@@ -132,28 +199,5 @@ def _beside(value: Value, operands: list[Signal]) -> Signal:
     source = max(zip(sizes, range(len(sizes)), strict=True), key=lambda pair: (pair[0], -pair[1]))[1]
     known = [(size, signal.moment) for size, signal in zip(sizes, operands, strict=True) if signal.moment is not None]
     if len(known) < len(sizes):
-        return replace(operands[source], moment=None)
-    return replace(operands[source], moment=sum(size * m for size, m in known) / sum(sizes))
-
-
-def _recurrent_moment(value: Value) -> float:
-    """Of a state far from its start."""
-    mode = getattr(value.module, "mode", "") or type(value.module).__name__
-    mode = mode.removesuffix("Cell").removesuffix("_CELL").upper()
-    if mode.startswith("RNN"):
-        relu = "RELU" in mode or getattr(value.module, "nonlinearity", "") == "relu"
-        return 0.5 if relu else gain("tanh") ** -2
-    return _gated_state(mode)
-
-
-@cache
-def _gated_state(mode: str) -> float:
-    """The second moment of a state s' = gate s + gate tanh(z) that no longer changes, its gates independent.
-
-    E[s^2] = E[gate^2] E[tanh^2] / (1 - E[gate^2]); an LSTM gives gate tanh(s).
-    """
-    gate, new = gain("sigmoid") ** -2, gain("tanh") ** -2
-    state = gate * new / (1 - gate)
-    if mode != "LSTM":
-        return state
-    return gate * gain(lambda z: np.tanh(math.sqrt(state) * z)) ** -2
+        return replace(operands[source], moment=None, law=None)
+    return replace(operands[source], moment=sum(size * m for size, m in known) / sum(sizes), law=None)

@@ -1,19 +1,19 @@
 """trace: what a model does with each of its parameters, found by running it once."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 from torch._subclasses import fake_tensor
+from torch.utils._pytree import tree_leaves
 
-from ..._errors import ModelError
+from ..._errors import ModelError, with_article
 from ..._graph import Graph
-from .._read import named, read
+from .._read import check, named, quoted, read
 from ._gather import gather
 from ._inputs import Inputs, cannot_make_up, described, given, made_up
-from ._run import NoOutputError, RunError, run
+from ._run import NoOutputError, Recording, RunError, run, runs
 
 # What tensors without memory cannot do, though the model is right.
 _NEEDS_NUMBERS = (
@@ -29,8 +29,8 @@ def trace(model: nn.Module, example: Any = None) -> Graph:
     """What a model does with each of its parameters, found by running it once without memory or arithmetic.
 
     The model is run on tensors that have a shape and no numbers, so that neither its size nor its device matters
-    and nothing of it changes. Where numbers decide what it does, it is run once more on its own; where it has none,
-    its layers' types speak alone. The Graph's notes say which it was.
+    and nothing of it changes. Where numbers decide what it does, it is run once more on a copy of its own; where it
+    has none, or runs but cannot be followed, its layers' types speak alone. The Graph's notes say which it was.
 
     Args:
         model: on any device, `meta` too; it is run as in evaluation.
@@ -38,8 +38,8 @@ def trace(model: nn.Module, example: Any = None) -> Graph:
             from the model: token ids, an image, features, a sequence.
 
     Raises:
-        ModelError: if the model raises, returns no tensor, has weights without a shape yet, or takes an input that
-            cannot be made up; if the example holds NaN.
+        ModelError: if the model raises, returns no tensor, has weights without a shape yet, is compiled by
+            torch.jit or quantised, or takes an input that cannot be made up; if the example holds NaN.
 
     Example:
         >>> graph = trace(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)))
@@ -49,6 +49,8 @@ def trace(model: nn.Module, example: Any = None) -> Graph:
     """
     model = _unwrapped(model)
     _check(model)
+    if next(model.parameters(), None) is None:
+        return read(model)
     if torch.get_default_device().type == "cpu":
         return _trace(model, example)
     with torch.device("cpu"):
@@ -59,13 +61,15 @@ def _trace(model: nn.Module, example: Any) -> Graph:
     if example is not None:
         inputs = given(model, example)
         return _traced(model, inputs, is_sure=True)
+    tried = ""
     for inputs in made_up(model):
         try:
             graph = _traced(model, inputs, is_sure=False)
-        except RunError:
+        except RunError as error:
+            tried = tried or f" The first that was tried, {described(model, inputs)}, failed: {error}"
             continue
         return replace(graph, notes=(f"the input was made up: {described(model, inputs)}", *graph.notes))
-    raise cannot_make_up(model)
+    raise cannot_make_up(model, tried=tried)
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
@@ -76,12 +80,11 @@ def _unwrapped(model: nn.Module) -> nn.Module:
 
 
 def _check(model: nn.Module) -> None:
-    if not isinstance(model, nn.Module):
-        raise ModelError(f"`trace` takes a torch.nn.Module, not a {type(model).__name__}.")
+    check(model, "trace")
     lazy = [path for path, _, _, value in named(model) if nn.parameter.is_lazy(value)]
     if lazy:
         raise ModelError(
-            f"{_listed(lazy)} {'has' if len(lazy) == 1 else 'have'} no shape yet. "
+            f"{quoted(lazy)} {'has' if len(lazy) == 1 else 'have'} no shape yet. "
             "Run the model once on a batch, so that its lazy layers get one."
         )
 
@@ -101,60 +104,74 @@ def _traced(model: nn.Module, inputs: Inputs, *, is_sure: bool) -> Graph:
 def _without_numbers(model: nn.Module, inputs: Inputs) -> Graph:
     """In the model's own dtype, or in the one that a kernel insists on."""
     try:
-        return gather(model, run(model, inputs.args, inputs.kwargs))
+        return _gathered(model, run(model, inputs.args, inputs.kwargs))
     except RunError as error:
         if "BF16" not in str(error):
             raise
         recording = run(model, inputs.args, inputs.kwargs, dtype=torch.bfloat16)
-        return gather(model, recording, (f"traced in bfloat16, because in its own dtype it raises {_said(error)}",))
+        why = f"in its own dtype it raises {_said(error.error)}"
+        return _gathered(model, recording, (f"traced in bfloat16, because {why}",))
 
 
 def _on_numbers(model: nn.Module, inputs: Inputs, first: RunError, *, is_sure: bool) -> Graph:
     """On the model's own numbers; by its layers' types if it has none."""
-    why = f"without numbers it raises {_said(first)}"
+    why = f"without numbers it raises {_said(first.error)}"
     if not _has_numbers(model, inputs):
         if is_sure and not isinstance(first.error, _NEEDS_NUMBERS):
             raise _raised(model, inputs, first) from first.error
-        graph = read(model)
-        return replace(graph, notes=(f"the layers' types speak alone, because {why}", *graph.notes))
+        return _by_layers(model, why)
     try:
         recording = run(model, inputs.args, inputs.kwargs, fake=False)
     except NoOutputError as error:
         raise _no_output(model, error) from None
     except RunError as error:
+        if runs(model, inputs.args, inputs.kwargs):
+            return _by_layers(model, f"it runs, but with each operation written down it raises {_said(error.error)}")
         if not is_sure:
             raise
         raise _raised(model, inputs, error) from error.error
-    return gather(model, recording, (f"traced by running it on real numbers, because {why}",))
+    return _gathered(model, recording, (f"traced by running it on real numbers, because {why}",))
+
+
+def _gathered(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) -> Graph:
+    """What the run tells; what the layers' types do where it is of a kind that nobody foresaw."""
+    try:
+        return gather(model, recording, notes)
+    except ModelError:
+        raise
+    except Exception as error:  # a model that runs is not refused because of how it is read
+        return _by_layers(model, f"it runs, but what it does cannot be told: {_said(error)}")
+
+
+def _by_layers(model: nn.Module, why: str) -> Graph:
+    try:
+        graph = read(model)
+    except ModelError as error:
+        raise ModelError(f"{type(model).__name__} cannot be traced, because {why}.\n{error}") from error
+    return replace(graph, notes=(f"the layers' types speak alone, because {why}", *graph.notes))
 
 
 def _has_numbers(model: nn.Module, inputs: Inputs) -> bool:
-    given = [value for value in (*inputs.args, *inputs.kwargs.values()) if isinstance(value, torch.Tensor)]
+    given = [value for value in tree_leaves((inputs.args, inputs.kwargs)) if isinstance(value, torch.Tensor)]
     return not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers(), *given))
 
 
 def _raised(model: nn.Module, inputs: Inputs, error: RunError) -> ModelError:
     where = f" in `{error.path}`" if error.path else ""
     return ModelError(
-        f"{type(model).__name__} raises {_said(error, where)}.\n"
+        f"{type(model).__name__} raises {_said(error.error, where)}.\n"
         f"It was given {described(model, inputs)}. Pass an example that it runs on."
     )
 
 
 def _no_output(model: nn.Module, error: NoOutputError) -> ModelError:
     return ModelError(
-        f"{type(model).__name__} returns no tensor but a {error}, so nothing says what its parameters do. "
-        "Trace a model whose forward returns its output."
+        f"{type(model).__name__} returns no tensor but {with_article(str(error))}, "
+        "so nothing says what its parameters do. Trace a model whose forward returns its output."
     )
 
 
-def _said(error: RunError, where: str = "") -> str:
+def _said(error: Exception, where: str = "") -> str:
     """The exception's type and the first line of what it says."""
-    line = next(iter(str(error.error).splitlines()), "").rstrip(".")
-    return f"{type(error.error).__name__}{where}" + (f": {line}" if line else "")
-
-
-def _listed(paths: Iterable[str]) -> str:
-    paths = sorted(paths)
-    more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
-    return ", ".join(f"`{path}`" for path in paths[:5]) + more
+    line = next(iter(str(error).splitlines()), "").rstrip(".")
+    return f"{type(error).__name__}{where}" + (f": {line}" if line else "")

@@ -8,10 +8,12 @@ from typing import Any
 from ..._graph import Operation, Role, Use
 from ._axes import axes_of, path_to
 from ._branches import Branches
+from ._contractions import Contraction, contraction_of
 from ._events import Reach, reach
 from ._flow import Flow
 from ._operations import CONVOLUTIONS, LOOKUPS, PASSES, PRODUCTS, RECURRENT, is_norm
 from ._record import Value
+from ._recurrences import cell_moment
 from ._signals import UNKNOWN, Signal, operation_of
 
 _SPACE = ("", "w", "hw", "dhw")
@@ -82,22 +84,40 @@ class Reader:
 
     def _found(self, value: Value, operand: Value, key: int, chain: list[Value], met: Reach) -> Found:
         param = self.params[key]
+        if met_constants := _on_constants(chain, param):
+            return self._started(*met_constants, key, met)
         role, operation, because = self._role(value, operand, param, chain)
+        contraction = (
+            contraction_of(self.flow, value) if role == "weight" and self.flow.kind(value) == "scale" else None
+        )
         role, because = _bent(role, because, chain, operand, param)
-        signal = self._signal(value, operand, operation)
+        axes, windows = _axes(value, operand, param, role, contraction)
+        place = _place(chain, param, axes) if role == "weight" else None
+        signal = Signal("dense", 1.0) if place == 2 else self._signal(value, operand, operation)
+        if contraction is not None and contraction.taker.operation == "sum":
+            met = reach(self.flow, contraction.taker)
         sizes = [event.head_size for event in met.events if event.head_size]
         use = Use(
             operation=operation,
             fed_by=signal.source,
             moment=signal.moment,
-            followed_by=met.names,
+            followed_by=("dense",) if place == 1 else met.names,
             branch=None if role in ("position", "embedding", "token") else self.branches.of(value),
-            scaled=met.scaled,
+            scaled=met.scaled * self._factor(chain),
             head_size=sizes[0] if sizes else signal.head_size,
         )
-        axes, windows = _axes(value, operand, param, role)
         bias_of = self._biased(value) if role == "bias" else None
         return Found(key, role, because, axes, use, value, operand, met, windows, bias_of)
+
+    def _started(self, value: Value, operand: Value, key: int, met: Reach) -> Found:
+        """A use on numbers that are neither the input nor learned, such as coordinates."""
+        is_bias = operand is not value.args[1]
+        role: Role = "bias" if is_bias else "weight"
+        operation = "addition" if is_bias else operation_of(value)
+        use = Use(operation=operation, fed_by="data", followed_by=met.names, scaled=met.scaled)
+        axes, windows = _axes(value, operand, self.params[key], role, None)
+        because = "bias" if is_bias else f"{operation} of constants"
+        return Found(key, role, because, axes, use, value, operand, met, windows, value if is_bias else None)
 
     def _role(self, value: Value, operand: Value, param: Value, chain: list[Value]) -> tuple[Role, Operation, str]:
         """What one operation makes of one operand."""
@@ -115,7 +135,7 @@ class Reader:
             return "position", "embedding" if looked_up else "addition", "added to the scores of attention"
         match kind:
             case "scale":
-                return self._in_scale(value)
+                return self._in_scale(value, operand)
             case "shift":
                 return self._in_shift(value, operand, looked_up)
             case "slope":
@@ -137,10 +157,21 @@ class Reader:
             return "kept", operation, "a vector that is summed over, without an output axis"
         return "weight", operation, operation
 
-    def _in_scale(self, value: Value) -> tuple[Role, Operation, str]:
+    def _in_scale(self, value: Value, operand: Value) -> tuple[Role, Operation, str]:
         norm = self._norm_before(value)
         if norm is not None and not any(v.params for v in norm.inputs):
             return "scale", "normalisation", "scale of a normalisation"
+        if _num_wide(operand) > 1:
+            found = contraction_of(self.flow, value)
+            if found is None or set(found.axes) == {"-"}:
+                return "kept", "multiplication", "a matrix that multiplies element by element"
+            if not found.axes or _has_both(found.axes, value, operand):
+                return "weight", "dense", "multiplies a signal element by element, then summed"
+            return (
+                "kept",
+                "multiplication",
+                "multiplies a signal element by element, then summed without an output axis",
+            )
         return "scale", "multiplication", "multiplies a signal element by element"
 
     def _in_shift(self, value: Value, operand: Value, looked_up: bool) -> tuple[Role, Operation, str]:
@@ -148,6 +179,8 @@ class Reader:
             others = self.signals[value.signals[0].index].source == "embedding"
             because = "one row is picked for each position"
             return ("embedding" if others else "position"), "embedding", because
+        if value.operation in ("sub", "rsub") and value.tensor.numel() > value.signals[0].tensor.numel():
+            return "kept", "addition", "subtracted from the signal along an axis of its own"
         if self._norm_before(value) is not None and _num_wide(operand) <= 1:
             return "shift", "normalisation", "shift of a normalisation"
         if _num_wide(operand) > 1:
@@ -155,6 +188,22 @@ class Reader:
         if self._biased(value) is not None:
             return "bias", "addition", "bias"
         return "shift", "addition", "added to a signal"
+
+    def _factor(self, chain: list[Value]) -> float:
+        """The constant that a parameter is multiplied by before its use."""
+        factor = 1.0
+        for step in chain:
+            others = [v for v in step.args[:2] if not (isinstance(v, Value) and v.params)]
+            if step.operation in ("mul", "div") and len(others) == 1:
+                number = self._number(others[0])
+                factor *= number if step.operation == "mul" else 1 / number if number else 1.0
+        return factor
+
+    def _number(self, constant: Any) -> float:
+        try:
+            return self.flow.constants.number(constant) if isinstance(constant, Value) else float(constant)
+        except (ValueError, RuntimeError):
+            return 1.0  # a mask, or not known
 
     def _is_score(self, value: Value) -> bool:
         queue = [value.signals[0]]
@@ -201,7 +250,9 @@ class Reader:
         name = _name_of(value, operand)
         if "_hh" in name:
             return Signal("state", self.signals[value.index].moment)
-        if "_hr" in name or ("_l" in name and "_l0" not in name):
+        if "_hr" in name:
+            return Signal("recurrent", cell_moment(value.module))
+        if "_l" in name and "_l0" not in name:
             return self.signals[value.index]
         return self.signals.get(value.signals[0].index, UNKNOWN) if value.signals else Signal("tokens", None)
 
@@ -228,20 +279,79 @@ def _num_wide(value: Value) -> int:
 def _bent(role: Role, because: str, chain: list[Value], operand: Value, param: Value) -> tuple[Role, str]:
     """What was done to the parameter before it was used."""
     moved = PASSES | LOOKUPS | {"cat", "stack"}
-    names = [step.operation.strip("_") for step in chain if step.operation not in moved]
+    if any(_is_two(step) for step in chain) and role == "weight":
+        return role, f"{because}, one of two that are multiplied with each other first"
+    is_masked = any(step.operation == "mul" and _has_constants(step) for step in chain)
+    names = [step.operation.strip("_") for step in chain if step.operation not in moved and not _is_factor(step)]
+    if is_masked and role == "weight" and set(names) <= {"mul"}:
+        return role, f"{because}, through a mask"
     if not names:
         return role, because
     through = ", ".join(dict.fromkeys(names))
     if role == "weight" and not _BENDS & set(names):
-        if operand.tensor.numel() > param.tensor.numel():
-            return "kept", f"sets the size of another parameter ({through})"
-        return role, f"{because}, through {through}"
+        return _length(param, operand, through) or (role, f"{because}, through {through}")
     if role == "scale" and because == "scale of a normalisation" and set(names) <= {"add", "sub", "rsub"}:
         return "shift", "scale of a normalisation, added to 1"
     return ("kept", f"used through {through}") if role not in ("embedding", "position", "token") else (role, because)
 
 
-def _axes(value: Value, operand: Value, param: Value, role: Role) -> tuple[str, dict[str, Any]]:
+def _length(param: Value, operand: Value, through: str) -> tuple[Role, str] | None:
+    """A parameter that only sets the size of another."""
+    if operand.tensor.numel() <= param.tensor.numel():
+        return None
+    if "weight_norm" in through:
+        return "kept", "length in a weight norm: follows its direction"
+    return "kept", f"sets the size of another parameter ({through})"
+
+
+def _is_two(step: Value) -> bool:
+    """Whether it multiplies two parameters as matrices."""
+    return step.operation in PRODUCTS and sum(bool(v.params) for v in step.inputs) > 1
+
+
+def _has_constants(step: Value) -> bool:
+    return any(not v.params and v.tensor.numel() > 1 for v in step.inputs)
+
+
+def _is_factor(step: Value) -> bool:
+    """Whether it multiplies by one number that no parameter gives."""
+    others = [v for v in step.inputs if not v.params]
+    alone = sum(bool(v.params) for v in step.inputs) == 1 and all(v.tensor.numel() == 1 for v in others)
+    divides = step.operation == "div" and isinstance(step.args[0], Value) and bool(step.args[0].params)
+    return alone and (step.operation == "mul" or divides)
+
+
+def _on_constants(chain: list[Value], param: Value) -> tuple[Value, Value] | None:
+    """The convolution of constants in which a parameter takes part, and what stands for it there."""
+    source = param
+    for step in chain:
+        if step.operation in CONVOLUTIONS and not step.args[0].params:
+            return step, source
+        source = step
+    return None
+
+
+def _place(chain: list[Value], param: Value, axes: str) -> int | None:
+    """Of two parameters that are multiplied with each other, whether it meets the signal first or second."""
+    source = param
+    for step in chain:
+        if _is_two(step) and len(axes) == 2:
+            is_left = step.args[PRODUCTS[step.operation][0]] is source
+            return 2 if axes[0 if is_left else 1] == "o" else 1
+        source = step
+    return None
+
+
+def _has_both(axes: str, value: Value, operand: Value) -> bool:
+    """Whether a parameter has axes that are summed over and others."""
+    own = axes[value.tensor.ndim - operand.tensor.ndim :]
+    wide = {letter for letter, size in zip(own, operand.tensor.shape, strict=True) if size > 1}
+    return {"o", "i"} <= wide
+
+
+def _axes(
+    value: Value, operand: Value, param: Value, role: Role, contraction: Contraction | None
+) -> tuple[str, dict[str, Any]]:
     """Letters of the parameter's axes, and a convolution's windows."""
     ndim = param.tensor.ndim
     if role == "embedding" and ndim == 2:
@@ -249,10 +359,14 @@ def _axes(value: Value, operand: Value, param: Value, role: Role) -> tuple[str, 
     if role != "weight" or ndim < 2:
         return "o" * ndim, {}
     letters, windows = _letters(value, operand)
+    if contraction is not None:
+        letters, windows = contraction.axes[value.tensor.ndim - operand.tensor.ndim :], {}
     usual = "oi" + _SPACE[ndim - 2] if ndim <= 5 else "o" * ndim
     found = axes_of(param, operand, letters) or (letters if len(letters) == ndim else usual)
     if not {"d", "h", "w"} & set(found):
         windows.pop("stride", None)
+    if windows and param.tensor.shape[found.find(letters[0])] != operand.tensor.shape[0]:
+        windows.pop("groups", None)  # one kernel for all groups
     return found, windows
 
 

@@ -1,0 +1,115 @@
+"""Chains: where a width changes, forward and backward cannot both be kept, and who pays for it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+from .._graph import Graph, Param, Use
+from ..init._weight import Fans
+
+
+@dataclass(frozen=True)
+class Chains:
+    """The plain chains of a model: one weight's output, bent by a function of each element, feeds one other weight.
+
+    In a chain each weight takes the geometric mean of its fans. What it hands on is then off by sqrt(fan_in / fan_out);
+    those factors telescope, and whoever reads the end of the chain makes up for what is left.
+    """
+
+    graph: Graph
+
+    def holds(self, param: Param) -> bool:
+        """Whether a weight is in a chain, behind another weight."""
+        use, sources = usual_use(param), self._sources(param)
+        return (
+            len(sources) == 1
+            and not (param.packs or use.branch or use.is_normalised or use.is_head or _SELECT & set(use.followed_by))
+            and sources[0].path != param.path
+            and not sources[0].use.branch
+            and use.operation in _MATRICES
+            and _outputs(sources[0]) == _inputs(param)
+        )
+
+    def surplus(self, param: Param) -> float:
+        """How much larger the second moment is of what reaches a weight than if nothing before had compromised."""
+        if usual_use(param).branch:
+            return 1.0  # a branch adds its share of whatever the stream has become
+        sources = self._sources(param)
+        ends = [source.use.branch for source in sources if source.use.branch and source.use.branch.is_last]
+        if ends:
+            return self._growth[ends[0].stream]
+        known = [self._given(source.path) for source in sources if source.path != param.path]
+        return sum(known) / len(known) if known else 1.0
+
+    def given(self, param: Param) -> float:
+        """The second moment of what a weight gives."""
+        if not self.holds(param):
+            return 1.0
+        param_fans = fans(param)
+        return self.surplus(param) * (param_fans.fan_in / param_fans.fan_out) ** 0.5
+
+    @cached_property
+    def _given(self) -> Callable[[str], float]:
+        running: set[str] = set()
+
+        @cache
+        def given(path: str) -> float:
+            if path in running:
+                return 1.0  # a weight that feeds itself
+            running.add(path)
+            found = self.given(self.graph.by_path[path])
+            running.discard(path)
+            return found
+
+        return given
+
+    def _sources(self, param: Param) -> list[Param]:
+        known = self.graph.by_path
+        return [known[path] for path in usual_use(param).after if path in known and known[path].role == "weight"]
+
+    @cached_property
+    def _growth(self) -> dict[int, float]:
+        """What each stream's second moment becomes: a branch adds its share, of the stream if nothing normalises it."""
+        streams: dict[int, dict[int, float]] = {}
+        fixed: set[int] = set()
+        for param in self.graph.weights:
+            if branch := param.use.branch:
+                fixed |= {branch.stream} if param.use.fed_by == "normalisation" else set()
+                share = added(param.use) if branch.is_last else 0.0
+                known = streams.setdefault(branch.stream, {})
+                known[branch.number] = max(share, known.get(branch.number, 0.0))
+        return {
+            stream: 1 + sum(shares.values()) if stream in fixed else math.prod(1 + share for share in shares.values())
+            for stream, shares in streams.items()
+        }
+
+
+# What takes one signal beside another: each must have its own size.
+_SELECT = {"query", "key", "value", "gate", "scale", "residual stream"}
+_MATRICES = ("dense", "convolution", "transposed convolution")
+
+
+def usual_use(param: Param) -> Use:
+    """Of a shared weight, the use that most others are like."""
+    alike = [use for use in param.uses if use.operation == param.use.operation]
+    kinds = [(use.fed_by, use.moment) for use in alike]
+    return max(alike, key=lambda use: kinds.count((use.fed_by, use.moment)), default=param.use)
+
+
+def added(use: Use) -> float:
+    """What the last weight of a branch adds to its stream, of which 1 is meant for all; a constant may leave less."""
+    return min(1 / use.branch.depth, use.scaled**2) if use.branch else 0.0
+
+
+def fans(param: Param) -> Fans:
+    """Of the first block, where blocks differ in size: all have its inputs."""
+    return (param if len(set(param.sizes)) == 1 else param.parts[0]).fans
+
+
+def _outputs(param: Param) -> int:
+    return param.size("o") * (param.groups if param.transposed else 1)
+
+
+def _inputs(param: Param) -> int:
+    return param.size("i") * (1 if param.transposed else param.groups)

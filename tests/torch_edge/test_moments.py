@@ -1,0 +1,240 @@
+"""The second moment that is claimed for what feeds a weight, against the one that is measured."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812  its usual name
+from torch import nn
+from torch_edge.test_trace import of
+
+from initium._plan import decide
+from initium._recipes import Recipe
+from initium.torch._apply import apply
+from initium.torch._trace import trace
+
+WIDTH = 128
+DRAWN = torch.Generator().manual_seed(0)
+
+
+def flat():
+    return torch.randn(256, WIDTH, generator=DRAWN)
+
+
+def sequence():
+    return torch.randn(16, 64, WIDTH, generator=DRAWN)
+
+
+def image():
+    return torch.randn(8, WIDTH, 8, 8, generator=DRAWN)
+
+
+def linear(num_outputs=WIDTH):
+    return nn.Linear(WIDTH, num_outputs)
+
+
+def fill(model, graph):
+    """Weights that give independent Gaussians of second moment 1 if what is claimed of their operands holds."""
+    for path, value in model.named_parameters():
+        param = graph.by_path[path]
+        std = 1 / math.sqrt(param.fans.fan_in * (param.use.moment or 1)) if param.role == "weight" else 0.0
+        if param.role in ("weight", "bias"):
+            nn.init.normal_(value.detach(), std=std, generator=DRAWN)
+
+
+def measured(model, example):
+    """Of what reaches `last`."""
+    seen = []
+    model.last.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    model.eval()
+    with torch.no_grad():
+        model(example)
+    return float(seen[0].double().square().mean())
+
+
+def cell(m, x):
+    """An LSTM written out, without the forget gate's bias."""
+    h = c = x[:, 0] * 0
+    for step in range(12):
+        i, f, g, o = (m.a(x[:, step]) + m.b(h)).chunk(4, -1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * c.tanh()
+    return m.last(h)
+
+
+def chunks_added(m, x):
+    return m.last(sum(m.a(x).chunk(2, -1)))
+
+
+def half_bent(m, x):
+    u, v = m.a(x).chunk(2, -1)
+    return m.last(u + torch.relu(v))
+
+
+def rotated(m, x):
+    angles = torch.arange(64.0)[:, None] * torch.arange(WIDTH // 2)[None] / 7
+    cos, sin = angles.cos().repeat(1, 2), angles.sin().repeat(1, 2)
+    y = m.a(x)
+    low, high = y.chunk(2, -1)
+    return m.last(y * cos + torch.cat([-high, low], -1) * sin)
+
+
+def rotated_by_halves(m, x):
+    angles = torch.arange(64.0)[:, None] * torch.arange(WIDTH // 2)[None] / 7
+    low, high = m.a(x).chunk(2, -1)
+    return m.last(torch.cat([low * angles.cos() - high * angles.sin(), low * angles.sin() + high * angles.cos()], -1))
+
+
+ROWS = {
+    "sum of two layers": (lambda m, x: m.last(m.a(x) + m.b(x)), {"a": linear, "b": linear}, flat),
+    "chunk and add": (chunks_added, {"a": lambda: linear(2 * WIDTH)}, flat),
+    "chunk, bend and add": (half_bent, {"a": lambda: linear(2 * WIDTH)}, flat),
+    "minus its neighbour": (lambda m, x: m.last((lambda y: y - y.roll(1, -1))(m.a(x))), {"a": linear}, flat),
+    "a rotation": (rotated, {"a": linear}, sequence),
+    "a rotation by halves": (rotated_by_halves, {"a": linear}, sequence),
+    "a product": (lambda m, x: m.last(m.a(x) * m.b(x)), {"a": linear, "b": linear}, flat),
+    "a gate": (lambda m, x: m.last(F.silu(m.a(x)) * m.b(x)), {"a": linear, "b": linear}, flat),
+    "glu": (lambda m, x: m.last(F.glu(m.a(x))), {"a": lambda: linear(2 * WIDTH)}, flat),
+    "concatenation": (
+        lambda m, x: m.last(torch.cat([torch.relu(m.a(x))[:, :96], m.b(x)[:, :32]], -1)),
+        {"a": linear, "b": linear},
+        flat,
+    ),
+    "sum over time": (lambda m, x: m.last(m.a(x).sum(1)), {"a": linear}, sequence),
+    "sum over time of relu": (lambda m, x: m.last(torch.relu(m.a(x)).sum(1)), {"a": linear}, sequence),
+    "highest over time": (lambda m, x: m.last(m.a(x).amax(1)), {"a": linear}, sequence),
+    "highest over time of relu": (lambda m, x: m.last(torch.relu(m.a(x)).max(1).values), {"a": linear}, sequence),
+    "max pool, then relu": (
+        lambda m, x: m.last(torch.relu(F.max_pool2d(m.a(x), 2)).flatten(2).transpose(1, 2)),
+        {"a": lambda: nn.Conv2d(WIDTH, WIDTH, 1)},
+        image,
+    ),
+    "relu, then max pool": (
+        lambda m, x: m.last(F.max_pool1d(torch.relu(m.a(x)).transpose(1, 2), 4).transpose(1, 2)),
+        {"a": linear},
+        sequence,
+    ),
+    "mean of one": (lambda m, x: m.last(m.a(x).mean(1)), {"a": linear}, lambda: sequence()[:, :1]),
+    "padded channels": (
+        lambda m, x: m.last(F.pad(m.a(x), (0, WIDTH // 2))),
+        {"a": lambda: linear(WIDTH // 2)},
+        flat,
+    ),
+    "a cell written out": (cell, {"a": lambda: linear(4 * WIDTH), "b": lambda: linear(4 * WIDTH)}, sequence),
+    "scores written out": (
+        lambda m, x: m.last((m.a(x) @ m.b(x).transpose(1, 2) / math.sqrt(WIDTH)).softmax(-1) @ m.c(x)),
+        {"a": linear, "b": linear, "c": linear},
+        lambda: sequence()[:, :1],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_claimed_moment_is_the_measured_one(name):
+    function, parts, make = ROWS[name]
+    example = make()
+    model = of(function, **{part: build() for part, build in parts.items()}, last=linear())
+    graph = trace(model, example)
+    fill(model, graph)
+    assert measured(model, example) == pytest.approx(graph.by_path["last.weight"].use.moment, rel=0.15)
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up, self.down = linear(), linear()
+
+    def forward(self, x):
+        return torch.relu(x + self.down(torch.relu(self.up(x))))
+
+
+class Last(nn.Sequential):
+    @property
+    def last(self):
+        return self[-1]
+
+
+class First(nn.Module):
+    """Of a recurrent layer the output, without the state."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer(x)[0]
+
+
+AUTO = {
+    "a plain chain": lambda: Last(linear(), nn.Tanh(), linear(), nn.GELU(), linear(), nn.SiLU(), linear()),
+} | {
+    f"{kind.__name__} {layers} {settings}": lambda kind=kind, layers=layers, settings=settings: Last(
+        First(kind(WIDTH, 256, layers, batch_first=True, **settings)),
+        nn.Linear(settings.get("proj_size", 256), 8),
+    )
+    for kind, settings in [
+        (nn.LSTM, {}),
+        (nn.GRU, {}),
+        (nn.RNN, {}),
+        (nn.RNN, {"nonlinearity": "relu"}),
+    ]
+    for layers in ((1,) if kind is not nn.RNN or settings else (1, 2))
+}
+
+
+@pytest.mark.parametrize("name", AUTO)
+def test_the_claimed_moment_is_the_measured_one_under_auto(name):
+    model, example = AUTO[name](), sequence()
+    graph = trace(model, example)
+    apply(decide(graph, Recipe.parse("auto")), model, seed=0)
+    *_, last = graph.weights
+    assert measured(model, example) == pytest.approx(last.use.moment, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("layer", "most"),
+    [
+        (lambda: nn.LSTM(WIDTH, 256, 2, batch_first=True), 2.1),
+        (lambda: nn.GRU(WIDTH, 256, 2, batch_first=True), 1.6),
+        (lambda: nn.LSTM(WIDTH, 256, batch_first=True, proj_size=64), 1.4),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+def test_inputs_that_persist_make_a_state_at_most_twice_as_large(layer, most):
+    built, example = layer(), sequence()
+    model = Last(First(built), nn.Linear(built.proj_size or 256, 8))
+    graph = trace(model, example)
+    apply(decide(graph, Recipe.parse("auto")), model, seed=0)
+    *_, last = graph.weights
+    assert last.use.moment < measured(model, example) < most * last.use.moment
+
+
+def test_a_projected_state_has_the_moment_of_its_projection():
+    found = trace(nn.LSTM(8, 16, 2, proj_size=4)).by_path
+    moments = {path: found[path].use.moment for path in ("weight_hh_l0", "weight_ih_l1")}
+    assert moments == {"weight_hh_l0": 1.0, "weight_ih_l1": 1.0}
+    assert found["weight_hr_l0"].use.moment < 0.1
+
+
+def test_a_relu_on_a_stream_that_had_one_changes_nothing():
+    model, example = Last(linear(), nn.ReLU(), *(Block() for _ in range(6)), linear()), flat()
+    graph = trace(model, example)
+    assert [(p.use.fed_by, p.use.moment) for p in graph.weights if p.use.branch and p.use.branch.layer == 1][1:] == [
+        ("relu", 1.0)
+    ] * 5
+    assert (graph.by_path["8.weight"].use.fed_by, graph.by_path["8.weight"].use.moment) == ("relu", 1.0)
+
+
+UNKNOWN = {
+    "a given graph": lambda m, x: m.last(x[:, :16, :16] @ m.a(x)[:, :16]),
+    "attention without softmax": lambda m, x: m.last((F.elu(m.a(x)) + 1) @ (F.elu(m.b(x)) + 1).mT @ m.a(x)),
+    "a running sum": lambda m, x: m.last(m.a(x).cumsum(1)),
+    "scattered": lambda m, x: m.last(m.a(x).index_add(0, torch.zeros(16, dtype=torch.long), m.b(x))),
+    "the middle": lambda m, x: m.last(m.a(x).median(1).values),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_what_shapes_do_not_tell_is_not_claimed(name):
+    graph = trace(of(UNKNOWN[name], a=linear(), b=linear(), last=linear()), sequence())
+    assert graph.by_path["last.weight"].use.moment is None
