@@ -255,7 +255,7 @@ def _start(who: str, model: nn.Module, batch, seed: int) -> None:
     if who == "initium":
         initium.initialize(model, seed=seed, example=batch)
     if who == "anyinit":
-        import anyinit
+        import anyinit  # pyright: ignore[reportMissingImports]
 
         spec = batch if isinstance(batch, torch.Tensor) else None
         anyinit.initialize(model, seed=seed, input_spec=spec)
