@@ -118,15 +118,16 @@ def _theory(kind: str, name: str) -> tuple[float, float, float]:
 
     A layer's second moment is a mean over n units of phi(z)^2, so its log has variance k / n, mean -k / 2n, with
     k = Var phi^2 / (E phi^2)^2, and 2 for the last weight's z^2; an error shrinks by the slope at the fixed point from
-    layer to layer. An approximation where weights are few (a depthwise kernel has nine) or positions many: n counts
-    channels alone, as if all positions said the same.
+    layer to layer. For convolutions n counts channels alone, as if all positions said the same. A depthwise kernel
+    has nine weights, and what it gives is far from Gaussian: there k is measured, layer by layer, in a net of its own.
     """
     count = DEPTH * (2 if "depthwise" in kind else 1)
     activation = EXACT[name]()
     slope = min(initium.init.stability(name).slope, 1.0)
     k = _variance_of_square(activation)
     steps = [slope**layer for layer in range(count)]
-    terms = [2.0, *[k] * (count - 1)]  # from the last layer back
+    behind = [k] * count if "depthwise" not in kind else _measured(kind, EXACT[name])
+    terms = [2.0, *behind[-2::-1]]  # from the last layer back
     drift = -sum(step * term for step, term in zip(steps, terms, strict=True)) / 2 / WIDTH
     variance = sum(step**2 * term for step, term in zip(steps, terms, strict=True)) / WIDTH
     return (1.0 if kind == "dense" else _padded(activation, count // DEPTH)), drift, math.sqrt(variance)
@@ -139,6 +140,21 @@ _P = torch.exp(-(_Z**2) / 2) / torch.exp(-(_Z**2) / 2).sum()
 def _variance_of_square(activation: nn.Module) -> float:
     square = activation(_Z) ** 2
     return ((_P * square**2).sum() / (_P * square).sum() ** 2 - 1).item()
+
+
+@torch.no_grad()
+def _measured(kind: str, activation: type[nn.Module]) -> list[float]:
+    """The relative variance over channels of each channel's second moment, behind each activation."""
+    torch.manual_seed(999)
+    model, found = Net(kind, activation), []
+    batch = torch.randn(1, WIDTH, SIDE, SIDE)
+    initium.initialize(model, seed=999, example=batch)
+    for layer in model.layers:
+        batch = layer(batch)
+        if isinstance(layer, activation):
+            each = batch.square().mean((0, 2, 3))
+            found.append((each.var() / each.mean() ** 2).item())
+    return found
 
 
 def _padded(activation: nn.Module, times: int) -> float:
