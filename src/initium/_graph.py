@@ -65,6 +65,8 @@ class Use:
         head_size: width of an attention head that it projects to or from.
         scaled: by which constant its output is multiplied before it meets anything else, such as sqrt(d) behind an
             embedding or 0.1 at the end of a branch.
+        factor: by which constant the parameter itself is multiplied before it is used, as under an equalised learning
+            rate.
         after: paths of the weights whose output this operand is made from, whatever function, pooling, reshaping,
             sum or concatenation lies between; none behind a normalisation, attention or a recurrence.
         sums_with: paths of the other embeddings and positions that are added to the same signal.
@@ -77,6 +79,7 @@ class Use:
     branch: Branch | None = None
     head_size: int | None = None
     scaled: float = 1.0
+    factor: float = 1.0
     after: tuple[str, ...] = ()
     sums_with: tuple[str, ...] = ()
 

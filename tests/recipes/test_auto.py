@@ -88,6 +88,29 @@ def test_a_shared_weight_starts_for_most_of_its_uses():
     assert choice.because == "after relu, in most of 3 uses: gain 1.414, fan_in 64"
 
 
+def test_a_constant_on_the_weight_itself_is_made_up_for():
+    hidden, head = chosen(
+        weight(fed_by="data", moment=1.0, followed_by=("relu",), factor=1 / 16),
+        weight((10, 512), path="head", fed_by="relu", moment=0.5, followed_by=("output",), factor=1 / 16),
+    )
+    assert std(hidden) == pytest.approx(16 / math.sqrt(512))
+    assert std(head) ** 2 * 512 * 0.5 / 16**2 == pytest.approx(math.log(10) / 10)
+    assert hidden.because == "after data: gain 1, times 1/0.0625 for the constant on the weight, fan_in 512"
+
+
+def test_behind_a_branch_there_is_no_chain():
+    branch = Branch(stream=0, number=1, depth=1, layer=1, layers=1, is_last=False)
+    inner = weight((512, 512), path="inner", fed_by="data", moment=1.0, branch=branch, followed_by=("relu",))
+    behind = weight((128, 512), path="behind", fed_by="relu", moment=0.5, followed_by=("relu",), after=("inner",))
+    assert std(chosen(inner, behind)[1]) == pytest.approx(math.sqrt(2 / 512))
+
+
+def test_a_branch_whose_end_is_normalised_is_not_divided():
+    branch = Branch(stream=0, number=1, depth=16, layer=1, layers=1, is_last=True)
+    choice = chosen(weight(fed_by="relu", moment=0.5, branch=branch, followed_by=("normalisation",)))
+    assert std(choice) == pytest.approx(math.sqrt(2 / 512))
+
+
 def test_a_constant_behind_a_branch_does_its_part():
     ends = {"branch": Branch(stream=0, number=1, depth=16, layer=1, layers=1, is_last=True), "moment": 1.0}
     small, large = chosen(

@@ -105,6 +105,21 @@ def weight_normed():
     return nn.Sequential(nn.Linear(64, 128), *(m for layer in layers for m in (nn.ReLU(), layer)), nn.Linear(128, 100))
 
 
+class Equalised(nn.Module):
+    """A weight stored with std 1 and multiplied where it is used."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.weight, self.constant = nn.Parameter(torch.randn(outputs, inputs)), inputs**-0.5
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight * self.constant)
+
+
+def equalised():
+    return nn.Sequential(Equalised(64, 256), nn.ReLU(), Equalised(256, 256), nn.ReLU(), Equalised(256, 100))
+
+
 def rows(*shape):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
 
@@ -131,5 +146,6 @@ NETS = {
     "GRU": (lambda: language_model(nn.GRU), words()),
     "RNN": (lambda: language_model(nn.RNN), words()),
     "shared": (shared, rows(256, 64)),
+    "equalised": (equalised, rows(256, 64)),
     "weight norm": (weight_normed, rows(256, 64)),
 }

@@ -305,7 +305,7 @@ def test_constants_that_multiply_a_parameter_are_told_and_masks_named():
     model = of(forward, w=torch.zeros(4, 8), bias=torch.zeros(4), masked=torch.zeros(4, 8))
     model.register_buffer("mask", torch.ones(4, 8))
     found = trace(model, X).by_path
-    assert {path: (p.role, p.use.scaled) for path, p in found.items()} == {
+    assert {path: (p.role, p.use.factor) for path, p in found.items()} == {
         "w": ("weight", 1 / 16),
         "bias": ("bias", 0.5),
         "masked": ("weight", 1.0),

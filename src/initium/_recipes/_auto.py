@@ -90,7 +90,8 @@ class _Model:
         if self.chains.holds(param) and fan != fans(param).fan_out:
             mode, fan = "sqrt(fan_in fan_out)", fans(param).of("geo")
         share, ends = self.share(use)
-        init = normal(0.0, gain * math.sqrt(share) / math.sqrt(fan))
+        init = normal(0.0, gain * math.sqrt(share) / math.sqrt(fan) / _factor(use))
+        because += "" if _factor(use) == 1 else f" times 1/{_factor(use):.4g} for the constant on the weight,"
         moment = None if use.is_normalised else share * self.chains.given(param)
         return Decision(init=init, because=f"{ends}{because} {mode} {fan:.4g}{_parametrised(param)}", moment=moment)
 
@@ -98,7 +99,7 @@ class _Model:
         num = param.size("o")
         moment = _logits(num) / (use.scaled**2 or 1)
         reaching = (use.moment or 1.0) * self.chains.surplus(param)
-        std = math.sqrt(moment / (fans(param).fan_in * reaching))
+        std = math.sqrt(moment / (fans(param).fan_in * reaching)) / _factor(use)
         return Decision(init=normal(0.0, std), because=_head_clause(num), moment=moment)
 
     def gain(self, param: Param, use: Use) -> tuple[float, str]:
@@ -146,7 +147,7 @@ class _Model:
         if param.role != "embedding" or use is None:
             return None
         num, width = param.size("v"), param.size("o")
-        moment = (use.moment or 1.0) * use.scaled**2 * self.chains.surplus(param)
+        moment = (use.moment or 1.0) * (use.scaled * _factor(use)) ** 2 * self.chains.surplus(param)
         std, most = math.sqrt(_logits(num) / (width * moment)), _own_token_std(param, moment)
         if most < std:
             return most, f"tied to the head: a token's own logit stays under log({num})/2"
@@ -160,6 +161,11 @@ def _logits(num: int) -> float:
 
 def _head_clause(num: int) -> str:
     return f"head of {num}: logits have second moment log({max(num, 2)})/10"
+
+
+def _factor(use: Use) -> float:
+    """By how much a constant enlarges the weight; one of 0 leaves nothing to make up for."""
+    return abs(use.factor) or 1.0
 
 
 def _own_token_std(param: Param, moment: float) -> float:

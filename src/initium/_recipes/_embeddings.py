@@ -17,5 +17,4 @@ def embeddings(start: Initialiser | Callable[[Param], Initialiser], because: str
     def reason(param: Param) -> str:
         return because if param.padding is None else f"{because}, padding row {param.padding} zero"
 
-    looked_up.__name__ = str(start) if isinstance(start, Initialiser) else getattr(start, "__name__", "start")
     return tuple(Rule(role=role, start=looked_up, because=reason) for role in ("embedding", "position"))

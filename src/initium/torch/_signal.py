@@ -13,6 +13,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from .._errors import ModelError
 from ._memory import extent
+from ._trace._operations import PRODUCTS
 
 
 class Signal(TorchDispatchMode):
@@ -106,14 +107,7 @@ def _address(tensor: Any) -> int | None:
 
 # At which places an operation that sums or looks up takes a weight.
 _PLACES: dict[str, tuple[int, ...]] = {
-    "mm": (0, 1),
-    "bmm": (0, 1),
-    "mv": (0, 1),
-    "dot": (0, 1),
-    "addmm": (1, 2),
-    "baddbmm": (1, 2),
-    "addmv": (1, 2),
-    "_grouped_mm": (0, 1),
+    **PRODUCTS,
     "convolution": (1,),
     "_trilinear": (0, 1, 2),
     "embedding": (0,),

@@ -103,7 +103,8 @@ class Reader:
             moment=signal.moment,
             followed_by=("dense",) if place == 1 else met.names,
             branch=None if role in ("position", "embedding", "token") else self.branches.of(value),
-            scaled=met.scaled * self._factor(chain),
+            scaled=met.scaled,
+            factor=self._factor(chain),
             head_size=sizes[0] if sizes else signal.head_size,
         )
         bias_of = self._biased(value) if role == "bias" else None
