@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from .init import Initialiser
 from .init._weight import Weight
 
 # `weight` multiplies and sums; `bias` adds to what a weight gave; `scale` and `shift` are elementwise, as those of a
@@ -95,6 +96,19 @@ class Use:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Made:
+    """How the model's own constructor made a parameter or a buffer.
+
+    Attributes:
+        init: as a start, its elements numbered as they are stored; None if no start says it.
+        because: by which calls, such as `normal_(0, 0.02)`.
+    """
+
+    init: Initialiser | None
+    because: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Param(Weight):
     """One parameter; its axes and fans are those of its first use.
 
@@ -108,6 +122,8 @@ class Param(Weight):
         bias_of: of a bias, the path of the weight to whose output it is added.
         padding: of an embedding, the row that stays zero.
         uses: everything that is done with it, in order of execution; none if it was not used.
+        dtype: of its numbers, as frameworks spell it: `float32`, `bfloat16`.
+        made: how the constructor made it; None if that was not recorded.
     """
 
     path: str
@@ -119,6 +135,8 @@ class Param(Weight):
     bias_of: str | None = None
     padding: int | None = None
     uses: tuple[Use, ...] = ()
+    dtype: str = "float32"
+    made: Made | None = None
 
     @property
     def use(self) -> Use:
@@ -129,19 +147,38 @@ class Param(Weight):
         return f"`{self.path}`"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Buffer:
+    """What a model keeps beside its parameters.
+
+    Attributes:
+        path: its dotted name.
+        shape: as the framework stores it.
+        dtype: of its numbers, such as `int64`.
+        is_saved: whether a checkpoint holds it.
+        made: how the constructor made it; None if that was not recorded.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+    is_saved: bool = True
+    made: Made | None = None
+
+
 @dataclass(frozen=True)
 class Graph:
     """Every parameter of a model, in the model's own order.
 
     Attributes:
         params: one for each parameter; a tied one counts once, under the name that is declared first.
-        buffers: paths of what the model keeps beside its parameters.
+        buffers: what the model keeps beside its parameters.
         notes: what a reader must know of how the graph was found.
         is_traced: whether the model was run; otherwise its layers' types alone speak.
     """
 
     params: tuple[Param, ...]
-    buffers: tuple[str, ...] = ()
+    buffers: tuple[Buffer, ...] = ()
     notes: tuple[str, ...] = ()
     is_traced: bool = False
 

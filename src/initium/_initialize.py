@@ -9,7 +9,7 @@ from ._errors import ModelError, SettingError, counted
 from ._graph import Graph
 from ._plan import Plan, decide
 from ._recipes import Recipe
-from ._rule import Rules
+from ._rule import Rule, Rules, read_rules
 from .init import Initialiser
 
 _NEAR = 1.05  # what rounds to bfloat16 is within this factor
@@ -41,8 +41,25 @@ def plan(
         >>> print(plan(nn.Sequential(nn.Linear(30, 64), nn.ReLU(), nn.Linear(64, 2)), "he_normal").choices[0].init)
         he_normal
     """
-    graph = model if isinstance(model, Graph) else edge_of(model).trace(model, example)
-    return decide(graph, Recipe.parse(recipe), rules)
+    recipe, rules = Recipe.parse(recipe), read_rules(rules)
+    graph = model if isinstance(model, Graph) else _graph(model, recipe, rules, example)
+    return decide(graph, recipe, rules)
+
+
+def _graph(model: Any, recipe: Recipe, rules: tuple[Rule, ...], example: Any) -> Graph:
+    """What is done with each parameter, as far as the recipe and the rules look at it."""
+    edge = edge_of(model)
+    if recipe.traces:
+        return edge.trace(model, example)
+    plain = edge.survey(model)
+    if not rules:
+        return plain
+    traced = edge.trace(model, example)
+    # What no rule matches stays as it is stored, so that a rule changes the bits of nothing else.
+    params = [
+        param if any(rule.matches(param) for rule in rules) else plain.by_path[param.path] for param in traced.params
+    ]
+    return replace(traced, params=tuple(params))
 
 
 def initialize(

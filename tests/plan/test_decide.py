@@ -1,12 +1,12 @@
 import pytest
 from graphs import gpt, param, weight
 
-from initium import RuleError, ShapeError, plan
-from initium._graph import Graph
+from initium import RuleError, ShapeError, parse, plan
+from initium._graph import Graph, Made
 from initium._plan import decide
 from initium._recipes import Recipe
 from initium._rule import Decision, Rule
-from initium.init import ones, zeros
+from initium.init import framework, normal, ones, zeros
 from initium.init._law import Constant, Keep, Uniform
 
 GRAPH = Graph(
@@ -177,3 +177,40 @@ def test_no_function_of_a_recipe_is_shown_by_its_name():
     rules = {choice.rule for recipe in ("auto", "lsuv", "gpt2", "mup(64)") for choice in plan(gpt(), recipe).choices}
     assert "auto: role=weight" in rules
     assert not {rule.partition("-> ")[2] for rule in rules} & {"weight", "embedding", "calibrated_orthogonal"}
+
+
+RECORDED = Graph(
+    (
+        param(
+            "0.weight", (30, 20), "oi", "weight", made=Made(init=parse("normal(std=0.02)"), because="normal_(0, 0.02)")
+        ),
+        param("0.step", (30,), "o", "kept", made=Made(init=None, because="a product of two draws")),
+    )
+)
+
+
+def test_the_author_of_a_recorded_model_decides_as_its_constructor_did():
+    choices = plan(RECORDED, "author").choices
+    assert [(choice.init, choice.because, choice.rule) for choice in choices] == [
+        (normal(std=0.02), "normal_(0, 0.02)", "author: *"),
+        (framework(), "a product of two draws", "author: *"),
+    ]
+
+
+def test_framework_stands_for_what_the_constructor_made_if_that_is_known():
+    assert [choice.init for choice in plan(RECORDED, "he_normal", rules={"0.weight": "framework"}).choices] == [
+        normal(std=0.02),
+        framework(),
+    ]
+    assert plan(gpt(), "he_normal", rules={"wte.*": "framework"}).choices[0].init == framework()
+
+
+def test_a_plan_holds_no_second_account_of_how_a_parameter_was_made():
+    assert all(choice.param.made is None for choice in plan(RECORDED, "author").choices)
+
+
+def test_the_author_of_a_model_that_nobody_recorded_is_refused():
+    assert refused((), recipe="author") == (
+        "Recipe `author` repeats what a constructor draws, and nobody recorded that of this model. "
+        "Build it with `model = initium.torch.deferred(build)`, where build() returns it."
+    )

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 from graphs import gpt, weight
 
-from initium import OutputError, Plan, PlanError, Rule, plan
-from initium._graph import Graph
+from initium import OutputError, Plan, PlanError, Rule, parse, plan
+from initium._graph import Buffer, Graph, Made
 from initium._plan._store import MARK
 from initium._rule import Decision
 from initium.init import Initialiser, he_normal, normal
@@ -68,17 +68,26 @@ def test_every_fact_of_a_weight_survives(tmp_path, blocks):
     assert Plan.load(tmp_path / "plan.json") == made
 
 
+def test_buffers_survive_with_how_they_are_made(tmp_path):
+    mean = Buffer(path="norm.mean", shape=(4,), dtype="float32", made=Made(init=parse("zeros"), because="zeros"))
+    table = Buffer(path="index", shape=(2, 2), dtype="int64", is_saved=False)
+    made = Plan((), buffers=(mean, table))
+    made.save(tmp_path / "plan.json")
+    assert Plan.load(tmp_path / "plan.json") == made
+
+
 def test_an_empty_plan_survives(tmp_path):
     Plan(()).save(tmp_path / "plan.json")
     assert Plan.load(tmp_path / "plan.json") == Plan(())
 
 
 def test_the_file_is_one_that_a_person_can_read(file):
-    assert file.read_text().splitlines()[:20] == [
+    assert file.read_text().splitlines()[:21] == [
         "{",
         '  "initium plan": 1,',
         '  "recipe": "he_normal",',
         '  "notes": ["the input was made up: `ids` int64 (2, 16)"],',
+        '  "buffers": [],',
         '  "parameters": [',
         "    {",
         '      "path": "wte.weight",',
@@ -216,8 +225,14 @@ def test_a_parameter_without_a_name_is_told_by_its_number(file):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda data: data.pop("recipe"), "'plan.json' lacks \"recipe\"; a plan holds recipe, notes, parameters."),
-        (lambda data: data.update(extra=1), "'plan.json' has \"extra\"; a plan holds recipe, notes, parameters."),
+        (
+            lambda data: data.pop("recipe"),
+            "'plan.json' lacks \"recipe\"; a plan holds recipe, notes, buffers, parameters.",
+        ),
+        (
+            lambda data: data.update(extra=1),
+            "'plan.json' has \"extra\"; a plan holds recipe, notes, buffers, parameters.",
+        ),
         (lambda data: data.update(parameters={}), "'plan.json': \"parameters\" is a list of objects, not {}."),
         (lambda data: data.update(notes="x"), '\'plan.json\': "notes" is a list of texts, not "x".'),
         (lambda data: data.update(recipe=None), "'plan.json': \"recipe\" is a text in quotes, not null."),

@@ -14,7 +14,7 @@ from initium._recipes import Recipe, by_name, recipes
 from initium.init._law import Constant, Keep, Normal, Uniform
 
 ROLES = ("weight", "bias", "scale", "shift", "embedding", "position", "token", "kept")
-NAMED = [name for name in by_name() if name not in ("auto", "lsuv", "calibrate")]
+NAMED = [name for name in by_name() if name not in ("auto", "author", "lsuv", "calibrate")]
 
 
 def weight(path, outputs, inputs, *kernel, operation="dense", branch=None, packs=(), layer="Linear", fans=None, **use):

@@ -122,7 +122,11 @@ def test_embeddings_and_pairs_are_known():
 def test_a_bias_knows_its_weight_and_buffers_are_named():
     graph = read(nn.DataParallel(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))))
     assert graph.by_path["0.bias"].bias_of == "0.weight"
-    assert graph.buffers == ("1.running_mean", "1.running_var", "1.num_batches_tracked")
+    assert [(buffer.path, buffer.shape, buffer.dtype, buffer.is_saved) for buffer in graph.buffers] == [
+        ("1.running_mean", (2,), "float32", True),
+        ("1.running_var", (2,), "float32", True),
+        ("1.num_batches_tracked", (), "int64", True),
+    ]
     assert not graph.is_traced
 
 

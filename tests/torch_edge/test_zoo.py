@@ -935,7 +935,7 @@ def test_parameters_and_buffers_have_the_names_and_ties_that_the_model_gives_the
         names.setdefault(id(tensor), []).append(path)
     assert [(param.path, *param.tied) for param in graph.params] == [tuple(paths) for paths in names.values()]
     assert [param.shape for param in graph.params] == [tuple(p.shape) for p in model.parameters()]
-    assert sorted(graph.buffers) == sorted(path for path, _ in model.named_buffers())
+    assert sorted(buffer.path for buffer in graph.buffers) == sorted(path for path, _ in model.named_buffers())
 
 
 @pytest.mark.parametrize("name", NAMES)

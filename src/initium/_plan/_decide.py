@@ -1,9 +1,12 @@
 """From a Graph, a recipe and a user's rules to a Plan."""
 
+from dataclasses import replace
+
 from .._errors import InitiumError, RuleError, ShapeError, counted, listed
 from .._graph import Graph, Param
 from .._recipes import Recipe
 from .._rule import Decision, Rule, Rules, read_rules
+from ..init import framework
 from ._choice import Choice
 from ._fold import fold
 from ._hint import hint
@@ -35,7 +38,8 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Plan:
             f"{listed(misfits)}\nGive it an initialiser that looks at no fan, such as `zeros` or `uniform(-0.1, 0.1)`."
         )
     version = f" (version {recipe.version})" if recipe.version else ""
-    return Plan(tuple(choices), recipe=f"{recipe}{version}", notes=graph.notes)
+    saved = tuple(buffer for buffer in graph.buffers if buffer.is_saved)
+    return Plan(tuple(choices), recipe=f"{recipe}{version}", notes=graph.notes, buffers=saved)
 
 
 def _first(param: Param, rules: tuple[Rule, ...]) -> Rule | None:
@@ -45,9 +49,9 @@ def _first(param: Param, rules: tuple[Rule, ...]) -> Rule | None:
 def _choice(param: Param, rule: Rule | None, who: str, usual: Rule | None = None) -> Choice:
     """The choice that a rule makes, once its initialiser has accepted the parameter's axes."""
     assert rule  # every parameter is decided by now
-    said = rule.decide(param, _tried(param, usual))
+    said = _as_made(rule.decide(param, _tried(param, usual)), param)
     choice = Choice(
-        param=param,
+        param=replace(param, made=None),  # the choice says it
         init=said.init,
         because=said.because or param.because,
         rule=f"{who}{rule}",
@@ -57,6 +61,13 @@ def _choice(param: Param, rule: Rule | None, who: str, usual: Rule | None = None
     )
     _ = choice.law
     return choice
+
+
+def _as_made(said: Decision, param: Param) -> Decision:
+    """What `framework` stands for where it is known how the constructor made a parameter."""
+    if said.init != framework() or param.made is None:
+        return said
+    return replace(said, init=param.made.init or said.init, because=param.made.because)
 
 
 def _tried(param: Param, usual: Rule | None) -> Decision | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._edge import edge_of
 from .._errors import PlanError, UnknownNameError
+from .._graph import Buffer
 from .._rule import shown
 from .._spec import unknown_name
 from ._choice import Choice
@@ -29,11 +30,13 @@ class Plan:
         choices: the decisions.
         recipe: what decided where no rule of the user did, as text with its version.
         notes: what a reader must know besides.
+        buffers: what a checkpoint holds beside the parameters.
     """
 
     choices: tuple[Choice, ...]
     recipe: str = ""
     notes: tuple[str, ...] = ()
+    buffers: tuple[Buffer, ...] = ()
 
     def explain(self, path: str) -> str:
         """Everything that is known of one parameter: its axes and fans, what feeds it, how it starts and why.

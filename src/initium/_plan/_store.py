@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _files
 from .._errors import InitiumError, PlanError, listed
-from .._graph import Param
+from .._graph import Buffer, Param
 from .._rule import shown
 from ..init import Initialiser, parse
 from ._choice import Choice
@@ -35,6 +35,8 @@ def write(plan: "Plan", path: str | PathLike[str]) -> None:
     _check_specs(plan)
     head = {_KEY: _SCHEMA, "recipe": plan.recipe, "notes": plan.notes}
     lines = "".join(f"  {_json(key)}: {_json(value)},\n" for key, value in head.items())
+    buffers = ",".join(f"\n    {_json(buffer)}" for buffer in plan.buffers)
+    lines += f'  "buffers": [{buffers}],\n'
     entries = ",\n".join(_entry(choice) for choice in plan.choices)
     _files.write_text(path, f'{{\n{lines}  "parameters": [\n{entries}\n  ]\n}}\n', mark=MARK)
 
@@ -75,11 +77,15 @@ def _facts(thing: Any, without: Collection[str] = ()) -> dict[str, Any]:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=_facts)
+    return json.dumps(value, ensure_ascii=False, default=_plain)
 
 
-def read(path: str | PathLike[str]) -> tuple[tuple[Choice, ...], str, tuple[str, ...]]:
-    """The choices, the recipe and the notes of a plan that was saved.
+def _plain(thing: Any) -> Any:
+    return str(thing) if isinstance(thing, Initialiser) else _facts(thing)
+
+
+def read(path: str | PathLike[str]) -> tuple[tuple[Choice, ...], str, tuple[str, ...], tuple[Buffer, ...]]:
+    """The choices, the recipe, the notes and the buffers of a plan that was saved.
 
     Raises:
         PlanError: naming every place that cannot be read.
@@ -89,9 +95,10 @@ def read(path: str | PathLike[str]) -> tuple[tuple[Choice, ...], str, tuple[str,
     data = _checked(path, _parsed(path))
     try:
         recipe, notes = at('"recipe"', str, data["recipe"]), at('"notes"', tuple[str, ...], data["notes"])
+        buffers = at('"buffers"', tuple[Buffer, ...], data["buffers"])
     except JsonError as error:
         raise PlanError(f"'{path}': {error}. {_MEND}") from None
-    return _choices(path, data["parameters"]), recipe, notes
+    return _choices(path, data["parameters"]), recipe, notes, buffers
 
 
 def _parsed(path: str | PathLike[str]) -> Any:
@@ -128,7 +135,7 @@ def _checked(path: str | PathLike[str], data: Any) -> dict[str, Any]:
             f"'{path}' is written in format {_json(data[_KEY])}, but this Initium reads format {_SCHEMA}. "
             "Make the plan again, or read it with the Initium that wrote it."
         )
-    keys = (_KEY, "recipe", "notes", "parameters")
+    keys = (_KEY, "recipe", "notes", "buffers", "parameters")
     wrong = [f'lacks "{key}"' for key in keys if key not in data] + [f'has "{k}"' for k in data if k not in keys]
     if wrong:
         raise PlanError(f"'{path}' {wrong[0]}; a plan holds {', '.join(keys[1:])}. {_MEND}")

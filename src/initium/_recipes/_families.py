@@ -1,5 +1,6 @@
 """Every file that enters recipes."""
 
+from . import _author as _author
 from . import _auto as _auto
 from . import _classics as _classics
 from . import _frameworks as _frameworks

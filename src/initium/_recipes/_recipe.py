@@ -31,6 +31,7 @@ class Recipe:
         version: raised whenever it decides otherwise than before; None for an initialiser.
         cites: keys of the papers that it follows.
         calibrates: whether it ends with `plan.calibrate`, which needs a batch.
+        traces: whether it looks at what is done with a parameter; otherwise the model need not run.
     """
 
     spec: str
@@ -38,6 +39,7 @@ class Recipe:
     version: int | None = None
     cites: tuple[str, ...] = ()
     calibrates: bool = False
+    traces: bool = True
 
     @classmethod
     def parse(cls, spec: "str | Initialiser | Recipe") -> "Recipe":
@@ -75,7 +77,9 @@ class Recipe:
         return self.spec
 
 
-def recipe(*, version: int = 1, cites: tuple[str, ...] = (), calibrates: bool = False) -> Callable[..., Any]:
+def recipe(
+    *, version: int = 1, cites: tuple[str, ...] = (), calibrates: bool = False, traces: bool = True
+) -> Callable[..., Any]:
     """Enter a function of a Graph (and of numbers with defaults) that returns rules under its own name."""
 
     def enter(function: Callable[..., tuple[Rule, ...]]) -> Callable[..., Recipe]:
@@ -91,7 +95,7 @@ def recipe(*, version: int = 1, cites: tuple[str, ...] = (), calibrates: bool = 
                 raise SpecError(f"Recipe `{name}{plain(settings)}`: {error}.") from None
             values = {key: checked(name, settings.parameters[key], value) for key, value in given.items()}
             spec = format_call(canonical(name, settings, values))
-            return Recipe(spec, functools.partial(function, **values), version, cites, calibrates)
+            return Recipe(spec, functools.partial(function, **values), version, cites, calibrates, traces)
 
         setattr(build, "__signature__", settings)  # noqa: B010  for help(): the graph is given by whoever plans
         RECIPES[name] = build

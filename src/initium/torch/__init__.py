@@ -22,10 +22,12 @@ from . import _activation as _activation
 from . import init as init
 from ._apply import apply as apply
 from ._calibrate import calibrate as calibrate
+from ._deferred import deferred as deferred
 from ._param_groups import param_groups as param_groups
 from ._read import read as read
 from ._start import Start as Start
 from ._start import start as __getattr__  # noqa: F401  Python asks it for the catalogue's names
+from ._survey import survey as survey
 from ._trace import trace as trace
 
 if TYPE_CHECKING:

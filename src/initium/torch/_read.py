@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import jit, nn
 from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # pyright: ignore[reportPrivateUsage]
 
 from .._errors import ModelError, with_article
-from .._graph import Graph, Operation, Param, Use
+from .._graph import Buffer, Graph, Operation, Param, Use
+from ._deferred import record_of
 from ._path import plain_path
 
 _SPACE = ("", "w", "hw", "dhw")
@@ -48,7 +50,7 @@ def read(model: nn.Module) -> Graph:
         if facts is None:
             unknown.setdefault(id(value), f"  {path}  ({type(module).__name__})")
         else:
-            params[id(value)] = param_of(path, module, value, facts)
+            params[id(value)] = param_of(path, module, name, value, facts)
     if unknown:
         more = f"\n  ... and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise ModelError(
@@ -74,11 +76,25 @@ def check(model: object, caller: str) -> None:
         raise ModelError(f"{_are(packed)} quantised, with packed weights. Plan the model as it was before.")
 
 
+def check_shapes(model: nn.Module) -> None:
+    """Refuse a model whose layers learn their shapes from the first batch.
+
+    Raises:
+        ModelError: naming them.
+    """
+    lazy = [path for path, _, _, value in named(model) if nn.parameter.is_lazy(value)]
+    if lazy:
+        raise ModelError(
+            f"{_quoted(lazy)} {'has' if len(lazy) == 1 else 'have'} no shape yet. "
+            "Run the model once on a batch, so that its lazy layers get one."
+        )
+
+
 def _are(paths: list[str]) -> str:
-    return "The model is" if "" in paths else f"{quoted(paths)} {'is' if len(paths) == 1 else 'are'}"
+    return "The model is" if "" in paths else f"{_quoted(paths)} {'is' if len(paths) == 1 else 'are'}"
 
 
-def quoted(paths: Iterable[str]) -> str:
+def _quoted(paths: Iterable[str]) -> str:
     """Paths in their order, cut at five."""
     paths = sorted(paths)
     more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
@@ -100,17 +116,38 @@ def named(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, nn.Parameter]
         yield path, model.get_submodule(owner), name, value
 
 
-def buffers_of(model: nn.Module) -> tuple[str, ...]:
-    """The names of the buffers, without wrappers' prefixes."""
-    return tuple(plain_path(path) for path, _ in model.named_buffers())
+def buffers_of(model: nn.Module) -> tuple[Buffer, ...]:
+    """The buffers, under names without wrappers' prefixes."""
+    return tuple(_buffer(model, path, value) for path, value in model.named_buffers())
 
 
-def param_of(path: str, module: nn.Module, value: nn.Parameter, facts: Facts) -> Param:
+def _buffer(model: nn.Module, path: str, value: torch.Tensor) -> Buffer:
+    owner, _, name = path.rpartition(".")
+    module = model.get_submodule(owner)
+    recorded = record_of(module).get(name)
+    return Buffer(
+        path=plain_path(path),
+        shape=tuple(value.shape),
+        dtype=dtype_name(value),
+        is_saved=name not in module._non_persistent_buffers_set,
+        made=recorded.made if recorded else None,
+    )
+
+
+def dtype_name(value: torch.Tensor) -> str:
+    """`float32`, `bfloat16`: the dtype as every framework spells it."""
+    return str(value.dtype).removeprefix("torch.")
+
+
+def param_of(path: str, module: nn.Module, name: str, value: nn.Parameter, facts: Facts) -> Param:
     """A Param of a parameter's facts, in which `bias_of` names a parameter of the same module."""
     prefix = path.rpartition(".")[0]
     if sibling := facts.get("bias_of"):
         facts = facts | {"bias_of": f"{prefix}.{sibling}" if prefix else sibling}
-    return Param(path=path, shape=tuple(value.shape), layer=type(module).__name__, **facts)
+    recorded = record_of(module).get(name)
+    made = recorded.made if recorded else None
+    shape, layer = tuple(value.shape), type(module).__name__
+    return Param(path=path, shape=shape, layer=layer, dtype=dtype_name(value), made=made, **facts)
 
 
 def facts_of(module: nn.Module, name: str, value: nn.Parameter) -> Facts | None:

@@ -34,9 +34,9 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
         if key in params:
             params[key] = replace(params[key], tied=(*params[key].tied, path))
         elif uses[key]:
-            params[key] = param_of(path, module, value, _used(flow, module, value, values[key], uses[key]))
+            params[key] = param_of(path, module, name, value, _used(flow, module, value, values[key], uses[key]))
         else:
-            params[key] = param_of(path, module, value, _unused(module, name, value))
+            params[key] = param_of(path, module, name, value, _unused(module, name, value))
     unused = [param.path for key, param in params.items() if not uses[key]]
     complete = _with_after(flow, _with_sums(flow, _with_biases(params, uses)), uses)
     return Graph(tuple(complete.values()), buffers_of(model), (*notes, *_note(unused)), is_traced=True)

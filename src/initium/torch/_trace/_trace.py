@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_leaves
 
 from ..._errors import ModelError, with_article
 from ..._graph import Graph
-from .._read import check, named, quoted, read
+from .._read import check, check_shapes, read
 from ._gather import gather
 from ._inputs import Inputs, cannot_make_up, described, given, made_up
 from ._run import NoOutputError, Recording, RunError, run, runs
@@ -48,7 +48,8 @@ def trace(model: nn.Module, example: Any = None) -> Graph:
         ('relu', 0.5, ('output',))
     """
     model = _unwrapped(model)
-    _check(model)
+    check(model, "trace")
+    check_shapes(model)
     if next(model.parameters(), None) is None:
         return read(model)
     if torch.get_default_device().type == "cpu":
@@ -77,16 +78,6 @@ def _unwrapped(model: nn.Module) -> nn.Module:
     while isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel) or hasattr(model, "_orig_mod"):
         model = model.module if hasattr(model, "module") else model._orig_mod  # pyright: ignore
     return model
-
-
-def _check(model: nn.Module) -> None:
-    check(model, "trace")
-    lazy = [path for path, _, _, value in named(model) if nn.parameter.is_lazy(value)]
-    if lazy:
-        raise ModelError(
-            f"{quoted(lazy)} {'has' if len(lazy) == 1 else 'have'} no shape yet. "
-            "Run the model once on a batch, so that its lazy layers get one."
-        )
 
 
 def _traced(model: nn.Module, inputs: Inputs, *, is_sure: bool) -> Graph:

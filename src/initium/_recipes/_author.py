@@ -1,0 +1,35 @@
+"""What a model's own author draws."""
+
+from .._errors import RuleError
+from .._graph import Graph, Param
+from .._rule import Rule
+from ..init import Initialiser, framework
+from ._recipe import recipe
+
+
+@recipe(version=1, traces=False)
+def author(graph: Graph) -> tuple[Rule, ...]:
+    """What the model's own constructor draws, read from a record of it.
+
+    Formula: each parameter's last draw or fill in the constructor, with whatever was done to it afterwards
+
+    Use: large models: what their constructor draws several times over, drawn once, on any shard. Also to see what an
+        author does.
+    Avoid: models that were not built with `initium.torch.deferred`: nothing recorded what they drew.
+
+    Differs: the numbers are the stream's, not those of the framework's generator. What no start can say, such as a
+        product of two draws, is computed by the constructor's own operations and keeps no place in a file.
+
+    Reference: the model's source
+    """
+    if graph.params and not any(param.made for param in graph.params):
+        raise RuleError(
+            "Recipe `author` repeats what a constructor draws, and nobody recorded that of this model. "
+            "Build it with `model = initium.torch.deferred(build)`, where build() returns it."
+        )
+    return (Rule(start=_made, because="as its constructor made it"),)
+
+
+def _made(param: Param) -> Initialiser:
+    """The start that a plan replaces by what was recorded."""
+    return framework()

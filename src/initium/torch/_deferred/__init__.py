@@ -1,0 +1,5 @@
+"""A model built without memory, that remembers how each of its numbers would have been made."""
+
+from ._deferred import deferred as deferred
+from ._record import Recorded as Recorded
+from ._record import record_of as record_of

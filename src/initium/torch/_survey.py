@@ -1,0 +1,40 @@
+"""survey: a model's parameters as they are stored, without running it."""
+
+from dataclasses import replace
+
+from torch import nn
+
+from .._graph import Graph, Param
+from ._read import Facts, buffers_of, check, check_shapes, facts_of, kept, named, param_of
+
+
+def survey(model: nn.Module) -> Graph:
+    """Every parameter with its shape, its layer and how its constructor made it; what is done with it is left open.
+
+    For a recipe that needs no more. Unlike `read` it knows every layer, since it claims nothing of those it does not
+    know.
+
+    Args:
+        model: of which nothing is run.
+
+    Raises:
+        ModelError: if it is compiled by torch.jit or quantised, or a parameter has no shape yet.
+
+    Example:
+        >>> [(param.path, param.role, param.dtype) for param in survey(nn.LayerNorm(3)).params]
+        [('weight', 'scale', 'float32'), ('bias', 'shift', 'float32')]
+    """
+    check(model, "survey")
+    check_shapes(model)
+    params: dict[int, Param] = {}
+    for path, module, name, value in named(model):
+        if id(value) in params:
+            seen = params[id(value)]
+            params[id(value)] = replace(seen, tied=(*seen.tied, path))
+        else:
+            params[id(value)] = param_of(path, module, name, value, _facts(module, name, value))
+    return Graph(tuple(params.values()), buffers_of(model))
+
+
+def _facts(module: nn.Module, name: str, value: nn.Parameter) -> Facts:
+    return facts_of(module, name, value) or kept(value, "of a layer that is not known")

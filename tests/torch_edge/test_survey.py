@@ -1,0 +1,64 @@
+"""A model's parameters as they are stored, without a run."""
+
+import pytest
+import torch
+from torch import nn
+
+from initium import ModelError, plan
+from initium._graph import Made
+from initium.init import normal, parse
+from initium.torch import survey
+from initium.torch._deferred import _record
+
+
+class Odd(nn.Module):
+    """A layer that nobody knows: its weight is stored as (input, output), and it never runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3, 4))
+        self.six = nn.Parameter(torch.zeros(1, 1, 1, 1, 1, 2, dtype=torch.bfloat16))
+
+    def forward(self, x):
+        return x @ self.weight
+
+
+def recorded(model, spec):
+    """The model as if it had been deferred and each of its parameters drawn so."""
+    for module in model.modules():
+        made = Made(init=parse(spec), because="drawn")
+        _record.RECORDS[module] = {name: _record.Recorded(made, torch.zeros) for name in module._parameters}
+    return model
+
+
+def test_every_layer_is_known_and_nothing_runs():
+    graph = survey(Odd())
+    assert [(param.path, param.shape, param.dtype, param.role) for param in graph.params] == [
+        ("weight", (3, 4), "float32", "weight"),
+        ("six", (1, 1, 1, 1, 1, 2), "bfloat16", "kept"),
+    ]
+    assert not graph.is_traced
+
+
+def test_a_tied_parameter_counts_once():
+    model = nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 5, bias=False))
+    model[1].weight = model[0].weight
+    assert [(param.path, param.tied) for param in survey(model).params] == [("0.weight", ("1.weight",))]
+
+
+def test_what_has_no_shape_yet_is_refused():
+    with pytest.raises(ModelError, match=r"^`0\.bias`, `0\.weight` have no shape yet"):
+        survey(nn.Sequential(nn.LazyLinear(3)))
+
+
+def test_a_rule_beside_the_author_changes_nothing_else():
+    """A trace knows that the weight is stored as (input, output) and numbers it otherwise than it is stored."""
+    model = recorded(nn.Sequential(Odd(), nn.Linear(4, 2)), "normal(std=0.02)")
+    alone = plan(model, "author")
+    ruled = plan(model, "author", rules={"1.weight": "he_normal"}, example=torch.ones(2, 3))
+    assert ruled.choices[0] == alone.choices[0]
+    assert ruled.choices[0].init == normal(std=0.02)
+    assert (
+        plan(model, "author", rules={"0.weight": "he_normal"}, example=torch.ones(2, 3)).choices[0].param.axes == "io"
+    )
+    assert alone.choices[0].param.axes == "oi"
