@@ -1,7 +1,7 @@
 from graphs import gpt, weight
 
-from initium import Plan, Rule, plan
-from initium._graph import Graph
+from initium import Plan, Rule, parse, plan
+from initium._graph import Buffer, Graph, Made
 from initium._rule import Decision
 
 BEFORE = plan(gpt(), "he_normal")
@@ -55,3 +55,34 @@ def test_a_difference_reads_from_the_first_plan_to_the_second():
     one, two = Plan(BEFORE.choices[:1]), Plan(())
     assert str(one.diff(two)) == "Only in the first plan: 1\n  wte.weight"
     assert str(two.diff(one)) == "Only in the second plan: 1\n  wte.weight"
+
+
+def test_what_changes_the_bits_alone_is_listed():
+    first = plan(Graph((weight("a.w", (4, 2)), weight("b.w", (4, 2)), weight("c.w", (4, 2)))), "normal")
+    shared = Decision(init=parse("normal"), because="multiplied and summed", draws_as="a.w")
+    turned = Graph((weight("a.w", (4, 2), dtype="bfloat16"), weight("b.w", (4, 2), axes="io"), weight("c.w", (4, 2))))
+    found = first.diff(plan(turned, "normal", rules={"c.w": shared}))
+    assert str(found) == (
+        """\
+Another dtype: 1
+  a.w
+      float32 -> bfloat16
+The same start drawn as other numbers: 2
+  b.w
+      b.w by axes (0, 1) -> b.w by axes (1, 0)
+  c.w
+      c.w by axes (0, 1) -> a.w by axes (0, 1)"""
+    )
+
+
+def test_buffers_that_differ_are_listed():
+    mean = Buffer(path="mean", shape=(4,), dtype="float32", made=Made(init=parse("zeros"), because="zeros"))
+    count = Buffer(path="count", shape=(), dtype="int64")
+    assert str(Plan((), buffers=(mean,)).diff(Plan((), buffers=(count,)))) == (
+        """\
+Another buffer: 2
+  mean
+      float32 (4,) zeros -> none
+  count
+      none -> int64 () not known"""
+    )

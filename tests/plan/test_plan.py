@@ -10,7 +10,8 @@ from rich.console import Console
 from initium import Plan, PlanError, Rule, UnknownNameError, plan
 from initium._graph import Graph
 from initium._rule import Decision
-from initium.init import normal, ones
+from initium.init import Initialiser, normal, ones
+from initium.init._law import Constant
 
 RULES = (
     Rule("*.c_proj.weight", normal(std=0.02 / 6**0.5), because="ends residual branch, 1/sqrt(6)"),
@@ -172,3 +173,10 @@ def test_the_length_of_a_weight_norm_is_told_as_what_it_is():
     assert "1 parameter: 1 set to the length of a direction" in str(made)
     assert "that is      the length of its direction, set when that is filled" in made.explain("g")
     assert "1 left as built" in str(plan(Graph((made.choices[0].param,)), "he_normal", rules={"g": "framework"}))
+
+
+def test_a_table_of_numbers_is_not_spelled_out():
+    held = Initialiser(lambda weight: Constant(0.0), spec=f"values('{'eNpj' * 40}', (4,))")
+    made = plan(Graph((weight("decay", (4, 2)),)), held)
+    assert "values('eNpjeNpj...', (4,))" in str(made)
+    assert len(str(made)) < 400

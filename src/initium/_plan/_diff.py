@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .._graph import Buffer
 from ._choice import Choice
 from ._fold import fold
 
@@ -21,18 +22,25 @@ class PlanDiff:
         only_before: parameters that only the first plan has.
         only_after: those that only the second has.
         shapes: path, shape before, shape after.
+        dtypes: path, dtype before, dtype after.
         starts: path, spec before, spec after.
+        bits: path, from which name and in which order of axes its numbers are drawn before, after, where the start is
+            the same.
         rates: path, multiplier of the learning rate before, after.
         reasons: path, reason before, reason after, where the start is the same.
+        buffers: path, what is known of it before, after.
     """
 
     recipes: tuple[str, str] | None = None
     only_before: tuple[str, ...] = ()
     only_after: tuple[str, ...] = ()
     shapes: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...] = ()
+    dtypes: tuple[tuple[str, str, str], ...] = ()
     starts: tuple[tuple[str, str, str], ...] = ()
+    bits: tuple[tuple[str, str, str], ...] = ()
     rates: tuple[tuple[str, float, float], ...] = ()
     reasons: tuple[tuple[str, str, str], ...] = ()
+    buffers: tuple[tuple[str, str, str], ...] = ()
 
     def __bool__(self) -> bool:
         return self != PlanDiff()
@@ -43,9 +51,12 @@ class PlanDiff:
             *_alone("Only in the first plan", self.only_before),
             *_alone("Only in the second plan", self.only_after),
             *_changed("Another shape", self.shapes),
+            *_changed("Another dtype", self.dtypes),
             *_changed("Another start", self.starts),
+            *_changed("The same start drawn as other numbers", self.bits),
             *_changed("Another learning rate", self.rates),
             *_changed("The same start for another reason", self.reasons),
+            *_changed("Another buffer", self.buffers),
         ]
         return "\n".join([*recipes, *parts]) or "The plans are the same."
 
@@ -61,10 +72,33 @@ def diff(before: "Plan", after: "Plan") -> PlanDiff:
         only_before=tuple(path for path in old if path not in new),
         only_after=tuple(path for path in new if path not in old),
         shapes=_unlike(both, lambda choice: choice.param.shape),
+        dtypes=_unlike(both, lambda choice: choice.param.dtype),
         starts=_unlike(both, lambda choice: str(choice.init)),
+        bits=_unlike(alike, _numbering),
         rates=_unlike(both, lambda choice: choice.lr),
         reasons=_unlike(alike, lambda choice: choice.because),
+        buffers=_buffers(before, after),
     )
+
+
+def _numbering(choice: Choice) -> str:
+    """From which name its numbers are drawn, and which place in it each has."""
+    order = ", ".join(map(str, choice.init.sees(choice.param).order))
+    return f"{choice.draws_as or choice.path} by axes ({order})"
+
+
+def _buffers(before: "Plan", after: "Plan") -> tuple[tuple[str, str, str], ...]:
+    old, new = ({buffer.path: _told(buffer) for buffer in plan.buffers} for plan in (before, after))
+    return tuple(
+        (path, old.get(path, "none"), new.get(path, "none"))
+        for path in dict.fromkeys([*old, *new])
+        if old.get(path) != new.get(path)
+    )
+
+
+def _told(buffer: Buffer) -> str:
+    start = buffer.made.init if buffer.made else None
+    return f"{buffer.dtype} {buffer.shape} {start or 'not known'}"
 
 
 def _unlike(pairs: list[tuple[Choice, Choice]], fact: Callable[[Choice], Hashable]) -> tuple:  # pyright: ignore

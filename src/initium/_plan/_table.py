@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _HEADER = ("parameter", "start", "because")
 _DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?:e[+-]?\d+)?(?![\w.])")
+_TABLE = re.compile(r"'([\w+/=]{8})[\w+/=]{32,}'")  # numbers in a text that nobody reads
 _GAP = "  "
 _INDENT = 4  # where all paths have a line of their own
 _FOLLOWS = "set to the length of a direction"
@@ -39,8 +40,8 @@ def table(plan: "Plan", width: int = 80) -> str:
 
 
 def _shortened(spec: str) -> str:
-    """A spec with its decimals to three digits, for reading."""
-    return _DECIMAL.sub(lambda found: f"{float(found[0]):.3g}", spec)
+    """A spec with its decimals to three digits and its tables left out, for reading."""
+    return _DECIMAL.sub(lambda found: f"{float(found[0]):.3g}", _TABLE.sub(r"'\1...'", spec))
 
 
 def _why(choice: Choice) -> str:
