@@ -178,5 +178,5 @@ def test_the_length_of_a_weight_norm_is_told_as_what_it_is():
 def test_a_table_of_numbers_is_not_spelled_out():
     held = Initialiser(lambda weight: Constant(0.0), spec=f"values('{'eNpj' * 40}', (4,))")
     made = plan(Graph((weight("decay", (4, 2)),)), "zeros", rules={"decay": held})
-    assert "values('eNpjeNpj...', (4,))" in " ".join(str(made).split())
+    assert "values('eNpjeNpj...'," in str(made)
     assert len(str(made)) < 400
