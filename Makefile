@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-tensorflow lint bench bench-fill bench-keras bench-jax bench-plan randomness
+.PHONY: demo test test-tensorflow lint bench bench-fill bench-keras bench-jax bench-plan bench-models randomness
 
 demo: .venv/made
 	@echo "Training 160 networks; a minute or two on two cores."
@@ -49,6 +49,10 @@ bench-plan: .venv/made
 	$(PIP) anyinit
 	$(BIN)/python bench/plan.py
 	$(BIN)/python bench/calibrate.py
+
+# Minutes, 10 GB of memory and 8 GB of disk: whole models against their constructors, a checkpoint against zeros.
+bench-models: .venv/made
+	$(BIN)/python bench/models.py
 
 # Minutes of statistics, then hours of dieharder, which is a Debian package.
 randomness: .venv/made

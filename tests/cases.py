@@ -128,6 +128,21 @@ MADE = {
     ),
     "whole('orthogonal')": Made(dense(900, 200, blocks=3), std=math.sqrt(1 / 900)),
     "padded('normal(std=0.02)')": Made(Weight(shape=(1201, 90), axes="vo"), std=0.02),
+    "rows(('ones', 'constant(3)'), (1, 2))": Made(dense(3, 2), exact=np.outer([1, 3, 3], [1, 1])),
+    "rows(('zeros', 'normal(std=0.02)'), (1, 35))": Made(dense(36, 3000), std=0.02),
+    "values((2,), 'float32', 'eNpjYGCwZ2BgcAAAAYMAgA==')": Made(dense(3, 2), exact=np.outer(np.ones(3), [0.5, 2])),
+    "sinusoidal": Made(dense(2, 4), exact=[[0, 1, 0, 1], [math.sin(1), math.cos(1), math.sin(0.01), math.cos(0.01)]]),
+    "sinusoidal(base=100, layout='halves')": Made(
+        dense(2, 4), exact=[[0, 0, 1, 1], [math.sin(1), math.sin(0.1), math.cos(1), math.cos(0.1)]]
+    ),
+    "sinusoidal(layout='halves', slowest='reached')": Made(
+        dense(2, 4), exact=[[0, 0, 1, 1], [math.sin(1), math.sin(1e-4), math.cos(1), math.cos(1e-4)]]
+    ),
+    "flattened('orthogonal')": Made(conv(300, 40, 3, 3), std=math.sqrt(1 / 360)),
+    # log u, u ~ U[1, 2], halved.
+    "through('uniform(1, 2)', ('log', 'multiply(0.5)'))": Made(
+        dense(400, 500), mean=math.log(2) - 0.5, std=math.sqrt(1 - 2 * math.log(2) ** 2) / 2, low=0, high=0.3465737
+    ),
     "padded('ones', row=2)": Made(Weight(shape=(4, 2), axes="vo"), exact=np.outer([1, 1, 0, 1], [1, 1])),
     "mimetic_attention(1, part='value', value_out=0)": Made(dense(3, 3), exact=np.zeros((3, 3))),
     "he_sparse": Made(dense(4000, 600), std=math.sqrt(2 / 60)),

@@ -1,6 +1,7 @@
 """The command line as a person meets it: exit codes, streams, files."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -288,3 +289,119 @@ def test_inputs_that_cannot_be_made_up_are_asked_for_in_the_words_of_the_command
     assert first.startswith("ModelError: ")
     assert "example=" in first
     assert last == "that is --example FILE.py:FUNCTION, which returns it.\n"
+
+
+def test_weights_are_drawn_to_disk_and_verified(net):
+    result = run("init", "net.py:build", "--recipe", "author", "--seed", "7", "--out", "w.safetensors")
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[:2] == ["Wrote w.safetensors", "8 tensors, 936 bytes, seed 7"]
+    assert re.fullmatch("digest [0-9a-f]{64}", lines[2])
+    assert lines[3] == "Manifest: w.json"
+    assert re.fullmatch(r"Took \d+\.\d s\.", lines[4])
+    assert sorted(path.name for path in net.iterdir()) == ["beside.py", "net.py", "w.json", "w.safetensors"]
+    result = initium("verify", "w.safetensors", "w.json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == "w.safetensors equals what the plan draws.\n8 tensors, 936 bytes, seed 7\n"
+
+
+@pytest.fixture
+def drawn(net):
+    result = initium("init", "mlp(6, 5, 4)", "--recipe", "he_normal", "--out", "w.safetensors", "--seed", "2")
+    assert result.exit_code == 0, result.stderr
+    return net
+
+
+def test_a_flipped_bit_is_named_with_exit_code_1(drawn):
+    data = bytearray((drawn / "w.safetensors").read_bytes())
+    data[-1] ^= 1  # a word of 2.bias
+    (drawn / "w.safetensors").write_bytes(data)
+    result = initium("verify", "w.safetensors", "w.json")
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert result.stdout == (
+        "w.safetensors differs from what the plan draws.\n4 tensors, 236 bytes, seed 2\n"
+        "Different:\n  2.bias[3] is 2.3509887e-38, and 0.0 in the plan\n"
+    )
+
+
+def test_the_seed_is_that_of_the_manifest_unless_it_is_given(drawn):
+    Plan.load("w.json").save("plan.json")
+    assert initium("verify", "w.safetensors", "w.json").exit_code == 0
+    assert initium("verify", "w.safetensors", "w.json", "--seed", "2").exit_code == 0
+    assert initium("verify", "w.safetensors", "plan.json", "--seed", "2").exit_code == 0
+    other = initium("verify", "w.safetensors", "w.json", "--seed", "3")
+    assert other.exit_code == 1
+    assert "seed 3\nDifferent:\n  0.weight[0, 0] is " in other.stdout
+    unsaid = initium("verify", "w.safetensors", "plan.json")
+    assert unsaid.exit_code == 1
+    assert "4 tensors, 236 bytes, seed 0\n" in unsaid.stdout
+
+
+def test_a_manifest_that_was_changed_is_told(drawn):
+    text = (drawn / "w.json").read_text()
+    (drawn / "w.json").write_text(re.sub('"digest": "[0-9a-f]{64}"', f'"digest": "{"0" * 64}"', text))
+    result = initium("verify", "w.safetensors", "w.json")
+    assert result.exit_code == 1
+    assert result.stdout.endswith("Different:\n  the manifest's digest is not that of its own tensors\n")
+
+
+def test_weights_are_drawn_in_shards_and_in_another_dtype(net):
+    args = ("--recipe", "author", "--out", "w.safetensors", "--shards", "2", "--dtype", "bfloat16")
+    result = initium("init", "net.py:build", *args)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("Wrote w.safetensors.index.json\n8 tensors, 468 bytes in 2 files, seed 0\n")
+    assert initium("verify", "w.safetensors.index.json", "w.json").exit_code == 0
+    assert {choice.param.dtype for choice in Plan.load("w.json").choices} == {"bfloat16"}
+
+
+def test_a_plan_that_was_edited_by_hand_is_not_replaced_by_a_manifest(drawn):
+    Plan.load("w.json").save("v.json")
+    result = initium("init", "mlp(6, 5, 4)", "--recipe", "he_normal", "--out", "v.safetensors")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "OutputError: 'v.json' is a saved plan, and a manifest would take its place. Name another --out.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (
+            ["init", "net.py:build", "--out", "w.bin"],
+            "OutputError: A checkpoint is a file that ends in .safetensors, not 'w.bin'.",
+        ),
+        (
+            ["init", "net.py:build", "--out", "w.safetensors", "--shards", "0"],
+            "SettingError: `shards` is a whole number, 1 or more, not 0.",
+        ),
+        (
+            ["init", "mlp(3, 2)", "--recipe", "he", "--out", "w.safetensors", "--dtype", "int8"],
+            "SettingError: `--dtype` is one of float32, float64, float16, bfloat16, not 'int8'.",
+        ),
+        (
+            ["init", "mlp(3, 2)", "--recipe", "he", "--out", "w.safetensors", "--seed", "-1"],
+            "SettingError: A seed is a whole number from 0 to 2^64 - 1, not -1.",
+        ),
+        (["verify", "w.safetensors", "no.json"], "PlanError: There is no file 'no.json'."),
+    ],
+)
+def test_a_wrong_word_about_a_checkpoint_is_one_message_and_exit_code_2(net, args, message):
+    result = initium(*args)
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"{message}\n")
+    assert sorted(path.name for path in net.iterdir()) == ["beside.py", "net.py"]
+
+
+def test_a_checkpoint_that_is_not_there_is_refused(drawn):
+    result = initium("verify", "no.safetensors", "w.json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "DataError: There is no file 'no.safetensors'.\n"
+
+
+def test_ctrl_c_while_weights_are_drawn_says_that_nothing_was_written(net, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("initium._checkpoint._write.pieces", interrupted)
+    result = initium("init", "mlp(6, 5, 4)", "--recipe", "he_normal", "--out", "w.safetensors")
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", "Interrupted; nothing was written.\n")
+    assert sorted(path.name for path in net.iterdir()) == ["beside.py", "net.py"]

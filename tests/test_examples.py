@@ -16,6 +16,18 @@ IMPORTS = {
 }
 
 
+def program(name):
+    """What an example prints, line by line, run as a file. transformers imports torchvision, which the zoo sees to."""
+    command = [sys.executable, str(EXAMPLES / name)]
+    if name.startswith("gpt2"):
+        shim = f"import runpy, sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from torch_edge import zoo"
+        start = f"zoo.library('transformers'); runpy.run_path({command[1]!r}, run_name='__main__')"
+        command = [sys.executable, "-c", f"{shim}; {start}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
 @functools.cache
 def run(name, imports="ours", backend="torch"):
     """What an example prints; it runs once, however many tests look at it."""
@@ -34,7 +46,8 @@ def run(name, imports="ours", backend="torch"):
 
 
 def test_every_example_is_tested():
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*IMPORTS, "jax_flax_mlp.py"}
+    large = {"gpt2_on_meta.py", "fsdp2_two_processes.py", "manifest.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*IMPORTS, *large, "jax_flax_mlp.py"}
 
 
 @pytest.mark.parametrize("name", IMPORTS)
@@ -68,3 +81,22 @@ def test_the_flax_program_reads_digits():
     out = run("jax_flax_mlp.py").splitlines()
     assert out[0].startswith("before training: loss 2.303; guessing has 2.303")
     assert float(out[-1].split()[-5].removesuffix("%")) > 85
+
+
+def test_gpt2_is_filled_on_meta_as_its_author_draws_it():
+    lines = program("gpt2_on_meta.py")
+    assert lines[0] == "built on meta: 16,287,488 parameters, no memory"
+    assert "52 parameters: 18 drawn, 34 constant (1 tied)." in lines
+    assert "  lm_head.weight is transformer.wte.weight" in lines
+    loss, guessing = lines[-1].removeprefix("loss ").split("; guessing has ")
+    assert abs(float(loss) - float(guessing)) < 0.2
+
+
+def test_two_processes_have_the_bits_of_one():
+    assert program("fsdp2_two_processes.py")[1:] == ["2 processes, 501 of 1001 rows in the first: 19 digests equal"]
+
+
+def test_a_manifest_is_verified_and_a_flipped_bit_is_found():
+    lines = program("manifest.py")
+    assert lines[2].endswith("init.safetensors equals what the plan draws.")
+    assert lines[-1] == "  2.running_var[255] is 1.0001221, and 1.0 in the plan"

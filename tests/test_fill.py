@@ -1,11 +1,24 @@
+import itertools
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.stats
 import torch
 
-from initium import SpecError, _huge_pages
-from initium._fill import Job, fill, fill_all
-from initium.init._law import Constant, Keep, Normal, Orthogonal, TruncatedNormal, Uniform
+from initium import SpecError, _stream
+from initium._fill import Job, check, fill, fill_all
+from initium.init._law import (
+    Composed,
+    Constant,
+    Keep,
+    Normal,
+    Orthogonal,
+    Packed,
+    Rows,
+    TruncatedNormal,
+    Uniform,
+)
 from initium.init._weight import Weight
 
 
@@ -220,13 +233,115 @@ def test_nothing_is_written_unless_every_job_can_be():
     assert not good.any()
 
 
-def test_huge_pages_are_asked_for_within_the_array_alone(monkeypatch):
-    asked = []
-    monkeypatch.setattr(_huge_pages, "_madvise", lambda address, length, _: asked.append((address.value, length.value)))
-    out = np.empty(3 * 2**20 + 5, np.float32)
-    fill(out, Constant(1), Weight(shape=out.shape, axes="o"), key=0)
-    ((address, length),) = asked
-    assert out.ctypes.data <= address < out.ctypes.data + 2**21
-    assert address + length <= out.ctypes.data + out.nbytes
-    assert address % 2**21 == length % 2**21 == 0
-    assert length >= 2**22
+WHOLE = Weight(shape=(12, 20), axes="oi")
+ROWS = Rows(((3, Normal(0, 1)), (1, Constant(0.1)), (6, Uniform(-1, 2)), (2, Normal(0, 1))))
+BOXES = [
+    None,
+    (slice(2, 9), slice(5, None)),
+    (slice(3, 4), slice(None)),
+    (slice(None), slice(0, 1)),
+    (slice(0, 2), slice(4, 8)),
+    (slice(5, 5), slice(None)),
+]
+
+
+def sized(box):
+    return np.empty(WHOLE.shape)[box or ...].shape
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("box", BOXES)
+def test_rows_have_each_the_numbers_of_their_law_on_the_whole_weight(box, dtype):
+    expected, first = of_dtype(dtype, Constant(9)), 0
+    for num, law in ROWS.parts:
+        expected[first : first + num] = of_dtype(dtype, law)[first : first + num]
+        first += num
+    np.testing.assert_array_equal(of_dtype(dtype, ROWS, sized(box), box=box), expected[box or ...])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_long_rows_are_cut_and_need_no_memory_beside_them(threads):
+    weight = Weight(shape=(4001, 300), axes="vo")
+    out, plain = (np.zeros(weight.shape, np.float16) for _ in range(2))
+    fill(plain, Normal(0, 1), weight, key=3)
+    tracemalloc.start()
+    fill(out, Rows(((7, Normal(0, 1)), (1, Constant(0)), (3993, Normal(0, 1)))), weight, key=3, threads=threads)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < out.nbytes / 10
+    plain[7] = 0
+    np.testing.assert_array_equal(out, plain)
+
+
+def test_rows_that_are_not_those_of_the_weight_are_refused():
+    out = np.zeros((12, 20), np.float32)
+    with pytest.raises(ValueError, match="are not the rows of shape") as found:
+        fill(out, Rows(((3, Constant(1)), (8, Constant(2)))), WHOLE, key=1)
+    assert str(found.value) == (
+        "the runs of Rows(parts=((3, Constant(value=1)), (8, Constant(value=2)))) are not the rows of shape (12, 20)."
+    )
+    assert not out.any()
+
+
+def test_a_row_that_leaves_its_dtype_is_refused_before_any_is_written():
+    law = Rows(((3, Constant(1)), (9, Normal(0, 20_000))))
+    message = "Normal(mean=0, std=20000) reaches 1.28e+05, but float16 ends at 65504."
+    for box in BOXES:  # also where the box holds none of it: one answer on every rank
+        out = np.zeros(sized(box), np.float16)
+        for write in (fill_all, lambda jobs: check(*jobs)):
+            with pytest.raises(SpecError) as found:
+                write([Job(out=out, law=law, weight=WHOLE, key=1, box=box)])
+            assert str(found.value) == message
+        assert not out.any()
+
+
+INNER = (
+    Normal(0, 1),
+    Orthogonal(2),
+    Rows(((1, Constant(3)), (3, Uniform(0, 1)))),
+    Composed(lambda draw: 2 * draw(Normal(0, 1), Weight(shape=(4, 20), axes="oi"), "noise")),
+)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("box", BOXES)
+def test_each_packed_block_is_filled_as_a_weight_of_its_own(box, dtype):
+    weight = Weight(shape=(12, 20), axes="oi", blocks=3)
+    for laws in itertools.product(INNER, repeat=3):
+        out, blocks = np.zeros(sized(box), DTYPES[dtype]), np.zeros((3, 4, 20), DTYPES[dtype])
+        for index, (law, block) in enumerate(zip(laws, blocks, strict=True)):
+            fill(block, law, weight.parts[index], key=_stream.child(3, f"block {index}"))
+        fill(out, Packed(laws), weight, key=3, box=box)
+        np.testing.assert_array_equal(out, blocks.reshape(12, 20)[box or ...])
+
+
+def test_blocks_packed_along_an_inner_axis_are_each_a_weight_of_its_own():
+    weight = Weight(shape=(5, 12), axes="io", blocks=(2, 10))
+    out = np.zeros(weight.shape, np.float32)
+    laws = (Normal(0, 1), Orthogonal(2))
+    fill(out, Packed(laws), weight, key=3)
+    for index, (law, part, found) in enumerate(zip(laws, weight.parts, np.split(out, [2], axis=1), strict=True)):
+        expected = np.zeros(part.shape, np.float32)
+        fill(expected, law, part, key=_stream.child(3, f"block {index}"))
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_packed_block_beside_a_box_is_not_computed():
+    def make(draw):
+        raise AssertionError("computed")
+
+    weight = Weight(shape=(12, 20), axes="oi", blocks=3)
+    out = np.zeros((8, 20), np.float32)
+    laws = (Composed(make), Orthogonal(1), Normal(0, 1))
+    fill(out, Packed(laws), weight, key=3, box=(slice(4, 12), slice(None)))
+    assert out.any(1).all()
+
+
+@pytest.mark.parametrize("axes", ["oi", "io"])
+@pytest.mark.parametrize("law", [Normal(0, 20_000), Orthogonal(1e6), Composed(lambda draw: np.full((6, 12), 1e5))])
+def test_a_packed_block_that_leaves_its_dtype_is_refused_beforehand(law, axes):
+    weight = Weight(shape=(12, 12), axes=axes, blocks=2)
+    job = Job(out=np.zeros((12, 12), np.float16), law=Packed((Constant(1), law)), weight=weight, key=1)
+    with pytest.raises(SpecError, match=r"reaches [0-9.e+]+, but float16 ends at 65504\.$"):
+        check(job)
+    assert not job.out.any()

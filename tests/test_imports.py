@@ -14,8 +14,9 @@ ROOT = Path(initium.__file__).parent
 # From what everything rests on to what rests on everything; a room imports only from rooms before it.
 ROOMS = [
     *("_errors", "_spec", "_require", "_files", "init", "_edge", "_graph", "_rule", "_recipes"),
-    *("_ledger", "_calibration", "_plan", "_aims", "_guide", "_initialize", "_model_name"),
-    *("_native", "_stream", "_kernel", "_huge_pages", "_draw", "_haar", "_fill", "_array"),
+    *("_native", "_stream", "_ledger", "_written", "_verification", "_calibration", "_plan"),
+    *("_aims", "_guide", "_initialize", "_model_name"),
+    *("_kernel", "_populate", "_draw", "_haar", "_fill", "_array", "_checkpoint"),
     *("_report", "_compare", "torch", "keras", "jax", "__init__", "_cli", "__main__"),
 ]
 

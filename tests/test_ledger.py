@@ -1,3 +1,5 @@
+import dataclasses
+
 from initium._ledger import Entry, Ledger
 
 RULE = "gpt2: role=weight -> normal(std=0.02)"
@@ -25,6 +27,19 @@ def test_a_ledger_tells_what_was_filled_tied_and_left_and_by_which_rule():
         "Left as built:\n"
         "  ln.weight"
     )
+
+
+def test_a_ledger_tells_which_buffers_were_computed():
+    buffers = tuple(f"norms.{n}.running_mean" for n in range(42))
+    assert str(dataclasses.replace(ledger(), buffers=buffers)).splitlines()[-7:] == [
+        "Computed 42 buffers:",
+        "  norms.0.running_mean",
+        "  norms.1.running_mean",
+        "  norms.2.running_mean",
+        "  norms.3.running_mean",
+        "  norms.4.running_mean",
+        "  ... and 37 more",
+    ]
 
 
 def test_a_ledger_is_data():

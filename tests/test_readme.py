@@ -37,8 +37,15 @@ def test_the_example_of_a_whole_model_prints_the_table_that_is_shown(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
 
 
+def test_the_example_of_a_large_model_fills_writes_and_verifies(tmp_path):
+    printed = run(blocks("python")[2], tmp_path)
+    assert "Filled 72 of 72 parameters" in printed
+    assert "init.safetensors equals what the plan draws." in printed
+    assert [path.name for path in tmp_path.iterdir()] == ["init.safetensors"]
+
+
 def test_the_example_of_the_catalogue_prints_what_it_says(tmp_path):
-    fans, gain, cited = run(blocks("python")[2], tmp_path).split("\n", 2)
+    fans, gain, cited = run(blocks("python")[3], tmp_path).split("\n", 2)
     assert fans == "Fans(fan_in=9, fan_out=9)"
     assert re.fullmatch(r"1\.5335\d+ repelling", gain)
     assert cited.startswith("@inproceedings{he2015delving,")

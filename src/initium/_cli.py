@@ -5,9 +5,11 @@ import importlib
 import re
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import groupby
+from pathlib import Path
 from typing import Annotated, Any, NoReturn, ParamSpec
 
 import typer
@@ -15,13 +17,17 @@ from rich.console import Console
 from rich.markup import escape
 
 from . import _files
+from ._checkpoint import target
+from ._checkpoint import verify as compare_with
 from ._compare import compare as run_compare
-from ._errors import InitiumError, ModelError, RuleError
+from ._errors import InitiumError, ModelError, OutputError, RuleError, SettingError
+from ._fill import DTYPES
 from ._guide import entries
 from ._guide import explain as tell
 from ._initialize import plan as decide
 from ._model_name import model_function
 from ._plan import Plan
+from ._plan._store import MANIFEST_MARK, read
 from ._plan._store import MARK as PLAN_MARK
 from ._recipes import Recipe, recipes
 from ._report._page import MARK
@@ -51,7 +57,7 @@ def _told(command: Callable[P, None]) -> Callable[P, None]:
         except InitiumError as error:
             _refuse(f"{type(error).__name__}: {error}")
         except KeyboardInterrupt as error:
-            _refuse(f"{error or 'Interrupted'}; nothing was written.")
+            _refuse(f"{str(error) or 'Interrupted'}; nothing was written.")
 
     return told
 
@@ -172,12 +178,81 @@ def explain(
     typer.echo(tell(name) if path is None else _plan_of(name, recipe, rules or [], example).explain(path))
 
 
+@app.command()
+@_told
+def init(
+    model: Annotated[str, typer.Argument(help=_MODEL_HELP)],
+    out: Annotated[str, typer.Option(help="The file to write: NAME.safetensors.")],
+    recipe: Annotated[str, _RECIPE] = "auto",
+    seed: Annotated[int, typer.Option(help="Of all numbers, from 0 to 2^64 - 1.")] = 0,
+    shards: Annotated[int, typer.Option(help="In how many files; with 2 or more there is an index besides.")] = 1,
+    dtype: Annotated[
+        str | None, typer.Option(help="Of the floating-point numbers: bfloat16; default: as built.")
+    ] = None,
+    rules: Annotated[list[str] | None, _RULE] = None,
+    example: Annotated[str | None, _EXAMPLE] = None,
+) -> None:
+    """Draw a model's weights to disk, in little memory; and a manifest, NAME.json, by which they can be verified.
+
+    Example: initium init model.py:build --recipe author --out w.safetensors
+    """
+    began = time.perf_counter()
+    _ = target(out, shards)
+    manifest = _manifest_beside(out)
+    made = _plan_of(model, recipe, rules or [], example)
+    made = made if dtype is None else _in_dtype(made, dtype)
+    written = made.write(out, seed=seed, shards=shards)
+    _files.write_text(manifest, made.manifest(seed, sha256=written.sha256), mark=MANIFEST_MARK)
+    typer.echo(f"{written}\nManifest: {manifest}\nTook {time.perf_counter() - began:.1f} s.")
+
+
+@app.command()
+@_told
+def verify(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="NAME.safetensors, or NAME.safetensors.index.json.")],
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="A manifest, or a saved plan.")],
+    seed: Annotated[int | None, typer.Option(help="Default: the manifest's; of a saved plan 0.")] = None,
+) -> None:
+    """Draw a checkpoint once more and compare it bit by bit; exit code 0 if it is equal, 1 if not, 2 if refused.
+
+    Example: initium verify w.safetensors w.json
+    """
+    stored, manifest = read(plan)
+    if manifest and seed not in (None, manifest.seed):
+        manifest = None  # another seed has other digests
+    drawn = seed if seed is not None else manifest.seed if manifest else 0
+    found = compare_with(Plan(*stored), file, seed=drawn, manifest=manifest)
+    typer.echo(found)
+    if not found:
+        raise typer.Exit(1)
+
+
+def _manifest_beside(out: str) -> Path:
+    """Where the manifest of a checkpoint is written; not over a plan, which somebody may have edited."""
+    path = Path(out).with_suffix(".json")
+    if path.is_file() and _files.bears(path, PLAN_MARK) and not _files.bears(path, MANIFEST_MARK):
+        raise OutputError(f"'{path}' is a saved plan, and a manifest would take its place. Name another --out.")
+    _files.check_writable(path, mark=MANIFEST_MARK)
+    return path
+
+
+def _in_dtype(plan: Plan, dtype: str) -> Plan:
+    """The plan of a model that was converted, as `model.to(dtype)` does."""
+    if dtype not in DTYPES:
+        raise SettingError(f"`--dtype` is one of {', '.join(DTYPES)}, not '{dtype}'.")
+    choices = [replace(choice, param=replace(choice.param, dtype=dtype)) for choice in plan.choices]
+    buffers = [replace(buffer, dtype=dtype) if buffer.dtype in DTYPES else buffer for buffer in plan.buffers]
+    return replace(plan, choices=tuple(choices), buffers=tuple(buffers))
+
+
 def _plan_of(model: str, recipe: str, rules: list[str], example: str | None) -> Plan:
     start, said = Recipe.parse(recipe), [_rule(text) for text in rules]  # refused before a model is built
     inputs = model_function(example)() if example else None
     load: Any = importlib.import_module("initium.torch._load")
     try:
-        return decide(load.graph_of(model, inputs), start, rules=said)
+        if start.traces:
+            return decide(load.graph_of(model, inputs), start, rules=said)
+        return decide(load.load(model), start, rules=said, example=inputs)
     except ModelError as error:
         if example or "example=" not in str(error):
             raise

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._huge_pages import advise
 from ._kernel import Kernel
+from ._populate import populate
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +41,6 @@ def draw(out: NDArray[Any], kernel: Kernel, *, key: int, threads: int | None = N
     if out.size <= _ALONE:
         kernel.fill(out, _FROM_THE_FIRST, key)
     else:
-        advise(out)
         run(tasks(out, kernel, key=key, shape=out.shape, threads=threads), threads=threads)
 
 
@@ -76,6 +75,7 @@ def tasks(
 
 
 def _fill_piece(kernel: Kernel, out: NDArray[Any], piece: Axes, key: int) -> None:
+    populate(out)
     kernel.fill(out, spans(piece), key)
 
 

@@ -1,8 +1,8 @@
 """Fill: laws into arrays, one or many."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,20 @@ from numpy.typing import NDArray
 from ._draw import Box, Task, run, tasks
 from ._errors import SpecError
 from ._haar import haar
-from ._huge_pages import advise
 from ._kernel import Kernel, kernel
 from ._stream import child, words
-from .init._law import Composed, Constant, Keep, Law, Normal, Orthogonal, Packed, TruncatedNormal, Uniform
+from .init._law import (
+    Composed,
+    Constant,
+    Keep,
+    Law,
+    Normal,
+    Orthogonal,
+    Packed,
+    Rows,
+    TruncatedNormal,
+    Uniform,
+)
 from .init._weight import Weight
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")  # what a fill writes
@@ -65,15 +75,14 @@ def fill_all(jobs: Iterable[Job], *, threads: int | None = None) -> None:
         TypeError: if an array cannot be written in place.
         SpecError: if a law leaves the numbers that a dtype has.
     """
-    chosen = [(job, _checked(job)) for job in jobs if not isinstance(job.law, Keep)]
+    chosen = [(part, _checked(part)) for job in jobs if not isinstance(job.law, Keep) for part in _split(job)]
     todo: list[Task] = []
     for job, drawn in chosen:
         if drawn is not None:
-            advise(job.out)
             todo += tasks(job.out, drawn, key=job.key, shape=job.weight.shape, box=job.box, threads=threads)
     run(todo, threads=threads)
     for job, drawn in chosen:
-        if drawn is None:
+        if drawn is None and job.out.size:
             _compute(job, threads)
 
 
@@ -86,20 +95,57 @@ def check(job: Job) -> None:
         TypeError: if the array cannot be written in place.
         SpecError: if the law leaves the numbers that the dtype has.
     """
-    laws = zip(job.law.laws, job.weight.parts, strict=True) if isinstance(job.law, Packed) else [(job.law, job.weight)]
-    for law, weight in laws:
-        _ = _checked(Job(out=np.empty(weight.shape, job.out.dtype), law=law, weight=weight, key=job.key))
-    if job.out.dtype == np.float16 and _is_computed(job.law):
-        _check_reach(float(np.abs(_whole(job, np.float32, None)).max(initial=0)), job)
+    for part in _split(job):
+        _ = _checked(part)
+        if isinstance(part.law, Packed):
+            for law, weight, key in _blocks(part):
+                check(Job(out=np.empty(weight.shape, job.out.dtype), law=law, weight=weight, key=key))
+        elif isinstance(part.law, Composed) and job.out.dtype == np.float16:
+            _check_reach(float(np.abs(_whole(part, np.float32, None)).max(initial=0)), part)
 
 
-def _is_computed(law: Law) -> bool:
-    return isinstance(law, Composed) or (isinstance(law, Packed) and any(map(_is_computed, law.laws)))
+def _split(job: Job) -> Iterator[Job]:
+    """A job as those of its runs of rows, or of its packed blocks where the output axis is the outermost."""
+    _check(job)
+    first = 0
+    match job.law:
+        case Rows(parts):
+            for num, law in parts:
+                out, here = _rows(job, first, first + num)
+                yield replace(job, out=out, law=law, box=(here, *_box(job)[1:]))
+                first += num
+        case Packed() if job.weight.axes[0] == "o":
+            for law, weight, key in _blocks(job):
+                out, here = _rows(job, first, first + weight.shape[0])
+                within = slice(max(0, here.start - first), max(0, here.stop - first))
+                box = None if job.box is None else (within, *job.box[1:])
+                yield from _split(Job(out=out, law=law, weight=weight, key=key, box=box))
+                first += weight.shape[0]
+        case _:
+            yield job
+
+
+def _rows(job: Job, first: int, last: int) -> tuple[NDArray[Any], slice]:
+    """What a job holds of some rows of the weight: its memory, and which rows."""
+    low, high, _ = _box(job)[0].indices(job.weight.shape[0])
+    length = job.out.size // max(1, high - low)
+    start, end = (min(max(row, low), max(low, high)) for row in (first, last))
+    return job.out.reshape(-1)[(start - low) * length : (end - low) * length], slice(start, end)
+
+
+def _box(job: Job) -> Box:
+    return (slice(None),) * len(job.weight.shape) if job.box is None else job.box
+
+
+def _blocks(job: Job) -> Iterator[tuple[Law, Weight, int]]:
+    """Each packed block: what to draw, for which weight, from which key."""
+    laws = job.law.laws if isinstance(job.law, Packed) else ()
+    for index, (law, weight) in enumerate(zip(laws, job.weight.parts, strict=True)):
+        yield law, weight, child(job.key, f"block {index}")
 
 
 def _checked(job: Job) -> Kernel | None:
     """What draws a job element by element; None if it is computed as a whole."""
-    _check(job)
     match job.law:
         case Constant() | Uniform() | Normal() | TruncatedNormal():
             drawn = kernel(job.law, _DTYPES[job.out.dtype])
@@ -119,6 +165,8 @@ def _check(job: Job) -> None:
         what, other = ("strided", "a contiguous") if out.flags.writeable else ("read-only", "another")
         raise TypeError(f"a fill writes in place, but this array is {what}. Fill {other} one and copy it.")
     shape = job.weight.shape
+    if isinstance(job.law, Rows) and sum(num for num, _ in job.law.parts) != shape[0]:
+        raise ValueError(f"the runs of {job.law} are not the rows of shape {shape}.")
     if job.box is not None:
         shape = tuple(len(range(*part.indices(size))) for part, size in zip(job.box, shape, strict=True))
         if any(part.step not in (None, 1) for part in job.box):

@@ -1,6 +1,7 @@
 """The Graph: what a model does with each of its parameters. Names no framework."""
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -102,10 +103,12 @@ class Made:
     Attributes:
         init: as a start, its elements numbered as they are stored; None if no start says it.
         because: by which calls, such as `normal_(0, 0.02)`.
+        origin: the draw that it holds; of two parameters with the same one, one is a copy of the other.
     """
 
     init: Initialiser | None
     because: str
+    origin: Hashable = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,6 +63,7 @@ _GROUPS = {
     "_variance_scaling": "Variance scaling",
     "_isometry": "Isometries",
     "_structure": "Structure",
+    "_tables": "Tables and steps",
     "_residual": "Transformers and residual nets",
     "_recurrent": "Recurrent nets and state spaces",
     "_heads": "Heads and priors",

@@ -37,10 +37,12 @@ class Ledger:
     Attributes:
         entries: one for each parameter.
         seed: that it was filled with.
+        buffers: paths of those that had no memory and were computed.
     """
 
     entries: tuple[Entry, ...]
     seed: int
+    buffers: tuple[str, ...] = ()
 
     @property
     def filled(self) -> tuple[Entry, ...]:
@@ -72,6 +74,7 @@ class Ledger:
         lines += [f"{_counted(entries)} by {rule or 'no named rule'}" for rule, entries in self.by_rule.items()]
         lines += section("Tied", [f"{name} is {path}" for name, path in self.tied.items()])
         lines += section("Left as built", [entry.path for entry in self.left])
+        lines += section(f"Computed {counted(len(self.buffers), 'buffer')}", self.buffers)
         return "\n".join(textwrap.fill(line, _WIDTH, subsequent_indent="    ") for line in lines)
 
 

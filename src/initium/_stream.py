@@ -15,6 +15,8 @@ from ._native import best as native
 
 Words = NDArray[np.uint32]
 
+VERSION = 1  # of every drawn bit: the same seed and path give the same numbers as long as it stays
+
 
 def key(seed: int, path: str) -> int:
     """The 64-bit Philox key of one parameter: BLAKE2b over version, seed and path.
@@ -25,7 +27,7 @@ def key(seed: int, path: str) -> int:
     is_whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
     if not is_whole or not 0 <= seed < 1 << 64:
         raise SettingError(f"A seed is a whole number from 0 to 2^64 - 1, not {seed!r}.")
-    message = b"initium/1\0" + int(seed).to_bytes(8, "little") + path.encode()
+    message = b"initium/%d\0" % VERSION + int(seed).to_bytes(8, "little") + path.encode()
     return int.from_bytes(hashlib.blake2b(message, digest_size=8).digest(), "little")
 
 

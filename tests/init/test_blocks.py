@@ -7,8 +7,8 @@ import pytest
 
 import initium
 from initium import array
-from initium.init import mimetic, packed, padded, whole
-from initium.init._law import Normal, Orthogonal, Packed, Uniform
+from initium.init import mimetic, packed, padded, rows, whole
+from initium.init._law import Composed, Constant, Normal, Orthogonal, Packed, Rows, Uniform
 from initium.init._weight import Weight
 
 
@@ -50,9 +50,60 @@ def test_a_padding_row_is_zero_and_the_others_are_as_without():
     np.testing.assert_array_equal(stored.T, drawn)
 
 
+def test_a_padding_row_is_drawn_with_its_neighbours_wherever_it_is():
+    weight = Weight(shape=(6, 4), axes="vo")
+    laws = [padded("normal", row).law(weight) for row in (0, 2, 5)]
+    zero, normal = Constant(0), Normal(0, 1)
+    assert laws == [
+        Rows(((1, zero), (5, normal))),
+        Rows(((2, normal), (1, zero), (3, normal))),
+        Rows(((5, normal), (1, zero))),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("start", "shape", "axes"), [("orthogonal", (6, 4), "vo"), ("normal", (3, 6, 4), "bvo"), ("normal", (4, 6), "ov")]
+)
+def test_a_padding_row_that_is_not_a_run_of_rows_is_zero_all_the_same(start, shape, axes):
+    weight = Weight(shape=shape, axes=axes)
+    assert isinstance(padded(start, 2).law(weight), Composed)
+    plain, drawn = (array(spec, shape, seed=0, path="a", axes=axes) for spec in (start, padded(start, 2)))
+    np.moveaxis(plain, axes.index("v"), 0)[2] = 0
+    np.testing.assert_array_equal(drawn, plain)
+
+
+def test_a_padding_row_of_unequal_blocks_is_drawn_block_by_block():
+    law = padded("normal", 2).law(Weight(shape=(6, 4), axes="vo", blocks=(1, 3)))
+    assert law == Packed((padded("normal", 2).law(Weight(shape=(6, 4), axes="vo")),) * 2)
+
+
+def test_runs_of_rows_start_each_in_its_own_way_and_are_numbered_through():
+    drawn = array(rows(("normal(std=2)", "zeros", "uniform(-1, 1)"), (3, 2, 4)), (9, 5), seed=0, path="a")
+    np.testing.assert_array_equal(drawn[:3], array("normal(std=2)", (9, 5), seed=0, path="a")[:3])
+    assert (drawn[3:5] == 0).all()
+    np.testing.assert_array_equal(drawn[5:], array("uniform(-1, 1)", (9, 5), seed=0, path="a")[5:])
+
+
 @pytest.mark.parametrize(
     ("spec", "options", "message"),
     [
+        (
+            "rows(('normal', 'zeros'), (6, 1))",
+            {},
+            "`rows(('normal', 'zeros'), (6, 1))` has 7 rows, but the weight has shape (6, 4).",
+        ),
+        (
+            "rows(('s4d_real', 'zeros'), (5, 1))",
+            {},
+            "`rows(('s4d_real', 'zeros'), (5, 1))` draws its rows element by element, and `s4d_real` computes the "
+            "weight as a whole.",
+        ),
+        (
+            "rows(('he_normal', 'zeros'), (5, 1))",
+            {},
+            "`rows(('he_normal', 'zeros'), (5, 1))` needs an input and an output axis, but the weight has shape "
+            '(6, 4) with axes "bb".',
+        ),
         (
             "padded('normal', row=6)",
             {"axes": "vo"},
@@ -94,6 +145,12 @@ def test_a_weight_of_another_kind_is_refused(spec, options, message):
         ("packed('zeros')", "starts are quoted specs, one a block, not 'zeros'"),
         ("packed(())", "starts are quoted specs, one a block, not ()"),
         ("packed(('zeros', 1))", "starts are quoted specs, one a block, not ('zeros', 1)"),
+        ("rows('zeros', (1,))", "starts are quoted specs, one a run, not 'zeros'"),
+        ("rows((), ())", "starts are quoted specs, one a run, not ()"),
+        ("rows(('zeros',), 1)", "sizes are whole numbers, 1 or more, one a run, not 1"),
+        ("rows(('zeros', 'ones'), (1, 0))", "sizes are whole numbers, 1 or more, one a run, not (1, 0)"),
+        ("rows(('zeros', 'ones'), (1,))", "starts and sizes go in pairs, but there are 2 and 1"),
+        ("rows(('framework',), (1,))", "start draws numbers, and `framework` draws none"),
         ("whole('framework')", "start draws numbers, and `framework` draws none"),
         ("mimetic_attention(2, part='q')", "part is 'packed', 'query', 'key', 'value' or 'out', not 'q'"),
     ],

@@ -110,8 +110,8 @@ def test_a_slice_equals_its_part_of_the_whole(spec):
     np.testing.assert_array_equal(part, whole[box])
 
 
-# Of a state, whose axes are no inputs and outputs.
-STATES = ("s4d", "hippo")
+# Of a weight as it is stored: its axes are no inputs and outputs.
+STATES = ("s4d", "hippo", "rows", "values", "sinusoidal", "flattened")
 
 
 @pytest.mark.parametrize("spec", ["s4d_real", "s4d_lin", "hippo_legs_input", "hippo_legs"])
@@ -161,7 +161,7 @@ def test_fixups_base_is_that_of_its_authors_whatever_the_stride():
 
 
 # These need some outputs.
-SQUARE = ("log_prior", "hippo_legs", "delta_orthogonal", "conv_orthogonal", "mimetic_attention")
+SQUARE = ("log_prior", "hippo_legs", "delta_orthogonal", "conv_orthogonal", "mimetic_attention", "rows")
 
 
 @pytest.mark.parametrize("spec", [spec for spec in DRAWN if not spec.startswith(SQUARE)])
@@ -223,7 +223,9 @@ def test_every_catalogue_entry_is_public_and_explained(entry):
     assert {"Formula", "Use", "Example"} <= set(entry.sections)
     assert len(entry.when) <= 53  # a line of `initium list`
     without = {"zeros", "ones", "constant", "uniform", "normal", "truncated_normal", "framework", "variance_scaling"}
-    assert bool(entry.cited) == (entry.name not in without | {"zero_head", "packed", "whole", "padded"})
+    assert bool(entry.cited) == (
+        entry.name not in without | {"zero_head", "packed", "whole", "padded", "rows", "values", "flattened", "through"}
+    )
 
 
 @pytest.mark.parametrize("name", ["sparse", "he_sparse", "looks_linear"])

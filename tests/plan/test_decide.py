@@ -214,3 +214,14 @@ def test_the_author_of_a_model_that_nobody_recorded_is_refused():
         "Recipe `author` repeats what a constructor draws, and nobody recorded that of this model. "
         "Build it with `model = initium.torch.deferred(build)`, where build() returns it."
     )
+
+
+def test_a_parameter_that_was_copied_keeps_the_numbers_of_the_first():
+    made = Made(init=normal(), because="normal_(0, 1)", origin=7)
+    graph = Graph(tuple(param(f"{i}.weight", (3, 2), "oi", "weight", made=made) for i in range(3)))
+    choices = plan(graph, "author", rules={"2.*": "normal(std=0.5)"}).choices
+    assert [(choice.draws_as, choice.because) for choice in choices] == [
+        ("", "normal_(0, 1)"),
+        ("0.weight", "normal_(0, 1), a copy of 0.weight"),
+        ("", "weight"),
+    ]

@@ -34,7 +34,7 @@ h.0-2.c_proj.bias    zeros                       bias
 ln_f.weight          ones                        scale of a normalisation
 ln_f.bias            zeros                       shift of a normalisation
 
-18 parameters: 6 drawn, 1 computed, 11 constant (1 tied).
+18 parameters: 7 drawn, 11 constant (1 tied).
 Recipe: he_normal, 4 by your rules.
 * the input was made up: `ids` int64 (2, 16)"""
     )
@@ -130,7 +130,7 @@ and in       dense
 fed by       normalisation, second moment 1: gain 1 keeps it
 followed by  output
 start        padded('normal(std=0.02)')
-that is      computed as a whole; `initium explain padded` tells how
+that is      row 0: every element is 0; rows 1 to 49: Gaussian, mean 0, std 0.02
 because      embedding
 rule         your rule wte.weight -> padded('normal(std=0.02)')"""
     )

@@ -13,7 +13,8 @@ from initium._graph import Graph, Param
 from initium._plan import Plan, decide
 from initium._recipes import Recipe
 from initium._rule import Rule
-from initium.torch import apply, read
+from initium.torch import _apply, apply, read
+from initium.torch._shards import Part
 
 
 def planned(model, spec="he_normal", rules=()):
@@ -80,6 +81,28 @@ def test_a_weight_stored_input_first_is_the_transpose(start):
     assert torch.equal(linear.weight, other.weight.T)
 
 
+@pytest.mark.parametrize("stretch", [1, 50, 599, 600])
+@pytest.mark.parametrize("start", ["he_normal", "orthogonal"])
+def test_stretches_of_what_is_drawn_beside_change_no_bit(monkeypatch, stretch, start):
+    param = Param(path="weight", shape=(30, 20), axes="io", role="weight", because="own")
+    whole, cut = (with_weight(torch.empty(30, 20)) for _ in range(2))
+    apply(of_params(param, start=start), whole)
+    monkeypatch.setattr(_apply, "_STRETCH", stretch)
+    apply(of_params(param, start=start), cut)
+    assert torch.equal(cut.weight, whole.weight)
+
+
+def test_stretches_are_a_box_in_the_order_of_its_memory():
+    whole = torch.arange(20 * 30).view(20, 30)
+    for held in (whole[3:12, 5:25].clone(), whole.T.contiguous().T[3:12, 5:25].clone()):
+        stretches = list(Part(held, (slice(3, 12), slice(5, 25))).stretches(70))
+        assert [stretch.held.numel() for stretch in stretches] in ([80, 80, 20], [72, 72, 36])
+        assert all(torch.equal(stretch.held, whole[stretch.box]) for stretch in stretches)
+        places = [stretch.held.data_ptr() for stretch in stretches]
+        sizes = [stretch.held.nbytes for stretch in stretches]
+        assert places[1:] == [place + size for place, size in zip(places[:-1], sizes[:-1], strict=True)]
+
+
 @pytest.mark.parametrize("contiguous", [True, False])
 def test_autograd_notices_that_a_weight_was_written(contiguous):
     layer = nn.Linear(3, 2)
@@ -89,6 +112,12 @@ def test_autograd_notices_that_a_weight_was_written(contiguous):
     applied(layer)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
+
+
+def test_memory_that_was_filled_can_be_given_back():
+    layer = nn.Linear(3, 2)
+    applied(layer)
+    layer.weight.untyped_storage().resize_(0)  # as FSDP does with weights that it has gathered
 
 
 def test_adding_a_layer_leaves_every_other_weight_as_it_was():
@@ -225,10 +254,6 @@ LEAVE = "or leave them as built: Rule('PATH', 'framework')."
     ("build", "message"),
     [
         (
-            lambda: nn.Linear(3, 2, bias=False, device="meta"),
-            "These parameters have no memory yet:\n  weight  on meta\nCall `model.to_empty(device=...)` first.",
-        ),
-        (
             lambda: nn.Linear(3, 2, bias=False, dtype=torch.complex64),
             "A fill writes float32, float64, float16 and bfloat16, and these parameters are something else:\n"
             f"  weight  Parameter, torch.complex64 on cpu\nBuild the model in one of these, {LEAVE}",
@@ -263,8 +288,17 @@ def test_what_is_left_as_built_may_be_anything_with_memory():
     before = values(layer)
     assert len(apply(of_params(PARAM, start="framework"), layer).left) == 1
     assert_unchanged(layer, before)
-    with pytest.raises(ModelError, match="no memory yet"):
-        apply(of_params(PARAM, start="framework"), layer.to("meta"))
+
+
+def test_what_is_rescaled_needs_memory():
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    with pytest.raises(ModelError) as found:
+        initium.plan(model, "he_normal").calibrate(model, torch.ones(4, 3))
+    assert str(found.value) == (
+        "These parameters have no memory yet:\n  0.weight  Parameter, torch.float32 on meta\n"
+        "Apply the plan first: plan.apply(model)."
+    )
 
 
 def test_two_parameters_in_one_memory_are_refused():
@@ -361,6 +395,15 @@ def test_the_length_of_a_weight_norm_follows_its_direction(norm, dim):
     layer(torch.zeros(1, 400))  # the old one makes its weight as it runs
     torch.testing.assert_close(layer.weight.detach(), torch.from_numpy(wanted), rtol=1e-5, atol=1e-7)
     assert "length of its direction" in {entry.start for entry in ledger.filled}
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Conv1d(4, 6, 3), nn.Conv2d(4, 6, 3), nn.Conv3d(4, 6, 3), nn.ConvTranspose2d(4, 6, 3)]
+)
+def test_the_length_of_a_kernel_is_over_all_its_axes_but_one(layer):
+    layer = nn.utils.parametrizations.weight_norm(layer)
+    initium.plan(layer, "he_normal", example=torch.randn(1, 4, *[8] * (layer.weight.ndim - 2))).apply(layer)
+    torch.testing.assert_close(layer.weight, layer.parametrizations.weight.original1, rtol=1e-6, atol=1e-7)
 
 
 def with_length(model, dtype=torch.float32):

@@ -5,10 +5,8 @@ import torch
 from torch import nn
 
 from initium import ModelError, plan
-from initium._graph import Made
-from initium.init import normal, parse
-from initium.torch import survey
-from initium.torch._deferred import _record
+from initium.init import normal
+from initium.torch import deferred, survey
 
 
 class Odd(nn.Module):
@@ -16,19 +14,11 @@ class Odd(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(3, 4))
+        self.weight = nn.Parameter(0.02 * torch.randn(3, 4))
         self.six = nn.Parameter(torch.zeros(1, 1, 1, 1, 1, 2, dtype=torch.bfloat16))
 
     def forward(self, x):
         return x @ self.weight
-
-
-def recorded(model, spec):
-    """The model as if it had been deferred and each of its parameters drawn so."""
-    for module in model.modules():
-        made = Made(init=parse(spec), because="drawn")
-        _record.RECORDS[module] = {name: _record.Recorded(made, torch.zeros) for name in module._parameters}
-    return model
 
 
 def test_every_layer_is_known_and_nothing_runs():
@@ -53,7 +43,7 @@ def test_what_has_no_shape_yet_is_refused():
 
 def test_a_rule_beside_the_author_changes_nothing_else():
     """A trace knows that the weight is stored as (input, output) and numbers it otherwise than it is stored."""
-    model = recorded(nn.Sequential(Odd(), nn.Linear(4, 2)), "normal(std=0.02)")
+    model = deferred(lambda: nn.Sequential(Odd(), nn.Linear(4, 2)))
     alone = plan(model, "author")
     ruled = plan(model, "author", rules={"1.weight": "he_normal"}, example=torch.ones(2, 3))
     assert ruled.choices[0] == alone.choices[0]

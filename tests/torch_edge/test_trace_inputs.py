@@ -313,3 +313,20 @@ NORMS = [nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectr
 def test_the_input_of_a_parametrised_layer_is_made_up(norm, layer, shape):
     graph = trace(nn.Sequential(norm(layer), nn.ReLU()))
     assert graph.notes == (f"the input was made up: `input` float32 {shape}",)
+
+
+def test_a_sharded_model_is_to_be_planned_before(tmp_path):
+    from torch import distributed
+    from torch.distributed.fsdp import fully_shard
+
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        model = fully_shard(nn.Linear(2, 2), mesh=distributed.init_device_mesh("cpu", (1,)))
+        with pytest.raises(ModelError) as error:
+            trace(model)
+    finally:
+        distributed.destroy_process_group()
+    assert str(error.value) == (
+        "`bias`, `weight` are sharded, and a model is traced whole. "
+        "Plan it before it is sharded, on meta if it is large, and apply the plan afterwards."
+    )

@@ -1,5 +1,6 @@
 """From a Graph, a recipe and a user's rules to a Plan."""
 
+from collections.abc import Hashable
 from dataclasses import replace
 
 from .._errors import InitiumError, RuleError, ShapeError, counted, listed
@@ -26,10 +27,12 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Plan:
     usual = recipe.rules_of(graph)
     deciding = [(param, _first(param, rules), _first(param, usual)) for param in graph.params]
     _check_decided([param for param, own, found in deciding if not (own or found)])
+    firsts = _firsts(graph)
     choices, misfits = [], []
     for param, own, found in deciding:
         try:
-            choices.append(_choice(param, own, "your rule ", found) if own else _choice(param, found, f"{recipe}: "))
+            choice = _choice(param, own, "your rule ", found) if own else _choice(param, found, f"{recipe}: ")
+            choices.append(_as_copied(choice, param, firsts))
         except ShapeError as error:
             matched = f" Your rule `{own}` matched it." if own else ""
             misfits.append(f"{error}{matched}")
@@ -68,6 +71,24 @@ def _as_made(said: Decision, param: Param) -> Decision:
     if said.init != framework() or param.made is None:
         return said
     return replace(said, init=param.made.init or said.init, because=param.made.because)
+
+
+def _firsts(graph: Graph) -> dict[Hashable, str]:
+    """The parameter that holds each recorded draw first."""
+    found: dict[Hashable, str] = {}
+    for param in graph.params:
+        if param.made and param.made.origin is not None:
+            found.setdefault(param.made.origin, param.path)
+    return found
+
+
+def _as_copied(choice: Choice, param: Param, firsts: dict[Hashable, str]) -> Choice:
+    """A parameter that its constructor copied from another keeps that one's numbers, if it starts as recorded."""
+    made = param.made
+    first = firsts.get(made.origin, param.path) if made else param.path
+    if made is None or choice.init != made.init or first == param.path:
+        return choice
+    return replace(choice, draws_as=first, because=f"{choice.because}, a copy of {first}")
 
 
 def _tried(param: Param, usual: Rule | None) -> Decision | None:

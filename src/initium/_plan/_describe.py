@@ -1,8 +1,9 @@
 """What an initialiser comes to for one weight, in numbers."""
 
 import math
+from collections.abc import Iterator
 
-from ..init._law import Composed, Constant, Keep, Law, Normal, Orthogonal, Packed, TruncatedNormal, Uniform
+from ..init._law import Composed, Constant, Keep, Law, Normal, Orthogonal, Packed, Rows, TruncatedNormal, Uniform
 from ..init._weight import Weight
 
 
@@ -34,8 +35,17 @@ def describe(law: Law, weight: Weight) -> str:
                 f"block {index}: {describe(block, part)}"
                 for index, (block, part) in enumerate(zip(laws, weight.parts, strict=True), start=1)
             )
+        case Rows(parts):
+            return "; ".join(_runs(parts, weight))
         case Composed():
             return "computed as a whole"
+
+
+def _runs(parts: tuple[tuple[int, Law], ...], weight: Weight) -> Iterator[str]:
+    first = 0
+    for num, law in parts:
+        yield f"{f'row {first}' if num == 1 else f'rows {first} to {first + num - 1}'}: {describe(law, weight)}"
+        first += num
 
 
 def _share(cut: float) -> float:

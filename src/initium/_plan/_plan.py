@@ -1,7 +1,8 @@
 """The Plan: one Choice for each parameter."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from .._calibration import Calibration
     from .._ledger import Ledger
+    from .._verification import Verification
+    from .._written import Written
     from ._diff import PlanDiff
 
 
@@ -101,30 +104,116 @@ class Plan:
         """Read a plan that was saved; it equals the one that was.
 
         Args:
-            path: of the file.
+            path: of the file, or of a manifest, whose seed and digests are checked and not kept.
 
         Raises:
             PlanError: naming every place that cannot be read.
         """
         from ._store import read
 
-        return cls(*read(path))
+        stored, _ = read(path)
+        return cls(*stored)
 
-    def apply(self, model: Any, *, seed: int = 0) -> "Ledger":
+    def apply(self, model: Any, *, seed: int = 0, device: Any = None, partial: bool = False) -> "Ledger":
         """Fill a model's parameters in place; what is drawn for each depends on the seed and its path alone.
+
+        What is on meta gets its memory here and is written once; ties stay, and its buffers are computed. Of a weight
+        that is sharded, as a DTensor, each process writes the part that it holds and asks no other.
 
         Args:
             model: the one that was planned, or another of the same parameters.
             seed: from 0 to 2^64 - 1.
+            device: where what is on meta gets its memory; None is the framework's default, or the mesh's.
+            partial: whether the model may lack parameters of the plan, as one stage of a pipeline does.
 
         Returns:
-            What was filled, tied and left as built, and by which rule.
+            What was filled, tied and left as built, by which rule, and which buffers were computed.
 
         Raises:
             PlanError: listing every difference, if the model has other parameters; then no weight was touched.
-            ModelError: if a parameter has no memory, or a dtype that no fill writes.
+            ModelError: if a parameter has a dtype that no fill writes, or something would stay uninitialised.
         """
-        return edge_of(model).apply(self, model, seed=seed)
+        return edge_of(model).apply(self, model, seed=seed, device=device, partial=partial)
+
+    def write(self, path: str | PathLike[str], *, seed: int = 0, shards: int = 1) -> "Written":
+        """Draw all numbers to disk as safetensors, in constant memory and without a model; whole or not at all.
+
+        A tied parameter is written once. Ctrl-C, a full disk or a kill leave no file under the name that was asked
+        for, and an older one as it was. A start that is computed as a whole, such as `orthogonal`, takes the memory of
+        its weight.
+
+        Args:
+            path: ends in `.safetensors`; a new file, or one that `write` wrote.
+            seed: from 0 to 2^64 - 1.
+            shards: in how many files, of about the same size; with two or more there is PATH.index.json besides, as
+                Hugging Face's libraries read it, and it is written last.
+
+        Returns:
+            Which files, which tensors, their SHA-256, and what was left out.
+
+        Raises:
+            PlanError: naming every parameter whose numbers the plan does not know.
+            SpecError: naming every parameter whose numbers leave its dtype.
+            OutputError: if it cannot be written there.
+            SettingError: if the seed is out of range, or `shards` is no number of files.
+        """
+        return _checkpoint().write(self, path, seed=seed, shards=shards)
+
+    def verify(self, path: str | PathLike[str], *, seed: int = 0) -> "Verification":
+        """Draw all numbers once more, and compare them with a checkpoint bit by bit.
+
+        The numbers of matrix products (`orthogonal`) may be off by 1e-5, and are then reported: their last bits
+        depend on the machine.
+
+        Args:
+            path: of a safetensors file, or of the index of several.
+            seed: that it should have been drawn with.
+
+        Returns:
+            The first difference of each tensor; true if there is none.
+
+        Raises:
+            PlanError: as `write`.
+            DataError: if there is no such file or it cannot be read.
+        """
+        return _checkpoint().verify(self, path, seed=seed)
+
+    def digest(self, seed: int = 0) -> str:
+        """One hash of all that is drawn: two checkpoints with the same digest are the same, in however many files.
+
+        It is the SHA-256, in hexadecimal digits, of this text in UTF-8: the line `initium stream 1`, and then sorted
+        as text the lines `PATH DTYPE SHAPE SHA256` of all tensors and `NAME is PATH` of all tied names. DTYPE is as in
+        the file (`F32`), SHAPE as Python prints a list (`[768, 3072]`), SHA256 that of the tensor's bytes in the file.
+
+        Args:
+            seed: from 0 to 2^64 - 1.
+
+        Raises:
+            PlanError: as `write`.
+
+        Example:
+            >>> from torch import nn
+            >>> from initium import plan
+            >>> plan(nn.Linear(2, 1), "he_normal").digest(seed=0)[:16]
+            '3013c2f0a2c2cf77'
+        """
+        return _checkpoint().digest(self, seed=seed)
+
+    def manifest(self, seed: int = 0, *, sha256: Mapping[str, str] | None = None) -> str:
+        """The plan as JSON, with all that is needed to make every bit again and to know it.
+
+        That is beside the plan: the seed, the version of the stream, of each tensor the fans and the SHA-256, the
+        digest of them all, and which versions of Python and its libraries wrote it. `Plan.load` reads it too, and
+        `initium verify` takes the seed from it.
+
+        Args:
+            seed: from 0 to 2^64 - 1.
+            sha256: of each tensor, as `write` returns them; None draws everything to find them.
+
+        Raises:
+            PlanError: as `write`, or if a start is not of the catalogue, so that no file can hold it.
+        """
+        return _checkpoint().manifest(self, seed=seed, sha256=sha256)
 
     def calibrate(self, model: Any, batch: Any) -> "Calibration":
         """Rescale each weight, in one forward pass, so that what it gives has the second moment that is meant.
@@ -171,3 +260,8 @@ class Plan:
         header, lines = table(self, width).split("\n", maxsplit=1)
         yield Text(header, style="bold")
         yield Text(lines)
+
+
+def _checkpoint() -> Any:
+    """What writes and verifies; it rests on plans, so it is looked up when it is needed."""
+    return import_module("initium._checkpoint")

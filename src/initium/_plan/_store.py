@@ -14,6 +14,7 @@ from .._graph import Buffer, Param
 from .._rule import shown
 from ..init import Initialiser, parse
 from ._choice import Choice
+from ._manifest import Manifest, read_manifest
 
 if TYPE_CHECKING:
     from ._plan import Plan
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 _KEY = "initium plan"
 MARK = f'"{_KEY}":'
 _SCHEMA = 1
+_MANIFEST = "manifest"  # the one key that a plan may lack
+MANIFEST_MARK = f'"{_MANIFEST}":'
 _MEND = "Mend the file, or save the plan again."
+
+Stored = tuple[tuple[Choice, ...], str, tuple[str, ...], tuple[Buffer, ...]]
 
 
 def write(plan: "Plan", path: str | PathLike[str]) -> None:
@@ -32,13 +37,24 @@ def write(plan: "Plan", path: str | PathLike[str]) -> None:
         PlanError: if a start has no spec that a file could hold.
         OutputError: if it cannot be written there.
     """
+    _files.write_text(path, text(plan), mark=MARK)
+
+
+def text(plan: "Plan", manifest: Manifest | None = None) -> str:
+    """A plan, with or without a manifest, as it stands in a file.
+
+    Raises:
+        PlanError: if a start has no spec that a file could hold.
+    """
     _check_specs(plan)
-    head = {_KEY: _SCHEMA, "recipe": plan.recipe, "notes": plan.notes}
-    lines = "".join(f"  {_json(key)}: {_json(value)},\n" for key, value in head.items())
+    head = {"recipe": plan.recipe, "notes": plan.notes}
+    # Near the beginning, where a file is known by it.
+    lines = f"  {MARK} {_SCHEMA},\n" + (f"  {MANIFEST_MARK} {manifest.text(plan.choices)},\n" if manifest else "")
+    lines += "".join(f"  {_json(key)}: {_json(value)},\n" for key, value in head.items())
     buffers = ",".join(f"\n    {_json(buffer)}" for buffer in plan.buffers)
     lines += f'  "buffers": [{buffers}],\n'
     entries = ",\n".join(_entry(choice) for choice in plan.choices)
-    _files.write_text(path, f'{{\n{lines}  "parameters": [\n{entries}\n  ]\n}}\n', mark=MARK)
+    return f'{{\n{lines}  "parameters": [\n{entries}\n  ]\n}}\n'
 
 
 def _check_specs(plan: "Plan") -> None:
@@ -84,8 +100,8 @@ def _plain(thing: Any) -> Any:
     return str(thing) if isinstance(thing, Initialiser) else _facts(thing)
 
 
-def read(path: str | PathLike[str]) -> tuple[tuple[Choice, ...], str, tuple[str, ...], tuple[Buffer, ...]]:
-    """The choices, the recipe, the notes and the buffers of a plan that was saved.
+def read(path: str | PathLike[str]) -> tuple[Stored, Manifest | None]:
+    """What a plan consists of: the choices, the recipe, the notes and the buffers; and its manifest, if it has one.
 
     Raises:
         PlanError: naming every place that cannot be read.
@@ -98,7 +114,9 @@ def read(path: str | PathLike[str]) -> tuple[tuple[Choice, ...], str, tuple[str,
         buffers = at('"buffers"', tuple[Buffer, ...], data["buffers"])
     except JsonError as error:
         raise PlanError(f"'{path}': {error}. {_MEND}") from None
-    return _choices(path, data["parameters"]), recipe, notes, buffers
+    choices = _choices(path, data["parameters"])
+    manifest = read_manifest(path, data[_MANIFEST], choices) if _MANIFEST in data else None
+    return (choices, recipe, notes, buffers), manifest
 
 
 def _parsed(path: str | PathLike[str]) -> Any:
@@ -136,7 +154,8 @@ def _checked(path: str | PathLike[str], data: Any) -> dict[str, Any]:
             "Make the plan again, or read it with the Initium that wrote it."
         )
     keys = (_KEY, "recipe", "notes", "buffers", "parameters")
-    wrong = [f'lacks "{key}"' for key in keys if key not in data] + [f'has "{k}"' for k in data if k not in keys]
+    more = [key for key in data if key not in (*keys, _MANIFEST)]
+    wrong = [f'lacks "{key}"' for key in keys if key not in data] + [f'has "{key}"' for key in more]
     if wrong:
         raise PlanError(f"'{path}' {wrong[0]}; a plan holds {', '.join(keys[1:])}. {_MEND}")
     return data

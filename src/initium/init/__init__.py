@@ -61,8 +61,13 @@ from ._structure import icnr as icnr
 from ._structure import identity as identity
 from ._structure import packed as packed
 from ._structure import padded as padded
+from ._structure import rows as rows
 from ._structure import sparse as sparse
 from ._structure import whole as whole
+from ._tables import flattened as flattened
+from ._tables import sinusoidal as sinusoidal
+from ._tables import through as through
+from ._tables import values as values
 from ._variance_scaling import glorot_normal as glorot_normal
 from ._variance_scaling import glorot_truncated_normal as glorot_truncated_normal
 from ._variance_scaling import glorot_uniform as glorot_uniform

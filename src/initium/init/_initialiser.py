@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from .._errors import ShapeError, SpecError, UnknownNameError
 from .._spec import Call, format_call
 from ._gain import gain as gain_of
-from ._law import Composed, Law, Orthogonal, Packed
+from ._law import Composed, Law, Orthogonal, Packed, Rows
 from ._weight import Weight
 
 P = ParamSpec("P")
@@ -60,7 +60,7 @@ class Initialiser:
 
 def _is_one(laws: tuple[Law, ...]) -> bool:
     """Whether blocks can be drawn as if they were one weight: element by element, and all alike."""
-    return len(set(laws)) == 1 and not isinstance(laws[0], Orthogonal | Composed)
+    return len(set(laws)) == 1 and not isinstance(laws[0], Orthogonal | Composed | Rows)
 
 
 CATALOGUE: dict[str, Callable[..., Initialiser]] = {}

@@ -86,4 +86,17 @@ class Packed:
     laws: tuple["Law", ...]
 
 
-Law = Keep | Constant | Uniform | Normal | TruncatedNormal | Orthogonal | Composed | Packed
+Elementwise = Constant | Uniform | Normal | TruncatedNormal
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Runs of rows of the first axis, in the order in which elements are numbered: how many, and what each element is.
+
+    An element is what it would be if its law were that of the whole weight.
+    """
+
+    parts: tuple[tuple[int, Elementwise], ...]
+
+
+Law = Keep | Elementwise | Orthogonal | Composed | Packed | Rows

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .._errors import ShapeError
 from ._initialiser import Initialiser, initialiser
 from ._kernels import Shape, check_matrix, check_space, check_sum, kernels, start_of
-from ._law import Composed, Draw, Law, Normal, Orthogonal, Packed
+from ._law import Composed, Constant, Draw, Elementwise, Law, Normal, Orthogonal, Packed, Rows
 from ._weight import Weight
 
 
@@ -264,6 +264,9 @@ def padded(start: str, row: int = 0) -> Initialiser:
             raise ShapeError(f'needs row {row} of a vocabulary, but {weight} has shape {weight.shape} with axes '
                              f'"{weight.axes}".')  # fmt: skip
         found, at = init.law_of(weight), (slice(None),) * weight.axes.index("v") + (slice(row, row + 1),)
+        behind = weight.shape[0] - row - 1
+        if isinstance(found, Elementwise) and weight.axes[0] == "v" and behind >= 0:
+            return Rows(tuple(part for part in ((row, found), (1, Constant(0)), (behind, found)) if part[0]))
 
         def make(draw: Draw) -> NDArray[Any]:
             out = draw(found, weight)
@@ -273,6 +276,49 @@ def padded(start: str, row: int = 0) -> Initialiser:
         return Composed(make)
 
     return Initialiser(law)
+
+
+@initialiser
+def rows(starts: tuple, sizes: tuple) -> Initialiser:
+    """A start of its own for each run of rows.
+
+    Formula: W = (W_1; ...; W_n) along the first axis as it is stored, W_j of the j-th size drawn by the j-th start
+
+    Use: what is written piece by piece: an embedding of which some rows are zero, a bias with one value a gate.
+    Avoid: packed matrices with fans of their own; see `packed`.
+
+    Args:
+        starts: the spec of each run, in order. They draw element by element and need no fans.
+        sizes: how many rows each of them has.
+
+    Raises:
+        ShapeError: when the sizes do not add up to the first axis, or a start does not draw element by element.
+
+    Example:
+        >>> str(rows(("normal(std=0.02)", "zeros"), (50256, 1)))
+        "rows(('normal(std=0.02)', 'zeros'), (50256, 1))"
+    """
+    if not isinstance(starts, tuple) or not starts or not all(isinstance(start, str) for start in starts):
+        raise ValueError(f"starts are quoted specs, one a run, not {starts!r}")
+    if not isinstance(sizes, tuple) or not all(type(size) is int and size > 0 for size in sizes):
+        raise ValueError(f"sizes are whole numbers, 1 or more, one a run, not {sizes!r}")
+    if len(starts) != len(sizes):
+        raise ValueError(f"starts and sizes go in pairs, but there are {len(starts)} and {len(sizes)}")
+    inits = [start_of(start) for start in starts]
+
+    def law(weight: Weight) -> Law:
+        if not weight.shape or weight.shape[0] != sum(sizes):
+            raise ShapeError(f"has {sum(sizes)} rows, but {weight} has shape {weight.shape}.")
+        return Rows(tuple((size, _elementwise(init, weight)) for init, size in zip(inits, sizes, strict=True)))
+
+    return Initialiser(law, has_roles=False)
+
+
+def _elementwise(init: Initialiser, weight: Weight) -> Elementwise:
+    found = init.law_of(weight)
+    if not isinstance(found, Elementwise):
+        raise ShapeError(f"draws its rows element by element, and `{init}` computes {weight} as a whole.")
+    return found
 
 
 def sparse_kernels(draw: Draw, shape: Shape, num_incoming: int, std: float) -> NDArray[Any]:

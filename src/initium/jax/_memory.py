@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._huge_pages import advise
 from ._jax import jax
 
 _ALIGNMENT = 64  # bytes: memory so aligned XLA takes as it is, and copies other
@@ -36,9 +35,7 @@ def empty(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     num = math.prod(shape) * np.dtype(dtype).itemsize
     memory = np.empty(num + _ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT
-    out = memory[start : start + num].view(dtype).reshape(shape)
-    advise(out)
-    return out
+    return memory[start : start + num].view(dtype).reshape(shape)
 
 
 def _copy(out: NDArray[Any], x: NDArray[Any]) -> None:

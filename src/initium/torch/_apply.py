@@ -1,48 +1,63 @@
 """From a Plan to a model's parameters."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Collection
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.autograd.graph import increment_version
 
 from .. import _stream
 from .._errors import ModelError, SpecError, listed
 from .._fill import Job, check, fill_all
 from .._ledger import Entry, Ledger
 from .._plan import Choice, Plan
-from ..init._law import Keep
+from ..init._law import Elementwise, Keep, Rows
 from ..init._weight import Weight
-from ._lengths import length, lengths, renew_spectral_norms
-from ._memory import DTYPES, extent, has_memory, memory
+from ._buffers import remade_buffers
+from ._deferred import Recorded, record_of
+from ._lengths import check_spectral_norms, free_parameters, length, lengths, renew_spectral_norms
+from ._materialise import Device, check_device, materialised
+from ._memory import has_memory, memory, numpy_dtype
 from ._parameters import parameters
+from ._read import named
+from ._shards import Box, check_shards, is_sharded, local, notice, parts, put, reshard
+from ._writable import check_writable as check_writable
 
 Chosen = list[tuple[Choice, torch.Tensor]]
-
-_UNSEEN = torch.Tensor.__torch_dispatch__  # pyright: ignore[reportAttributeAccessIssue]  of a plain tensor
+# How many elements are drawn beside a weight at a time: 4 MB of float32 stay in the cache, and add nothing to the peak.
+_STRETCH = 1 << 20
+Followed = dict[str, tuple[torch.Tensor, str]]  # a length, and the path of its direction
 
 
 @torch.no_grad()
-def apply(plan: Plan, model: nn.Module, *, seed: int = 0) -> Ledger:
-    """Fill every parameter that the plan does not keep, in place; all is checked before the first is touched.
+def apply(plan: Plan, model: nn.Module, *, seed: int = 0, device: Device = None, partial: bool = False) -> Ledger:
+    """Write every parameter that the plan does not keep, in place, and what is on meta besides, each once.
+
+    All is checked before the first is touched. What is on meta gets its memory here; its buffers are computed, and what
+    the plan keeps is made as the constructor would have. If something fails in the middle, or on Ctrl-C, that is on
+    meta again; of what had memory, some may be written: apply the plan once more.
+
+    Of a DTensor each process writes the part that it holds, with the numbers that it has in the whole, and asks no
+    other. What is computed as a whole, such as an orthogonal matrix, is computed on each.
 
     Args:
         plan: one choice for each parameter of the model.
         model: the one that was planned, or another of the same parameters.
         seed: from 0 to 2^64 - 1. What is drawn for a parameter depends on it and on the parameter's path alone;
             what that is scaled by, on the plan.
+        device: where what is on meta gets its memory. None is torch's default device, for a DTensor that of its mesh.
+        partial: whether the model may lack parameters of the plan, as one stage of a pipeline does. Its names must be
+            those of the whole model.
 
     Returns:
-        What was filled, tied and left as built, and by which rule.
+        What was filled, tied and left as built, by which rule, and which buffers were computed.
 
     Raises:
         PlanError: listing every difference, if the model has other parameters.
-        ModelError: naming every parameter that no fill writes.
+        ModelError: naming every parameter that no fill writes, or everything that would stay uninitialised.
         SpecError: naming every parameter whose numbers leave its dtype.
-        SettingError: if the seed is out of range.
+        SettingError: if the seed is out of range, or the device is meta.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(30, 64), nn.ReLU(), nn.Linear(64, 2))
@@ -50,84 +65,71 @@ def apply(plan: Plan, model: nn.Module, *, seed: int = 0) -> Ledger:
         >>> print(apply(plan(model, "he_normal"), model, seed=0).filled[0].path)
         0.weight
     """
-    values = parameters(plan, model)
-    chosen = [(choice, values[choice.path]) for choice in plan.choices if not isinstance(choice.law, Keep)]
-    unmade = {path: value for path, value in values.items() if value.is_meta}  # what is kept must be there
-    check_writable({choice.path: value for choice, value in chosen} | unmade)
-    keys = {choice.path: _stream.key(seed, choice.draws_as or choice.path) for choice, _ in chosen}
+    reshard(model)
+    values = parameters(plan, model, partial=partial)
+    choices = {choice.path: choice for choice in plan.choices if choice.path in values}
+    keys = {path: _stream.key(seed, choice.draws_as or path) for path, choice in choices.items()}
+    chosen = [(choice, values[path]) for path, choice in choices.items() if not isinstance(choice.law, Keep)]
+    followed = _followed(model, values, choices)
+    written = {choice.path for choice, _ in chosen} | followed.keys()
+    recorded = _recorded(model, values, written)
+    buffers = remade_buffers(model)
+    touched = {path: values[path] for path in written | recorded.keys()} | {one.path: one.value for one in buffers}
+    check_device(device, touched)
+    check_shards(touched)
+    check_spectral_norms(model, touched)
+    check_writable({choice.path: local(value) for choice, value in chosen}, needs_memory=False)
     _check_reach(chosen, keys)
-    _fill(chosen, keys)
-    own = {choice.path for choice in plan.choices if choice.is_own}
-    followed = _follow(model, values, filled=set(keys), decided=own | set(keys))
-    renew_spectral_norms(model, {id(value) for _, value in chosen})
-    return Ledger(entries=tuple(_entry(choice, followed) for choice in plan.choices), seed=int(seed))
+    free_parameters(model)
+    with materialised(touched, device):
+        _fill(chosen, keys)
+        for path, record in recorded.items():
+            put(values[path], record.value(keys[path]))
+        for buffer in buffers:
+            put(buffer.value, buffer.make())
+        for size, path in followed.values():
+            put(size, length(_whole(choices[path], values[path], recorded.get(path), keys), size))
+        renew_spectral_norms(model, {id(value) for value in touched.values()})
+    entries = tuple(_entry(choice, followed, recorded) for choice in choices.values())
+    return Ledger(entries=entries, seed=int(seed), buffers=tuple(buffer.path for buffer in buffers))
 
 
-def check_writable(values: dict[str, torch.Tensor]) -> None:
-    """Refuse what has no memory of its own to write.
+def _followed(model: nn.Module, values: dict[str, torch.Tensor], choices: dict[str, Choice]) -> Followed:
+    """The length of each weight norm whose direction is written; else the weight would keep its old size.
+
+    A frozen length, and one that a rule or the plan decides, stays.
+    """
+    paths = {id(value): path for path, value in values.items()}
+    found = {}
+    for size, direction in lengths(model):
+        choice, by = choices[paths[id(size)]], choices[paths[id(direction)]]
+        is_free = isinstance(choice.law, Keep) and not choice.is_own and size.requires_grad
+        if is_free and (direction.is_meta or not isinstance(by.law, Keep)):
+            found[choice.path] = size, by.path
+    return found
+
+
+def _recorded(model: nn.Module, values: dict[str, torch.Tensor], written: Collection[str]) -> dict[str, Recorded]:
+    """How the constructor makes each parameter on meta that nothing else writes.
 
     Raises:
-        ModelError: naming every parameter of the first kind of misfit that there is.
+        ModelError: naming those of which nobody recorded it.
     """
-    for is_misfit, what, remedy in _MISFITS:
-        if lines := sorted(f"  {path}  {_kind(value)}" for path, value in values.items() if is_misfit(value)):
-            raise ModelError(f"{what}:\n{listed(lines)}\n{remedy}")
-    _check_apart(values)
-
-
-def _is_wrapped(value: torch.Tensor) -> bool:
-    """Whether a class of its own sees each operation: a DTensor, a quantised or a fake one."""
-    seen_by: Any = type(value)
-    return seen_by.__torch_dispatch__ is not _UNSEEN
-
-
-def _repeats(value: torch.Tensor) -> bool:
-    return extent(value) < value.nbytes
-
-
-# What cannot be filled, in words, and what to do. In this order: the first that is met is told.
-_MISFITS: tuple[tuple[Callable[[torch.Tensor], bool], str, str], ...] = (
-    (
-        lambda value: value.is_meta,
-        "These parameters have no memory yet",
-        "Call `model.to_empty(device=...)` first.",
-    ),
-    (
-        lambda value: _is_wrapped(value) or value.is_quantized or value.layout is not torch.strided,
-        "These parameters are no plain tensors, and only those are filled",
-        "Fill the model before it is sharded or quantised, or leave them as built: Rule('PATH', 'framework').",
-    ),
-    (
-        lambda value: value.dtype not in DTYPES,
-        "A fill writes float32, float64, float16 and bfloat16, and these parameters are something else",
-        "Build the model in one of these, or leave them as built: Rule('PATH', 'framework').",
-    ),
-    (
-        _repeats,
-        "Elements of these parameters share memory",
-        "Make them whole: nn.Parameter(value.clone()).",
-    ),
-)
-
-
-def _kind(value: torch.Tensor) -> str:
-    return f"{type(value).__name__}, {value.dtype} on {value.device}" if not value.is_meta else "on meta"
-
-
-def _check_apart(values: dict[str, torch.Tensor]) -> None:
-    """Two parameters in one piece of memory would overwrite each other."""
-    spans = [(value.device, value.data_ptr(), extent(value), path) for path, value in values.items() if value.nbytes]
-    lines: list[str] = []
-    reached = None, 0, ""  # the greatest end so far, and whose it is
-    for device, start, size, path in sorted(spans, key=lambda span: (str(span[0]), *span[1:])):
-        if device == reached[0] and start < reached[1]:
-            lines.append(f"  {path}  lies in the memory of {reached[2]}")
-        reached = reached if reached[0] == device and reached[1] > start + size else (device, start + size, path)
-    if lines:
+    kept = {id(value): path for path, value in values.items() if value.is_meta and path not in written}
+    if not kept:
+        return {}
+    found: dict[str, Recorded] = {}
+    for _, module, name, value in named(model):
+        record = record_of(module).get(name)
+        if id(value) in kept and record:
+            found.setdefault(kept[id(value)], record)
+    if lines := sorted(f"  {path}" for path in kept.values() if path not in found):
         raise ModelError(
-            f"These parameters are two and share memory:\n{listed(sorted(lines))}\n"
-            "Tie them as one parameter, `b.weight = a.weight`, or copy one."
+            f"These parameters would stay uninitialised; they are on meta, and the plan leaves them as they were built:"
+            f"\n{listed(lines)}\n"
+            "Build the model by `initium.torch.deferred(build)`, which remembers how, or decide: Rule('PATH', 'zeros')."
         )
+    return found
 
 
 def _check_reach(chosen: Chosen, keys: dict[str, int]) -> None:
@@ -135,9 +137,7 @@ def _check_reach(chosen: Chosen, keys: dict[str, int]) -> None:
     misfits = []
     for choice, value in chosen:
         try:
-            # Memory that is never touched costs nothing; only its shape and dtype are looked at.
-            out = np.empty(_weight(choice).shape, memory(torch.empty(0, dtype=value.dtype, device="cpu")).dtype)
-            check(_job(choice, out, keys))
+            check(_sample(choice, value.dtype, keys))
         except SpecError as error:
             misfits.append(f"  {choice.path}  {choice.init}: {error}")
     if misfits:
@@ -147,52 +147,70 @@ def _check_reach(chosen: Chosen, keys: dict[str, int]) -> None:
         )
 
 
+def _sample(choice: Choice, dtype: torch.dtype, keys: dict[str, int]) -> Job:
+    """A job that is checked in place of a weight's: its first column where that says all, since it may be huge."""
+    weight, box = _weight(choice), None
+    shape = weight.shape
+    if isinstance(choice.law, Elementwise | Rows):
+        shape = (*shape[:1], *(min(size, 1) for size in shape[1:]))
+        box = tuple(slice(0, size) for size in shape)
+    # Memory that is never touched costs nothing.
+    out = np.empty(shape, numpy_dtype(dtype))
+    return Job(out=out, law=choice.law, weight=weight, key=keys[choice.path], box=box)
+
+
 def _weight(choice: Choice) -> Weight:
     """The weight as its elements are numbered."""
     return choice.init.sees(choice.param).in_order
 
 
+def _order(choice: Choice) -> tuple[int, ...]:
+    """The stored axes in the order in which elements are numbered."""
+    return choice.init.sees(choice.param).order
+
+
 def _fill(chosen: Chosen, keys: dict[str, int]) -> None:
     """In this machine's memory all at once; elsewhere one beside the other, and copied."""
-    threads = torch.get_num_threads()
-    ordered = [(choice, value, value.permute(choice.init.sees(choice.param).order)) for choice, value in chosen]
-    here = [(choice, value, view) for choice, value, view in ordered if has_memory(view)]
-    fill_all([_job(choice, memory(view), keys) for choice, _, view in here], threads=threads)
-    for _, value, _ in here:
-        if not value.is_inference():
-            increment_version(value)  # autograd must notice, as if an operation of its own had written
-    for choice, _, view in ordered:
-        if not has_memory(view):
-            drawn = torch.empty(view.shape, dtype=view.dtype, device="cpu")
-            fill_all([_job(choice, memory(drawn), keys)], threads=threads)
-            view.copy_(drawn)
+    placed = [(choice, part, part.held.permute(_order(choice))) for choice, value in chosen for part in parts(value)]
+    here = [(choice, part, out) for choice, part, out in placed if has_memory(out)]
+    fill_all((_job(choice, memory(out), keys, part.box) for choice, part, out in here), threads=torch.get_num_threads())
+    for choice, part, out in placed:
+        if not has_memory(out):
+            comes_in_parts = isinstance(choice.law, Elementwise | Rows)
+            for stretch in part.stretches(_STRETCH) if comes_in_parts else [part]:
+                stretch.held.copy_(_drawn(choice, part.held.dtype, keys, stretch.box))
+    for _, value in chosen:
+        notice(value)
 
 
-def _job(choice: Choice, out: NDArray[np.generic], keys: dict[str, int]) -> Job:
-    return Job(out=out, law=choice.law, weight=_weight(choice), key=keys[choice.path])
+def _drawn(choice: Choice, dtype: torch.dtype, keys: dict[str, int], box: Box | None = None) -> torch.Tensor:
+    """The numbers of a weight, or of a box of it, on the CPU."""
+    shape = choice.param.shape if box is None else [part.stop - part.start for part in box]
+    order = _order(choice)
+    drawn = torch.empty([shape[axis] for axis in order], dtype=dtype, device="cpu")
+    fill_all([_job(choice, memory(drawn), keys, box)], threads=torch.get_num_threads())
+    return drawn.permute(np.argsort(order).tolist())
 
 
-def _follow(model: nn.Module, values: dict[str, torch.Tensor], *, filled: set[str], decided: set[str]) -> set[str]:
-    """Set the length of each weight norm whose direction was filled; else the weight would keep its old size.
-
-    A frozen length, and one that a rule or the plan decides, stays.
-    """
-    paths = {id(value): path for path, value in values.items()}
-    followed = set()
-    for size, direction in lengths(model):
-        path = paths[id(size)]
-        if paths[id(direction)] in filled and path not in decided and size.requires_grad:
-            size.copy_(length(direction, size))
-            followed.add(path)
-    return followed
+def _job(choice: Choice, out: NDArray[np.generic], keys: dict[str, int], box: Box | None = None) -> Job:
+    numbered = None if box is None else tuple(box[axis] for axis in _order(choice))
+    return Job(out=out, law=choice.law, weight=_weight(choice), key=keys[choice.path], box=numbered)
 
 
-def _entry(choice: Choice, followed: set[str]) -> Entry:
+def _whole(choice: Choice, value: torch.Tensor, record: Recorded | None, keys: dict[str, int]) -> torch.Tensor:
+    """All of a parameter that was written; of one that is sharded it is made once more, beside it."""
+    if not is_sharded(value):
+        return value
+    return record.value(keys[choice.path]).to(value.dtype) if record else _drawn(choice, value.dtype, keys)
+
+
+def _entry(choice: Choice, followed: Collection[str], recorded: dict[str, Recorded]) -> Entry:
+    start = "length of its direction" if choice.path in followed else str(choice.init)
     return Entry(
         path=choice.path,
         num_elements=int(np.prod(choice.param.shape)),
-        start="length of its direction" if choice.path in followed else str(choice.init),
+        start=recorded[choice.path].made.because if choice.path in recorded else start,
         rule=choice.rule,
         tied=choice.param.tied,
-        is_filled=not isinstance(choice.law, Keep) or choice.path in followed,
+        is_filled=not isinstance(choice.law, Keep) or choice.path in followed or choice.path in recorded,
     )

@@ -10,12 +10,16 @@ from torch.nn.utils.parametrize import ParametrizationList
 from torch.nn.utils.spectral_norm import SpectralNorm as OldSpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm as OldWeightNorm
 
+from .._errors import ModelError, listed
+from ._shards import is_sharded
+
 _WeightNorm: Any = parametrizations._WeightNorm  # pyright: ignore[reportPrivateUsage]
 _SpectralNorm: Any = parametrizations._SpectralNorm  # pyright: ignore[reportPrivateUsage]
 
 # Of 100 Gaussian matrices of 300 x 400 the greatest singular value was then found to 1 in 1,000 on average, 1 in 90
 # at worst; 50 gave twice the worst.
 _POWER_ITERATIONS = 100
+_BY_ITS_NORM = "divided by its own norm"
 
 
 def lengths(model: nn.Module) -> Iterator[tuple[nn.Parameter, nn.Parameter]]:
@@ -27,13 +31,24 @@ def lengths(model: nn.Module) -> Iterator[tuple[nn.Parameter, nn.Parameter]]:
             yield getattr(module, f"{hook.name}_g"), getattr(module, f"{hook.name}_v")
 
 
+def free_parameters(model: nn.Module) -> None:
+    """Forget how the weight of an old weight norm came about, which autograd remembers though nothing is on meta.
+
+    It would hold the parameters there; each forward pass computes the weight anew.
+    """
+    for module in model.modules():
+        for hook in _hooks(module, OldWeightNorm):
+            if (weight := getattr(module, hook.name)).is_meta:
+                setattr(module, hook.name, weight.detach())
+
+
 def length(direction: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The norm over every axis that the length has not."""
     exact = direction.to(torch.promote_types(direction.dtype, torch.float32))
     if like.ndim < direction.ndim:
         return exact.norm().to(like.dtype).reshape(like.shape)
     axes = [axis for axis, size in enumerate(like.shape) if size == 1]
-    return exact.norm(dim=axes, keepdim=True).to(like.dtype)
+    return torch.linalg.vector_norm(exact, dim=axes, keepdim=True).to(like.dtype)
 
 
 def remade(model: nn.Module) -> dict[int, str]:
@@ -42,11 +57,25 @@ def remade(model: nn.Module) -> dict[int, str]:
     for module in model.modules():
         if isinstance(module, ParametrizationList):
             names = [type(part).__name__.strip("_") for part in module if not isinstance(part, _WeightNorm)]
-            by = "divided by its own norm" if "SpectralNorm" in names else f"made anew by {', '.join(names)}"
+            by = _BY_ITS_NORM if "SpectralNorm" in names else f"made anew by {', '.join(names)}"
             found |= {id(value): by for value in module.parameters(recurse=False) if names}
         for hook in _hooks(module, OldSpectralNorm):
-            found[id(getattr(module, f"{hook.name}_orig"))] = "divided by its own norm"
+            found[id(getattr(module, f"{hook.name}_orig"))] = _BY_ITS_NORM
     return found
+
+
+def check_spectral_norms(model: nn.Module, values: dict[str, torch.Tensor]) -> None:
+    """Refuse to write a sharded weight under a spectral norm, whose vectors depend on all of it.
+
+    Raises:
+        ModelError: naming every such parameter.
+    """
+    divided = {key for key, by in remade(model).items() if by == _BY_ITS_NORM}
+    if lines := sorted(f"  {path}" for path, value in values.items() if id(value) in divided and is_sharded(value)):
+        raise ModelError(
+            f"A spectral norm keeps vectors that depend on all of a weight, and these are sharded:\n{listed(lines)}\n"
+            "Fill the model before it is sharded, or leave them as built: Rule('PATH', 'framework')."
+        )
 
 
 def renew_spectral_norms(model: nn.Module, is_filled: set[int]) -> None:

@@ -5,13 +5,13 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import nn
 
 from .._errors import ModelError, SpecError
 from .._graph import Graph
 from .._model_name import model_function
 from .._spec import parse_call, unknown_name
+from ._deferred import deferred
 from ._trace import trace
 
 # A model of so many numbers, 4 GB, is not built only to be looked at more closely.
@@ -36,7 +36,7 @@ def graph_of(text: str, example: Any = None) -> Graph:
 
 
 def load(text: str, *, with_numbers: bool = False) -> nn.Module:
-    """Build the model that a text names, on the meta device where that can be done, so that it takes no memory.
+    """Build the model that a text names, deferred where that can be done, so that it takes no memory.
 
     Args:
         text: `file.py:function`, `package.module:function`, or the built-in `mlp(64, 128, 10)`.
@@ -60,10 +60,10 @@ def load(text: str, *, with_numbers: bool = False) -> nn.Module:
 
 def _without_memory(build: Callable[[], Any]) -> Any:
     try:
-        # A checkpoint read into a meta model does nothing, and warns of it: no number matters to a plan.
-        with torch.device("meta"), warnings.catch_warnings():
+        # What a constructor warns of when it has no memory is no news to whoever plans.
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return build()
+            return deferred(build)
     except ModelError:
         return build()
 

@@ -4,25 +4,45 @@ import torch
 from torch import nn
 
 from .._errors import ModelError, PlanError, listed
-from .._plan import Plan
+from .._plan import Choice, Plan
 from ._path import plain_path
+from ._shards import is_flat
+
+_PART = "\nA stage of a pipeline takes its part of the plan: plan.apply(model, partial=True)."
+_FLAT = (
+    "\nUnder FullyShardedDataParallel weights are flat: fill the model before it is wrapped, or within "
+    "`with FullyShardedDataParallel.summon_full_params(model)`; fully_shard needs neither."
+)
 
 
-def parameters(plan: Plan, model: nn.Module) -> dict[str, torch.Tensor]:
+def parameters(plan: Plan, model: nn.Module, *, partial: bool = False) -> dict[str, torch.Tensor]:
     """The parameter of each choice, by its path; a tied one once.
+
+    Args:
+        plan: for the model.
+        model: that it was made for, or another of the same parameters.
+        partial: whether the model may lack what the plan has, as one stage of a pipeline does.
 
     Raises:
         ModelError: if a parameter has no shape yet, or two have one name.
         PlanError: listing every difference between the plan and the model.
     """
     values = _named(model)
-    if lines := _differences(plan, values):
+    absent = [f"  {name}  only in the plan" for choice in plan.choices for name in _names(choice) if name not in values]
+    others = _differences(plan, values)
+    if lines := others + ([] if partial else absent):
         what = "one parameter" if len(lines) == 1 else f"{len(lines)} parameters"
+        hint = _FLAT if is_flat(model) else "" if others else _PART
         raise PlanError(
             f"This plan was made for another model, which differs in {what}:\n{listed(sorted(lines))}\n"
-            "Plan this model itself: initium.plan(model)."
+            f"Plan this model itself: initium.plan(model).{hint}"
         )
-    return {choice.path: values[choice.path] for choice in plan.choices}
+    held = {choice.path: [values[name] for name in _names(choice) if name in values] for choice in plan.choices}
+    return {path: same[0] for path, same in held.items() if same}
+
+
+def _names(choice: Choice) -> tuple[str, ...]:
+    return (choice.path, *choice.param.tied)
 
 
 def _named(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -39,10 +59,9 @@ def _named(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _differences(plan: Plan, values: dict[str, torch.Tensor]) -> list[str]:
-    """A line for each name that the plan and the model do not share, or mean otherwise."""
-    planned = {name: choice for choice in plan.choices for name in (choice.path, *choice.param.tied)}
-    lines = [f"  {name}  only in the plan" for name in planned.keys() - values.keys()]
-    lines += [f"  {name}  only in the model" for name in values.keys() - planned.keys()]
+    """A line for each name that only the model has, or that the plan means otherwise."""
+    planned = {name: choice for choice in plan.choices for name in _names(choice)}
+    lines = [f"  {name}  only in the model" for name in values.keys() - planned.keys()]
     owners: dict[int, str] = {}
     for name, choice in planned.items():
         value, first = values.get(name), values.get(choice.path)

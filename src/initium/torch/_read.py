@@ -11,8 +11,8 @@ from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivat
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # pyright: ignore[reportPrivateUsage]
 
 from .._errors import ModelError, with_article
-from .._graph import Buffer, Graph, Operation, Param, Use
-from ._deferred import record_of
+from .._graph import Buffer, Graph, Made, Operation, Param, Use
+from ._deferred import Recorded, record_of
 from ._path import plain_path
 
 _SPACE = ("", "w", "hw", "dhw")
@@ -85,16 +85,16 @@ def check_shapes(model: nn.Module) -> None:
     lazy = [path for path, _, _, value in named(model) if nn.parameter.is_lazy(value)]
     if lazy:
         raise ModelError(
-            f"{_quoted(lazy)} {'has' if len(lazy) == 1 else 'have'} no shape yet. "
+            f"{quoted(lazy)} {'has' if len(lazy) == 1 else 'have'} no shape yet. "
             "Run the model once on a batch, so that its lazy layers get one."
         )
 
 
 def _are(paths: list[str]) -> str:
-    return "The model is" if "" in paths else f"{_quoted(paths)} {'is' if len(paths) == 1 else 'are'}"
+    return "The model is" if "" in paths else f"{quoted(paths)} {'is' if len(paths) == 1 else 'are'}"
 
 
-def _quoted(paths: Iterable[str]) -> str:
+def quoted(paths: Iterable[str]) -> str:
     """Paths in their order, cut at five."""
     paths = sorted(paths)
     more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
@@ -130,8 +130,12 @@ def _buffer(model: nn.Module, path: str, value: torch.Tensor) -> Buffer:
         shape=tuple(value.shape),
         dtype=dtype_name(value),
         is_saved=name not in module._non_persistent_buffers_set,
-        made=recorded.made if recorded else None,
+        made=_made(recorded),
     )
+
+
+def _made(recorded: Recorded | None) -> Made | None:
+    return replace(recorded.made, origin=recorded.origin) if recorded else None
 
 
 def dtype_name(value: torch.Tensor) -> str:
@@ -145,7 +149,7 @@ def param_of(path: str, module: nn.Module, name: str, value: nn.Parameter, facts
     if sibling := facts.get("bias_of"):
         facts = facts | {"bias_of": f"{prefix}.{sibling}" if prefix else sibling}
     recorded = record_of(module).get(name)
-    made = recorded.made if recorded else None
+    made = _made(recorded)
     shape, layer = tuple(value.shape), type(module).__name__
     return Param(path=path, shape=shape, layer=layer, dtype=dtype_name(value), made=made, **facts)
 

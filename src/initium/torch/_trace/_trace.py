@@ -10,7 +10,8 @@ from torch.utils._pytree import tree_leaves
 
 from ..._errors import ModelError, with_article
 from ..._graph import Graph
-from .._read import check, check_shapes, read
+from .._read import check, check_shapes, named, quoted, read
+from .._shards import is_sharded
 from ._gather import gather
 from ._inputs import Inputs, cannot_make_up, described, given, made_up
 from ._run import NoOutputError, Recording, RunError, run, runs
@@ -50,6 +51,7 @@ def trace(model: nn.Module, example: Any = None) -> Graph:
     model = _unwrapped(model)
     check(model, "trace")
     check_shapes(model)
+    _check_unsharded(model)
     if next(model.parameters(), None) is None:
         return read(model)
     if torch.get_default_device().type == "cpu":
@@ -78,6 +80,14 @@ def _unwrapped(model: nn.Module) -> nn.Module:
     while isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel) or hasattr(model, "_orig_mod"):
         model = model.module if hasattr(model, "module") else model._orig_mod  # pyright: ignore
     return model
+
+
+def _check_unsharded(model: nn.Module) -> None:
+    if sharded := [path for path, _, _, value in named(model) if is_sharded(value)]:
+        raise ModelError(
+            f"{quoted(sharded)} {'is' if len(sharded) == 1 else 'are'} sharded, and a model is traced whole. "
+            "Plan it before it is sharded, on meta if it is large, and apply the plan afterwards."
+        )
 
 
 def _traced(model: nn.Module, inputs: Inputs, *, is_sure: bool) -> Graph:

@@ -1,0 +1,103 @@
+"""The numbers of a checkpoint, piece by piece, in the order of its bytes."""
+
+import itertools
+import math
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._fill import DTYPES, fill
+from ..init._law import Elementwise, Packed, Rows
+from ._tensors import Tensor
+
+T = TypeVar("T")
+Part = tuple[slice, ...]
+
+# Bytes of a piece. With fewer the threads wait for each other, with more a piece leaves the cache before it is used.
+_MOST = 4 << 20
+# One piece is drawn, one hashed, one written.
+_ROOMS = 3
+
+
+class Piece(NamedTuple):
+    """Bytes of a tensor that follow each other; good until the third piece after is asked for."""
+
+    tensor: Tensor
+    start: int
+    bytes: NDArray[np.uint8]
+
+
+def pieces(tensors: Iterable[Tensor], most: int = _MOST) -> Iterator[Piece]:
+    """Draw tensors one after another, in constant memory.
+
+    A law that is computed as a whole, such as an orthogonal matrix, takes its weight's memory besides.
+    """
+    rooms = itertools.cycle([np.empty(most, np.uint8) for _ in range(_ROOMS)])
+    for tensor in tensors:
+        start, whole = 0, None if comes_in_parts(tensor) else _drawn(tensor, None)
+        for part in parts(tensor.shape, most // tensor.number.itemsize):
+            shape = _shape(tensor, part)
+            size = math.prod(shape) * tensor.number.itemsize
+            out = next(rooms)[:size].view(tensor.number).reshape(shape)
+            if whole is not None:
+                out[...] = whole[part]
+            else:
+                _draw(out, tensor, part)
+            yield Piece(tensor, start, out.reshape(-1).view(np.uint8))
+            start += size
+
+
+def ahead(items: Iterator[T]) -> Generator[T]:
+    """The same items, each made by another thread while the one before is used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="initium-ahead") as maker:
+        waiting = maker.submit(next, items, None)
+        while (item := waiting.result()) is not None:
+            waiting = maker.submit(next, items, None)
+            yield item
+
+
+def parts(shape: tuple[int, ...], most: int) -> Iterator[Part]:
+    """Boxes of at most `most` elements that together are the shape, in the order of memory."""
+    if not shape:
+        yield ()
+        return
+    inner = math.prod(shape[1:])
+    rows = max(1, most // max(1, inner))
+    for first in range(0, shape[0], rows):
+        here = slice(first, min(first + rows, shape[0]))
+        if inner <= most:
+            yield (here, *(slice(0, size) for size in shape[1:]))
+        else:
+            yield from ((here, *rest) for rest in parts(shape[1:], most))
+
+
+def _shape(tensor: Tensor, part: Part) -> tuple[int, ...]:
+    return tuple(here.stop - here.start for here in part)
+
+
+def comes_in_parts(tensor: Tensor) -> bool:
+    """Whether a part costs what it holds."""
+    law, axes = tensor.law, tensor.weight.in_order.axes
+    laws = law.laws if isinstance(law, Packed) and axes[0] == "o" else (law,)
+    return all(isinstance(one, Elementwise | Rows) for one in laws)
+
+
+def _draw(out: NDArray[Any], tensor: Tensor, part: Part) -> None:
+    """In place where elements are numbered as they are stored; else beside it."""
+    if tensor.dtype in DTYPES and tensor.weight.order == tuple(range(len(tensor.shape))):
+        fill(out, tensor.law, tensor.weight, key=tensor.key, box=part)
+    else:
+        out[...] = _drawn(tensor, part)
+
+
+def _drawn(tensor: Tensor, part: Part | None) -> NDArray[Any]:
+    """A part as it is stored; whole numbers as float64."""
+    order, weight = tensor.weight.order, tensor.weight.in_order
+    box = None if part is None else [part[axis] for axis in order]
+    shape = weight.shape if part is None else [_shape(tensor, part)[axis] for axis in order]
+    out = np.empty(shape, tensor.number if tensor.dtype in DTYPES else np.float64)
+    fill(out, tensor.law, weight, key=tensor.key, box=box)
+    return out.transpose(np.argsort(order))

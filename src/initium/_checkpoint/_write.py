@@ -1,0 +1,162 @@
+"""write: a checkpoint of any size, in constant memory."""
+
+import bisect
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+
+from .. import _files
+from .._errors import OutputError, SettingError
+from .._plan import Plan
+from .._stream import VERSION
+from .._written import Written
+from ._digest import Sums, digest
+from ._header import MARK, header, in_file_order
+from ._index import SUFFIX, index, shards_of
+from ._pieces import ahead, pieces
+from ._progress import progress
+from ._sync import synced
+from ._tensors import Tensor, tensors_of
+
+_ENDING = ".safetensors"
+_DIGITS = 8  # of the digest, in the names of shards: other numbers never take the place of those that an index names
+
+
+@dataclass(frozen=True)
+class _File:
+    """What one file holds.
+
+    Attributes:
+        tensors: in the order in which they lie in it.
+        metadata: of its header.
+    """
+
+    tensors: Sequence[Tensor]
+    metadata: Mapping[str, str]
+
+    @cached_property
+    def header(self) -> bytes:
+        return header(self.tensors, self.metadata)
+
+    @property
+    def num_bytes(self) -> int:
+        return len(self.header) + sum(tensor.num_bytes for tensor in self.tensors)
+
+
+def write(plan: Plan, path: str | PathLike[str], *, seed: int = 0, shards: int = 1) -> Written:
+    """Draw a plan's numbers to disk, as safetensors. See `Plan.write`."""
+    path, final = Path(path), target(path, shards)
+    tensors, left_out = tensors_of(plan, seed)
+    mark = f"seed {seed}, stream {VERSION}"
+    files = [_File(in_file_order(part), _metadata(part, mark)) for part in _split(tensors, shards)]
+    _files.check_room(final, sum(file.num_bytes for file in files))
+    found = Sums(tensors)
+    with ExitStack() as stack:
+        hidden = [stack.enter_context(_temporary(path, file)) for file in files]
+        _draw(files, hidden, found)
+        sha256 = found.result()
+        whole = digest(tensors, sha256)
+        names = [path] if shards == 1 else _names(path, whole, len(files))
+        if shards == 1:
+            _files.commit(hidden[0], path)
+        else:
+            _publish(hidden, names, final, _index(files, names, mark))
+    return Written(
+        path=final,
+        files=tuple(names),
+        sha256=sha256,
+        digest=whole,
+        num_bytes=sum(tensor.num_bytes for tensor in tensors),
+        seed=int(seed),
+        tied={name: tensor.path for tensor in tensors for name in tensor.tied},
+        left_out=left_out,
+    )
+
+
+def target(path: str | PathLike[str], shards: int) -> Path:
+    """The file to load a checkpoint from, once it is found that it can be written: the one named, or an index.
+
+    Raises:
+        OutputError: if it cannot be written there.
+        SettingError: if `shards` is no number of files.
+    """
+    path = Path(path)
+    if path.suffix != _ENDING:
+        raise OutputError(f"A checkpoint is a file that ends in {_ENDING}, not '{path}'.")
+    if type(shards) is not int or shards < 1:
+        raise SettingError(f"`shards` is a whole number, 1 or more, not {shards!r}.")
+    if shards > 1 and path.exists():
+        raise OutputError(f"'{path}' exists, and loaders take it before the shards. Remove it, or name another file.")
+    final = path if shards == 1 else path.with_name(f"{path.name}{SUFFIX}")
+    _files.check_writable(final, mark=MARK)
+    return final
+
+
+def _metadata(tensors: Sequence[Tensor], mark: str) -> dict[str, str]:
+    """What makes Initium know the file, what transformers asks for, and ties as safetensors.torch tells them."""
+    ties = {name: tensor.path for tensor in tensors for name in tensor.tied}
+    own = {"initium": mark, "format": "pt"}
+    return own | {name: path for name, path in ties.items() if name not in own}
+
+
+def _split(tensors: Sequence[Tensor], shards: int) -> list[tuple[Tensor, ...]]:
+    """Runs of tensors of about the same size; fewer than asked for where a tensor is as large as several."""
+    ends = list(itertools.accumulate(tensor.num_bytes for tensor in tensors))
+    total = max(1, ends[-1]) if ends else 1
+    limits = [total * (number + 1) / shards for number in range(shards - 1)]
+    # A tensor belongs where its middle lies.
+    places = [bisect.bisect(limits, end - tensor.num_bytes / 2) for tensor, end in zip(tensors, ends, strict=True)]
+    runs = itertools.groupby(zip(places, tensors, strict=True), key=lambda pair: pair[0])
+    return [tuple(tensor for _, tensor in run) for _, run in runs] or [()]
+
+
+def _temporary(path: Path, file: _File) -> AbstractContextManager[Path]:
+    return _files.temporary(path, mark=MARK, size=file.num_bytes)
+
+
+def _draw(files: Sequence[_File], hidden: Sequence[Path], found: Sums) -> None:
+    total = sum(tensor.num_bytes for file in files for tensor in file.tensors)
+    with progress("writing", total) as advance:
+        for file, path in zip(files, hidden, strict=True):
+            _draw_one(file, path, found, advance)
+
+
+def _draw_one(file: _File, path: Path, found: Sums, advance: Callable[[int], object]) -> None:
+    """One piece is drawn while the one before is hashed and the one before that is written."""
+    with ExitStack() as stack:
+        out = stack.enter_context(path.open("r+b"))
+        written = stack.enter_context(synced(out))
+        drawn = stack.enter_context(closing(ahead(found.over(ahead(pieces(file.tensors))))))
+        out.write(file.header)
+        for piece in drawn:
+            out.write(piece.bytes.data)
+            written()
+            advance(piece.bytes.nbytes)
+
+
+def _names(path: Path, whole: str, count: int) -> list[Path]:
+    stem = f"{path.name.removesuffix(_ENDING)}-{whole[:_DIGITS]}"
+    return [path.with_name(f"{stem}-{number:05}-of-{count:05}{_ENDING}") for number in range(1, count + 1)]
+
+
+def _index(files: Sequence[_File], names: Sequence[Path], mark: str) -> str:
+    held = {tensor.path: name for file, name in zip(files, names, strict=True) for tensor in file.tensors}
+    num_bytes = sum(tensor.num_bytes for file in files for tensor in file.tensors)
+    return index(held, num_bytes, mark)
+
+
+def _publish(hidden: Sequence[Path], names: Sequence[Path], final: Path, text: str) -> None:
+    """The shards first and their index last: until then a reader finds the older ones, and then never those."""
+    older = shards_of(final)
+    try:
+        for file, name in zip(hidden, names, strict=True):
+            _files.commit(file, name)
+        _files.write_text(final, text, mark=MARK)
+    finally:
+        # Whether it came to the index or not, what that does not name is in nobody's way.
+        for name in (older | set(names)) - shards_of(final):
+            name.unlink(missing_ok=True)

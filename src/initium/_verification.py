@@ -1,0 +1,70 @@
+"""The Verification: where a checkpoint differs from its plan."""
+
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+from ._errors import counted, section
+from ._files import in_bytes
+
+_WIDTH = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One thing that a checkpoint has otherwise than its plan.
+
+    Attributes:
+        path: of the tensor; empty if it is the file as a whole.
+        what: is different, in words.
+        index: of the first element that differs.
+    """
+
+    path: str
+    what: str
+    index: tuple[int, ...] | None = None
+
+    def __str__(self) -> str:
+        place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
+        return f"{self.path}{place} {self.what}".strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What a checkpoint is beside what its plan draws; true if they are equal.
+
+    Attributes:
+        path: of the file, or of the index.
+        seed: that was drawn with.
+        num_tensors: that the plan makes.
+        num_bytes: of them.
+        differences: the first of each tensor, in the plan's order.
+        close: tensors that come from matrix products, whose last bits differ from machine to machine, and that are
+            equal to 1e-5 only.
+        unknown: tensors that nobody recorded the making of, and that were not compared.
+    """
+
+    path: Path
+    seed: int
+    num_tensors: int
+    num_bytes: int
+    differences: tuple[Difference, ...] = ()
+    close: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return not self.differences
+
+    def __str__(self) -> str:
+        drawn = f"{counted(self.num_tensors, 'tensor')}, {in_bytes(self.num_bytes)}, seed {self.seed}"
+        lines = [drawn]
+        lines += section("Different", [str(difference) for difference in self.differences])
+        lines += section("Equal to 1e-5; their last bits depend on the machine", self.close)
+        lines += section("Not compared, since nobody recorded how they are made", self.unknown)
+        told = f"{self.path} {'equals' if self else 'differs from'} what the plan draws."
+        return "\n".join([told, *map(_filled, lines)])
+
+
+def _filled(line: str) -> str:
+    """A path is never broken in two."""
+    return textwrap.fill(line, _WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)

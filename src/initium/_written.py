@@ -1,0 +1,49 @@
+"""Written: what a checkpoint on disk holds."""
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ._errors import counted, section
+from ._files import in_bytes
+
+_WIDTH = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """A checkpoint that was written.
+
+    Attributes:
+        path: to load it from: the file, or the index of several.
+        files: that hold the numbers, in order.
+        sha256: of each tensor's bytes, by its path.
+        digest: of them all, see `Plan.digest`.
+        num_bytes: of the numbers.
+        seed: that they were drawn with.
+        tied: the path that each further name stands for.
+        left_out: buffers whose numbers nobody knows.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    sha256: Mapping[str, str]
+    digest: str
+    num_bytes: int
+    seed: int
+    tied: Mapping[str, str]
+    left_out: tuple[str, ...]
+
+    def __str__(self) -> str:
+        several = f" in {len(self.files)} files" if len(self.files) > 1 else ""
+        held = f"{counted(len(self.sha256), 'tensor')}, {in_bytes(self.num_bytes)}{several}, seed {self.seed}"
+        lines = [held, f"digest {self.digest}"]
+        lines += section("Tied", [f"{name} is {path}" for name, path in self.tied.items()])
+        lines += section("Left out, since nobody recorded how they are made", self.left_out)
+        return "\n".join([f"Wrote {self.path}", *map(_filled, lines)])
+
+
+def _filled(line: str) -> str:
+    """A path is never broken in two."""
+    return textwrap.fill(line, _WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
