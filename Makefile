@@ -1,6 +1,8 @@
 # Both commands make their own environment in .venv; nothing else is installed by hand.
 PYTHON ?= python3
 BIN := .venv/bin
+# Most of a test is Python, on one processor: two processes, each file of tests in one of them.
+TWICE := --numprocesses 2 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test test-tensorflow lint bench bench-fill bench-keras bench-jax bench-plan bench-models randomness
@@ -12,7 +14,7 @@ demo: .venv/made
 
 # Keras has one backend a process: its tests run once on PyTorch, with all others, and once on JAX.
 test: .venv/made
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWICE)
 	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/keras_edge src/initium/keras
 
 # Slow to set up, and in an environment of its own: TensorFlow wants older versions of shared packages.

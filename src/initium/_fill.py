@@ -16,6 +16,7 @@ from ._stream import child, words
 from .init._law import (
     Composed,
     Constant,
+    Given,
     Keep,
     Law,
     Normal,
@@ -30,7 +31,12 @@ from .init._weight import Weight
 DTYPES = ("float32", "float64", "float16", "bfloat16")  # what a fill writes
 # bfloat16, which NumPy cannot name, travels as uint16.
 _DTYPES = {np.dtype(name): name for name in ("float32", "float64", "float16")} | {np.dtype(np.uint16): "bfloat16"}
-_GREATEST = {"float32": 3.4028234e38, "float64": 1.7976931348623157e308, "float16": 65504.0, "bfloat16": 3.3895314e38}
+_GREATEST = {
+    "float32": 3.4028234663852886e38,
+    "float64": 1.7976931348623157e308,
+    "float16": 65504.0,
+    "bfloat16": 3.3895313892515355e38,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +106,12 @@ def check(job: Job) -> None:
         if isinstance(part.law, Packed):
             for law, weight, key in _blocks(part):
                 check(Job(out=np.empty(weight.shape, job.out.dtype), law=law, weight=weight, key=key))
-        elif isinstance(part.law, Composed) and job.out.dtype == np.float16:
+        elif _is_computed(part.law) and job.out.dtype == np.float16:
             _check_reach(float(np.abs(_whole(part, np.float32, None)).max(initial=0)), part)
+
+
+def _is_computed(law: Law) -> bool:
+    return isinstance(law, Composed) and not isinstance(law, Given)
 
 
 def _split(job: Job) -> Iterator[Job]:
@@ -190,7 +200,7 @@ def _compute(job: Job, threads: int | None) -> None:
         return
     whole = _whole(job, number, threads)
     part = (whole if job.box is None else whole[tuple(job.box)]).astype(number, copy=False)
-    if not isinstance(job.law, Orthogonal):
+    if not isinstance(job.law, Orthogonal | Given):
         _check_reach(float(np.abs(part).max(initial=0)), job)
     rounded = _to_bfloat16(part) if job.out.dtype == np.uint16 else part.astype(job.out.dtype, copy=False)
     job.out[...] = rounded.reshape(job.out.shape)
@@ -237,6 +247,12 @@ def _fill_orthogonal(out: NDArray[Any], weight: Weight, gain: float, key: int, t
     matrices *= gain
     if not lies_in_order:
         out[...] = weight.join(matrices.reshape(-1, *weight.kernel_shape))
+
+
+def rounded(x: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """Given numbers in a dtype, as its bits: what is beyond a float's end is infinite, as frameworks convert."""
+    with np.errstate(over="ignore"):
+        return _to_bfloat16(x.astype(np.float32)) if dtype == "bfloat16" else x.astype(dtype)
 
 
 def bits(x: NDArray[Any]) -> NDArray[Any]:

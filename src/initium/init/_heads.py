@@ -41,7 +41,7 @@ def log_prior(counts: tuple) -> Initialiser:
     def law(weight: Weight) -> Law:
         if weight.shape != values.shape:
             raise ShapeError(f"has {len(values)} classes, but {weight} has shape {weight.shape}.")
-        return Composed(lambda draw: values)
+        return Rounded(lambda draw: values)
 
     return Initialiser(law)
 

@@ -80,6 +80,27 @@ class Composed:
 
 
 @dataclass(frozen=True)
+class Given(Composed):
+    """A whole weight that is given, of whatever numbers: none of them is too large.
+
+    Attributes:
+        numbers: in the shape of the weight.
+    """
+
+    numbers: NDArray[Any]
+
+
+def given(numbers: NDArray[Any]) -> Given:
+    """The law of given numbers."""
+    return Given(make=lambda draw: numbers, numbers=numbers)
+
+
+@dataclass(frozen=True)
+class Rounded(Composed):
+    """A whole weight that is computed by functions whose last bit depends on the machine, such as the sine."""
+
+
+@dataclass(frozen=True)
 class Packed:
     """One law for each block that is packed along the output axis."""
 

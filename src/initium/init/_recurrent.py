@@ -201,7 +201,7 @@ def mamba_dt(low: float = 0.001, high: float = 0.1, floor: float = 1e-4) -> Init
             steps = np.maximum(np.exp(logs), floor)
             return steps + np.log(-np.expm1(-steps))
 
-        return Composed(make)
+        return Rounded(make)
 
     return Initialiser(law)
 
@@ -240,7 +240,7 @@ def _gates(num_gates: int, make: Callable[[Draw, int], dict[int, NDArray[Any]]])
             held = make(draw, size)
             return np.concatenate([held.get(gate, np.zeros(size)) for gate in range(1, num_gates + 1)])
 
-        return Composed(whole)
+        return Rounded(whole)
 
     return Initialiser(law)
 
@@ -249,6 +249,6 @@ def _along_last(values: Callable[[NDArray[Any]], NDArray[Any]]) -> Initialiser:
     def law(weight: Weight) -> Law:
         if not weight.shape:
             raise ShapeError("goes along an axis, and a scalar has none.")
-        return Composed(lambda draw: np.broadcast_to(values(np.arange(weight.shape[-1])), weight.shape))
+        return Rounded(lambda draw: np.broadcast_to(values(np.arange(weight.shape[-1])), weight.shape))
 
     return Initialiser(law, has_roles=False)

@@ -13,7 +13,7 @@ from .._errors import ShapeError
 from .._spec import parse_call
 from ._initialiser import Initialiser, initialiser
 from ._kernels import start_of
-from ._law import Composed, Draw, Law
+from ._law import Composed, Draw, Law, Rounded, given
 from ._weight import Weight
 
 # A spec with more letters than this is no text to read.
@@ -50,7 +50,7 @@ def values(shape: tuple, dtype: str, data: str) -> Initialiser:
             whole = np.broadcast_to(block, weight.shape)
         except ValueError:
             raise ShapeError(f"holds a block of shape {shape}, but {weight} has shape {weight.shape}.") from None
-        return Composed(lambda draw: whole)
+        return given(whole)
 
     return Initialiser(law, has_roles=False)
 
@@ -62,11 +62,17 @@ def values_of(table: NDArray[Any]) -> Initialiser | None:
     block = table
     for axis in range(table.ndim):
         first = block.take([0], axis)
-        block = first if (block == first).all() else block
+        block = first if _same(block, first) else block
     block = block.reshape(block.shape[next((axis for axis, size in enumerate(block.shape) if size > 1), block.ndim) :])
     ordered = np.ascontiguousarray(block, block.dtype.newbyteorder("<"))
     data = base64.b64encode(zlib.compress(ordered.tobytes(), 9)).decode()
     return values(block.shape, table.dtype.name, data) if len(data) <= _LONGEST - 60 else None
+
+
+def _same(block: NDArray[Any], first: NDArray[Any]) -> bool:
+    """Whether all have the bits of the first: -0.0 is another number than 0.0."""
+    words = f"u{block.itemsize}"
+    return bool((np.ascontiguousarray(block).view(words) == np.ascontiguousarray(first).view(words)).all())
 
 
 def _decoded(shape: Any, dtype: str, data: str) -> NDArray[Any]:
@@ -128,7 +134,7 @@ def sinusoidal(base: float = 10000.0, layout: str = "interleaved", slowest: str 
         if len(shape) != 2 or shape[1] % 2 or (slowest == "reached" and shape[1] < 4):
             raise ShapeError(f"has positions and pairs of columns, but {weight} has shape {weight.shape}.")
         table = waves(shape[0], shape[1] // 2, base, layout, slowest)
-        return Composed(lambda draw: table.reshape(weight.shape))
+        return Rounded(lambda draw: table.reshape(weight.shape))
 
     return Initialiser(law, has_roles=False)
 
@@ -210,7 +216,7 @@ def through(start: str, steps: tuple) -> Initialiser:
                 out = function(out)
             return out
 
-        return Composed(make)
+        return Rounded(make)
 
     return Initialiser(law)
 
