@@ -158,3 +158,14 @@ def test_what_went_wrong_first_is_told_too(folder):
         "`build` of 'late.py' fails: RuntimeError: cannot build (late.py, line 5). "
         "It began with ValueError: invalid literal for int() with base 10: 'x'"
     )
+
+
+def test_what_a_file_adds_to_the_path_is_there_for_its_function(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "initium_test_beside.py").write_text("NUMBER = 7\n")
+    text = f"import sys; sys.path.insert(0, {str(tmp_path / 'lib')!r})\ndef build():\n"
+    (tmp_path / "late.py").write_text(text + "    from initium_test_beside import NUMBER\n    return NUMBER\n")
+    assert model_function(f"{tmp_path}/late.py:build")() == 7
+    assert str(tmp_path) not in sys.path
+    del sys.modules["initium_test_beside"]

@@ -54,7 +54,15 @@ def _graph(model: Any, recipe: Recipe, rules: tuple[Rule, ...], example: Any) ->
     plain = edge.survey(model)
     if not rules:
         return plain
-    traced = edge.trace(model, example)
+    try:
+        traced = edge.trace(model, example)
+    except ModelError as error:
+        if example is not None:
+            raise
+        why = next(iter(str(error).splitlines()))
+        return replace(
+            plain, notes=(f"the layers' types speak alone for your rules, because it was not traced: {why}",)
+        )
     # What no rule matches stays as it is stored, so that a rule changes the bits of nothing else.
     params = [
         param if any(rule.matches(param) for rule in rules) else plain.by_path[param.path] for param in traced.params

@@ -132,14 +132,16 @@ def _cause(error: BaseException) -> str:
 @contextlib.contextmanager
 def _as_script(folder: str) -> Iterator[None]:
     """Imports find what lies beside the file, nothing is written there, and what it prints goes not to our output."""
-    path, writes = list(sys.path), sys.dont_write_bytecode
+    writes = sys.dont_write_bytecode
     sys.path.insert(0, folder)
     sys.dont_write_bytecode = True
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     finally:
-        sys.path[:], sys.dont_write_bytecode = path, writes
+        with contextlib.suppress(ValueError):  # whoever has taken it out already
+            sys.path.remove(folder)  # what the file itself added stays, for its function may need it
+        sys.dont_write_bytecode = writes
 
 
 def _line(error: BaseException, folder: str) -> str:

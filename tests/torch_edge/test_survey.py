@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from initium import ModelError, plan
-from initium.init import normal
+from initium.init import he_normal, normal
 from initium.torch import deferred, survey
 
 
@@ -52,3 +52,24 @@ def test_a_rule_beside_the_author_changes_nothing_else():
         plan(model, "author", rules={"0.weight": "he_normal"}, example=torch.ones(2, 3)).choices[0].param.axes == "io"
     )
     assert alone.choices[0].param.axes == "oi"
+
+
+class Picky(nn.Module):
+    """A net whose input nobody can guess."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+
+    def forward(self, x):
+        if x.shape != (7, 4):
+            raise ValueError("only seven")
+        return self.layer(x)
+
+
+def test_a_rule_beside_the_author_needs_no_forward_pass():
+    made = plan(deferred(Picky), "author", rules={"layer.weight": "he_normal"})
+    assert made.choices[0].init == he_normal()
+    assert made.notes[0].startswith("for your rules the layers' types speak alone, since it was not traced: ")
+    with pytest.raises(ModelError, match="only seven"):
+        plan(deferred(Picky), "author", rules={"layer.weight": "he_normal"}, example=torch.ones(2, 4))
