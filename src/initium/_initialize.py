@@ -60,9 +60,7 @@ def _graph(model: Any, recipe: Recipe, rules: tuple[Rule, ...], example: Any) ->
         if example is not None:
             raise
         why = next(iter(str(error).splitlines()))
-        return replace(
-            plain, notes=(f"the layers' types speak alone for your rules, because it was not traced: {why}",)
-        )
+        return replace(plain, notes=(f"for your rules the layers' types speak alone, since it was not traced: {why}",))
     # What no rule matches stays as it is stored, so that a rule changes the bits of nothing else.
     params = [
         param if any(rule.matches(param) for rule in rules) else plain.by_path[param.path] for param in traced.params
