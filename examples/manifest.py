@@ -21,19 +21,19 @@ def build():
 def main():
     """Write, verify, flip one bit, verify again."""
     with tempfile.TemporaryDirectory() as folder:
-        file, text = Path(folder, "init.safetensors"), Path(folder, "plan.json")
-        plan(deferred(build), "author").save(text)
+        file, text = Path(folder, "init.safetensors"), Path(folder, "init.json")
+        text.write_text(plan(deferred(build), "author").manifest(seed=0), encoding="utf-8")
 
         decided = Plan.load(text)  # from here on nothing knows the model
         decided.write(file, seed=0)
         print(f"{text.stat().st_size:,} bytes of text, {file.stat().st_size:,} of weights")
         print(f"digest {decided.digest(seed=0)[:16]}")
-        print(decided.verify(file, seed=0))
+        print(decided.verify(file, seed=0, manifest=text))
 
         data = bytearray(file.read_bytes())
         data[-3] ^= 0b00000100
         file.write_bytes(data)
-        print(decided.verify(file, seed=0))
+        print(decided.verify(file, seed=0, manifest=text))
 
 
 if __name__ == "__main__":

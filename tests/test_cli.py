@@ -405,3 +405,29 @@ def test_ctrl_c_while_weights_are_drawn_says_that_nothing_was_written(net, monke
     result = initium("init", "mlp(6, 5, 4)", "--recipe", "he_normal", "--out", "w.safetensors")
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", "Interrupted; nothing was written.\n")
     assert sorted(path.name for path in net.iterdir()) == ["beside.py", "net.py"]
+
+
+def test_ctrl_c_after_weights_are_written_says_which(net, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("initium._written.Written.__str__", interrupted)
+    result = initium("init", "mlp(6, 5, 4)", "--recipe", "he_normal", "--out", "w.safetensors")
+    assert (result.exit_code, result.stderr) == (2, "Interrupted, but 'w.safetensors' and 'w.json' are written.\n")
+    assert initium("verify", "w.safetensors", "w.json").exit_code == 0
+
+
+def test_a_constructor_that_looks_at_numbers_is_told(net):
+    (net / "hard.py").write_text(
+        "from torch import nn\ndef build():\n"
+        "    model = nn.Linear(2, 3)\n    model.weight.sum().item()\n    return model\n"
+    )
+    reason = (
+        "he constructor asks for a number that is not drawn yet, and a deferred model has none (`_local_scalar_dense`)."
+    )
+    refused = initium("init", "hard.py:build", "--recipe", "author", "--out", "w.safetensors")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith(f"ModelError: T{reason}")
+    built = initium("init", "hard.py:build", "--recipe", "he_normal", "--out", "w.safetensors")
+    assert (built.exit_code, built.stderr) == (0, f"The model is built for real, because t{reason}\n")
+    sys.modules.pop("initium_model_hard")

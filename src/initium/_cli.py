@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -17,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from . import _files
-from ._checkpoint import target
+from ._checkpoint import target, write
 from ._checkpoint import verify as compare_with
 from ._compare import compare as run_compare
 from ._errors import InitiumError, ModelError, OutputError, RuleError, SettingError
@@ -57,7 +58,8 @@ def _told(command: Callable[P, None]) -> Callable[P, None]:
         except InitiumError as error:
             _refuse(f"{type(error).__name__}: {error}")
         except KeyboardInterrupt as error:
-            _refuse(f"{str(error) or 'Interrupted'}; nothing was written.")
+            told = str(error)
+            _refuse(f"{told}." if told.endswith("written") else f"{told or 'Interrupted'}; nothing was written.")
 
     return told
 
@@ -197,13 +199,31 @@ def init(
     Example: initium init model.py:build --recipe author --out w.safetensors
     """
     began = time.perf_counter()
-    _ = target(out, shards)
-    manifest = _manifest_beside(out)
+    final, manifest = target(out, shards), _manifest_beside(out)
     made = _plan_of(model, recipe, rules or [], example)
     made = made if dtype is None else _in_dtype(made, dtype)
-    written = made.write(out, seed=seed, shards=shards)
-    _files.write_text(manifest, made.manifest(seed, sha256=written.sha256), mark=MANIFEST_MARK)
-    typer.echo(f"{written}\nManifest: {manifest}\nTook {time.perf_counter() - began:.1f} s.")
+    with _true_of([final, manifest]):
+        written = write(made, out, seed=seed, shards=shards, manifest=manifest)
+        typer.echo(f"{written}\nManifest: {manifest}\nTook {time.perf_counter() - began:.1f} s.")
+
+
+@contextmanager
+def _true_of(files: list[Path]) -> Iterator[None]:
+    """Ctrl-C tells which of the files were written before it came."""
+    before = [_stamp(file) for file in files]
+    try:
+        yield
+    except KeyboardInterrupt:
+        new = [f"'{file}'" for file, stamp in zip(files, before, strict=True) if _stamp(file) != stamp]
+        raise KeyboardInterrupt(
+            f"Interrupted, but {' and '.join(new)} {'is' if len(new) == 1 else 'are'} written" if new else ""
+        ) from None
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    """Changes when the file is replaced."""
+    found = file.stat() if file.exists() else None
+    return found and (found.st_ino, found.st_mtime_ns)
 
 
 @app.command()
@@ -230,7 +250,11 @@ def verify(
 def _manifest_beside(out: str) -> Path:
     """Where the manifest of a checkpoint is written; not over a plan, which somebody may have edited."""
     path = Path(out).with_suffix(".json")
-    if path.is_file() and _files.bears(path, PLAN_MARK) and not _files.bears(path, MANIFEST_MARK):
+    try:
+        is_plan = path.is_file() and _files.bears(path, PLAN_MARK) and not _files.bears(path, MANIFEST_MARK)
+    except OSError as error:
+        raise OutputError(f"'{path}' cannot be read: {error.strerror}.") from None
+    if is_plan:
         raise OutputError(f"'{path}' is a saved plan, and a manifest would take its place. Name another --out.")
     _files.check_writable(path, mark=MANIFEST_MARK)
     return path
@@ -252,7 +276,7 @@ def _plan_of(model: str, recipe: str, rules: list[str], example: str | None) -> 
     try:
         if start.traces:
             return decide(load.graph_of(model, inputs), start, rules=said)
-        return decide(load.load(model), start, rules=said, example=inputs)
+        return decide(load.load(model, must_defer=True), start, rules=said, example=inputs)
     except ModelError as error:
         if example or "example=" not in str(error):
             raise

@@ -8,12 +8,25 @@ import shutil
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
-from ._errors import OutputError
+from ._errors import OutputError, SettingError
 
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 # What a file system says that cannot set room aside; the file then grows as it is written.
 _CANNOT_RESERVE = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV}
+
+
+def path_of(path: Any) -> Path:
+    """What a caller named, as a path.
+
+    Raises:
+        SettingError: if it is none.
+    """
+    with contextlib.suppress(TypeError):
+        if "\0" not in str(found := Path(path)):
+            return found
+    raise SettingError(f"A file is named by its path, not by {path!r}.")
 
 
 def check_writable(path: str | PathLike[str], *, mark: str) -> None:
@@ -50,11 +63,11 @@ def temporary(path: str | PathLike[str], *, mark: str, size: int = 0) -> Iterato
         OutputError: if it cannot be written, there or later in the block.
     """
     path = Path(path)
-    if path.is_dir():
-        raise OutputError(f"'{path}' is a folder; name a file in it.")
-    # A name of its own: whoever was killed has left one, perhaps under this very process number.
-    hidden = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
+        if path.is_dir():
+            raise OutputError(f"'{path}' is a folder; name a file in it.")
+        # A name of its own: whoever was killed has left one, perhaps under this very process number.
+        hidden = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         if path.exists() and not bears(path, mark):
             raise OutputError(f"'{path}' exists and Initium did not write it; name another file.")
         hidden.touch(exist_ok=False)
@@ -80,7 +93,11 @@ def check_room(path: Path, size: int) -> None:
     Raises:
         OutputError: saying how much it takes and how much is free.
     """
-    if _free(path) < size:
+    try:
+        free = _free(path)
+    except OSError:  # whoever cannot say how much is free finds out
+        return
+    if free < size:
         error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         raise OutputError(f"'{path}' cannot be written: {_remedy(path, error, size)}")
 

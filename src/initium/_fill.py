@@ -252,7 +252,9 @@ def _fill_orthogonal(out: NDArray[Any], weight: Weight, gain: float, key: int, t
 def rounded(x: NDArray[Any], dtype: str) -> NDArray[Any]:
     """Given numbers in a dtype, as its bits: what is beyond a float's end is infinite, as frameworks convert."""
     with np.errstate(over="ignore"):
-        return _to_bfloat16(x.astype(np.float32)) if dtype == "bfloat16" else x.astype(dtype)
+        if dtype in ("bfloat16", "float16"):
+            x = x.astype(np.float32)  # as a fill computes
+        return _to_bfloat16(x) if dtype == "bfloat16" else x.astype(dtype)
 
 
 def bits(x: NDArray[Any]) -> NDArray[Any]:

@@ -160,6 +160,8 @@ class Buffer:
         dtype: of its numbers, such as `int64`.
         is_saved: whether a checkpoint holds it.
         made: how the constructor made it; None if that was not recorded.
+        tied: its other names.
+        draws_as: the path under which its numbers are drawn; its own, unless it is a copy.
     """
 
     path: str
@@ -167,6 +169,8 @@ class Buffer:
     dtype: str
     is_saved: bool = True
     made: Made | None = None
+    tied: tuple[str, ...] = ()
+    draws_as: str = ""
 
 
 @dataclass(frozen=True)

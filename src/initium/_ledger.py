@@ -20,6 +20,7 @@ class Entry:
         rule: the rule that decided.
         tied: its other names, which were filled with it.
         is_filled: whether it was written; otherwise it is left as it was built.
+        is_computed: whether the constructor's own operations wrote it, and `start` tells those.
     """
 
     path: str
@@ -28,6 +29,7 @@ class Entry:
     rule: str = ""
     tied: tuple[str, ...] = ()
     is_filled: bool = True
+    is_computed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +40,13 @@ class Ledger:
         entries: one for each parameter.
         seed: that it was filled with.
         buffers: paths of those that had no memory and were computed.
+        on_meta: plain attributes that still have no memory, since nobody knows how they were drawn.
     """
 
     entries: tuple[Entry, ...]
     seed: int
     buffers: tuple[str, ...] = ()
+    on_meta: tuple[str, ...] = ()
 
     @property
     def filled(self) -> tuple[Entry, ...]:
@@ -73,8 +77,11 @@ class Ledger:
         ]
         lines += [f"{_counted(entries)} by {rule or 'no named rule'}" for rule, entries in self.by_rule.items()]
         lines += section("Tied", [f"{name} is {path}" for name, path in self.tied.items()])
+        computed = [f"{entry.path}: {entry.start}" for entry in self.entries if entry.is_computed]
+        lines += section("Computed by the constructor's own operations", computed)
         lines += section("Left as built", [entry.path for entry in self.left])
         lines += section(f"Computed {counted(len(self.buffers), 'buffer')}", self.buffers)
+        lines += section("Still on meta, attributes that the constructor drew", self.on_meta)
         return "\n".join(textwrap.fill(line, _WIDTH, subsequent_indent="    ") for line in lines)
 
 

@@ -39,8 +39,8 @@ class Verification:
         num_tensors: that the plan makes.
         num_bytes: of them.
         differences: the first of each tensor, in the plan's order.
-        close: tensors that come from matrix products, whose last bits differ from machine to machine, and that are
-            equal to 1e-5 only.
+        close: tensors whose last bits differ from machine to machine: those of matrix products, equal to 1e-5 only, and
+            of functions such as the sine, equal but for the last bit.
         unknown: tensors that nobody recorded the making of, and that were not compared.
     """
 
@@ -59,7 +59,7 @@ class Verification:
         drawn = f"{counted(self.num_tensors, 'tensor')}, {in_bytes(self.num_bytes)}, seed {self.seed}"
         lines = [drawn]
         lines += section("Different", [str(difference) for difference in self.differences])
-        lines += section("Equal to 1e-5; their last bits depend on the machine", self.close)
+        lines += section("Equal but for last bits, which depend on the machine", self.close)
         lines += section("Not compared, since nobody recorded how they are made", self.unknown)
         told = f"{self.path} {'equals' if self else 'differs from'} what the plan draws."
         return "\n".join([told, *map(_filled, lines)])

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import platform
+from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pytest
@@ -94,6 +95,34 @@ def test_a_manifest_of_another_stream_is_refused_with_the_reason(file):
         "'w.json' was drawn from stream 2, by Initium 9.0, and this one draws stream 1: the same seed gives other "
         "numbers. Take an Initium of stream 2."
     )
+
+
+def test_another_stream_is_told_before_all_that_it_may_have_otherwise(file):
+    data = json.loads(file.read_text())
+    data["manifest"] = {"stream": 2, "libraries": {}}
+    data["parameters"][0]["start"] = "brand_new(1)"
+    file.write_text(json.dumps(data))
+    assert refused(file) == (
+        "'w.json' was drawn from stream 2, and this one draws stream 1: the same seed gives other numbers. "
+        "Take an Initium of stream 2."
+    )
+
+
+@pytest.mark.parametrize("sha256", [{}, {"w": "0"}, {"w": 3}, 3, ["w"]])
+def test_sums_that_are_not_of_the_tensors_are_refused(sha256):
+    with pytest.raises(PlanError) as error:
+        Plan((choice("w", (3, 3)),)).manifest(sha256=sha256)
+    assert str(error.value) == (
+        "`sha256` is that of each tensor, as `write` returns it: a mapping from its path to 64 digits."
+    )
+
+
+def test_a_copy_of_the_source_that_was_not_installed_has_no_version(monkeypatch):
+    def fails(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("initium._checkpoint._manifest.version", fails)
+    assert json.loads(net().manifest())["manifest"]["versions"]["initium"] == "unknown"
 
 
 @pytest.mark.parametrize(

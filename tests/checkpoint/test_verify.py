@@ -220,6 +220,8 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
         net().verify(tmp_path)
     with pytest.raises(SettingError):
         net().verify(tmp_path, seed=-1)
+    with pytest.raises(SettingError, match=r"^A file is named by its path, not by None\.$"):
+        net().verify(None)
     with pytest.raises(PlanError):
         Plan((choice("w", (3,), "framework", axes="o"),)).verify(tmp_path)
 
@@ -302,7 +304,7 @@ def test_the_last_bits_of_a_matrix_product_may_differ_and_that_is_told(product):
     verification = ORTHOGONAL.verify(product.path)
     assert verification
     assert verification.close == ("q",)
-    assert str(verification).endswith("Equal to 1e-5; their last bits depend on the machine:\n  q")
+    assert str(verification).endswith("Equal but for last bits, which depend on the machine:\n  q")
     nudged(product.path, "q", 1e-3)
     assert [one.index for one in ORTHOGONAL.verify(product.path).differences] == [(0, 11)]
     nudged(product.path, "n", 1e-6)
@@ -316,6 +318,68 @@ def test_a_bfloat16_matrix_product_may_be_rounded_to_the_next_number(tmp_path):
     assert plan.verify(file).close == ("q",)
     flip(file, place(file, "q")[0] + 2, bit=3)
     assert not plan.verify(file)
+
+
+@pytest.mark.parametrize("spec", ["identity", "sparse(4)", "whole('glorot_uniform')", "padded('normal', row=3)"])
+def test_what_is_computed_without_products_is_equal_to_the_bit(tmp_path, spec):
+    axes = "vo" if spec.startswith("padded") else "oi"
+    plan = Plan((choice("w", (64, 64), spec, axes=axes),))
+    file = plan.write(tmp_path / "w.safetensors").path
+    for at in (0, 4 * 64 * 3):
+        flip(file, place(file, "w")[0] + at)
+        (difference,) = plan.verify(file).differences
+        assert difference.path == "w"
+        flip(file, place(file, "w")[0] + at)
+
+
+@pytest.mark.parametrize("spec", ["sinusoidal", "through('uniform(1, 16)', ('log',))", "s4d_real"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
+def test_functions_may_be_off_by_the_last_bit_and_by_no_more(tmp_path, spec, dtype):
+    plan = Plan((choice("w", (64, 64), spec, dtype=dtype),))
+    written = plan.write(tmp_path / "w.safetensors")
+    width = contents(written.path)[0]["w"].itemsize
+    words = np.dtype(f"u{width}")
+    start, _ = place(written.path, "w")
+    data = written.path.read_bytes()
+
+    def verified(at, add):
+        changed = bytearray(data)
+        word = np.frombuffer(data, words, 1, start + width * at) + words.type(add)
+        changed[start + width * at : start + width * (at + 1)] = word.tobytes()
+        written.path.write_bytes(changed)
+        return plan.verify(written.path)
+
+    assert verified(7, 1).close == ("w",)
+    assert not verified(7, 2)
+    if spec == "sinusoidal":  # whose first sine is 0
+        assert not verified(0, 1)
+    written.path.write_bytes(data)
+    there = manifest(written)
+    assert verify(plan, written.path, manifest=there)
+    verified(7, 1)
+    assert not verify(plan, written.path, manifest=there)
+
+
+def test_a_product_within_what_is_computed_is_one(tmp_path):
+    plan = Plan((choice("w", (64, 64), "flattened('orthogonal')"),))
+    file = plan.write(tmp_path / "w.safetensors").path
+    flip(file, place(file, "w")[0])
+    assert plan.verify(file).close == ("w",)
+
+
+def test_a_manifest_is_named_by_its_path_and_must_be_of_the_seed(product, tmp_path):
+    file = tmp_path / "w.json"
+    file.write_text(ORTHOGONAL.manifest())
+    assert ORTHOGONAL.verify(product.path, manifest=file)
+    nudged(product.path, "q", 1e-6)
+    assert ORTHOGONAL.verify(product.path)
+    assert not ORTHOGONAL.verify(product.path, manifest=file)
+    with pytest.raises(PlanError) as error:
+        ORTHOGONAL.verify(product.path, 3, manifest=file)
+    assert str(error.value) == f"'{file}' is the manifest of seed 0, not 3. Pass seed=0."
+    ORTHOGONAL.save(tmp_path / "plan.json")
+    with pytest.raises(PlanError, match="is a saved plan and no manifest: it has no digests to compare with"):
+        ORTHOGONAL.verify(product.path, manifest=tmp_path / "plan.json")
 
 
 def manifest(written, **changed):

@@ -1,13 +1,16 @@
 import itertools
 import json
 import math
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from checkpoints import choice, contents, net
+from checkpoints import buffer, choice, contents, net
 
 from initium import OutputError, Plan, PlanError, SettingError, SpecError, array
 from initium._array import drawn
+from initium._checkpoint import write
 from initium._checkpoint._pieces import ahead, parts, pieces
 from initium._checkpoint._tensors import tensors_of
 from initium._stream import key
@@ -128,7 +131,7 @@ def test_shards_hold_the_same_tensors_in_order_and_their_index_names_them(writte
     assert 2 <= len(held) <= shards
     for name, file in index["weight_map"].items():
         assert np.array_equal(contents(tmp_path / file)[0][name], expected[name])
-    assert several.files[0].name == f"w-{written.digest[:8]}-00001-of-{len(held):05}.safetensors"
+    assert re.fullmatch(f"w-[0-9a-f]{{8}}-00001-of-{len(held):05}.safetensors", several.files[0].name)
     assert set(tmp_path.iterdir()) == {several.path, *several.files}
 
 
@@ -146,6 +149,54 @@ def test_new_shards_take_the_place_of_older_ones_of_ours_and_of_no_others(tmp_pa
     assert set(older.files).isdisjoint(newer.files)
     assert set(tmp_path.iterdir()) == {newer.path, *newer.files, tmp_path / "other.safetensors"}
     assert net().verify(newer.path, seed=1)
+
+
+def test_the_same_numbers_in_another_order_have_shards_of_other_names(tmp_path):
+    choices = tuple(choice(f"{number}.weight", (100, 100 + 50 * (number % 3))) for number in range(6))
+    older, newer = (Plan(order).write(tmp_path / "w.safetensors", shards=2) for order in (choices, choices[::-1]))
+    assert older.digest == newer.digest
+    assert set(older.files).isdisjoint(newer.files)
+
+
+def test_a_single_file_does_not_hide_shards(tmp_path):
+    shards = net().write(tmp_path / "w.safetensors", shards=2)
+    assert refusal(OutputError, net(), tmp_path / "w.safetensors") == (
+        f"'{shards.path}' exists, of the same checkpoint in shards. Remove them, or name another file."
+    )
+    assert set(tmp_path.iterdir()) == {shards.path, *shards.files}
+
+
+def test_a_manifest_is_written_in_the_same_moment_or_not_at_all(tmp_path, monkeypatch):
+    net_, file, beside = net(), tmp_path / "w.safetensors", tmp_path / "w.json"
+    written = write(net_, file, seed=3, manifest=beside)
+    assert beside.read_text() == net_.manifest(3, sha256=written.sha256)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("initium._checkpoint._write.text_of", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(net_, file, seed=4, manifest=beside)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_name_that_is_there_twice_is_refused(tmp_path):
+    one, other = choice("w", (5, 3), tied=("b",)), choice("w", (2, 3))
+    plan = Plan((one, other), buffers=(replace(buffer("a", (3,), "zeros"), tied=("b",)),))
+    assert refusal(PlanError, plan, tmp_path / "w.safetensors") == (
+        "A checkpoint holds each name once:\n  w: is there 2 times\n  b: is there 2 times\nRename one of each."
+    )
+    Plan((one,), buffers=plan.buffers).save(tmp_path / "plan.json")
+    with pytest.raises(PlanError, match="b: is there 2 times"):
+        Plan.load(tmp_path / "plan.json")
+
+
+def test_what_turns_out_too_large_is_named(tmp_path):
+    plan = Plan((choice("w", (3, 3), "through('uniform(800, 900)', ('exp',))"),))
+    told = refusal(SpecError, plan, tmp_path / "w.safetensors")
+    assert told.startswith("`w`: What it computes reaches ")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_index_that_names_other_peoples_files_costs_them_nothing(tmp_path):
@@ -218,6 +269,7 @@ def test_numbers_that_leave_their_dtype_are_named_before_a_byte_is_written(tmp_p
         (OutputError, "w.bin", {}, "A checkpoint is a file that ends in .safetensors, not '{path}'."),
         (SettingError, "w.safetensors", {"shards": 0}, "`shards` is a whole number, 1 or more, not 0."),
         (SettingError, "w.safetensors", {"shards": True}, "`shards` is a whole number, 1 or more, not True."),
+        (SettingError, "w.safetensors", {"seed": 1.5}, "A seed is a whole number from 0 to 2^64 - 1, not 1.5."),
         (SettingError, "w.safetensors", {"seed": -1}, "A seed is a whole number from 0 to 2^64 - 1, not -1."),
         (
             OutputError,
@@ -259,3 +311,14 @@ def test_a_plan_of_nothing_is_a_file_of_nothing(tmp_path):
     plan = Plan(())
     assert contents(plan.write(tmp_path / "w.safetensors").path)[0] == {}
     assert plan.verify(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("path", [None, 7, "w\0.safetensors"])
+def test_what_is_no_path_is_refused(path):
+    assert refusal(SettingError, net(), path) == f"A file is named by its path, not by {path!r}."
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_name_that_no_file_system_takes_is_refused(tmp_path, shards):
+    told = refusal(OutputError, net(), tmp_path / ("w" * 300 + ".safetensors"), shards=shards)
+    assert told.endswith(" cannot be written: File name too long. Name a file in a folder that you can write to.")

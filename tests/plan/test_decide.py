@@ -212,7 +212,8 @@ def test_a_plan_holds_no_second_account_of_how_a_parameter_was_made():
 def test_the_author_of_a_model_that_nobody_recorded_is_refused():
     assert refused((), recipe="author") == (
         "Recipe `author` repeats what a constructor draws, and nobody recorded that of this model. "
-        "Build it with `model = initium.torch.deferred(build)`, where build() returns it."
+        "Build it with `model = initium.torch.deferred(build)`, where build() returns it; a copy of such a model, "
+        "or one that was pickled, has lost the record."
     )
 
 

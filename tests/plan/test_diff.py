@@ -75,6 +75,26 @@ The same start drawn as other numbers: 2
     )
 
 
+def test_other_fans_behind_the_same_start_and_other_ties_are_listed():
+    first = plan(Graph((weight("a.w", (12, 4)), weight("b.w", (4, 4), tied=("c.w",)))), "glorot_uniform")
+    packed = Graph((weight("a.w", (12, 4), blocks=3), weight("b.w", (4, 4))))
+    assert str(first.diff(plan(packed, "glorot_uniform"))) == (
+        """\
+The same start with other numbers: 1
+  a.w
+      Uniform(low=-0.6123724356957946, high=0.6123724356957946) ->
+      Uniform(low=-0.8660254037844386, high=0.8660254037844386)
+Other names beside its own: 1
+  b.w
+      c.w -> none"""
+    )
+    one, other = (plan(graph, "orthogonal") for graph in (Graph((weight("a.w", (12, 4)),)), Graph(packed.params[:1])))
+    assert not one.diff(one)
+    assert one.diff(other).laws == (
+        ("a.w", 'axes "oi", groups 1, stride 1, blocks 1', 'axes "oi", groups 1, stride 1, blocks 3'),
+    )
+
+
 def test_buffers_that_differ_are_listed():
     mean = Buffer(path="mean", shape=(4,), dtype="float32", made=Made(init=parse("zeros"), because="zeros"))
     count = Buffer(path="count", shape=(), dtype="int64")

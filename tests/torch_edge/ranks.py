@@ -5,6 +5,7 @@ made, and leaves there what it found.
 """
 
 import hashlib
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+from torch.distributed.fsdp import FullyShardedDataParallel, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor._dtensor_spec import DTensorSpec, ShardOrderEntry, TensorMeta
 from torch.distributed.tensor.debug import CommDebugMode
@@ -23,6 +24,7 @@ from torch.distributed.tensor.placement_types import _StridedShard
 from zoo import library
 
 from initium import InitiumError, Plan
+from initium.torch import deferred
 from initium.torch._path import plain_path
 
 SEED = 7
@@ -65,6 +67,22 @@ class Deeper(Net):
         return super().forward(tokens) + self.between(self.words(tokens)).sum()
 
 
+class Recorded(nn.Module):
+    """A table, a product of two draws and a buffer: what only the constructor's own operations make."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.fc = nn.Embedding(31, 8), nn.Linear(8, 8)
+        self.product = nn.Parameter(torch.randn(7, 8) * torch.rand(7, 8))
+        self.table = nn.Parameter(torch.arange(56.0).view(7, 8).sin(), requires_grad=False)
+        self.register_buffer("angles", torch.arange(8.0).cos())
+
+    def forward(self, tokens):
+        x = self.fc(self.words(tokens))
+        x = x * self.angles.to(x.dtype)
+        return x @ (self.product + self.table).T
+
+
 def even():
     """Two layers that a tensor-parallel forward can split in four."""
     return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 8))
@@ -87,6 +105,7 @@ def gpt2():
 
 BUILDERS = {
     "net": Net,
+    "recorded": Recorded,
     "deeper": Deeper,
     "untied": lambda: Net(tied=False),
     "even": even,
@@ -99,15 +118,19 @@ BUILDERS = {
 def digest(value):
     """Of a whole weight's bytes, with dtype and shape."""
     whole = (value.full_tensor() if isinstance(value, DTensor) else value).detach().contiguous()
-    numbers = hashlib.sha256(whole.view(torch.uint8).clone().numpy().tobytes()).hexdigest()
+    numbers = hashlib.sha256(whole.flatten().view(torch.uint8).clone().numpy().tobytes()).hexdigest()
     return f"{whole.dtype} {tuple(whole.shape)} {numbers[:16]}"
 
 
 def digests(model):
-    return {plain_path(path): digest(value) for path, value in model.named_parameters(remove_duplicate=False)}
+    """Of all parameters and buffers, under each of their names."""
+    held = itertools.chain(model.named_parameters(remove_duplicate=False), model.named_buffers())
+    return {plain_path(path): digest(value) for path, value in held}
 
 
 def build(net, device="cpu", dtype=torch.float32):
+    if device == "deferred":
+        return deferred(BUILDERS[net]).to(dtype)
     with torch.device(device):
         return BUILDERS[net]().to(dtype)
 
@@ -123,10 +146,10 @@ def loss(model):
 # How a model is spread over the ranks
 
 
-def fsdp(model, mesh=None, *inner):
+def fsdp(model, mesh=None, *inner, **options):
     mesh = mesh or init_device_mesh("cpu", (dist.get_world_size(),))
     for module in (*inner, model):
-        fully_shard(module, mesh=mesh)
+        fully_shard(module, mesh=mesh, **options)
 
 
 def fsdp_of_one(model):
@@ -136,6 +159,20 @@ def fsdp_of_one(model):
 
 def fsdp_by_layer(model):
     fsdp(model, None, model.up, model.down)
+
+
+def fsdp_by_column(model):
+    """Matrices whose columns the ranks can share evenly, as FSDP asks; the others by rows."""
+
+    def place(value):
+        return Shard(int(value.ndim > 1 and value.shape[1] % dist.get_world_size() == 0))
+
+    fsdp(model, shard_placement_fn=place)
+
+
+def fsdp_in_mixed_precision(model):
+    """Weights are float32, and bfloat16 while they are used."""
+    fsdp(model, None, model.fc, mp_policy=MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32))
 
 
 def fsdp_by_block(model):
@@ -216,6 +253,13 @@ CASES = {
         "FSDP2 from meta": ("net", "float32", "meta", fsdp_by_layer),
         "FSDP2 over memory": ("net", "float32", "cpu", fsdp_by_layer),
         "FSDP2 in bfloat16": ("net", "bfloat16", "meta", fsdp_by_layer),
+        "FSDP2 in float16": ("net", "float16", "meta", fsdp_by_layer),
+        "FSDP2 by column": ("net", "float32", "meta", fsdp_by_column),
+        "deferred": ("recorded", "float32", "deferred", fsdp),
+        "deferred in float16": ("recorded", "float16", "deferred", fsdp),
+        "deferred in bfloat16": ("recorded", "bfloat16", "deferred", fsdp),
+        "deferred by column": ("recorded", "float32", "deferred", fsdp_by_column),
+        "deferred in mixed precision": ("recorded", "float32", "deferred", fsdp_in_mixed_precision),
         "a layer more": ("deeper", "float32", "meta", fsdp_by_layer),
         "HSDP": ("net", "float32", "meta", hsdp),
         "HSDP in bfloat16": ("net", "bfloat16", "meta", hsdp),
@@ -262,10 +306,10 @@ def filled(folder, net, dtype, device, spread):
 # What else is asked of four ranks
 
 
-def trained(plan):
+def trained(plan, net, device, spread):
     """A model from meta learns; filled once more it is as at first, after a step and after an evaluation."""
-    model = build("net", "meta")
-    fsdp_by_layer(model)
+    model = build(net, device)
+    spread(model)
     step = torch.optim.SGD(model.parameters(), lr=0.1)  # it keeps the parameters that are on meta now
     plan.apply(model, seed=SEED)
     first = loss(model)
@@ -276,7 +320,9 @@ def trained(plan):
     again = digests(model)
     with torch.no_grad():
         loss(model)
-    is_whole = not isinstance(model.mix, DTensor)  # FSDP leaves the root's weights whole after a forward pass
+    is_whole = not isinstance(
+        next(model.parameters(recurse=False)), DTensor
+    )  # FSDP leaves the root's weights whole after a forward pass
     plan.apply(model, seed=SEED + 1)
     model.reshard()
     return {"loss": first.item(), "moved": moved, "again": again, "was whole": is_whole, "after": digests(model)}
@@ -341,7 +387,10 @@ def main(rank, num_ranks, port, folder):
     found = {name: filled(folder, *case) for name, case in CASES[num_ranks].items()}
     if num_ranks == 4:
         net, even = Plan.load(folder / "net.json"), Plan.load(folder / "even.json")
-        found |= {"trained": trained(net), "outside": outside(even), "refused": refusals(folder)}
+        found |= {"trained": trained(net, "net", "meta", fsdp_by_layer)}
+        recorded = Plan.load(folder / "recorded.json")
+        found |= {"trained from deferred": trained(recorded, "recorded", "deferred", fsdp_in_mixed_precision)}
+        found |= {"outside": outside(even), "refused": refusals(folder)}
         computed(Plan.load(folder / "orthogonal.json"), folder)
     else:
         found |= {"flat": flat(folder)}

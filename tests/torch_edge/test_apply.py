@@ -354,7 +354,7 @@ def test_numbers_that_leave_a_dtype_are_found_before_the_first_weight_is_touched
     plan = planned(model, "he_normal", [Rule("1.weight", "normal(std=2e4)")])
     assert refused(SpecError, plan, model) == (
         "These starts leave the numbers of their dtype:\n"
-        f"  1.weight  normal(std=20000): {plan.choices[2].law} reaches 1.28e+05, but float16 ends at 65504.\n"
+        "  1.weight  normal(std=20000): it reaches 1.28e+05, but float16 ends at 65504.\n"
         "Choose a smaller std or limit, or fill the model in float32."
     )
 

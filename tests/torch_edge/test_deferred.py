@@ -266,6 +266,89 @@ def test_a_truncated_normal_of_another_thread_is_drawn():
     assert nn.init._no_grad_trunc_normal_.__module__ == "torch.nn.init"
 
 
+def test_truncated_normals_of_two_constructors_that_overlap_are_noted_and_then_drawn_again():
+    real, first_is_within, second_is_within = nn.init._no_grad_trunc_normal_, threading.Event(), threading.Event()
+    found = {}
+
+    def first():
+        first_is_within.set()
+        assert second_is_within.wait(60)
+        return nn.Linear(2, 2)
+
+    def second():
+        second_is_within.set()
+        left.join(60)
+        return truncated()
+
+    def truncated():
+        layer = nn.Linear(2, 2)
+        nn.init.trunc_normal_(layer.weight, std=0.02)
+        return layer
+
+    left = threading.Thread(target=lambda: deferred(first))
+    left.start()
+    assert first_is_within.wait(60)
+    right = threading.Thread(target=lambda: found.update(made=record_of(deferred(second))["weight"].made))
+    right.start()
+    right.join(60)
+    assert found["made"].because == "trunc_normal_(0, 0.02, -2, 2)"
+    assert nn.init._no_grad_trunc_normal_ is real
+
+
+def test_a_seed_within_leaves_the_global_generator_alone():
+    torch.manual_seed(3)
+    expected = torch.randn(2)
+    torch.manual_seed(3)
+    deferred(Net, lambda net: torch.manual_seed(7))
+    assert torch.equal(torch.randn(2), expected)
+
+
+def test_what_numpy_wrote_into_a_table_is_kept():
+    def fill(net):
+        table = torch.arange(5.0)
+        table.numpy()[3] = 99
+        net.register_buffer("w", table)
+
+    record = recorded(fill)
+    assert record.value(0).tolist() == [0, 1, 2, 99, 4]
+    assert (str(record.made.init), record.made.because) == (str(values_of(record.value(0).numpy())), "given numbers")
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, 2**63 - 1])
+def test_whole_numbers_that_no_double_holds_are_kept(number):
+    net = deferred(Net, lambda net: net.register_buffer("w", torch.full((2,), number)))
+    assert str(record_of(net)["w"].made.init) == str(values_of(np.array([number] * 2)))
+    initium.plan(net, "author").apply(net)
+    assert net.w.tolist() == [number, number]
+
+
+def test_a_pass_through_a_batch_norm_changes_its_statistics():
+    def build():
+        norm = nn.BatchNorm1d(2)
+        norm(torch.zeros(3, 2))
+        return norm
+
+    record, expected = record_of(deferred(build)), build()
+    for name, value in expected.named_buffers():
+        assert torch.equal(record[name].value(0), value)
+    assert str(record["running_var"].made.init) == "constant(0.9)"
+
+
+def test_many_rows_written_one_by_one_are_read_in_proportion_to_their_number():
+    def fill(net):
+        net.w = nn.Parameter(torch.empty(2000, 4))
+        for row in range(2000):
+            net.w[row].normal_(0, 1 + row)
+
+    record, start = recorded(fill), time.process_time()
+    assert record.made.because == (
+        "row 0 normal_(0, 1), then row 1 normal_(0, 2), row 2 normal_(0, 3), row 3 normal_(0, 4), "
+        "row 4 normal_(0, 5), many more"
+    )
+    assert record.made.init is None
+    assert time.process_time() - start < 3
+
+
 # Errors
 
 
@@ -284,12 +367,14 @@ def test_what_returns_no_model_is_told():
 
 def test_a_number_that_is_not_drawn_yet_cannot_be_asked_for():
     ask = (
-        "The constructor asks for a number that is not drawn yet, and a deferred model has none (`{}`). "
+        "The constructor asks for a number that is not drawn yet, and a deferred model has none (`{}`, "
+        "test_deferred.py, line {}). "
         "Build the model for real, or on meta, and take another recipe."
     )
-    assert raised(lambda: torch.randn(3).max().item()) == ask.format("_local_scalar_dense")
-    assert raised(lambda: torch.tensor([0.5]).uniform_().item()) == ask.format("_local_scalar_dense")
-    assert raised(lambda: torch.randn(3)[torch.randn(3) > 0]) == ask.format("index")
+    line = test_a_number_that_is_not_drawn_yet_cannot_be_asked_for.__code__.co_firstlineno + 7
+    assert raised(lambda: torch.randn(3).max().item()) == ask.format("_local_scalar_dense", line)
+    assert raised(lambda: torch.tensor([0.5]).uniform_().item()) == ask.format("_local_scalar_dense", line + 1)
+    assert raised(lambda: torch.randn(3)[torch.randn(3) > 0]) == ask.format("index", line + 2)
 
 
 def test_a_constructor_that_fails_is_told_with_its_place():
@@ -449,6 +534,23 @@ def orthogonal_by_hand(net):
 
 
 STARTS = {
+    "a constant rounded on its way": (
+        parameter(lambda: torch.full((3,), 0.1, dtype=torch.bfloat16).float()),
+        "constant(0.100097656)",
+        "fill_(0.1)",
+    ),
+    "a constant with no more digits than its type tells": (
+        parameter(lambda: torch.full((3,), 0.1).bfloat16()),
+        "constant(0.1)",
+        "fill_(0.1)",
+    ),
+    "a constant made whole": (parameter(lambda: torch.full((3,), 2.7).long().float()), "constant(2)", "fill_(2.7)"),
+    "a constant of a truth": (parameter(lambda: torch.full((3,), 2.7, dtype=torch.bool).float()), "ones", "fill_(2.7)"),
+    "a number that keeps a type": (
+        parameter(lambda: torch.ones(3, dtype=torch.bfloat16) * torch.tensor(0.1)),
+        "constant(0.1)",
+        "ones, then mul()",
+    ),
     "into another": (
         parameter(lambda: torch.mul(torch.ones(4), 2, out=torch.empty(4))),
         "constant(2)",
@@ -599,7 +701,46 @@ STARTS = {
         "computed by arange, mul, exp, sin, cos, 1 more",
     ),
 }
+
+
+def upcycled():
+    experts = torch.empty(3, 2, 4)
+    experts[0].normal_()
+    for index in (1, 2):
+        experts[index].copy_(experts[0])
+    return experts
+
+
+def shifted():
+    w = torch.randn(4, 2)
+    w[1:] = w[:-1].clone()
+    return w
+
+
+def matrices():
+    w = torch.empty(3, 4, 4)
+    for matrix in w:
+        nn.init.orthogonal_(matrix)
+    return w
+
+
 OTHERS = {
+    "twice": (lambda: torch.cat([torch.randn(2)] * 2), "randn, then cat() (one draw repeated)"),
+    "stacked twice": (lambda: torch.stack([torch.randn(2)] * 2), "randn, then stack() (one draw repeated)"),
+    "opposite": (lambda: (lambda a: torch.cat([a, -a]))(torch.randn(2)), "randn, then cat() (one draw repeated)"),
+    "turned beside": (
+        lambda: (lambda a: torch.cat([a, a.t()]))(torch.randn(2, 2)),
+        "randn, then cat() (one draw repeated)",
+    ),
+    "upcycled": (
+        upcycled,
+        "row 0 normal_(0, 1), then row 1 normal_(0, 1), row 2 normal_(0, 1), row 2 normal_(0, 1) (one draw repeated)",
+    ),
+    "shifted": (shifted, "randn, then rows 1-3 randn (one draw repeated)"),
+    "matrices": (
+        matrices,
+        "row 0 normal_(0, 1), then row 0 linalg_qr(), row 0 mul_(), row 0 mul_(1), row 1 normal_(0, 1), 7 more",
+    ),
     "overlapping": (lambda: torch.randn(10).unfold(0, 3, 1).clone(), "randn (one draw repeated)"),
     "complex": (lambda: torch.randn(3, dtype=torch.cfloat), "randn"),
     "clamped by a tensor": (lambda: torch.randn(3).clamp(torch.zeros(3)), "randn, then clamp()"),
@@ -648,14 +789,71 @@ def test_the_operations_done_again_agree_with_the_start(name):
     """Moments of many replays beside those of many draws; to the bit where there is no chance."""
     record = recorded(STARTS[name][0])
     again = np.stack([record.value(key).double().numpy() for key in range(400)])
-    axes = "b" * (again.ndim - 1)
+    axes, dtype = "b" * (again.ndim - 1), record.value(0).dtype
     ours = np.stack([
         initium.array(record.made.init, again.shape[1:], seed=key, path="w", dtype=np.float64, axes=axes)
         for key in range(400)
     ])  # fmt: skip
+    ours = torch.from_numpy(ours).to(dtype).double().numpy()
     spread = ours.std(0).mean()
     np.testing.assert_allclose(again.mean(0), ours.mean(0), rtol=1e-5, atol=5 * spread * (2 / 400) ** 0.5 + 2e-6)
     np.testing.assert_allclose(again.std(0), ours.std(0), rtol=5 * (2 / 800) ** 0.5, atol=2e-6)
+    np.testing.assert_allclose(correlations(again), correlations(ours), atol=5 * (2 / 400) ** 0.5)
+
+
+def correlations(samples):
+    """Of each element with each, where they vary."""
+    flat = samples.reshape(len(samples), -1)
+    flat = flat[:, flat.std(0) > 1e-4]
+    return np.corrcoef(flat.T) if flat.shape[1] > 1 else np.zeros(0)
+
+
+def padded(net):
+    net.w = nn.Embedding(6, 4, padding_idx=0).weight
+
+
+def product(net):
+    net.w = nn.Parameter(torch.randn(4, 3) * torch.randn(4, 3))
+
+
+# What is made of `w`, and how often it is it.
+JOINT = {
+    "a copy": (parameter(drawn(4, 3)), lambda w: w.clone(), 1),
+    "a part of it": (parameter(lambda: torch.rand(4, 3)), lambda w: w / 2, 0.5),
+    "opposite": (parameter(drawn(4, 3)), lambda w: -w, None),
+    "the rest": (parameter(lambda: torch.rand(4, 3)), lambda w: 1 - w, None),
+    "opposite twice": (parameter(drawn(4, 3)), lambda w: -(w * -2), 2),
+    "an orthogonal matrix": (then(lambda: torch.empty(4, 3), nn.init.orthogonal_), copy.deepcopy, 1),
+    "an orthogonal matrix, opposite": (then(lambda: torch.empty(4, 3), nn.init.orthogonal_), lambda w: w * -1, None),
+    "a row of zeros": (padded, copy.deepcopy, 1),
+    "another law": (
+        parameter(lambda: torch.empty(9).uniform_(-0.9, 0.9)), lambda w: w.erfinv(), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", JOINT)
+def test_what_is_made_of_another_draw_is_drawn_with_it_where_one_start_says_both(name):
+    fill, change, factor = JOINT[name]
+
+    def both(net):
+        fill(net)
+        net.v = nn.Parameter(change(net.w))
+
+    net = deferred(Net, both)
+    record = record_of(net)
+    assert (record["v"].origin == record["w"].origin) == (factor is not None)
+    initium.plan(net, "author").apply(net, seed=0)
+    assert torch.allclose(net.v, net.w * (factor or 1)) == (factor is not None)
+
+
+def test_copies_of_what_no_start_says_have_one_origin():
+    def fill(net):
+        product(net)
+        net.same, net.other = copy.deepcopy(net.w), nn.Parameter(net.w * 2)
+
+    record = record_of(deferred(Net, fill))
+    assert record["w"].origin == record["same"].origin != record["other"].origin
+    assert torch.equal(record["w"].value(5), record["same"].value(5))
 
 
 def test_parameters_that_share_memory_are_not_said():

@@ -1,6 +1,8 @@
 """Models that were built without memory: what they get, where, and what happens if it cannot be."""
 
-from types import SimpleNamespace
+from collections import deque
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -10,9 +12,9 @@ from zoo import library
 
 import initium
 from initium import ModelError, PlanError, SettingError
-from initium._graph import Made
 from initium._rule import Rule
-from initium.torch import _apply, _buffers, apply
+from initium.torch import _apply, apply, deferred
+from initium.torch._deferred import record_of
 
 
 class Net(nn.Module):
@@ -188,42 +190,165 @@ def test_what_the_plan_keeps_and_nobody_recorded_would_stay_uninitialised():
     )
 
 
-@pytest.fixture
-def records(monkeypatch):
-    """What is remembered of modules, as `record_of` would tell it."""
-    records = {}
-    for place in (_apply, _buffers):
-        monkeypatch.setattr(place, "record_of", lambda module: records.get(id(module), {}))
-    return records
+KEPT = [Rule("2.*", "framework")]
 
 
-def recorded(value):
-    return SimpleNamespace(made=Made(init=None, because="copy_ of a table"), value=value)
+def recorded():
+    """Layers of which the second is a product of two draws, and a table."""
+
+    def build():
+        model = layers("cpu")
+        model[2].weight = nn.Parameter(torch.randn(3, 4) * torch.randn(3, 4))
+        model[2].bias = nn.Parameter(torch.arange(3.0))
+        model.register_buffer("noise", torch.randn(3))
+        return model
+
+    return deferred(build)
 
 
-def test_what_the_plan_keeps_is_made_as_the_constructor_would_have(records):
-    model = layers().to(torch.bfloat16)
-    keys = []
-    records[id(model[2])] = {
-        "weight": recorded(lambda key: keys.append(key) or torch.full((3, 4), 0.3)),
-        "bias": recorded(lambda key: torch.arange(3.0)),
-    }
-    plan = initium.plan(layers("cpu"), "he_normal", rules=[Rule("2.*", "framework")])
-    ledger = apply(plan, model, seed=4)
-    assert torch.equal(model[2].weight, torch.full((3, 4), 0.3, dtype=torch.bfloat16))
+def test_what_the_plan_keeps_is_made_as_the_constructor_would_have():
+    model = recorded().to(torch.bfloat16)
+    wanted = record_of(model[2])["weight"].value(initium._stream.key(4, "2.weight"))
+    ledger = apply(initium.plan(layers("cpu"), "he_normal", rules=KEPT), model, seed=4)
+    assert torch.equal(model[2].weight, wanted.bfloat16())
     assert torch.equal(model[2].bias, torch.arange(3, dtype=torch.bfloat16))
-    assert keys == [initium._stream.key(4, "2.weight")]
-    assert [entry.start for entry in ledger.entries[2:]] == ["copy_ of a table"] * 2
+    assert [entry.start for entry in ledger.entries[2:]] == ["randn, then mul() (two draws)", "computed by arange"]
     assert not ledger.left
 
 
-def test_what_has_memory_and_is_kept_stays_though_it_was_recorded(records):
-    model = layers("cpu")
-    records[id(model[2])] = {"weight": recorded(lambda key: torch.zeros(3, 4))}
+def test_what_the_constructor_computes_is_a_function_of_the_seed_of_the_last_apply():
+    model, other = recorded(), recorded()
+    plan = initium.plan(model, "author")
+    apply(plan, model, seed=0)
+    apply(plan, model, seed=1)
+    apply(plan, other, seed=1)
+    assert_equal(model, other)
+
+
+def loaded(model):
+    model[2].load_state_dict(layers("cpu")[2].state_dict(), assign=True)
+
+
+def replaced(model):
+    model[2].weight, model[2].bias = (
+        nn.Parameter(torch.zeros_like(value, device="cpu")) for value in model[2].parameters()
+    )
+
+
+@pytest.mark.parametrize("change", [loaded, replaced])
+def test_what_got_numbers_of_its_own_has_no_record_and_keeps_them(change):
+    model = recorded()
+    change(model)
     before = model[2].weight.detach().clone()
-    plan = initium.plan(layers("cpu"), "he_normal", rules=[Rule("2.*", "framework")])
-    assert [entry.path for entry in apply(plan, model).left] == ["2.weight", "2.bias"]
+    assert not record_of(model[2])
+    assert [entry.path for entry in apply(initium.plan(model, "he_normal", rules=KEPT), model).left] == [
+        "2.weight",
+        "2.bias",
+    ]
     assert torch.equal(model[2].weight, before)
+
+
+def test_a_weight_that_changed_its_shape_on_meta_has_no_record():
+    model = recorded()
+    model[2].weight = nn.Parameter(torch.empty(6, 4, device="meta"))
+    assert list(record_of(model[2])) == ["bias"]
+
+
+def test_memory_that_the_constructor_never_wrote_is_refused():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w, self.v = nn.Parameter(torch.empty(3, 3)), nn.Parameter(torch.empty(3, 3))
+            self.register_buffer("cache", torch.empty(2, 2), persistent=False)
+            with torch.no_grad():
+                self.v[0].normal_()
+
+    model = deferred(Net)
+    assert refused(ModelError, initium.plan(model, "author"), model) == (
+        "These parameters would stay uninitialised; they are on meta, and the plan leaves them as they were built:\n"
+        "  v  (memory that its constructor never wrote)\n"
+        "  w  (memory that its constructor never wrote)\n"
+        "Build the model by `initium.torch.deferred(build)`, which remembers how, or decide: Rule('PATH', 'zeros')."
+    )
+    plan = initium.plan(model, "author", rules={"w": "zeros", "v": "ones"})
+    assert refused(ModelError, plan, model) == (
+        "These buffers would stay uninitialised; their constructor never wrote them:\n  cache\n"
+        "Give them their values first: `module.name = torch.zeros(...)`."
+    )
+    model.cache = torch.zeros(2, 2)
+    apply(plan, model)
+    assert model.w.sum() == 0
+
+
+def test_parameters_that_shared_memory_are_not_torn_apart():
+    def build():
+        model = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False))
+        model[1].weight.data = model[0].weight.data.t()
+        return model
+
+    model = deferred(build)
+    message = refused(ModelError, initium.plan(model, "author"), model)
+    assert message.startswith(
+        "These parameters are two and share memory:\n  1.weight  lies in the memory of 0.weight\n"
+    )
+
+
+def test_whole_numbers_are_those_of_the_constructor():
+    def build():
+        model = layers("cpu")
+        model.places = nn.Parameter(torch.arange(5), requires_grad=False)
+        return model
+
+    model = deferred(build)
+    apply(initium.plan(model, "author"), model)
+    assert model.places.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_the_ledger_tells_what_is_computed_apart_and_which_attributes_stay_on_meta():
+    def build():
+        model = nn.Linear(3, 2, bias=False)
+        model.size = nn.Parameter(model.weight.detach().norm(dim=0))
+        model.doubled = model.weight * 2
+        return model
+
+    model = deferred(build)
+    assert str(apply(initium.plan(model, "author"), model)).splitlines()[2:] == [
+        "Computed by the constructor's own operations:",
+        "  size: uniform_(-0.577, 0.577), then linalg_vector_norm(2), drawn apart from",
+        "    weight",
+        "Still on meta, attributes that the constructor drew:",
+        "  doubled",
+    ]
+
+
+def test_whatever_a_constructor_puts_parameters_in_holds_those_of_the_model():
+    calls = []
+
+    class Held(NamedTuple):
+        weight: nn.Parameter
+
+    @dataclass(frozen=True)
+    class Kept:
+        weight: nn.Parameter
+
+    class Net(nn.Linear):
+        def __init__(self):
+            super().__init__(3, 2, bias=False)
+            self.weight.register_hook(lambda grad: calls.append("grad"))
+            self.weight.register_post_accumulate_grad_hook(lambda value: calls.append("accumulated"))
+            self.optimiser = torch.optim.SGD([self.weight], lr=1.0)
+            self.held, self.row, self.kept = Held(self.weight), deque([self.weight]), Kept(self.weight)
+
+    model = deferred(Net)
+    initium.plan(model, "author").apply(model)
+    holders = model.held, model.row, model.kept
+    assert [type(one) for one in holders] == [Held, deque, Kept]
+    assert model.held.weight is model.row[0] is model.kept.weight is model.weight
+    before = model.weight.detach().clone()
+    model(torch.ones(1, 3)).sum().backward()
+    model.optimiser.step()
+    assert calls == ["grad", "accumulated"]
+    assert torch.equal(model.weight, before - 1)
 
 
 @pytest.mark.parametrize("norm", [nn.utils.parametrizations.weight_norm, nn.utils.weight_norm])
@@ -237,15 +362,18 @@ def test_the_length_of_a_weight_norm_follows_its_direction_on_meta_too(norm):
     assert torch.equal(model(torch.ones(1, 40)), eager(torch.ones(1, 40)))
 
 
-def test_the_length_of_a_direction_that_is_made_as_recorded_follows_it(records):
-    model = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2, bias=False, device="meta"))
-    records[id(model.parametrizations.weight)] = {
-        "original0": recorded(lambda key: torch.zeros(2, 1)),
-        "original1": recorded(lambda key: torch.tensor([[3.0, 4.0], [6.0, 8.0]])),
-    }
-    plan = initium.plan(nn.utils.parametrizations.weight_norm(nn.Linear(2, 2, bias=False)), "framework")
-    apply(plan, model)
-    assert model.parametrizations.weight.original0.flatten().tolist() == [5, 10]
+def test_the_length_of_a_direction_that_is_made_as_recorded_follows_it():
+    def build():
+        model = nn.utils.parametrizations.weight_norm(nn.Linear(40, 2, bias=False))
+        with torch.no_grad():
+            model.parametrizations.weight.original1.mul_(torch.randn(2, 40))
+        return model
+
+    model = deferred(build)
+    held = model.parametrizations.weight
+    for seed in (0, 1):  # the second time nothing is on meta
+        apply(initium.plan(model, "author"), model, seed=seed)
+        assert torch.equal(held.original0.flatten(), held.original1.norm(dim=1))
 
 
 # Buffers
@@ -288,26 +416,20 @@ def test_buffers_of_which_nobody_knows_are_refused_together():
     )
 
 
-def test_recorded_buffers_are_computed_in_place(records):
-    model = built(build=Tables)
-    model.angles = model.again = torch.empty(4, dtype=torch.bfloat16, device="meta")
-    records[id(model)] = {
-        "angles": recorded(lambda key: torch.arange(4).float()),
-        "mask": recorded(lambda key: torch.ones(4, 4).tril()),
-    }
+def test_recorded_buffers_are_computed_in_place_and_one_with_two_names_stays_one():
+    model = deferred(Tables)
     ledger = apply(initium.plan(Tables(), "he_normal"), model)
     assert ledger.buffers == ("angles", "mask")
-    assert torch.equal(model.angles, torch.arange(4, dtype=torch.bfloat16))
+    assert torch.equal(model.angles, torch.arange(4).float())
     assert torch.equal(model.mask, torch.ones(4, 4, dtype=torch.bool).tril())
+    assert model.again is model.angles is model.held[0]
     assert "angles" not in model.state_dict()
 
 
-def test_a_buffer_with_two_names_stays_one(records):
-    model = built(build=Tables)
-    records[id(model)] = {name: recorded(lambda key: torch.ones(4)) for name in ("angles", "mask")}
-    assert apply(initium.plan(Tables(), "he_normal"), model).buffers == ("angles", "mask")
-    assert model.again is model.angles is model.held[0]
-    assert model.held[0].tolist() == [1] * 4
+def test_recorded_buffers_take_the_dtype_that_the_model_has():
+    model = deferred(Tables).to(torch.bfloat16)
+    apply(initium.plan(Tables(), "he_normal"), model)
+    assert torch.equal(model.angles, torch.arange(4, dtype=torch.bfloat16))
 
 
 def test_a_buffer_that_has_its_values_is_left():
@@ -364,7 +486,8 @@ def test_what_a_forward_pass_on_meta_left_behind_is_named():
     plan = initium.plan(layers("cpu"), "he_normal")
     assert refused(ModelError, plan, model) == (
         "`2.weight` cannot get memory in place, since something else holds it, such as a result of a forward pass on "
-        "meta. Delete that, or build the model anew."
+        "meta, a weak reference, or an optimiser in backward. Delete that, and set it up after apply; or build the "
+        "model anew."
     )
     del result
     apply(plan, model)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from .._errors import counted
 from .._verification import Difference
-from ..init._law import Composed, Law, Orthogonal, Packed
 from ._header import Place
 from ._pieces import Piece
+from ._precision import Precision, precision
 from ._tensors import Tensor
 
 # What is promised of matrix products on another machine, relative to the largest element near by.
@@ -68,24 +68,30 @@ class Beside:
         return start + at, f"is {what}, and {planned} in the plan"
 
     def _close(self, here: NDArray[Any], there: NDArray[Any]) -> NDArray[np.bool_]:
-        if not _rounds(self.tensor.law) or self.tensor.dtype not in _STEPS:
+        if self._precision == Precision.BITS or self.tensor.dtype not in _STEPS:
             return np.zeros(here.shape, bool)
+        if self._precision == Precision.STEP:
+            return _are_neighbours(here, there)
         planned, found = (_numbers(values, self.tensor.dtype) for values in (here, there))
         limit = _CLOSE * np.abs(planned).max(initial=0) + _STEPS[self.tensor.dtype] * np.abs(planned)
         with np.errstate(invalid="ignore"):
             return np.abs(found - planned) <= limit
 
     @cached_property
+    def _precision(self) -> Precision:
+        return precision(self.tensor.law, self.tensor.weight.in_order, self.tensor.key)
+
+    @cached_property
     def difference(self) -> Difference | None:
         """What is to be said of it, once all pieces have met."""
         # A machine that gives the very bits of the manifest may ask for them.
-        is_strict = not _rounds(self.tensor.law) or self.drawn == self.told is not None
-        if first := self._first if is_strict else self._first_far:
+        first = self._first if self.drawn == self.told is not None else self._first_far
+        if first:
             at, what = first
             several = f" ({counted(self._num_other, 'element')} differ)" if self._num_other > 1 else ""
             index = tuple(map(int, np.unravel_index(at, self.tensor.shape)))
             return Difference(path=self.place.path, what=what + several, index=index)
-        if self.told and self.told != (self.drawn if is_strict else self._hash.hexdigest()):
+        if self.told and self.told != self._hash.hexdigest():
             return Difference(path=self.place.path, what="has another SHA-256 than the manifest tells")
         return None
 
@@ -95,9 +101,13 @@ class Beside:
         return self._first is not None and self.difference is None
 
 
-def _rounds(law: Law) -> bool:
-    """Whether its last bits depend on the machine."""
-    return isinstance(law, Orthogonal | Composed) or (isinstance(law, Packed) and any(map(_rounds, law.laws)))
+def _are_neighbours(here: NDArray[Any], there: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether one is the next number to the other; beside zero nothing is."""
+    words = np.dtype(f"u{here.itemsize}")
+    one, other = here.view(words), there.view(words)
+    sign = words.type(1 << 8 * here.itemsize - 1)
+    lower, upper = np.minimum(one, other), np.maximum(one, other)
+    return (upper - lower <= 1) & (lower & ~sign != 0) & (upper != sign)
 
 
 def _numbers(values: NDArray[Any], dtype: str) -> NDArray[Any]:

@@ -1,6 +1,7 @@
 """The index of a checkpoint in several files, as Hugging Face's libraries write and read it."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def read_index(path: Path) -> dict[str, Path]:
 
 def shards_of(path: Path) -> set[Path]:
     """The files of an index that Initium wrote; none if there is no such index."""
-    if not path.exists() or not _files.bears(path, MARK):
+    if not os.path.isfile(path) or not _files.bears(path, MARK):
         return set()
     try:
         return {file for file in read_index(path).values() if file.exists() and _files.bears(file, MARK)}

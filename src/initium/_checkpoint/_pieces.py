@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .._fill import DTYPES, fill
-from ..init._law import Elementwise, Packed, Rows
+from .._errors import SpecError
+from .._fill import fill, rounded
+from ..init._law import Elementwise, Given, Packed, Rows
 from ._tensors import Tensor
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ def pieces(tensors: Iterable[Tensor], most: int = _MOST) -> Iterator[Piece]:
     """
     rooms = itertools.cycle([np.empty(most, np.uint8) for _ in range(_ROOMS)])
     for tensor in tensors:
-        start, whole = 0, None if comes_in_parts(tensor) else _drawn(tensor, None)
+        start, whole = 0, None if comes_in_parts(tensor) else drawn(tensor)
         for part in parts(tensor.shape, most // tensor.number.itemsize):
             shape = _shape(tensor, part)
             size = math.prod(shape) * tensor.number.itemsize
@@ -82,22 +83,31 @@ def comes_in_parts(tensor: Tensor) -> bool:
     """Whether a part costs what it holds."""
     law, axes = tensor.law, tensor.weight.in_order.axes
     laws = law.laws if isinstance(law, Packed) and axes[0] == "o" else (law,)
-    return all(isinstance(one, Elementwise | Rows) for one in laws)
+    return isinstance(law, Given) or all(isinstance(one, Elementwise | Rows) for one in laws)
 
 
 def _draw(out: NDArray[Any], tensor: Tensor, part: Part) -> None:
     """In place where elements are numbered as they are stored; else beside it."""
-    if tensor.dtype in DTYPES and tensor.weight.order == tuple(range(len(tensor.shape))):
+    if not isinstance(tensor.law, Given) and tensor.weight.order == tuple(range(len(tensor.shape))):
         fill(out, tensor.law, tensor.weight, key=tensor.key, box=part)
     else:
-        out[...] = _drawn(tensor, part)
+        out[...] = drawn(tensor, part)
 
 
-def _drawn(tensor: Tensor, part: Part | None) -> NDArray[Any]:
-    """A part as it is stored; whole numbers as float64."""
+def drawn(tensor: Tensor, part: Part | None = None) -> NDArray[Any]:
+    """A tensor or a part of it as it is stored.
+
+    Raises:
+        SpecError: if what is computed leaves the dtype.
+    """
     order, weight = tensor.weight.order, tensor.weight.in_order
-    box = None if part is None else [part[axis] for axis in order]
-    shape = weight.shape if part is None else [_shape(tensor, part)[axis] for axis in order]
-    out = np.empty(shape, tensor.number if tensor.dtype in DTYPES else np.float64)
-    fill(out, tensor.law, weight, key=tensor.key, box=box)
+    box = None if part is None else tuple(part[axis] for axis in order)
+    if isinstance(tensor.law, Given):
+        out = rounded(tensor.law.numbers[box or ...], tensor.dtype)
+    else:
+        out = np.empty(weight.shape if part is None else [_shape(tensor, part)[axis] for axis in order], tensor.number)
+        try:
+            fill(out, tensor.law, weight, key=tensor.key, box=box)
+        except SpecError as error:  # of what is known only once it is computed
+            raise SpecError(f"`{tensor.path}`: {error}") from None
     return out.transpose(np.argsort(order))

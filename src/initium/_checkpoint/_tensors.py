@@ -10,7 +10,8 @@ from .. import _fill, _stream
 from .._errors import PlanError, SpecError, listed
 from .._graph import Buffer
 from .._plan import Choice, Plan
-from ..init._law import Keep, Law
+from .._plan._store import repeated
+from ..init._law import Constant, Given, Keep, Law, given
 from ..init._weight import Weight
 
 # How safetensors calls each dtype, and the array that holds its bits.
@@ -76,13 +77,15 @@ def tensors_of(plan: Plan, seed: int) -> tuple[tuple[Tensor, ...], tuple[str, ..
     """What a checkpoint holds, parameters and then buffers; and the paths of buffers whose numbers nobody knows.
 
     Raises:
-        PlanError: naming every parameter that has no numbers, or a dtype that no fill writes.
+        PlanError: naming every parameter that has no numbers, or a dtype that no fill writes; every name that is there
+            twice.
         SpecError: naming every parameter whose numbers leave its dtype.
         SettingError: if the seed is out of range.
     """
     _check_start(plan)
     _check_dtype(plan)
-    buffers = {buffer.path: _of_buffer(buffer, seed) for buffer in plan.buffers}
+    _check_names(plan)
+    buffers = {buffer.path: of_buffer(buffer, plan, seed) for buffer in plan.buffers}
     tensors = [_of_choice(choice, seed) for choice in plan.choices]
     tensors += [tensor for tensor in buffers.values() if tensor]
     _check_reach(plan, tensors)
@@ -100,17 +103,29 @@ def _of_choice(choice: Choice, seed: int) -> Tensor:
     )
 
 
-def _of_buffer(buffer: Buffer, seed: int) -> Tensor | None:
-    """Nothing if nobody knows its numbers."""
+def of_buffer(buffer: Buffer, plan: Plan, seed: int) -> Tensor | None:
+    """A buffer as it is drawn; nothing if nobody knows its numbers."""
     init = buffer.made.init if buffer.made else None
     if init is None or buffer.dtype not in DTYPES:
         return None
-    # Axes without a role: its elements are numbered as they are stored.
+    # Axes without a role: its elements are numbered as they are stored, or as those of what it is a copy of.
     weight = Weight(shape=buffer.shape, axes="b" * len(buffer.shape))
-    law, key = init.law(weight), _stream.key(seed, buffer.path)
-    if isinstance(law, Keep):
+    copied = [
+        choice for choice in plan.choices if choice.path == buffer.draws_as and choice.param.shape == buffer.shape
+    ]
+    weight = copied[0].init.sees(copied[0].param) if copied else weight
+    law = init.law(weight.in_order)
+    if isinstance(law, Constant):  # whatever number was recorded: it is no start that may be too large
+        law = given(np.broadcast_to(law.value, buffer.shape))
+    if isinstance(law, Keep) or (_is_other(buffer.dtype) and not isinstance(law, Given)):
         return None
-    return Tensor(path=buffer.path, tied=(), dtype=buffer.dtype, law=law, weight=weight, key=key)
+    key = _stream.key(seed, buffer.draws_as or buffer.path)
+    return Tensor(path=buffer.path, tied=buffer.tied, dtype=buffer.dtype, law=law, weight=weight, key=key)
+
+
+def _check_names(plan: Plan) -> None:
+    if lines := [f"  {name}: is there {count} times" for name, count in repeated(plan.choices, plan.buffers).items()]:
+        raise PlanError(f"A checkpoint holds each name once:\n{listed(lines)}\nRename one of each.")
 
 
 def _check_start(plan: Plan) -> None:
@@ -142,10 +157,7 @@ def _check_reach(plan: Plan, tensors: list[Tensor]) -> None:
     misfits = []
     for tensor in tensors:
         try:
-            # Memory that is never touched costs nothing; only its shape and dtype are looked at.
-            weight = tensor.weight.in_order
-            out = np.empty(weight.shape, np.float64 if _is_other(tensor.dtype) else tensor.number)
-            _fill.check(_fill.Job(out=out, law=tensor.law, weight=weight, key=tensor.key))
+            _check_range(tensor) if _is_other(tensor.dtype) else _check_law(tensor)
         except SpecError as error:
             misfits.append(f"  {tensor.path}  {starts.get(tensor.path, 'buffer')}: {error}")
     if misfits:
@@ -153,3 +165,20 @@ def _check_reach(plan: Plan, tensors: list[Tensor]) -> None:
             f"These starts leave the numbers of their dtype:\n{listed(sorted(misfits))}\n"
             "Choose a smaller std or limit, or plan the model in float32."
         )
+
+
+def _check_law(tensor: Tensor) -> None:
+    # Memory that is never touched costs nothing; only its shape and dtype are looked at.
+    weight = tensor.weight.in_order
+    out = np.empty(weight.shape, tensor.number)
+    _fill.check(_fill.Job(out=out, law=tensor.law, weight=weight, key=tensor.key))
+
+
+def _check_range(tensor: Tensor) -> None:
+    """Whole numbers are never wrapped around."""
+    if tensor.dtype == "bool" or not isinstance(tensor.law, Given) or not tensor.law.numbers.size:
+        return
+    ends, numbers = np.iinfo(tensor.number), tensor.law.numbers
+    low, high = (numbers.item(place(numbers)) for place in (np.argmin, np.argmax))
+    if not ends.min <= low <= high <= ends.max:
+        raise SpecError(f"it reaches from {low} to {high}, but {tensor.dtype} goes from {ends.min} to {ends.max}.")

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _files
+from .._errors import DataError
 from .._plan import Plan
 from .._plan._manifest import Manifest
 from .._verification import Difference, Verification
@@ -30,7 +32,7 @@ def verify(plan: Plan, path: str | PathLike[str], *, seed: int = 0, manifest: Ma
         seed: to draw with.
         manifest: that the checkpoint was written with.
     """
-    path, (tensors, unknown) = Path(path), tensors_of(plan, seed)
+    path, (tensors, unknown) = _files.path_of(path), tensors_of(plan, seed)
     close: list[str] = []
     try:
         held, differences = places(path)
@@ -74,7 +76,7 @@ def _compared(fitting: Sequence[Pair], sha256: Mapping[str, str]) -> list[Beside
     found = Sums(tensors)
     drawn = ahead(pieces(tensors))
     with ExitStack() as stack:
-        files = {file: stack.enter_context(file.open("rb")) for file in {one.place.file for one in seen}}
+        files = {file: stack.enter_context(_opened(file)) for file in {one.place.file for one in seen}}
         advance = stack.enter_context(progress("verifying", sum(tensor.num_bytes for tensor in tensors)))
         for piece in stack.enter_context(closing(ahead(found.over(drawn)) if sha256 else drawn)):
             for one in by_path[piece.tensor.path]:
@@ -85,8 +87,18 @@ def _compared(fitting: Sequence[Pair], sha256: Mapping[str, str]) -> list[Beside
     return seen
 
 
+def _opened(file: Path) -> BufferedReader:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise DataError(f"'{file}' cannot be read: {error.strerror}.") from None
+
+
 def _read(file: BufferedReader, start: int, size: int) -> NDArray[np.uint8]:
     """What is there of so many bytes."""
-    file.seek(start)
     out = np.empty(size, np.uint8)
-    return out[: file.readinto(out.data)]
+    try:
+        file.seek(start)
+        return out[: file.readinto(out.data)]
+    except OSError as error:
+        raise DataError(f"'{file.name}' cannot be read: {error.strerror}.") from None

@@ -1,7 +1,10 @@
 """write: a checkpoint of any size, in constant memory."""
 
 import bisect
+import hashlib
 import itertools
+import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
@@ -12,18 +15,20 @@ from pathlib import Path
 from .. import _files
 from .._errors import OutputError, SettingError
 from .._plan import Plan
+from .._plan._store import MANIFEST_MARK
 from .._stream import VERSION
 from .._written import Written
 from ._digest import Sums, digest
 from ._header import MARK, header, in_file_order
 from ._index import SUFFIX, index, shards_of
+from ._manifest import manifest as text_of
 from ._pieces import ahead, pieces
 from ._progress import progress
 from ._sync import synced
 from ._tensors import Tensor, tensors_of
 
 _ENDING = ".safetensors"
-_DIGITS = 8  # of the digest, in the names of shards: other numbers never take the place of those that an index names
+_DIGITS = 8  # of a hash, in the names of shards
 
 
 @dataclass(frozen=True)
@@ -47,24 +52,40 @@ class _File:
         return len(self.header) + sum(tensor.num_bytes for tensor in self.tensors)
 
 
-def write(plan: Plan, path: str | PathLike[str], *, seed: int = 0, shards: int = 1) -> Written:
-    """Draw a plan's numbers to disk, as safetensors. See `Plan.write`."""
-    path, final = Path(path), target(path, shards)
+def write(
+    plan: Plan, path: str | PathLike[str], *, seed: int = 0, shards: int = 1, manifest: Path | None = None
+) -> Written:
+    """Draw a plan's numbers to disk, as safetensors. See `Plan.write`.
+
+    Args:
+        plan: what to draw.
+        path: of the checkpoint.
+        seed: to draw with.
+        shards: in how many files.
+        manifest: where the manifest is written too, in the same moment.
+    """
+    path, final = _files.path_of(path), target(path, shards)
     tensors, left_out = tensors_of(plan, seed)
     mark = f"seed {seed}, stream {VERSION}"
     files = [_File(in_file_order(part), _metadata(part, mark)) for part in _split(tensors, shards)]
     _files.check_room(final, sum(file.num_bytes for file in files))
     found = Sums(tensors)
     with ExitStack() as stack:
+        # Entered first: what fails while numbers are drawn is told of their file.
+        beside = stack.enter_context(_files.temporary(manifest, mark=MANIFEST_MARK)) if manifest else None
         hidden = [stack.enter_context(_temporary(path, file)) for file in files]
         _draw(files, hidden, found)
         sha256 = found.result()
         whole = digest(tensors, sha256)
-        names = [path] if shards == 1 else _names(path, whole, len(files))
+        names = [path] if shards == 1 else _names(path, whole, files)
+        if beside:
+            beside.write_text(text_of(plan, seed=seed, sha256=sha256), encoding="utf-8")
         if shards == 1:
             _files.commit(hidden[0], path)
         else:
             _publish(hidden, names, final, _index(files, names, mark))
+        if beside and manifest:
+            _files.commit(beside, manifest)
     return Written(
         path=final,
         files=tuple(names),
@@ -84,14 +105,17 @@ def target(path: str | PathLike[str], shards: int) -> Path:
         OutputError: if it cannot be written there.
         SettingError: if `shards` is no number of files.
     """
-    path = Path(path)
+    path = _files.path_of(path)
     if path.suffix != _ENDING:
         raise OutputError(f"A checkpoint is a file that ends in {_ENDING}, not '{path}'.")
     if type(shards) is not int or shards < 1:
         raise SettingError(f"`shards` is a whole number, 1 or more, not {shards!r}.")
-    if shards > 1 and path.exists():
+    if shards > 1 and os.path.exists(path):
         raise OutputError(f"'{path}' exists, and loaders take it before the shards. Remove it, or name another file.")
-    final = path if shards == 1 else path.with_name(f"{path.name}{SUFFIX}")
+    several = path.with_name(f"{path.name}{SUFFIX}")
+    if shards == 1 and shards_of(several):
+        raise OutputError(f"'{several}' exists, of the same checkpoint in shards. Remove them, or name another file.")
+    final = path if shards == 1 else several
     _files.check_writable(final, mark=MARK)
     return final
 
@@ -138,9 +162,11 @@ def _draw_one(file: _File, path: Path, found: Sums, advance: Callable[[int], obj
             advance(piece.bytes.nbytes)
 
 
-def _names(path: Path, whole: str, count: int) -> list[Path]:
-    stem = f"{path.name.removesuffix(_ENDING)}-{whole[:_DIGITS]}"
-    return [path.with_name(f"{stem}-{number:05}-of-{count:05}{_ENDING}") for number in range(1, count + 1)]
+def _names(path: Path, whole: str, files: Sequence[_File]) -> list[Path]:
+    """Other numbers or another allotment have other names, and never take the place of those that an index names."""
+    allotted = json.dumps([whole, [[tensor.path for tensor in file.tensors] for file in files]])
+    stem = f"{path.name.removesuffix(_ENDING)}-{hashlib.sha256(allotted.encode()).hexdigest()[:_DIGITS]}"
+    return [path.with_name(f"{stem}-{number:05}-of-{len(files):05}{_ENDING}") for number in range(1, len(files) + 1)]
 
 
 def _index(files: Sequence[_File], names: Sequence[Path], mark: str) -> str:

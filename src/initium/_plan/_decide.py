@@ -2,9 +2,10 @@
 
 from collections.abc import Hashable
 from dataclasses import replace
+from typing import Any
 
 from .._errors import InitiumError, RuleError, ShapeError, counted, listed
-from .._graph import Graph, Param
+from .._graph import Graph, Made, Param
 from .._recipes import Recipe
 from .._rule import Decision, Rule, Rules, read_rules
 from ..init import framework
@@ -27,12 +28,11 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Plan:
     usual = recipe.rules_of(graph)
     deciding = [(param, _first(param, rules), _first(param, usual)) for param in graph.params]
     _check_decided([param for param, own, found in deciding if not (own or found)])
-    firsts = _firsts(graph)
     choices, misfits = [], []
     for param, own, found in deciding:
         try:
             choice = _choice(param, own, "your rule ", found) if own else _choice(param, found, f"{recipe}: ")
-            choices.append(_as_copied(choice, param, firsts))
+            choices.append(choice)
         except ShapeError as error:
             matched = f" Your rule `{own}` matched it." if own else ""
             misfits.append(f"{error}{matched}")
@@ -41,8 +41,7 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Plan:
             f"{listed(misfits)}\nGive it an initialiser that looks at no fan, such as `zeros` or `uniform(-0.1, 0.1)`."
         )
     version = f" (version {recipe.version})" if recipe.version else ""
-    saved = tuple(buffer for buffer in graph.buffers if buffer.is_saved)
-    return Plan(tuple(choices), recipe=f"{recipe}{version}", notes=graph.notes, buffers=saved)
+    return Plan(**_copied(choices, graph), recipe=f"{recipe}{version}", notes=graph.notes)
 
 
 def _first(param: Param, rules: tuple[Rule, ...]) -> Rule | None:
@@ -73,22 +72,25 @@ def _as_made(said: Decision, param: Param) -> Decision:
     return replace(said, init=param.made.init or said.init, because=param.made.because)
 
 
-def _firsts(graph: Graph) -> dict[Hashable, str]:
-    """The parameter that holds each recorded draw first."""
-    found: dict[Hashable, str] = {}
-    for param in graph.params:
-        if param.made and param.made.origin is not None:
-            found.setdefault(param.made.origin, param.path)
-    return found
+def _copied(choices: list[Choice], graph: Graph) -> dict[str, Any]:
+    """The choices and the saved buffers; what the constructor copied has the numbers of what it copied.
 
+    Of parameters that is so where both start as recorded.
+    """
+    firsts: dict[Hashable, str] = {}
 
-def _as_copied(choice: Choice, param: Param, firsts: dict[Hashable, str]) -> Choice:
-    """A parameter that its constructor copied from another keeps that one's numbers, if it starts as recorded."""
-    made = param.made
-    first = firsts.get(made.origin, param.path) if made else param.path
-    if made is None or choice.init != made.init or first == param.path:
-        return choice
-    return replace(choice, draws_as=first, because=f"{choice.because}, a copy of {first}")
+    def first(made: Made | None, path: str) -> str:
+        origin = made.origin if made else None
+        return path if origin is None else firsts.setdefault(origin, path)
+
+    found = []
+    for choice, param in zip(choices, graph.params, strict=True):
+        path = first(param.made, param.path) if param.made and choice.init == param.made.init else param.path
+        copied = {"draws_as": path, "because": f"{choice.because}, a copy of {path}"} if path != param.path else {}
+        found.append(replace(choice, **copied))
+    saved = [(buffer, first(buffer.made, buffer.path)) for buffer in graph.buffers if buffer.is_saved]
+    buffers = [buffer if path == buffer.path else replace(buffer, draws_as=path) for buffer, path in saved]
+    return {"choices": tuple(found), "buffers": tuple(buffers)}
 
 
 def _tried(param: Param, usual: Rule | None) -> Decision | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .._graph import Buffer
+from ..init._law import Composed, Orthogonal, Packed
 from ._choice import Choice
 from ._fold import fold
 
@@ -26,6 +27,8 @@ class PlanDiff:
         starts: path, spec before, spec after.
         bits: path, from which name and in which order of axes its numbers are drawn before, after, where the start is
             the same.
+        laws: path, what its numbers are before, after, where start and shape are the same; such as for other fans.
+        ties: path, its other names before, after.
         rates: path, multiplier of the learning rate before, after.
         reasons: path, reason before, reason after, where the start is the same.
         buffers: path, what is known of it before, after.
@@ -38,6 +41,8 @@ class PlanDiff:
     dtypes: tuple[tuple[str, str, str], ...] = ()
     starts: tuple[tuple[str, str, str], ...] = ()
     bits: tuple[tuple[str, str, str], ...] = ()
+    laws: tuple[tuple[str, str, str], ...] = ()
+    ties: tuple[tuple[str, str, str], ...] = ()
     rates: tuple[tuple[str, float, float], ...] = ()
     reasons: tuple[tuple[str, str, str], ...] = ()
     buffers: tuple[tuple[str, str, str], ...] = ()
@@ -54,6 +59,8 @@ class PlanDiff:
             *_changed("Another dtype", self.dtypes),
             *_changed("Another start", self.starts),
             *_changed("The same start drawn as other numbers", self.bits),
+            *_changed("The same start with other numbers", self.laws),
+            *_changed("Other names beside its own", self.ties),
             *_changed("Another learning rate", self.rates),
             *_changed("The same start for another reason", self.reasons),
             *_changed("Another buffer", self.buffers),
@@ -75,6 +82,8 @@ def diff(before: "Plan", after: "Plan") -> PlanDiff:
         dtypes=_unlike(both, lambda choice: choice.param.dtype),
         starts=_unlike(both, lambda choice: str(choice.init)),
         bits=_unlike(alike, _numbering),
+        laws=_unlike([(a, b) for a, b in alike if a.param.shape == b.param.shape], _law),
+        ties=_unlike(both, lambda choice: ", ".join(choice.param.tied) or "none"),
         rates=_unlike(both, lambda choice: choice.lr),
         reasons=_unlike(alike, lambda choice: choice.because),
         buffers=_buffers(before, after),
@@ -85,6 +94,16 @@ def _numbering(choice: Choice) -> str:
     """From which name its numbers are drawn, and which place in it each has."""
     order = ", ".join(map(str, choice.init.sees(choice.param).order))
     return f"{choice.draws_as or choice.path} by axes ({order})"
+
+
+def _law(choice: Choice) -> str:
+    """What each number is; of a weight that is computed as a whole, what that looks at."""
+    laws = choice.law.laws if isinstance(choice.law, Packed) else (choice.law,)
+    if not any(isinstance(law, Composed | Orthogonal) for law in laws):
+        return ", ".join(map(str, laws))
+    weight = choice.init.sees(choice.param).in_order
+    kind = "transposed " if weight.transposed else ""
+    return f'{kind}axes "{weight.axes}", groups {weight.groups}, stride {weight.stride}, blocks {weight.blocks}'
 
 
 def _buffers(before: "Plan", after: "Plan") -> tuple[tuple[str, str, str], ...]:
@@ -98,7 +117,9 @@ def _buffers(before: "Plan", after: "Plan") -> tuple[tuple[str, str, str], ...]:
 
 def _told(buffer: Buffer) -> str:
     start = buffer.made.init if buffer.made else None
-    return f"{buffer.dtype} {buffer.shape} {start or 'not known'}"
+    copied = f", drawn as {buffer.draws_as}" if buffer.draws_as else ""
+    tied = f", is {', '.join(buffer.tied)} too" if buffer.tied else ""
+    return f"{buffer.dtype} {buffer.shape} {start or 'not known'}{copied}{tied}"
 
 
 def _unlike(pairs: list[tuple[Choice, Choice]], fact: Callable[[Choice], Hashable]) -> tuple:  # pyright: ignore

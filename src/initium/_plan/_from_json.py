@@ -64,7 +64,12 @@ def values(
     """
     if not isinstance(entry, dict):
         raise JsonError(f"is an object in braces, not {shown(entry)}")
-    known = {field.name: (_hints(kind)[field.name], field.default) for kind in kinds for field in fields(kind)}
+    known = {
+        field.name: (_hints(kind)[field.name], field.default)
+        for kind in kinds
+        for field in fields(kind)
+        if field.compare
+    }
     known = {name: known[name] for name in known if name not in without}
     known |= {name: (hint, MISSING) for name, hint in (besides or {}).items()}
     for key in entry:

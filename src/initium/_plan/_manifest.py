@@ -11,7 +11,7 @@ from .._graph import Param
 from .._stream import VERSION
 from ._choice import Choice
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEYS = {"seed": int, "stream": int, "digest": str, "versions": dict, "tensors": dict}
 
 
@@ -45,7 +45,7 @@ def read_manifest(path: object, data: Any, choices: Iterable[Choice]) -> Manifes
     """A manifest from JSON, checked against the plan that it stands beside.
 
     Raises:
-        PlanError: if it was drawn otherwise than this Initium draws, cannot be read, or tells of another plan.
+        PlanError: if it cannot be read, or tells of another plan.
     """
     if not isinstance(data, dict) or data.keys() != _KEYS.keys():
         raise PlanError(f"""'{path}': "manifest" holds {", ".join(_KEYS)}, and nothing else. Write it again.""")
@@ -53,17 +53,27 @@ def read_manifest(path: object, data: Any, choices: Iterable[Choice]) -> Manifes
     wrong += [] if wrong or 0 <= data["seed"] < 1 << 64 else ["seed"]
     if wrong:
         raise PlanError(f"""'{path}': "{wrong[0]}" of the manifest is {_json(data[wrong[0]])}. Write it again.""")
-    if data["stream"] != VERSION:
-        by = data["versions"].get("initium")
-        raise PlanError(
-            f"'{path}' was drawn from stream {data['stream']}, by Initium {by}, and this one draws stream {VERSION}: "
-            f"the same seed gives other numbers. Take an Initium of stream {data['stream']}."
-        )
     flaws = [*_flaws(data["tensors"], {choice.path: choice.param for choice in choices})]
     if flaws:
         raise PlanError(f"'{path}' cannot be read as a manifest:\n{listed(flaws)}\nWrite it again.")
     sha256 = {name: said["sha256"] for name, said in data["tensors"].items()}
     return Manifest(seed=data["seed"], digest=data["digest"], versions=data["versions"], sha256=sha256)
+
+
+def check_stream(path: object, said: Any) -> None:
+    """Refuse what was drawn otherwise than this Initium draws, whatever else it says.
+
+    Raises:
+        PlanError: saying by which Initium.
+    """
+    stream = said.get("stream", VERSION) if isinstance(said, dict) else VERSION
+    if type(stream) is int and stream != VERSION:
+        versions = said.get("versions")
+        by = f", by Initium {versions['initium']}" if isinstance(versions, dict) and "initium" in versions else ""
+        raise PlanError(
+            f"'{path}' was drawn from stream {stream}{by}, and this one draws stream {VERSION}: "
+            f"the same seed gives other numbers. Take an Initium of stream {stream}."
+        )
 
 
 def _flaws(tensors: dict[str, Any], params: Mapping[str, Param]) -> Iterable[str]:
@@ -72,7 +82,7 @@ def _flaws(tensors: dict[str, Any], params: Mapping[str, Param]) -> Iterable[str
     for path, said in tensors.items():
         if not isinstance(said, dict) or said.keys() != {"fans", "sha256"}:
             yield f"  {path}: holds fans and sha256, and nothing else"
-        elif not isinstance(said["sha256"], str) or not _SHA256.fullmatch(said["sha256"]):
+        elif not isinstance(said["sha256"], str) or not SHA256.fullmatch(said["sha256"]):
             yield f"  {path}: a SHA-256 has 64 digits from 0 to f"
         elif said["fans"] != (fans := _fans(params[path]) if path in params else None):
             yield f"  {path}: its axes give the fans {_json(fans)}, not {_json(said['fans'])}"

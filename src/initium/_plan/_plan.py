@@ -155,28 +155,34 @@ class Plan:
             PlanError: naming every parameter whose numbers the plan does not know.
             SpecError: naming every parameter whose numbers leave its dtype.
             OutputError: if it cannot be written there.
-            SettingError: if the seed is out of range, or `shards` is no number of files.
+            SettingError: if the seed is out of range, `shards` is no number of files, or `path` no path.
         """
         return _checkpoint().write(self, path, seed=seed, shards=shards)
 
-    def verify(self, path: str | PathLike[str], *, seed: int = 0) -> "Verification":
+    def verify(
+        self, path: str | PathLike[str], seed: int = 0, *, manifest: str | PathLike[str] | None = None
+    ) -> "Verification":
         """Draw all numbers once more, and compare them with a checkpoint bit by bit.
 
-        The numbers of matrix products (`orthogonal`) may be off by 1e-5, and are then reported: their last bits
-        depend on the machine.
+        The numbers of matrix products (`orthogonal`) may be off by 1e-5, and those of functions such as the sine by
+        the last bit; they are then reported: these bits depend on the machine. A manifest tells them too.
 
         Args:
             path: of a safetensors file, or of the index of several.
             seed: that it should have been drawn with.
+            manifest: path of the file that `manifest` gave the text of.
 
         Returns:
             The first difference of each tensor; true if there is none.
 
         Raises:
-            PlanError: as `write`.
+            PlanError: as `write`; or if the manifest is none, or of another seed.
             DataError: if there is no such file or it cannot be read.
         """
-        return _checkpoint().verify(self, path, seed=seed)
+        from ._store import manifest_of
+
+        told = None if manifest is None else manifest_of(manifest, seed)
+        return _checkpoint().verify(self, path, seed=seed, manifest=told)
 
     def digest(self, seed: int = 0) -> str:
         """One hash of all that is drawn: two checkpoints with the same digest are the same, in however many files.
@@ -211,7 +217,8 @@ class Plan:
             sha256: of each tensor, as `write` returns them; None draws everything to find them.
 
         Raises:
-            PlanError: as `write`, or if a start is not of the catalogue, so that no file can hold it.
+            PlanError: as `write`; if a start is not of the catalogue, so that no file can hold it; or if `sha256` is
+                not of these tensors.
         """
         return _checkpoint().manifest(self, seed=seed, sha256=sha256)
 

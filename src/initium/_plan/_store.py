@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import MISSING, fields
 from os import PathLike
 from pathlib import Path
@@ -14,7 +14,7 @@ from .._graph import Buffer, Param
 from .._rule import shown
 from ..init import Initialiser, parse
 from ._choice import Choice
-from ._manifest import Manifest, read_manifest
+from ._manifest import Manifest, check_stream, read_manifest
 
 if TYPE_CHECKING:
     from ._plan import Plan
@@ -85,7 +85,7 @@ def _entry(choice: Choice) -> str:
 
 def _facts(thing: Any, without: Collection[str] = ()) -> dict[str, Any]:
     """The fields of a dataclass that differ from their defaults."""
-    kept = [field for field in fields(thing) if field.name not in without]
+    kept = [field for field in fields(thing) if field.name not in without and field.compare]
     said = {field.name: getattr(thing, field.name) for field in kept}
     return {
         field.name: said[field.name] for field in kept if field.default is MISSING or said[field.name] != field.default
@@ -108,15 +108,31 @@ def read(path: str | PathLike[str]) -> tuple[Stored, Manifest | None]:
     """
     from ._from_json import JsonError, at  # json's readers are rarely needed
 
-    data = _checked(path, _parsed(path))
+    data = _parsed(path)
+    check_stream(path, data.get(_MANIFEST) if isinstance(data, dict) else None)
+    data = _checked(path, data)
     try:
         recipe, notes = at('"recipe"', str, data["recipe"]), at('"notes"', tuple[str, ...], data["notes"])
         buffers = at('"buffers"', tuple[Buffer, ...], data["buffers"])
     except JsonError as error:
         raise PlanError(f"'{path}': {error}. {_MEND}") from None
-    choices = _choices(path, data["parameters"])
+    choices = _choices(path, data["parameters"], buffers)
     manifest = read_manifest(path, data[_MANIFEST], choices) if _MANIFEST in data else None
     return (choices, recipe, notes, buffers), manifest
+
+
+def manifest_of(path: str | PathLike[str], seed: int) -> Manifest:
+    """The manifest in a file, which must be of a seed.
+
+    Raises:
+        PlanError: if it holds none or is of another seed; naming every place that cannot be read.
+    """
+    _, manifest = read(path)
+    if manifest is None:
+        raise PlanError(f"'{path}' is a saved plan and no manifest: it has no digests to compare with.")
+    if manifest.seed != seed:
+        raise PlanError(f"'{path}' is the manifest of seed {manifest.seed}, not {seed!r}. Pass seed={manifest.seed}.")
+    return manifest
 
 
 def _parsed(path: str | PathLike[str]) -> Any:
@@ -161,7 +177,7 @@ def _checked(path: str | PathLike[str], data: Any) -> dict[str, Any]:
     return data
 
 
-def _choices(path: str | PathLike[str], entries: Any) -> tuple[Choice, ...]:
+def _choices(path: str | PathLike[str], entries: Any, buffers: Iterable[Buffer]) -> tuple[Choice, ...]:
     from . import _from_json
     from ._from_json import JsonError
 
@@ -175,11 +191,17 @@ def _choices(path: str | PathLike[str], entries: Any) -> tuple[Choice, ...]:
             made.append(_choice(entry))
         except (JsonError, InitiumError) as error:
             flaws.append(f"  {name}: {error}")
-    names = Counter(name for choice in made for name in (choice.path, *choice.param.tied))
-    flaws += [f"  {name}: is there {count} times" for name, count in names.items() if count > 1]
+    flaws += [f"  {name}: is there {count} times" for name, count in repeated(made, buffers).items()]
     if flaws:
         raise PlanError(f"'{path}' cannot be read as a plan:\n{listed(flaws)}\n{_MEND}")
     return tuple(made)
+
+
+def repeated(choices: Iterable[Choice], buffers: Iterable[Buffer]) -> dict[str, int]:
+    """The names of a plan that more than one tensor has, ties among them, and how often."""
+    held = [*(choice.param for choice in choices), *buffers]
+    names = Counter(name for one in held for name in (one.path, *one.tied))
+    return {name: count for name, count in names.items() if count > 1}
 
 
 def _choice(entry: Any) -> Choice:

@@ -25,7 +25,8 @@ def author(graph: Graph) -> tuple[Rule, ...]:
     if graph.params and not any(param.made for param in graph.params):
         raise RuleError(
             "Recipe `author` repeats what a constructor draws, and nobody recorded that of this model. "
-            "Build it with `model = initium.torch.deferred(build)`, where build() returns it."
+            "Build it with `model = initium.torch.deferred(build)`, where build() returns it; a copy of such a model, "
+            "or one that was pickled, has lost the record."
         )
     return (Rule(start=_made, because="as its constructor made it"),)
 

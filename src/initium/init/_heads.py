@@ -9,7 +9,7 @@ from .._errors import ShapeError
 from ._elementary import constant, zeros
 from ._initialiser import Initialiser, initialiser
 from ._isometry import orthogonal
-from ._law import Composed, Law
+from ._law import Law, Rounded
 from ._weight import Weight
 
 

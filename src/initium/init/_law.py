@@ -4,7 +4,7 @@ A law is what a fill can draw. It knows no seed and no name.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -87,7 +87,7 @@ class Given(Composed):
         numbers: in the shape of the weight.
     """
 
-    numbers: NDArray[Any]
+    numbers: NDArray[Any] = field(compare=False, repr=False)
 
 
 def given(numbers: NDArray[Any]) -> Given:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .._errors import ShapeError
 from ._initialiser import Initialiser, initialiser
-from ._law import Composed, Draw, Law, Uniform
+from ._law import Composed, Draw, Law, Rounded, Uniform
 from ._variance_scaling import variance_scaling
 from ._weight import Weight
 

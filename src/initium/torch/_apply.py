@@ -1,6 +1,6 @@
 """From a Plan to a model's parameters."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import torch
@@ -14,14 +14,16 @@ from .._ledger import Entry, Ledger
 from .._plan import Choice, Plan
 from ..init._law import Elementwise, Keep, Rows
 from ..init._weight import Weight
-from ._buffers import remade_buffers
-from ._deferred import Recorded, record_of
+from ._buffers import Remade, remade_buffers
+from ._deferred import Recorded, is_marked, mark, record_of
 from ._lengths import check_spectral_norms, free_parameters, length, lengths, renew_spectral_norms
 from ._materialise import Device, check_device, materialised
-from ._memory import has_memory, memory, numpy_dtype
+from ._memory import DTYPES, has_memory, memory, numpy_dtype
 from ._parameters import parameters
+from ._path import plain_path
 from ._read import named
 from ._shards import Box, check_shards, is_sharded, local, notice, parts, put, reshard
+from ._writable import check_apart
 from ._writable import check_writable as check_writable
 
 Chosen = list[tuple[Choice, torch.Tensor]]
@@ -46,7 +48,8 @@ def apply(plan: Plan, model: nn.Module, *, seed: int = 0, device: Device = None,
         model: the one that was planned, or another of the same parameters.
         seed: from 0 to 2^64 - 1. What is drawn for a parameter depends on it and on the parameter's path alone;
             what that is scaled by, on the plan.
-        device: where what is on meta gets its memory. None is torch's default device, for a DTensor that of its mesh.
+        device: where what is on meta gets its memory. None is the kind of device of the meshes of DTensors, if there
+            are any; else torch's default device.
         partial: whether the model may lack parameters of the plan, as one stage of a pipeline does. Its names must be
             those of the whole model.
 
@@ -69,18 +72,23 @@ def apply(plan: Plan, model: nn.Module, *, seed: int = 0, device: Device = None,
     values = parameters(plan, model, partial=partial)
     choices = {choice.path: choice for choice in plan.choices if choice.path in values}
     keys = {path: _stream.key(seed, choice.draws_as or path) for path, choice in choices.items()}
-    chosen = [(choice, values[path]) for path, choice in choices.items() if not isinstance(choice.law, Keep)]
-    followed = _followed(model, values, choices)
+    records = _records(model, values)
+    chosen = [(choice, values[path]) for path, choice in choices.items() if _is_drawn(choice, values[path], records)]
+    followed = _followed(model, values, choices, records)
     written = {choice.path for choice, _ in chosen} | followed.keys()
-    recorded = _recorded(model, values, written)
-    buffers = remade_buffers(model)
+    recorded = {path: record for path, record in records.items() if path not in written}
+    buffers = remade_buffers(model, plan, seed)
+    _check_recorded(values, written, recorded)
+    _check_buffers(model, buffers)
     touched = {path: values[path] for path in written | recorded.keys()} | {one.path: one.value for one in buffers}
     check_device(device, touched)
     check_shards(touched)
     check_spectral_norms(model, touched)
     check_writable({choice.path: local(value) for choice, value in chosen}, needs_memory=False)
+    check_apart(_apart({path: local(values[path]) for path in written | recorded.keys()}, buffers))
     _check_reach(chosen, keys)
     free_parameters(model)
+    blank = [value for value in touched.values() if value.is_meta]
     with materialised(touched, device):
         _fill(chosen, keys)
         for path, record in recorded.items():
@@ -90,11 +98,19 @@ def apply(plan: Plan, model: nn.Module, *, seed: int = 0, device: Device = None,
         for size, path in followed.values():
             put(size, length(_whole(choices[path], values[path], recorded.get(path), keys), size))
         renew_spectral_norms(model, {id(value) for value in touched.values()})
-    entries = tuple(_entry(choice, followed, recorded) for choice in choices.values())
-    return Ledger(entries=entries, seed=int(seed), buffers=tuple(buffer.path for buffer in buffers))
+    for value in blank:
+        mark(value)
+    return Ledger(
+        entries=tuple(_entry(choice, followed, recorded) for choice in choices.values()),
+        seed=int(seed),
+        buffers=tuple(buffer.path for buffer in buffers),
+        on_meta=tuple(_on_meta(model)),
+    )
 
 
-def _followed(model: nn.Module, values: dict[str, torch.Tensor], choices: dict[str, Choice]) -> Followed:
+def _followed(
+    model: nn.Module, values: dict[str, torch.Tensor], choices: dict[str, Choice], records: Collection[str]
+) -> Followed:
     """The length of each weight norm whose direction is written; else the weight would keep its old size.
 
     A frozen length, and one that a rule or the plan decides, stays.
@@ -104,32 +120,75 @@ def _followed(model: nn.Module, values: dict[str, torch.Tensor], choices: dict[s
     for size, direction in lengths(model):
         choice, by = choices[paths[id(size)]], choices[paths[id(direction)]]
         is_free = isinstance(choice.law, Keep) and not choice.is_own and size.requires_grad
-        if is_free and (direction.is_meta or not isinstance(by.law, Keep)):
+        if is_free and (direction.is_meta or by.path in records or not isinstance(by.law, Keep)):
             found[choice.path] = size, by.path
     return found
 
 
-def _recorded(model: nn.Module, values: dict[str, torch.Tensor], written: Collection[str]) -> dict[str, Recorded]:
-    """How the constructor makes each parameter on meta that nothing else writes.
+def _records(model: nn.Module, values: dict[str, torch.Tensor]) -> dict[str, Recorded]:
+    """How the constructor makes each parameter that is on meta, or was when a plan was applied before."""
+    paths = {id(value): path for path, value in values.items() if value.is_meta or is_marked(value)}
+    found: dict[str, Recorded] = {}
+    for _, module, name, value in named(model) if paths else ():
+        record = record_of(module).get(name)
+        if id(value) in paths and record:
+            found.setdefault(paths[id(value)], record)
+    return found
+
+
+def _is_drawn(choice: Choice, value: torch.Tensor, records: dict[str, Recorded]) -> bool:
+    """Whether a fill writes it. Integers are none that it writes; those of the constructor are computed again."""
+    if value.dtype not in DTYPES and choice.path in records and choice.init == records[choice.path].made.init:
+        return False
+    return not isinstance(choice.law, Keep)
+
+
+def _check_recorded(values: dict[str, torch.Tensor], written: Collection[str], recorded: dict[str, Recorded]) -> None:
+    """Refuse to leave a parameter without numbers.
 
     Raises:
-        ModelError: naming those of which nobody recorded it.
+        ModelError: naming those that nothing writes.
     """
-    kept = {id(value): path for path, value in values.items() if value.is_meta and path not in written}
-    if not kept:
-        return {}
-    found: dict[str, Recorded] = {}
-    for _, module, name, value in named(model):
-        record = record_of(module).get(name)
-        if id(value) in kept and record:
-            found.setdefault(kept[id(value)], record)
-    if lines := sorted(f"  {path}" for path in kept.values() if path not in found):
+    unknown = [path for path, value in values.items() if value.is_meta and path not in written | recorded.keys()]
+    unset = [f"{path}  (memory that its constructor never wrote)" for path, one in recorded.items() if one.is_unset]
+    if lines := sorted(f"  {line}" for line in unknown + unset):
         raise ModelError(
             f"These parameters would stay uninitialised; they are on meta, and the plan leaves them as they were built:"
             f"\n{listed(lines)}\n"
             "Build the model by `initium.torch.deferred(build)`, which remembers how, or decide: Rule('PATH', 'zeros')."
         )
-    return found
+
+
+def _check_buffers(model: nn.Module, buffers: tuple[Remade, ...]) -> None:
+    """Refuse to leave a buffer without numbers.
+
+    Raises:
+        ModelError: naming those that the constructor never wrote.
+    """
+    paths = {id(buffer.value): buffer.path for buffer in buffers}
+    records = [
+        (module._buffers.get(name), one) for module in model.modules() for name, one in record_of(module).items()
+    ]
+    if lines := sorted(f"  {paths[id(value)]}" for value, one in records if id(value) in paths and one.is_unset):
+        raise ModelError(
+            f"These buffers would stay uninitialised; their constructor never wrote them:\n{listed(lines)}\n"
+            "Give them their values first: `module.name = torch.zeros(...)`."
+        )
+
+
+def _apart(params: dict[str, torch.Tensor], buffers: tuple[Remade, ...]) -> dict[str, torch.Tensor]:
+    """What may not share memory: parameters, and a buffer with one of them. Two buffers may share one table."""
+    places = {value.untyped_storage()._cdata for value in params.values() if value.is_meta}
+    return params | {one.path: one.value for one in buffers if one.value.untyped_storage()._cdata in places}
+
+
+def _on_meta(model: nn.Module) -> Iterator[str]:
+    """Plain attributes without memory: what their draws made, nobody recorded. Old norms make theirs on each call."""
+    for prefix, module in model.named_modules():
+        for name, value in vars(module).items():
+            is_remade = any(held.startswith(f"{name}_") for held in module._parameters)
+            if isinstance(value, torch.Tensor) and value.is_meta and not is_remade:
+                yield plain_path(f"{prefix}.{name}" if prefix else name)
 
 
 def _check_reach(chosen: Chosen, keys: dict[str, int]) -> None:
@@ -139,7 +198,7 @@ def _check_reach(chosen: Chosen, keys: dict[str, int]) -> None:
         try:
             check(_sample(choice, value.dtype, keys))
         except SpecError as error:
-            misfits.append(f"  {choice.path}  {choice.init}: {error}")
+            misfits.append(f"  {choice.path}  {choice.init}: {str(error).replace(str(choice.law), 'it')}")
     if misfits:
         raise SpecError(
             f"These starts leave the numbers of their dtype:\n{listed(sorted(misfits))}\n"
@@ -213,4 +272,5 @@ def _entry(choice: Choice, followed: Collection[str], recorded: dict[str, Record
         rule=choice.rule,
         tied=choice.param.tied,
         is_filled=not isinstance(choice.law, Keep) or choice.path in followed or choice.path in recorded,
+        is_computed=choice.path in recorded,
     )

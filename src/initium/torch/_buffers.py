@@ -1,18 +1,26 @@
 """What a model on meta keeps beside its parameters, computed."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
 
+from .. import _stream
+from .._checkpoint._pieces import drawn
+from .._checkpoint._tensors import Tensor, of_buffer
 from .._errors import ModelError, listed
+from .._plan import Plan
 from ._deferred import record_of
 from ._path import plain_path
+from ._read import buffers_of, named
 
 # What `reset_running_stats` of every batch norm writes.
 _RUNNING = {"running_mean": 0, "running_var": 1, "num_batches_tracked": 0}
+
+Make = Callable[[], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -27,21 +35,25 @@ class Remade:
 
     path: str
     value: torch.Tensor
-    make: Callable[[], torch.Tensor]
+    make: Make
 
 
-def remade_buffers(model: nn.Module) -> tuple[Remade, ...]:
-    """Every buffer that is on meta, with how its numbers are computed.
+def remade_buffers(model: nn.Module, plan: Plan, seed: int) -> tuple[Remade, ...]:
+    """Every buffer that is on meta, or that a plan drew before, with how its numbers are computed.
+
+    Where the plan says it, that is as `plan.write` does.
 
     Raises:
         ModelError: naming those of which nobody knows.
     """
     found, unknown = [], []
+    planned = _planned(model, plan, seed)
     for full, value in model.named_buffers():
-        if value.is_meta:
-            owner, _, name = full.rpartition(".")
-            module, path = model.get_submodule(owner), plain_path(full)
-            make = _maker(module, name, value)
+        owner, _, name = full.rpartition(".")
+        module, path = model.get_submodule(owner), plain_path(full)
+        record = record_of(module).get(name)
+        if value.is_meta or (record and record.is_random):  # another seed draws others
+            make = planned.get(path) or _maker(module, name, value, _stream.key(seed, path))
             found += [Remade(path, value, make)] if make else []
             unknown += [] if make else [f"  {path}  of {type(module).__name__}"]
     if unknown:
@@ -53,9 +65,36 @@ def remade_buffers(model: nn.Module) -> tuple[Remade, ...]:
     return tuple(found)
 
 
-def _maker(module: nn.Module, name: str, value: torch.Tensor) -> Callable[[], torch.Tensor] | None:
+def _planned(model: nn.Module, plan: Plan, seed: int) -> dict[str, Make]:
+    """How the buffers are drawn that a plan knows, by each of their names; and copies that no checkpoint holds."""
+    told = {buffer.path: buffer for buffer in plan.buffers}
+    found: dict[str, Make] = {}
+    for here in buffers_of(model):
+        buffer = told.get(here.path)
+        if buffer is None and here.made and here.made.origin is not None:
+            buffer = replace(here, draws_as=_first(model, here.made.origin))
+        if buffer is None or buffer.shape != here.shape:
+            continue
+        # The model may have been converted since it was planned.
+        if tensor := of_buffer(replace(buffer, dtype=here.dtype), plan, seed):
+            found |= dict.fromkeys((here.path, *here.tied), partial(_drawn, tensor))
+    return found
+
+
+def _first(model: nn.Module, origin: Hashable) -> str:
+    """The parameter that holds a recorded draw first, or else the buffer."""
+    records = ((path, record_of(module).get(name)) for path, module, name, _ in named(model))
+    params = (path for path, record in records if record and record.origin == origin)
+    return next(params, "") or next(b.path for b in buffers_of(model) if b.made and b.made.origin == origin)
+
+
+def _drawn(tensor: Tensor) -> torch.Tensor:
+    return torch.from_numpy(drawn(tensor).copy()).view(getattr(torch, tensor.dtype))
+
+
+def _maker(module: nn.Module, name: str, value: torch.Tensor, key: int) -> Make | None:
     if recorded := record_of(module).get(name):
-        return lambda: recorded.value(0)
+        return lambda: recorded.value(key)
     if isinstance(module, _NormBase) and name in _RUNNING:
         return lambda: torch.full(value.shape, _RUNNING[name], dtype=value.dtype, device="cpu")
     return None

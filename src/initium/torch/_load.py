@@ -1,6 +1,7 @@
 """A model from its name on the command line."""
 
 import itertools
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -35,15 +36,16 @@ def graph_of(text: str, example: Any = None) -> Graph:
     return trace(load(text, with_numbers=True), example)
 
 
-def load(text: str, *, with_numbers: bool = False) -> nn.Module:
+def load(text: str, *, with_numbers: bool = False, must_defer: bool = False) -> nn.Module:
     """Build the model that a text names, deferred where that can be done, so that it takes no memory.
 
     Args:
         text: `file.py:function`, `package.module:function`, or the built-in `mlp(64, 128, 10)`.
         with_numbers: build it as it is, and take the memory.
+        must_defer: refuse what cannot be deferred, since what its constructor does must be recorded.
 
     Raises:
-        ModelError: if it cannot be built, saying where and why.
+        ModelError: if it cannot be built, or deferred where it must be, saying where and why.
         SpecError: if the widths of an mlp are none.
         UnknownNameError: with the nearest name there is.
 
@@ -52,20 +54,30 @@ def load(text: str, *, with_numbers: bool = False) -> nn.Module:
         torch.Size([128, 64])
     """
     build = model_function(text) if ":" in text or text.endswith(".py") else lambda: _mlp(text)
-    model = build() if with_numbers else _without_memory(build)
+    model = build() if with_numbers else _without_memory(build, must_defer)
     if not isinstance(model, nn.Module):
         raise ModelError(f"'{text}' gave a {type(model).__name__}, not a torch.nn.Module.")
     return model
 
 
-def _without_memory(build: Callable[[], Any]) -> Any:
+def _without_memory(build: Callable[[], Any], must_defer: bool) -> Any:
     try:
         # What a constructor warns of when it has no memory is no news to whoever plans.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return deferred(build)
-    except ModelError:
-        return build()
+    except ModelError as error:
+        if must_defer:
+            raise
+        model = build()  # what fails with memory too is told as that
+        sys.stderr.write(f"The model is built for real, because {_in_one_line(error)}\n")
+        return model
+
+
+def _in_one_line(error: ModelError) -> str:
+    """Its first sentence; what it advises has been done."""
+    text = " ".join(str(error).split()).split(". ")[0].removesuffix(".")
+    return f"{text[:1].lower()}{text[1:]}."
 
 
 def _mlp(text: str) -> nn.Module:

@@ -1,7 +1,7 @@
 """Memory for what was built without any."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -10,64 +10,106 @@ from .._errors import ModelError, SettingError
 from ._shards import is_sharded, local
 
 Device = torch.device | str | int | None
+# What swapping leaves with the tensor that is thrown away.
+_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 @contextmanager
 def materialised(values: dict[str, torch.Tensor], device: Device) -> Iterator[None]:
     """Give what is on meta memory that nobody has written yet; it goes back to meta if the body fails.
 
-    Each tensor stays the object that it was, so that ties stay ties, and optimisers and FSDP keep what they hold.
+    Each tensor stays the object that it was, so that ties stay ties, and optimisers and FSDP keep what they hold, and
+    hooks stay.
 
     Raises:
         ModelError: if something else holds one of them, so that it cannot stay the same object.
     """
     swapped: list[tuple[torch.Tensor, torch.Tensor]] = []
+    plain = place_beside(values, device)
     try:
         for path, value in values.items():
             if value.is_meta:
-                swapped.append((value, _empty(value, device)))
-                _swap(path, *swapped[-1])
+                swapped.append((value, _empty(value, _place(value, plain, device))))
+                _swap_first(path, *swapped[-1])
         yield
     except BaseException:
         for value, other in swapped:
             if not value.is_meta:
-                torch.utils.swap_tensors(value, other)
+                with suppress(RuntimeError):  # one that something took hold of in the body; the others go back
+                    _swap(value, other)
         raise
 
 
-def _swap(path: str, value: torch.Tensor, other: torch.Tensor) -> None:
+def _swap_first(path: str, value: torch.Tensor, other: torch.Tensor) -> None:
     try:
-        torch.utils.swap_tensors(value, other)
-    except RuntimeError:
+        _swap(value, other)
+    except RuntimeError as error:
         raise ModelError(
             f"`{path}` cannot get memory in place, since something else holds it, such as a result of a forward pass "
-            "on meta. Delete that, or build the model anew."
-        ) from None
+            "on meta, a weak reference, or an optimiser in backward. Delete that, and set it up after apply; or build "
+            "the model anew."
+        ) from error
 
 
-def _empty(value: torch.Tensor, device: Device) -> torch.Tensor:
+def _swap(value: torch.Tensor, other: torch.Tensor) -> None:
+    hooks = {name: held for name in _HOOKS if (held := getattr(value, name)) is not None}
+    torch.utils.swap_tensors(value, other)
+    for name, held in hooks.items():
+        setattr(value, name, held)
+
+
+def _empty(value: torch.Tensor, place: torch.device) -> torch.Tensor:
     """A tensor of the same class, shape, strides and attributes that has memory."""
     if is_sharded(value):
         sharded: Any = value
-        place = sharded.device_mesh.device_type if device is None else device
         made = type(sharded)(_plain(local(value), place), sharded._spec, requires_grad=value.requires_grad)
     else:
-        plain = _plain(value, torch.get_default_device() if device is None else device)
-        made = torch.Tensor._make_subclass(type(value), plain, value.requires_grad)
+        made = torch.Tensor._make_subclass(type(value), _plain(value, place), value.requires_grad)
     vars(made).update(vars(value))
     return made
 
 
-def _plain(value: torch.Tensor, device: torch.device | str | int) -> torch.Tensor:
-    return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=device)
+def _plain(value: torch.Tensor, place: torch.device) -> torch.Tensor:
+    return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=place)
+
+
+def place_beside(values: dict[str, torch.Tensor], device: Device) -> torch.device:
+    """Where what is not sharded gets its memory: where the caller says, or on the kind of device of what is sharded.
+
+    If there is none, or there are two kinds, it is where torch makes tensors.
+    """
+    if device is not None:
+        return torch.device(device)
+    sharded: list[Any] = [value for value in values.values() if is_sharded(value)]
+    kinds = {value.device_mesh.device_type for value in sharded}
+    return torch.device(kinds.pop()) if len(kinds) == 1 else torch.get_default_device()
+
+
+def _place(value: torch.Tensor, plain: torch.device, device: Device) -> torch.device:
+    """That of a tensor, which for a DTensor is its mesh's unless the caller says another."""
+    sharded: Any = value
+    return torch.device(sharded.device_mesh.device_type) if device is None and is_sharded(value) else plain
 
 
 def check_device(device: Device, values: dict[str, torch.Tensor]) -> None:
-    """Refuse a device on which nothing has memory, if there is something that needs some.
+    """Refuse a device that is not there, and one on which nothing has memory if there is something that needs some.
 
     Raises:
-        SettingError: if it is meta.
+        SettingError: saying which.
     """
-    place = torch.device(torch.get_default_device() if device is None else device)
-    if place.type == "meta" and any(value.is_meta for value in values.values()):
-        raise SettingError("On meta nothing has memory. Say where the weights are to lie, such as device='cpu'.")
+    if device is not None:
+        _check_there(device)
+    plain = place_beside(values, device)
+    for place in {_place(value, plain, device) for value in values.values() if value.is_meta}:
+        if place.type == "meta":
+            raise SettingError("On meta nothing has memory. Say where the weights are to lie, such as device='cpu'.")
+        _check_there(place)
+
+
+def _check_there(device: torch.device | str | int) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, TypeError, AssertionError) as error:  # the last of a PyTorch without CUDA
+        raise SettingError(
+            f"There is no device {str(device)!r} here. Say where the weights are to lie, such as device='cpu'."
+        ) from error

@@ -6,9 +6,13 @@ from torch import nn
 from .._errors import ModelError, PlanError, listed
 from .._plan import Choice, Plan
 from ._path import plain_path
-from ._shards import is_flat
+from ._shards import is_flat, is_sharded
 
 _PART = "\nA stage of a pipeline takes its part of the plan: plan.apply(model, partial=True)."
+_SPLIT = (
+    "Put all names of a tied weight in one fully_shard unit, so that it stays one; sharded by other means, tie it "
+    "again: `b.weight = a.weight`."
+)
 _FLAT = (
     "\nUnder FullyShardedDataParallel weights are flat: fill the model before it is wrapped, or within "
     "`with FullyShardedDataParallel.summon_full_params(model)`; fully_shard needs neither."
@@ -32,10 +36,10 @@ def parameters(plan: Plan, model: nn.Module, *, partial: bool = False) -> dict[s
     others = _differences(plan, values)
     if lines := others + ([] if partial else absent):
         what = "one parameter" if len(lines) == 1 else f"{len(lines)} parameters"
+        remedy = _SPLIT if _is_split(plan, values) else "Plan this model itself: initium.plan(model)."
         hint = _FLAT if is_flat(model) else "" if others else _PART
         raise PlanError(
-            f"This plan was made for another model, which differs in {what}:\n{listed(sorted(lines))}\n"
-            f"Plan this model itself: initium.plan(model).{hint}"
+            f"This plan was made for another model, which differs in {what}:\n{listed(sorted(lines))}\n{remedy}{hint}"
         )
     held = {choice.path: [values[name] for name in _names(choice) if name in values] for choice in plan.choices}
     return {path: same[0] for path, same in held.items() if same}
@@ -75,3 +79,9 @@ def _differences(plan: Plan, values: dict[str, torch.Tensor]) -> list[str]:
         elif first is not None and value is not first:
             lines.append(f"  {name}  tied to {choice.path} in the plan, its own in the model")
     return lines
+
+
+def _is_split(plan: Plan, values: dict[str, torch.Tensor]) -> bool:
+    """Whether a weight that is tied in the plan was sharded under each of its names apart."""
+    groups = [[values[name] for name in _names(choice) if name in values] for choice in plan.choices]
+    return any(len(set(map(id, group))) > 1 and all(map(is_sharded, group)) for group in groups)

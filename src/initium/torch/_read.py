@@ -117,20 +117,29 @@ def named(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, nn.Parameter]
 
 
 def buffers_of(model: nn.Module) -> tuple[Buffer, ...]:
-    """The buffers, under names without wrappers' prefixes."""
-    return tuple(_buffer(model, path, value) for path, value in model.named_buffers())
+    """The buffers, under names without wrappers' prefixes; one of several names counts once.
+
+    It is saved if a name of it is, and goes by the first of those.
+    """
+    found: dict[int, list[tuple[bool, str, torch.Tensor]]] = {}
+    for path, value in model.named_buffers(remove_duplicate=False):
+        owner, _, name = path.rpartition(".")
+        is_saved = name not in model.get_submodule(owner)._non_persistent_buffers_set
+        found.setdefault(id(value), []).append((is_saved, path, value))
+    return tuple(_buffer(model, names) for names in found.values())
 
 
-def _buffer(model: nn.Module, path: str, value: torch.Tensor) -> Buffer:
-    owner, _, name = path.rpartition(".")
-    module = model.get_submodule(owner)
-    recorded = record_of(module).get(name)
+def _buffer(model: nn.Module, names: list[tuple[bool, str, torch.Tensor]]) -> Buffer:
+    is_saved = any(saved for saved, _, _ in names)
+    paths = [path for saved, path, _ in names if saved == is_saved]
+    value, (owner, _, name) = names[0][2], paths[0].rpartition(".")
     return Buffer(
-        path=plain_path(path),
+        path=plain_path(paths[0]),
         shape=tuple(value.shape),
         dtype=dtype_name(value),
-        is_saved=name not in module._non_persistent_buffers_set,
-        made=_made(recorded),
+        is_saved=is_saved,
+        made=_made(record_of(model.get_submodule(owner)).get(name)),
+        tied=tuple(map(plain_path, paths[1:])),
     )
 
 

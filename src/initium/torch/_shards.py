@@ -35,7 +35,8 @@ class Part:
             yield self
             return
         box = list(self.box or (slice(0, size) for size in self.held.shape))
-        axis = max(range(self.held.ndim), key=self.held.stride)
+        # The stride of an axis of size 1 says nothing.
+        axis = max((axis for axis, size in enumerate(self.held.shape) if size > 1), key=self.held.stride)
         start, size = box[axis].start, self.held.shape[axis]
         step = -(-num_elements * size // self.held.numel())
         for first in range(0, size, step):

@@ -24,7 +24,7 @@ def check_writable(values: dict[str, torch.Tensor], *, needs_memory: bool = True
     for is_misfit, what, remedy in _MISFITS if needs_memory else _MISFITS[1:]:
         if lines := sorted(f"  {path}  {_kind(value)}" for path, value in values.items() if is_misfit(value)):
             raise ModelError(f"{what}:\n{listed(lines)}\n{remedy}")
-    _check_apart(values)
+    check_apart(values)
 
 
 def _is_wrapped(value: torch.Tensor) -> bool:
@@ -66,9 +66,13 @@ def _kind(value: torch.Tensor) -> str:
     return f"{type(value).__name__}, {value.dtype} on {value.device}"
 
 
-def _check_apart(values: dict[str, torch.Tensor]) -> None:
-    """Two parameters in one piece of memory would overwrite each other."""
-    spans = [(*_start(value), extent(value), path) for path, value in values.items() if value.nbytes]
+def check_apart(values: dict[str, torch.Tensor]) -> None:
+    """Refuse two in one piece of memory: they would overwrite each other, and on meta be torn apart.
+
+    Raises:
+        ModelError: naming each, and in whose memory it lies.
+    """
+    spans = [(*_span(value), path) for path, value in values.items() if value.nbytes]
     lines: list[str] = []
     reached = None, 0, ""  # the greatest end so far, and whose it is
     for place, start, size, path in sorted(spans):
@@ -82,8 +86,9 @@ def _check_apart(values: dict[str, torch.Tensor]) -> None:
         )
 
 
-def _start(value: torch.Tensor) -> tuple[str, int]:
-    """Where a tensor begins: at an address of a device, or on meta at an offset of its storage."""
+def _span(value: torch.Tensor) -> tuple[str, int, int]:
+    """Where a tensor lies: from an address of a device on; on meta in all of its storage."""
     if value.is_meta:
-        return f"meta {value.untyped_storage()._cdata}", int(value.storage_offset()) * value.element_size()
-    return str(value.device), value.data_ptr()
+        storage = value.untyped_storage()
+        return f"meta {storage._cdata}", 0, storage.nbytes()
+    return str(value.device), value.data_ptr(), extent(value)

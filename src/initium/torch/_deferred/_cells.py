@@ -1,5 +1,6 @@
 """Cells: what is known of the numbers in a stretch of memory."""
 
+import contextlib
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
@@ -13,27 +14,32 @@ FAR = 8.0
 
 
 class Law(NamedTuple):
-    """A distribution; its numbers are mean and std, low and high, or mean, std, low and high."""
+    """A distribution; its numbers are mean and std, low and high, or mean, std, low and high.
+
+    What was multiplied by a negative number is turned: great where the draw was small.
+    """
 
     kind: Literal["normal", "uniform", "truncated"]
     numbers: tuple[float, ...]
+    is_turned: bool = False
 
     def times(self, factor: float) -> "Law":
         """Of a draw multiplied by a number."""
+        is_turned = self.is_turned != (factor < 0)
         if self.kind == "normal":
             mean, std = self.numbers
-            return Law("normal", (mean * factor, std * abs(factor)))
+            return Law("normal", (mean * factor, std * abs(factor)), is_turned)
         *inner, low, high = (number * factor for number in self.numbers)
         ends = (low, high) if factor >= 0 else (high, low)
-        return Law(self.kind, (*([inner[0], abs(inner[1])] if inner else []), *ends))
+        return Law(self.kind, (*([inner[0], abs(inner[1])] if inner else []), *ends), is_turned)
 
     def plus(self, shift: float) -> "Law":
         """Of a draw to which a number is added."""
         if self.kind == "uniform":
             low, high = self.numbers
-            return Law("uniform", (low + shift, high + shift))
+            return self._replace(numbers=(low + shift, high + shift))
         mean, std, *ends = self.numbers
-        return Law(self.kind, (mean + shift, std, *(end + shift for end in ends)))
+        return self._replace(numbers=(mean + shift, std, *(end + shift for end in ends)))
 
     def clamped(self, low: float, high: float) -> "Law | None":
         """Of a draw that is clamped; None if that would move any."""
@@ -46,7 +52,7 @@ class Law(NamedTuple):
         if self.kind != "uniform":
             return None
         low, high = map(_erfinv, self.numbers)
-        return Law("truncated", (0.0, math.sqrt(0.5), low, high))
+        return Law("truncated", (0.0, math.sqrt(0.5), low, high), self.is_turned)
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -138,8 +144,19 @@ def cell_of(values: torch.Tensor) -> Const | Table:
     """What given numbers are: one, or a table."""
     if not values.numel():
         return Table()
-    first = values.reshape(-1)[0]
-    return Const(first.item()) if bool((values == first).all()) else Table()
+    # Bytes, since -0.0 is another number than 0.0.
+    words = values.reshape(-1).contiguous().view(torch.uint8).view(values.numel(), -1)
+    return Const(values.reshape(-1)[0].item()) if bool((words == words[0]).all()) else Table()
+
+
+def rounded(cell: Cell, dtype: torch.dtype) -> Cell:
+    """A constant as a type holds it."""
+    if not isinstance(cell, Const) or dtype.is_complex:
+        return cell
+    with contextlib.suppress(RuntimeError, OverflowError):  # of a type that is not computed with
+        kind = torch.float64 if isinstance(cell.value, float) else None
+        return Const(torch.tensor(cell.value, dtype=kind).to(dtype).item())
+    return cell
 
 
 def after(cell: Cell, num: int) -> Cell:

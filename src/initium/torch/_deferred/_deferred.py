@@ -2,7 +2,6 @@
 
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,10 +9,10 @@ from torch import nn
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from ..._errors import InitiumError, ModelError
+from ._patch import truncated_noted
+from ._place import place_of
 from ._recorder import Recorder
 from ._settle import settle
-
-_NOT_THE_USERS = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
 
 
 def deferred(build: Callable[..., nn.Module], *args: Any, **kwargs: Any) -> nn.Module:
@@ -33,6 +32,9 @@ def deferred(build: Callable[..., nn.Module], *args: Any, **kwargs: Any) -> nn.M
     Raises:
         ModelError: if it fails, returns no model, or asks for the value of a number that is not drawn yet.
 
+    Differs: a seed that the constructor sets, by torch.manual_seed or in a generator of its own, is not kept: `apply`
+        draws by its own. Draws that were rounded to bfloat16 and made wider again are drawn anew and not rounded.
+
     Example:
         >>> model = deferred(nn.Linear, 30, 64)
         >>> model.weight.device, sum(parameter.numel() for parameter in model.parameters())
@@ -46,22 +48,19 @@ def deferred(build: Callable[..., nn.Module], *args: Any, **kwargs: Any) -> nn.M
         return build(*args, **kwargs)  # within another's constructor, whose record it joins
     recorder = Recorder()
     try:
-        with recorder, recorder.patched():
+        with torch.random.fork_rng(devices=()), recorder, truncated_noted(recorder):
             model = build(*args, **kwargs)
     except InitiumError:
         raise
     except Exception as error:  # whatever somebody's constructor may raise
+        place = place_of(traceback.extract_tb(error.__traceback__))
         raise ModelError(
-            f"The constructor fails without memory: {type(error).__name__}: {error}{_place(error)}. "
+            f"The constructor fails without memory: {type(error).__name__}: {error}{f' ({place})' if place else ''}. "
             "If it works with memory, build the model for real."
         ) from error
     if not isinstance(model, nn.Module):
         raise ModelError(f"`deferred` takes what returns a torch.nn.Module; this returned {type(model).__name__}.")
+    for value in (*model.parameters(), *model.buffers()):
+        recorder.refresh(value)
     settle(model, recorder)
     return model
-
-
-def _place(error: Exception) -> str:
-    """The last line of the user's own that was reached."""
-    lines = [line for line in traceback.extract_tb(error.__traceback__) if not line.filename.startswith(_NOT_THE_USERS)]
-    return f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""

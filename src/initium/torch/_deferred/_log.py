@@ -1,5 +1,6 @@
 """Log: what a constructor did, operation by operation, and which part of it one tensor needs."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -83,11 +84,13 @@ class Log:
         events: what was done.
         writers: of each storage, the numbers of the events that made or wrote it, in order.
         nbytes: the size of each storage.
+        known: what was read from it so far, by whoever read it.
     """
 
     events: list[Event] = field(default_factory=list)
     writers: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     nbytes: list[int] = field(default_factory=list)
+    known: dict[Any, Any] = field(default_factory=dict)
 
     def add(self, event: Event) -> None:
         """Write an event down."""
@@ -95,6 +98,7 @@ class Log:
             if view is not None and self.writers[view.storage][-1:] != [len(self.events)]:
                 self.writers[view.storage].append(len(self.events))
         self.events.append(event)
+        self.known.clear()
 
     def needed(self, storage: int, before: int | None = None) -> list[int]:
         """The numbers of the events on which a storage's content depends, from the last that wrote over all of it."""
@@ -102,22 +106,23 @@ class Log:
         waiting, seen = [(storage, len(self.events) if before is None else before)], set[tuple[int, int]]()
         while waiting:
             place = waiting.pop()
-            if place not in seen:
-                seen.add(place)
-                for index in self._since_made(*place):
-                    found.add(index)
-                    reads = read_by(self.events[index])
-                    waiting += [(view.storage, index) for view in reads if view.storage != place[0]]
+            for index in self._since_made(*place):
+                if (place[0], index) in seen:
+                    break  # and what is before it was seen with it
+                seen.add((place[0], index))
+                found.add(index)
+                reads = read_by(self.events[index])
+                waiting += [(view.storage, index) for view in reads if view.storage != place[0]]
         return sorted(found)
 
     def _since_made(self, storage: int, before: int) -> Iterator[int]:
         """Backwards, what wrote a storage, up to what made it or wrote over all of it."""
-        for index in reversed(self.writers[storage]):
-            if index < before:
-                yield index
-                event = self.events[index]
-                if any(view and view.storage == storage for view in event.makes) or self._starts_anew(event, storage):
-                    return
+        writers = self.writers[storage]
+        for place in reversed(range(bisect_left(writers, before))):
+            yield writers[place]
+            event = self.events[writers[place]]
+            if any(view and view.storage == storage for view in event.makes) or self._starts_anew(event, storage):
+                return
 
     def _starts_anew(self, event: Event, storage: int) -> bool:
         """Whether nothing of what a storage held is left."""
@@ -133,13 +138,21 @@ class Log:
         return any(is_random(self.events[index].op) for index in needed)
 
 
+# They change running means and variances, of which their schemas say nothing.
+_UNSAID: dict[str, tuple[tuple[int, str], ...]] = dict.fromkeys(
+    ("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"), ((3, "running_mean"), (4, "running_var"))
+)
+
+
 @cache
 def places_written(op: Any) -> tuple[tuple[int, str], ...]:
     """The arguments that an operation changes, by place and name."""
     if not hasattr(op, "_schema"):
         return ((0, "tensor"),) if op is trunc_normal_ else ()
     arguments = enumerate(op._schema.arguments)
-    return tuple((place, one.name) for place, one in arguments if one.alias_info and one.alias_info.is_write)
+    return _UNSAID.get(name_of(op), ()) + tuple(
+        (place, one.name) for place, one in arguments if one.alias_info and one.alias_info.is_write
+    )
 
 
 def read_by(event: Event) -> list[View]:

@@ -1,7 +1,9 @@
 """made_of: a start that says how a tensor was made, and by which calls."""
 
 import math
-from itertools import groupby
+from collections.abc import Hashable
+from functools import lru_cache
+from itertools import groupby, pairwise
 from statistics import NormalDist
 
 from ..._errors import InitiumError
@@ -9,9 +11,9 @@ from ..._graph import Made
 from ...init import Initialiser, orthogonal, parse
 from ...init._tables import flattened
 from ._blank import View
-from ._cells import FAR, Cell, Const, Draw, Law, Matrix, Unknown, Unset, cell_of
+from ._cells import FAR, Cell, Const, Draw, Law, Matrix, Unknown, Unset, cell_of, rounded
 from ._log import Log
-from ._memory import Call, Content, Pieces
+from ._memory import MOST_NOTED, Call, Content, Pieces
 from ._program import step_size, through
 from ._reader import contents
 from ._replay import replay
@@ -56,7 +58,12 @@ def _first_five(texts: list[str]) -> list[str]:
 
 def _init(view: View, pieces: Pieces) -> Initialiser | None:
     """One start for all, or one for each run of rows."""
-    specs = [(count, str(_parsed(_spec(cell, view)) or "")) for count, cell in pieces]
+    if len(pieces) > 1 and (_repeats(pieces) or any(isinstance(cell, Matrix) for _, cell in pieces)):
+        return None  # a start draws once, and one matrix
+    specs = [(count, _spec(cell, view)) for count, cell in pieces]
+    if len({spec for _, spec in specs}) > _LONGEST // len("'zeros', "):
+        return None
+    specs = [(count, str(_parsed(spec) or "")) for count, spec in specs]
     if any(not spec for _, spec in specs):
         return None
     runs = [(spec, sum(count for count, _ in run)) for spec, run in groupby(specs, key=lambda piece: piece[1])]
@@ -68,6 +75,27 @@ def _init(view: View, pieces: Pieces) -> Initialiser | None:
     return _parsed(f"rows({tuple(spec for spec, _ in runs)}, {tuple(count // row for _, count in runs)})")
 
 
+def _repeats(pieces: Pieces) -> bool:
+    """Whether two pieces may hold the same elements of a draw."""
+    parts: dict[Hashable, list[tuple[int, int, Hashable]]] = {}
+    for count, cell in pieces:
+        if isinstance(cell, Draw):
+            parts.setdefault(_event(cell.origin), []).append((cell.first, cell.first + count, cell.origin))
+    return any(
+        one[1] > other[0] or one[2] != other[2]
+        for drawn in parts.values()
+        for one, other in pairwise(sorted(drawn, key=lambda part: part[:2]))
+    )
+
+
+def _event(origin: Hashable) -> Hashable:
+    """The event that drew, however its elements were rearranged since."""
+    while isinstance(origin, tuple):
+        origin = origin[0]
+    return origin
+
+
+@lru_cache(4096)
 def _parsed(spec: str) -> Initialiser | None:
     try:
         return parse(spec) if 0 < len(spec) <= _LONGEST else None
@@ -77,8 +105,8 @@ def _parsed(spec: str) -> Initialiser | None:
 
 def _spec(cell: Cell, view: View) -> str:
     match cell:
-        case Const(value) if isinstance(value, float | int):
-            return {0.0: "zeros", 1.0: "ones"}.get(float(value), f"constant({float(value)!r})")
+        case Const(value) if isinstance(value, float | int) and _is_plain(value):
+            return {0.0: "zeros", 1.0: "ones"}.get(float(value), f"constant({_shortest(value, view)!r})")
         case Draw(law=law) if law:
             return _spec_of_law(law)
         case Draw(source=source, program=program):
@@ -113,6 +141,18 @@ def _truncated(mean: float, std: float, below: float, above: float) -> str:
     return f"truncated_normal({mean!r}, {_plain(std * kept)!r}, {cut!r})"
 
 
+def _is_plain(value: float) -> bool:
+    """Whether a spec holds it: an integer beyond 2^53 and -0.0 go into a table."""
+    return float(value) == value and (value != 0 or math.copysign(1, value) > 0)
+
+
+def _shortest(value: float, view: View) -> float:
+    """With no more digits than its type needs to tell it."""
+    exact = float(value)
+    digits = (float(f"{value:.{num}g}") for num in range(1, 17)) if view.dtype.is_floating_point else ()
+    return next((number for number in digits if rounded(Const(number), view.dtype) == Const(exact)), exact)
+
+
 def _plain(number: float) -> float:
     """To twelve digits: what went through an inverse error function has no more."""
     return float(f"{number:.12g}")
@@ -124,7 +164,11 @@ def _because(view: View, content: Content) -> str:
         return "memory that nothing wrote"
     texts = [_said(call, view) for call in content.calls] or [GIVEN]
     first, *rest = _first_five(texts)
+    if len(texts) == MOST_NOTED:
+        rest[-1] = "many more"
     why = next((f" ({cell.why})" for _, cell in content.pieces if isinstance(cell, Unknown) and cell.why), "")
+    if _repeats(content.pieces):
+        why = " (one draw repeated)"
     if any(isinstance(cell, Unset) for _, cell in content.pieces):
         why = " (a part is memory that nothing wrote)"
     return (f"{first}, then {', '.join(rest)}" if rest else first) + why

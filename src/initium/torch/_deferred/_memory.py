@@ -1,5 +1,6 @@
 """Memory: which cells the storages hold, as events write them."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -34,11 +35,47 @@ class Content(NamedTuple):
         return all(isinstance(cell, Const | Table | Unset) for _, cell in self.pieces)
 
 
-@dataclass
+# As many calls are noted of a storage; a constructor that writes it element by element makes as many as it has.
+MOST_NOTED = 50
+
+
 class _Storage:
-    itemsize: int
-    pieces: Pieces
-    calls: tuple[Call, ...] = ()
+    """Stretches of cells that follow on each other; where each ends is kept in order, to find them by."""
+
+    def __init__(self, itemsize: int, num: int) -> None:
+        self.itemsize, self.num = itemsize, num
+        self.calls: tuple[Call, ...] = ()
+        self._ends, self._cells = [num], list[Cell]([Unset()])
+
+    def cut(self, start: int, stop: int) -> Pieces:
+        """The part from one element to before another."""
+        if start >= stop:
+            return ()
+        first, last = bisect_right(self._ends, start), bisect_left(self._ends, stop)
+        at = self._ends[first - 1] if first else 0
+        pieces = tuple(_pieces(at, self._ends[first : last + 1], self._cells[first : last + 1]))
+        return _cut(pieces, start - at, stop - at)
+
+    def put(self, start: int, stop: int, pieces: Pieces) -> None:
+        """Put cells in the place of a part, joined with the neighbours that go on with them."""
+        if start >= stop:
+            return
+        first = max(bisect_right(self._ends, start) - 1, 0)
+        last = min(bisect_left(self._ends, stop) + 1, len(self._ends) - 1)
+        low, high = self._ends[first - 1] if first else 0, self._ends[last]
+        joined = _joined([*self.cut(low, start), *pieces, *self.cut(stop, high)])
+        self._ends[first : last + 1] = [low + end for end in _ends(joined)]
+        self._cells[first : last + 1] = [cell for _, cell in joined]
+
+    def note(self, calls: tuple[Call, ...], *, extends: bool) -> None:
+        """Add calls to those that were noted, or forget those."""
+        self.calls = ((*self.calls, *calls) if extends else calls)[:MOST_NOTED]
+
+
+def _pieces(at: int, ends: list[int], cells: list[Cell]) -> Iterator[tuple[int, Cell]]:
+    for end, cell in zip(ends, cells, strict=True):
+        yield end - at, cell
+        at = end
 
 
 @dataclass
@@ -56,10 +93,10 @@ class Memory:
         """What a tensor holds."""
         held = self._of(view)
         if held.itemsize != view.dtype.itemsize:
-            known = Content(held.pieces).is_known
+            known = Content(held.cut(0, held.num)).is_known
             return Content(((view.numel, Table() if known else Unknown("bits of another type")),), held.calls)
         start, stop = _reach(view)
-        within = Content(_cut(held.pieces, start, stop), held.calls)
+        within = Content(held.cut(start, stop), held.calls)
         if view.is_contiguous and not isinstance(within.only, Matrix):
             return within
         cell = within.only or (Table() if within.is_known else Unknown("unlike parts, read across"))
@@ -76,9 +113,8 @@ class Memory:
         """
         held = self._of(view)
         start, stop = _reach(view)
-        num = sum(count for count, _ in held.pieces)
         if held.itemsize != view.dtype.itemsize:
-            self._held[view.storage] = replace(held, pieces=((num, Unknown("bits of another type")),))
+            held.put(0, held.num, ((held.num, Unknown("bits of another type")),))
             return
         content = Content(pieces)
         if isinstance(content.only, Matrix) and view.is_dense:
@@ -86,22 +122,19 @@ class Memory:
             stride = view.stride if view.size == size else (size[-1], 1)
             pieces = ((view.numel, replace(content.only, stride=stride)),)
         elif not view.is_contiguous:
-            pieces = ((stop - start, self._strided(view, content, held.pieces)),)
-        whole = start == 0 and stop == num
-        if not whole:
+            pieces = ((stop - start, self._strided(view, content, held)),)
+        is_whole = start == 0 and stop == held.num
+        held.put(start, stop, pieces)
+        if not is_whole:
             calls = tuple(Call(call.text, (start, stop)) for call in calls)
-        self._held[view.storage] = _Storage(
-            held.itemsize,
-            _joined([*_cut(held.pieces, 0, start), *pieces, *_cut(held.pieces, stop, num)]),
-            (*held.calls, *calls) if extends or not whole else calls,
-        )
+        held.note(calls, extends=extends or not is_whole)
 
-    def _strided(self, view: View, content: Content, held: Pieces) -> Cell:
+    def _strided(self, view: View, content: Content, held: _Storage) -> Cell:
         """What fills the stretch that a tensor reaches over, not all of which it may write."""
         cell = content.only
         if cell is not None and view.is_dense:
             return _seen(cell, view)
-        there = Content(_cut(held, *_reach(view)))
+        there = Content(held.cut(*_reach(view)))
         if isinstance(cell, Const) and cell == there.only:
             return cell
         return Table() if content.is_known and there.is_known else Unknown("written in part of each row")
@@ -109,7 +142,7 @@ class Memory:
     def _of(self, view: View) -> _Storage:
         if view.storage not in self._held:
             size = view.dtype.itemsize
-            self._held[view.storage] = _Storage(size, ((self.nbytes[view.storage] // size, Unset()),))
+            self._held[view.storage] = _Storage(size, self.nbytes[view.storage] // size)
         return self._held[view.storage]
 
 

@@ -60,7 +60,7 @@ def _number(event: Event, others: list[Cell]) -> float | None:
 
 def _computed(event: Event, cells: list[Cell]) -> Cell:
     # What it writes into is not among the cells.
-    out = {name: torch.empty((), dtype=event.kwargs[name].dtype) for name in ("out",) if name in event.kwargs}
+    out = {name: torch.empty(0, dtype=event.kwargs[name].dtype) for name in ("out",) if name in event.kwargs}
     values = iter(cells)
     args, kwargs = mapped((event.args, event.kwargs | out), View, lambda view: _full(view, next(values)))
     with contextlib.suppress(RuntimeError, TypeError):  # where it does not take single numbers
@@ -70,7 +70,8 @@ def _computed(event: Event, cells: list[Cell]) -> Cell:
 
 def _full(view: View, cell: Cell) -> torch.Tensor:
     assert isinstance(cell, Const)
-    return torch.full((), cell.value, dtype=view.dtype)
+    # A tensor of no axes would give way to the types of others.
+    return torch.full((1,) * len(view.size), cell.value, dtype=view.dtype)
 
 
 def _programmed(event: Event, name: str, cells: list[Cell], draw: Draw) -> Cell:

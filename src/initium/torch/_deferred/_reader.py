@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ._blank import View
-from ._cells import Cell, Const, Draw, Law, Matrix, Table, Unknown, Unset, cell_of
+from ._cells import Cell, Const, Draw, Law, Matrix, Table, Unknown, Unset, cell_of, rounded
 from ._log import Event, Log, constant, is_random, name_of, overwrites, read_by, views_in
 from ._memory import Call, Content, Memory, Pieces, aligned
 from ._pointwise import combined
@@ -20,16 +20,41 @@ _LARGE = 1 << 20
 
 def contents(log: Log, view: View) -> Content:
     """What a tensor holds."""
-    reader = _Reader(log)
-    for index in log.needed(view.storage):
-        reader.take(index)
-    return reader.memory.read(view)
+    if view not in log.known:
+        reader = _Reader(log)
+        for index in log.needed(view.storage):
+            reader.take(index)
+        log.known[view] = reader.memory.read(view)
+    return log.known[view]
 
 
 def origin_of(log: Log, view: View) -> Hashable:
-    """Which draw a tensor holds the elements of, and in which order; None if it is not of one draw."""
-    cell = contents(log, view).only
-    return (cell.origin, cell.first, view.size) if isinstance(cell, Draw) else None
+    """Which draws a tensor holds the elements of, and in which order; None if chance has no part in it.
+
+    Two tensors of one origin hold the same numbers, but for a factor above 0, a shift, or what `through` does.
+    """
+    content = contents(log, view)
+    if content.is_known:
+        return None
+    needed = log.needed(view.storage)
+    draws = tuple(index for index in needed if is_random(log.events[index].op))
+    if any(isinstance(cell, Unknown | Table | Unset) for _, cell in content.pieces):
+        return draws, tuple(index for index in needed if _computes(log.events[index])), view.size
+    return draws, tuple((count, _origin(cell)) for count, cell in content.pieces), view.size
+
+
+def _computes(event: Event) -> bool:
+    return name_of(event.op) not in COPIES | EMPTY
+
+
+def _origin(cell: Cell) -> Hashable:
+    match cell:
+        case Draw(law=law, source=source):
+            law = law or source
+            return cell.origin, cell.first, law.kind, law.is_turned
+        case Matrix():
+            return cell.origin, cell.part, cell.gain > 0
+    return None
 
 
 class _Reader:
@@ -42,7 +67,8 @@ class _Reader:
         targets = [(place, view) for place, view in enumerate(event.makes) if view]
         for place, view in [*targets, *((0, view) for view in event.writes)]:
             content, extends = self._outcome(index, event, view, place)
-            self.memory.write(view, content.pieces, content.calls, extends=extends)
+            pieces = tuple((count, rounded(cell, view.dtype)) for count, cell in content.pieces)
+            self.memory.write(view, pieces, content.calls, extends=extends)
 
     def _outcome(self, index: int, event: Event, target: View, place: int) -> tuple[Content, bool]:
         """What an event puts in a tensor, and whether its calls follow those of the tensor itself."""

@@ -1,17 +1,18 @@
 """Recorder: runs a constructor's operations on tensors without memory and writes them down."""
 
-import contextlib
-import threading
+import traceback
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..._errors import ModelError
 from ._blank import CPU, DEVICE, META, Blank, View
 from ._log import Event, Log, constant, is_random, mapped, name_of, places_written, trunc_normal_, unseen
+from ._place import place_of
 from ._replay import replay, tensors
 
 # What constructors ask for numbers at once: schedules, and tables of positions.
@@ -137,9 +138,10 @@ class Recorder(TorchDispatchMode):
         def of(tensor: torch.Tensor) -> torch.Tensor:
             view = self.view(tensor)
             if self.log.is_random(self.log.needed(view.storage)):
+                place = place_of(traceback.extract_stack())
                 raise ModelError(
                     "The constructor asks for a number that is not drawn yet, and a deferred model has none "
-                    f"(`{name_of(op)}`). Build the model for real, or on meta, and take another recipe."
+                    f"(`{name_of(op)}`, {place}). Build the model for real, or on meta, and take another recipe."
                 )
             return replay(self.log, view)
 
@@ -159,25 +161,24 @@ class Recorder(TorchDispatchMode):
         self.own.add(self._number(storage))
         return self.view(tensor)
 
-    @contextlib.contextmanager
-    def patched(self) -> Iterator[None]:
-        """PyTorch's truncated normal looks at what it drew, over and over, until all of it fits."""
-        real, thread = torch.nn.init._no_grad_trunc_normal_, threading.get_ident()
+    def note_truncated(self, tensor: torch.Tensor, mean: float, std: float, a: float, b: float) -> torch.Tensor:
+        """A truncated normal, which is one operation here."""
+        view = self.view(tensor)
+        if not isinstance(tensor, Blank):
+            self.stale.add(view.storage)
+        self.log.add(Event(trunc_normal_, (view, mean, std, a, b), {}, (None,), (view,)))
+        return tensor
 
-        def noted(tensor: torch.Tensor, mean: float, std: float, a: float, b: float, generator: Any = None) -> Any:
-            if threading.get_ident() != thread:
-                return real(tensor, mean, std, a, b, generator)
-            view = self.view(tensor)
-            if not isinstance(tensor, Blank):
-                self.stale.add(view.storage)
-            self.log.add(Event(trunc_normal_, (view, mean, std, a, b), {}, (None,), (view,)))
-            return tensor
-
-        torch.nn.init._no_grad_trunc_normal_ = noted
-        try:
-            yield
-        finally:
-            torch.nn.init._no_grad_trunc_normal_ = real
+    def refresh(self, tensor: torch.Tensor) -> None:
+        """Write down the numbers of a real tensor that is unlike its operations, since NumPy writes past them."""
+        if isinstance(tensor, Blank) or is_lazy(tensor) or tensor.device != CPU:
+            return
+        number = self.number(tensor)
+        if number is None or number in self.stale:
+            return
+        view = self.view(tensor)
+        if not torch.equal(_bytes(tensor), _bytes(replay(self.log, view))):
+            self.log.add(Event(constant, (tensor.detach().clone(),), {}, (view,), ()))
 
 
 # What marks numbers as conjugate or negative changes them instead: a View knows of no marks.
@@ -194,6 +195,10 @@ def _meta(tensor: torch.Tensor) -> torch.Tensor:
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META)
     made = torch.empty(0, dtype=tensor.dtype, device=META)
     return made.set_(tensor.untyped_storage(), tensor.storage_offset(), tensor.size(), tensor.stride())
+
+
+def _bytes(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().resolve_conj().resolve_neg().contiguous().reshape(-1).view(torch.uint8)
 
 
 def _blank(made: torch.Tensor, device: Any) -> torch.Tensor:

@@ -1,7 +1,8 @@
 """settle: plain tensors in the place of what a constructor left in a model."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
+from dataclasses import is_dataclass
 from typing import Any
 
 import torch
@@ -28,6 +29,9 @@ class _Settling:
         self.old = list(held.values())
         self.views = {key: recorder.view(value) for key, value in held.items()}
         self.num_holders = Counter(view.storage for view in self.views.values())
+        named = model.named_parameters(remove_duplicate=False)
+        self.params: dict[str, Recorded] = {}
+        self.params |= {path: self._recorded(self.views[id(value)]) for path, value in named if id(value) in self.views}
         self.storages: dict[int, torch.UntypedStorage] = {}
         self.seen: dict[int, Any] = {}  # what holds itself is gone through once
 
@@ -50,6 +54,7 @@ class _Settling:
         made = self._place(value)
         if isinstance(value, nn.Parameter):
             made = nn.Parameter(made, requires_grad=value.requires_grad)
+            _carry_hooks(value, made)
         kept = {name: held for name, held in vars(value).items() if name not in ("_is_param", "claimed")}
         vars(made).update({name: held for name, held in kept.items() if not isinstance(held, Blank)})
         return made
@@ -65,19 +70,24 @@ class _Settling:
         return view.on(self.storages[view.storage])
 
     def _recorded(self, view: View) -> Recorded:
-        return Recorded(self.recorder.log, view, is_shared=self.num_holders[view.storage] > 1)
+        return Recorded(self.recorder.log, view, is_shared=self.num_holders[view.storage] > 1, beside=self.params)
 
     def _placed(self, value: Any) -> Any:
         """The same thing with plain tensors in it."""
         if isinstance(value, torch.Tensor):
             return self.made[id(value)] if id(value) in self.made else self._attribute(value)
-        if type(value) is tuple:
-            return tuple(map(self._placed, value))
-        if isinstance(value, list | dict) and id(value) not in self.seen:
-            self.seen[id(value)] = value
-            for place, held in list(value.items() if isinstance(value, dict) else enumerate(value)):
-                if (placed := self._placed(held)) is not held:
-                    value[place] = placed
+        if isinstance(value, tuple):
+            parts = [self._placed(held) for held in value]
+            if all(part is held for part, held in zip(parts, value, strict=True)):
+                return value
+            kind: Any = type(value)
+            return kind._make(parts) if hasattr(kind, "_make") else kind(parts)
+        held = _contained(value)
+        if held is not None and id(held) not in self.seen:
+            self.seen[id(held)] = held
+            for place, inner in list(held.items() if isinstance(held, dict) else enumerate(held)):
+                if (placed := self._placed(inner)) is not inner:
+                    held[place] = placed
         return value
 
     def _attribute(self, value: torch.Tensor) -> torch.Tensor:
@@ -88,6 +98,23 @@ class _Settling:
         if log.is_random(log.needed(view.storage)):
             return torch.empty_strided(view.size, view.stride, dtype=view.dtype, device=META)
         return replay(log, view)
+
+
+def _carry_hooks(value: Any, made: Any) -> None:
+    """What is to be called when a gradient arrives."""
+    if value._backward_hooks:
+        made._backward_hooks = value._backward_hooks
+    if value._post_accumulate_grad_hooks:
+        made._post_accumulate_grad_hooks = value._post_accumulate_grad_hooks
+
+
+def _contained(value: Any) -> Any:
+    """What a container holds, to be changed in place; None of what is none. An optimiser holds its parameters."""
+    if isinstance(value, torch.optim.Optimizer) or (
+        is_dataclass(value) and isinstance(getattr(value, "__dict__", None), dict)
+    ):
+        return vars(value)
+    return value if isinstance(value, list | dict | deque) else None
 
 
 def _own(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
@@ -101,9 +128,9 @@ def _modules(model: nn.Module) -> list[nn.Module]:
     waiting: list[Any] = [model]
     while waiting:
         thing = waiting.pop()
-        if id(thing) in seen or not isinstance(thing, nn.Module | dict | list | tuple):
+        held = vars(thing) if isinstance(thing, nn.Module) else thing if isinstance(thing, tuple) else _contained(thing)
+        if id(thing) in seen or held is None:
             continue
         seen[id(thing)] = thing
-        held = vars(thing) if isinstance(thing, nn.Module) else thing
         waiting += held.values() if isinstance(held, dict) else held
     return [thing for thing in seen.values() if isinstance(thing, nn.Module)]
