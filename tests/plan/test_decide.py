@@ -226,3 +226,9 @@ def test_a_parameter_that_was_copied_keeps_the_numbers_of_the_first():
         ("0.weight", "normal_(0, 1), a copy of 0.weight"),
         ("", "weight"),
     ]
+
+
+def test_what_no_start_says_is_computed_from_the_same_draws_in_each_copy():
+    made = Made(init=None, because="two draws", origin=7)
+    graph = Graph(tuple(param(f"{i}.weight", (3, 2), "oi", "weight", made=made) for i in range(2)))
+    assert [choice.draws_as for choice in plan(graph, "author").choices] == ["", "0.weight"]

@@ -718,7 +718,7 @@ def shifted():
 
 
 def matrices():
-    w = torch.empty(3, 4, 4)
+    w = torch.empty(4, 4, 4)
     for matrix in w:
         nn.init.orthogonal_(matrix)
     return w
@@ -739,7 +739,7 @@ OTHERS = {
     "shifted": (shifted, "randn, then rows 1-3 randn (one draw repeated)"),
     "matrices": (
         matrices,
-        "row 0 normal_(0, 1), then row 0 linalg_qr(), row 0 mul_(), row 0 mul_(1), row 1 normal_(0, 1), 7 more",
+        "row 0 normal_(0, 1), then row 0 linalg_qr(), row 0 mul_(), row 0 mul_(1), row 1 normal_(0, 1), 11 more",
     ),
     "overlapping": (lambda: torch.randn(10).unfold(0, 3, 1).clone(), "randn (one draw repeated)"),
     "complex": (lambda: torch.randn(3, dtype=torch.cfloat), "randn"),

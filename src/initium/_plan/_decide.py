@@ -85,7 +85,8 @@ def _copied(choices: list[Choice], graph: Graph) -> dict[str, Any]:
 
     found = []
     for choice, param in zip(choices, graph.params, strict=True):
-        path = first(param.made, param.path) if param.made and choice.init == param.made.init else param.path
+        is_as_made = param.made is not None and choice.init == (param.made.init or framework())
+        path = first(param.made, param.path) if is_as_made else param.path
         copied = {"draws_as": path, "because": f"{choice.because}, a copy of {path}"} if path != param.path else {}
         found.append(replace(choice, **copied))
     saved = [(buffer, first(buffer.made, buffer.path)) for buffer in graph.buffers if buffer.is_saved]
