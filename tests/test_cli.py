@@ -423,7 +423,8 @@ def test_a_constructor_that_looks_at_numbers_is_told(net):
         "    model = nn.Linear(2, 3)\n    model.weight.sum().item()\n    return model\n"
     )
     reason = (
-        "he constructor asks for a number that is not drawn yet, and a deferred model has none (`_local_scalar_dense`)."
+        "he constructor asks for a number that is not drawn yet, and a deferred model has none "
+        "(`_local_scalar_dense`, hard.py, line 4)."
     )
     refused = initium("init", "hard.py:build", "--recipe", "author", "--out", "w.safetensors")
     assert refused.exit_code == 2

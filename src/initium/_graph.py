@@ -104,11 +104,14 @@ class Made:
         init: as a start, its elements numbered as they are stored; None if no start says it.
         because: by which calls, such as `normal_(0, 0.02)`.
         origin: the draw that it holds; of two parameters with the same one, one is a copy of the other.
+        is_pending: whether it has no numbers yet. Those that it has may be trained or loaded by now, and `framework`
+            leaves them.
     """
 
     init: Initialiser | None
     because: str
     origin: Hashable = field(default=None, compare=False)
+    is_pending: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

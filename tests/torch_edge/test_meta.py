@@ -543,3 +543,33 @@ def test_a_stage_may_lack_but_not_differ():
         "  out.weight  plan (8, 6), model (9, 6)\n"
         "Plan this model itself: initium.plan(model)."
     )
+
+
+class Trained(nn.Module):
+    """A body that no start can say, a buffer of chance, and a head."""
+
+    def __init__(self):
+        super().__init__()
+        self.odd = nn.Parameter(torch.randn(3, 4) * torch.randn(3, 4))
+        self.body = nn.Linear(4, 4)
+        self.head = nn.Linear(4, 2)
+        self.register_buffer("queue", torch.randn(5))
+
+    def forward(self, x):
+        return self.head(self.body(x + self.odd.sum(0)) + self.queue.sum())
+
+
+def test_what_was_trained_since_is_left_by_framework_and_made_anew_by_author():
+    model = deferred(Trained)
+    apply(initium.plan(model, "author"), model, seed=0)
+    first = {path: value.clone() for path, value in model.state_dict().items()}
+    with torch.no_grad():
+        for value in model.state_dict().values():
+            value.add_(1)
+    trained = {path: value.clone() for path, value in model.state_dict().items()}
+    ledger = apply(initium.plan(model, "framework", rules={"head.weight": "zeros"}, example=torch.ones(1, 4)), model)
+    assert [entry.path for entry in ledger.filled] == ["head.weight"]
+    kept = {path: value for path, value in model.state_dict().items() if path != "head.weight"}
+    assert all(torch.equal(value, trained[path]) for path, value in kept.items())
+    apply(initium.plan(model, "author"), model, seed=0)
+    assert all(torch.equal(value, first[path]) for path, value in model.state_dict().items())

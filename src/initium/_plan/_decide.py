@@ -51,7 +51,7 @@ def _first(param: Param, rules: tuple[Rule, ...]) -> Rule | None:
 def _choice(param: Param, rule: Rule | None, who: str, usual: Rule | None = None) -> Choice:
     """The choice that a rule makes, once its initialiser has accepted the parameter's axes."""
     assert rule  # every parameter is decided by now
-    said = _as_made(rule.decide(param, _tried(param, usual)), param)
+    said = _as_made(rule.decide(param, _tried(param, usual)), param, anew=who.startswith("author"))
     choice = Choice(
         param=replace(param, made=None),  # the choice says it
         init=said.init,
@@ -65,9 +65,12 @@ def _choice(param: Param, rule: Rule | None, who: str, usual: Rule | None = None
     return choice
 
 
-def _as_made(said: Decision, param: Param) -> Decision:
-    """What `framework` stands for where it is known how the constructor made a parameter."""
-    if said.init != framework() or param.made is None:
+def _as_made(said: Decision, param: Param, *, anew: bool) -> Decision:
+    """What `framework` stands for where it is known how the constructor made a parameter.
+
+    Numbers that are there already it leaves; recipe `author` alone makes them anew.
+    """
+    if said.init != framework() or param.made is None or not (param.made.is_pending or anew):
         return said
     return replace(said, init=param.made.init or said.init, because=param.made.because)
 

@@ -72,7 +72,8 @@ def apply(plan: Plan, model: nn.Module, *, seed: int = 0, device: Device = None,
     values = parameters(plan, model, partial=partial)
     choices = {choice.path: choice for choice in plan.choices if choice.path in values}
     keys = {path: _stream.key(seed, choice.draws_as or path) for path, choice in choices.items()}
-    records = _records(model, values)
+    anew = {path for path, choice in choices.items() if choice.rule.startswith("author")}
+    records = _records(model, values, anew)
     chosen = [(choice, values[path]) for path, choice in choices.items() if _is_drawn(choice, values[path], records)]
     followed = _followed(model, values, choices, records)
     written = {choice.path for choice, _ in chosen} | followed.keys()
@@ -125,9 +126,10 @@ def _followed(
     return found
 
 
-def _records(model: nn.Module, values: dict[str, torch.Tensor]) -> dict[str, Recorded]:
-    """How the constructor makes each parameter that is on meta, or was when a plan was applied before."""
-    paths = {id(value): path for path, value in values.items() if value.is_meta or is_marked(value)}
+def _records(model: nn.Module, values: dict[str, torch.Tensor], anew: Collection[str]) -> dict[str, Recorded]:
+    """How the constructor makes each parameter that is on meta, or was and is to be made anew by recipe `author`."""
+    marked = {path for path in anew if is_marked(values[path])}
+    paths = {id(value): path for path, value in values.items() if value.is_meta or path in marked}
     found: dict[str, Recorded] = {}
     for _, module, name, value in named(model) if paths else ():
         record = record_of(module).get(name)

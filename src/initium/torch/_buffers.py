@@ -39,7 +39,7 @@ class Remade:
 
 
 def remade_buffers(model: nn.Module, plan: Plan, seed: int) -> tuple[Remade, ...]:
-    """Every buffer that is on meta, or that a plan drew before, with how its numbers are computed.
+    """Every buffer that is on meta, or that recipe `author` draws anew, with how its numbers are computed.
 
     Where the plan says it, that is as `plan.write` does.
 
@@ -52,7 +52,8 @@ def remade_buffers(model: nn.Module, plan: Plan, seed: int) -> tuple[Remade, ...
         owner, _, name = full.rpartition(".")
         module, path = model.get_submodule(owner), plain_path(full)
         record = record_of(module).get(name)
-        if value.is_meta or (record and record.is_random):  # another seed draws others
+        is_anew = record is not None and record.is_random and plan.recipe.startswith("author")
+        if value.is_meta or is_anew:  # another seed draws others
             make = planned.get(path) or _maker(module, name, value, _stream.key(seed, path))
             found += [Remade(path, value, make)] if make else []
             unknown += [] if make else [f"  {path}  of {type(module).__name__}"]

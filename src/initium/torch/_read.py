@@ -138,13 +138,13 @@ def _buffer(model: nn.Module, names: list[tuple[bool, str, torch.Tensor]]) -> Bu
         shape=tuple(value.shape),
         dtype=dtype_name(value),
         is_saved=is_saved,
-        made=_made(record_of(model.get_submodule(owner)).get(name)),
+        made=_made(record_of(model.get_submodule(owner)).get(name), value),
         tied=tuple(map(plain_path, paths[1:])),
     )
 
 
-def _made(recorded: Recorded | None) -> Made | None:
-    return replace(recorded.made, origin=recorded.origin) if recorded else None
+def _made(recorded: Recorded | None, value: torch.Tensor) -> Made | None:
+    return replace(recorded.made, origin=recorded.origin, is_pending=value.is_meta) if recorded else None
 
 
 def dtype_name(value: torch.Tensor) -> str:
@@ -158,7 +158,7 @@ def param_of(path: str, module: nn.Module, name: str, value: nn.Parameter, facts
     if sibling := facts.get("bias_of"):
         facts = facts | {"bias_of": f"{prefix}.{sibling}" if prefix else sibling}
     recorded = record_of(module).get(name)
-    made = _made(recorded)
+    made = _made(recorded, value)
     shape, layer = tuple(value.shape), type(module).__name__
     return Param(path=path, shape=shape, layer=layer, dtype=dtype_name(value), made=made, **facts)
 
