@@ -49,9 +49,6 @@ FIRST = 4 * 10**9  # bytes of Llama 7 B that are written to disk
 PIECE = 64 << 20
 
 
-# --- what is measured, each in a process of its own
-
-
 def initialised(name: str, dtype: str) -> dict[str, float]:
     """Built without memory, planned as the author meant it, and filled."""
     build = builder(name, dtype)
@@ -146,9 +143,6 @@ def memory(field: str) -> int:
     """Bytes that this process holds (`VmRSS`), or held at most (`VmHWM`)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(field))
-
-
-# --- the tables
 
 
 def measured(function: Callable[..., Any], *arguments: str) -> dict[str, float]:
