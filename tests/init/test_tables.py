@@ -48,7 +48,7 @@ def test_a_long_table_has_no_spec():
     ("spec", "message"),
     [
         ("values((2, 0), 'int8', '')", "`values`: shape is of whole numbers above 0, not (2, 0)."),
-        ("values((2,), 'complex64', '')", "`values`: dtype is one of float64, float32, float16, int64, int32, int16, "
+        ("values((2,), 'complex64', '')", "`values`: kind is one of float64, float32, float16, int64, int32, int16, "
          "int8, uint8, bool, not 'complex64'."),
         ("values((2,), 'int8', '?')",
          "`values`: data is base64 of what zlib compressed, and this cannot be unpacked."),

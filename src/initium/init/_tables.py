@@ -22,7 +22,7 @@ _DTYPES = ("float64", "float32", "float16", "int64", "int32", "int16", "int8", "
 
 
 @initialiser
-def values(shape: tuple, dtype: str, data: str) -> Initialiser:
+def values(shape: tuple, kind: str, data: str) -> Initialiser:
     """Given numbers.
 
     Formula: W = the block, repeated along the axes where it has size 1 or none
@@ -33,7 +33,7 @@ def values(shape: tuple, dtype: str, data: str) -> Initialiser:
 
     Args:
         shape: of the block.
-        dtype: of its numbers, such as `float32`.
+        kind: of its numbers, such as `float32`.
         data: their little-endian bytes in order, compressed by zlib, in base64.
 
     Raises:
@@ -43,7 +43,7 @@ def values(shape: tuple, dtype: str, data: str) -> Initialiser:
         >>> str(values((2,), "int8", "eNpjZAIAAAYABA=="))
         "values((2,), 'int8', 'eNpjZAIAAAYABA==')"
     """
-    block = _decoded(shape, dtype, data)
+    block = _decoded(shape, kind, data)
 
     def law(weight: Weight) -> Law:
         try:
@@ -75,12 +75,12 @@ def _same(block: NDArray[Any], first: NDArray[Any]) -> bool:
     return bool((np.ascontiguousarray(block).view(words) == np.ascontiguousarray(first).view(words)).all())
 
 
-def _decoded(shape: Any, dtype: str, data: str) -> NDArray[Any]:
+def _decoded(shape: Any, kind: str, data: str) -> NDArray[Any]:
     if not all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in shape):
         raise ValueError(f"shape is of whole numbers above 0, not {shape!r}")
-    if dtype not in _DTYPES:
-        raise ValueError(f"dtype is one of {', '.join(_DTYPES)}, not {dtype!r}")
-    number = np.dtype(dtype).newbyteorder("<")
+    if kind not in _DTYPES:
+        raise ValueError(f"kind is one of {', '.join(_DTYPES)}, not {kind!r}")
+    number = np.dtype(kind).newbyteorder("<")
     nbytes = math.prod(shape) * number.itemsize
     try:
         # One byte more than there should be tells what is too long, and no text unpacks to more than that.
@@ -89,8 +89,8 @@ def _decoded(shape: Any, dtype: str, data: str) -> NDArray[Any]:
         raise ValueError("data is base64 of what zlib compressed, and this cannot be unpacked") from None
     if len(unpacked) != nbytes:
         found = "more" if len(unpacked) > nbytes else len(unpacked)
-        raise ValueError(f"data of a block {shape} of {dtype} unpacks to {nbytes} bytes, not {found}")
-    return np.frombuffer(unpacked, number).reshape(shape).astype(dtype)
+        raise ValueError(f"data of a block {shape} of {kind} unpacks to {nbytes} bytes, not {found}")
+    return np.frombuffer(unpacked, number).reshape(shape).astype(kind)
 
 
 @initialiser
