@@ -31,9 +31,6 @@ torch.set_num_threads(2)
 DEPTH, WIDTH, SEEDS = 50, 512, 10
 
 
-# --- speed
-
-
 def speed() -> None:
     print("trace and plan, no weight allocated    parameters   seconds   MB beyond before")
     for name, build in zoo.speed_models().items():
@@ -48,9 +45,6 @@ def speed() -> None:
 
 def _megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-# --- depth
 
 
 class Net(nn.Module):
@@ -176,9 +170,6 @@ def _padded(activation: nn.Module, times: int) -> float:
     return float(np.mean(inside))
 
 
-# --- what flows
-
-
 class Watch(TorchDispatchMode):
     """The second moment of what each weight gives, in order."""
 
@@ -206,9 +197,6 @@ def moments(model: nn.Module, batch) -> list[tuple[str, float]]:
     return watch.found
 
 
-# --- loss
-
-
 def loss() -> None:
     print("initial loss under auto, against log k")
     for name, (build, batch, logits_of) in zoo.classifiers().items():
@@ -221,9 +209,6 @@ def loss() -> None:
         got = float((logits.logsumexp(-1) - logits.mean(-1)).mean())
         wanted = math.log(logits.shape[-1])
         print(f"{name:<28} k = {logits.shape[-1]:>6}  loss {got:>7.3f}  log k {wanted:>7.3f}  {got / wanted - 1:+.1%}")
-
-
-# --- rivals
 
 
 def rivals() -> None:
