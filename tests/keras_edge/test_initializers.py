@@ -168,7 +168,8 @@ def test_no_numbers_and_one_number_are_drawn():
 
 def test_one_object_in_two_layers_differs_and_a_layer_built_again_does_not():
     init = ours.he_normal()
-    assert not np.isin(dense(init, "a"), dense(init, "b")).any()
+    # Of as many float32 some few are equal by chance, in one run of twenty.
+    assert np.isin(dense(init, "a"), dense(init, "b")).mean() < 0.01
     first = dense(init, "c")
     keras.utils.clear_session()
     np.testing.assert_array_equal(first, dense(init, "c"))
