@@ -31,8 +31,7 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Plan:
     choices, misfits = [], []
     for param, own, found in deciding:
         try:
-            choice = _choice(param, own, "your rule ", found) if own else _choice(param, found, f"{recipe}: ")
-            choices.append(choice)
+            choices.append(_choice(param, own, "your rule ", found) if own else _choice(param, found, f"{recipe}: "))
         except ShapeError as error:
             matched = f" Your rule `{own}` matched it." if own else ""
             misfits.append(f"{error}{matched}")

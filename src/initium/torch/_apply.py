@@ -23,8 +23,7 @@ from ._parameters import parameters
 from ._path import plain_path
 from ._read import named
 from ._shards import Box, check_shards, is_sharded, local, notice, parts, put, reshard
-from ._writable import check_apart
-from ._writable import check_writable as check_writable
+from ._writable import check_apart, check_writable
 
 Chosen = list[tuple[Choice, torch.Tensor]]
 # How many elements are drawn beside a weight at a time: 4 MB of float32 stay in the cache, and add nothing to the peak.
