@@ -137,6 +137,16 @@ def test_a_tied_head_and_a_recurrent_layer_come_after_the_weights_before():
     assert {path: names for path, names in found.items() if names} == {"1.weight_ih_l0": ("0.weight",)}
 
 
+def test_what_a_table_multiplies_before_it_is_looked_up_comes_after_the_weights_before():
+    def scores_then_rows(m, x):
+        found = m.a(x).relu() @ m.e.weight.T
+        return m.b(m.e(found.argmax(-1)))
+
+    layers = {"a": nn.Linear(8, 8), "b": nn.Linear(8, 8), "e": nn.Embedding(9, 8)}
+    uses = trace(of(scores_then_rows, **layers), X).by_path["e.weight"].uses
+    assert [(use.operation, use.after) for use in uses] == [("embedding", ()), ("dense", ("a.weight",))]
+
+
 # Normalisations, scales and shifts.
 
 

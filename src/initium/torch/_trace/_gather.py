@@ -28,6 +28,8 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
     uses: dict[int, list[Found]] = defaultdict(list)
     for found in Reader(flow, read_signals(flow), find_branches(flow), values).uses():
         uses[found.key].append(found)
+    for own in uses.values():
+        own.sort(key=lambda found: found.role != "embedding")  # a table that multiplies as well is a table first
     params: dict[int, Param] = {}
     for path, module, name, value in named(model):
         key = id(value)
@@ -43,12 +45,12 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
 
 
 def _used(flow: Flow, module: nn.Module, value: nn.Parameter, param: Value, uses: list[Found]) -> Facts:
-    first = next((found for found in uses if found.role == "embedding"), uses[0])
+    first = uses[0]
     facts = {
         "role": first.role,
         "because": first.because,
         "axes": first.axes,
-        "uses": tuple(found.use for found in (first, *(found for found in uses if found is not first))),
+        "uses": tuple(found.use for found in uses),
         "padding": getattr(module, "padding_idx", None) if first.role == "embedding" else None,
     } | first.windows
     if first.value.operation == RECURRENT and first.value.module is not None:
@@ -106,7 +108,7 @@ def _with_after(flow: Flow, params: dict[int, Param], uses: dict[int, list[Found
         return replace(use, after=tuple(dict.fromkeys(path for i in own for path in paths[i])) if is_first else ())
 
     return {
-        key: replace(param, uses=tuple(told(*pair) for pair in zip(param.uses, uses[key], strict=False)))
+        key: replace(param, uses=tuple(told(*pair) for pair in zip(param.uses, uses[key], strict=True)))
         for key, param in params.items()
     }
 
