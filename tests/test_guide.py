@@ -6,7 +6,7 @@ import initium
 from initium import Plan, UnknownNameError, cite, plan
 from initium._graph import Graph, Param
 from initium._guide import _bibliography, entries, entry, explain
-from initium._recipes import Recipe, by_name
+from initium._recipes import by_name, parse_recipe
 
 
 def test_a_start_is_explained_whole():
@@ -78,7 +78,7 @@ WEIGHT = Param(path="0.weight", shape=(3, 2), axes="oi", role="weight", because=
 def test_a_plan_is_cited_by_its_recipe_and_by_what_it_chose():
     made = plan(Graph((WEIGHT,)), "orthogonal(gain=2)")
     assert keys(cite(made)) == ["saxe2014exact", "stewart1980efficient"]
-    assert keys(cite(Plan(made.choices, recipe="gpt2(std=0.1) (version 1)"))) == [
+    assert keys(cite(Plan(made.choices, recipe="gpt2(std=0.1)", version=1))) == [
         "radford2019language",
         "saxe2014exact",
         "stewart1980efficient",
@@ -87,8 +87,8 @@ def test_a_plan_is_cited_by_its_recipe_and_by_what_it_chose():
 
 
 def test_a_recipe_is_cited_by_its_papers():
-    assert keys(cite("gpt2")) == keys(cite(Recipe.parse("gpt2(std=0.1)"))) == ["radford2019language"]
-    assert keys(cite(Recipe.parse("he_normal bias=0.1"))) == ["he2015delving"]
+    assert keys(cite("gpt2")) == keys(cite(parse_recipe("gpt2(std=0.1)"))) == ["radford2019language"]
+    assert keys(cite(parse_recipe("he_normal bias=0.1"))) == ["he2015delving"]
 
 
 def test_starts_within_starts_are_cited():

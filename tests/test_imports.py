@@ -13,12 +13,26 @@ import initium
 ROOT = Path(initium.__file__).parent
 # From what everything rests on to what rests on everything; a room imports only from rooms before it.
 ROOMS = [
-    *("_errors", "_spec", "_require", "_files", "init", "_edge", "_graph", "_rule", "_recipes"),
-    *("_native", "_stream", "_ledger", "_written", "_verification", "_calibration", "_plan"),
-    *("_aims", "_guide", "_initialize", "_model_name"),
-    *("_kernel", "_populate", "_draw", "_haar", "_fill", "_array", "_checkpoint"),
-    *("_report", "_compare", "torch", "keras", "jax", "__init__", "_cli", "__main__"),
+    *(
+        "_errors",
+        "_spec",
+        "_require",
+        "_files",
+        "_progress",
+        "_safetensors",
+        "_report",
+        "init",
+        "_graph",
+        "_rule",
+        "_recipes",
+    ),
+    *("_ledger", "_written", "_verification", "_calibration", "_decisions", "_aims", "_guide"),
+    *("_native", "_stream", "_kernel", "_populate", "_draw", "_haar", "_fill", "_tensor", "_array", "_checkpoint"),
+    *("_study", "_model_name", "torch", "keras", "jax", "_edge", "_plan", "_initialize", "_compare"),
+    *("__init__", "_cli", "__main__"),
 ]
+# They import what somebody else names, a package or a model, by its name.
+BY_NAME = {"_require.py", "_model_name.py"}
 
 
 def test_importing_initium_imports_no_framework_and_nothing_heavy():
@@ -39,15 +53,58 @@ def below(room):
     return [name for name in rooms if name == room or not {name, room} <= set(EDGES)]
 
 
+def imports(text):
+    """Each import of some source: how many dots, the module, the names; whatever function it stands in, and by name.
+
+    What stands under `if TYPE_CHECKING` is for a type checker alone.
+    """
+    tree = ast.parse(text)
+    typed = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and id(node) not in typed:
+            yield node.level, node.module or "", [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import) and id(node) not in typed:
+            yield from ((0, alias.name, []) for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__"):
+            named = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else "?"
+            yield -1, str(named), []
+
+
 def imported_rooms(path):
-    """The rooms that a file's relative imports reach, wherever in the file they stand."""
+    """The rooms that a file's relative imports reach; what is imported otherwise is none of them."""
     depth = len(path.relative_to(ROOT).parts)
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level == depth:
-            names = [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
-            yield from names
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").startswith("initium"):
-            yield "an absolute import"
+    for level, module, names in imports(path.read_text()):
+        if level == depth:
+            yield from [module.split(".")[0]] if module else names
+        elif level == 0 and module.split(".")[0] == "initium":
+            yield f"an absolute import of {module}"
+        elif level == -1 and path.name not in BY_NAME:
+            yield f"an import of {module} by its name"
+
+
+def imported_files(path):
+    """The files of the package that a file's imports name."""
+    for level, module, names in imports(path.read_text()):
+        if level > 0:
+            folder = path.parents[level - 1].joinpath(*filter(None, module.split(".")))
+            found = [folder / f"{name}.py" if (folder / f"{name}.py").exists() else folder / name for name in names]
+            whole = folder.with_suffix(".py") if folder.with_suffix(".py").exists() else folder / "__init__.py"
+            for one in found:
+                file = one if one.suffix == ".py" else one / "__init__.py"
+                yield file if file.exists() else whole
+
+
+def circle(graph):
+    """The nodes that lie on circles: what is left when those that nothing is left behind are taken away."""
+    left = dict(graph)
+    while alone := [node for node, others in left.items() if not others & left.keys()]:
+        left = {node: others for node, others in left.items() if node not in alone}
+    return sorted(left)
 
 
 def test_rooms_import_only_from_rooms_below_them():
@@ -58,6 +115,37 @@ def test_rooms_import_only_from_rooms_below_them():
     assert not wrong
 
 
+def test_no_files_import_each_other():
+    faces = set(ROOT.rglob("__init__.py"))
+    files = {path: set(imported_files(path)) - {path} for path in ROOT.rglob("*.py")}
+    # A package's face hands on what its files have; what stands behind it is what is imported.
+    behind = {path: set().union(*(files[one] if one in faces else {one} for one in files[path])) for path in files}
+    found = circle({path: behind[path] - {path} for path in files if path not in faces})
+    assert [str(path.relative_to(ROOT)) for path in found] == []
+
+
+def test_the_tests_of_imports_see_what_stands_in_functions_and_in_strings():
+    source = """
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from .a import A
+def f():
+    from .b import B
+    import importlib
+    importlib.import_module("initium.c")
+    __import__(name)
+"""
+    assert list(imports(source)) == [
+        (0, "typing", ["TYPE_CHECKING"]),
+        (1, "b", ["B"]),
+        (0, "importlib", []),
+        (-1, "initium.c", []),
+        (-1, "?", []),
+    ]
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}, "e": set()}) == ["a", "b", "c", "d"]
+    assert circle({"a": {"b"}, "b": set()}) == []
+
+
 def test_the_test_of_rooms_sees_an_edge_that_imports_an_edge():
     assert "torch" not in below("keras")
     assert not {"torch", "keras"} & set(below("jax"))
@@ -66,17 +154,7 @@ def test_the_test_of_rooms_sees_an_edge_that_imports_an_edge():
 
 def test_only_an_edge_imports_its_framework():
     for path in ROOT.rglob("*.py"):
-        roots = {
-            name.split(".")[0]
-            for node in ast.walk(ast.parse(path.read_text()))
-            for name in (
-                [alias.name for alias in node.names]
-                if isinstance(node, ast.Import)
-                else [node.module or ""]
-                if isinstance(node, ast.ImportFrom) and node.level == 0
-                else []
-            )
-        }
+        roots = {module.split(".")[0] for level, module, _ in imports(path.read_text()) if level == 0}
         for framework in EDGES:
             assert framework not in roots or room(path) == framework, path
 

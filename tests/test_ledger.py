@@ -12,7 +12,7 @@ def ledger():
             Entry(path="wte.weight", num_elements=5000, start="normal(std=0.02)", rule=RULE, tied=("lm_head.weight",)),
             Entry(path="h.0.weight", num_elements=400, start="normal(std=0.02)", rule=RULE),
             Entry(path="h.0.bias", num_elements=1, start="zeros", rule="gpt2: role=bias -> zeros"),
-            Entry(path="ln.weight", num_elements=20, start="framework", is_filled=False),
+            Entry(path="ln.weight", num_elements=20, start="framework", how="kept"),
         ),
     )
 
@@ -52,7 +52,7 @@ def test_a_ledger_is_data():
 
 def test_a_long_ledger_is_cut_and_wrapped_to_eighty_columns():
     rule = "your rule " + "decoder.layers.*.self_attn.q_proj.weight " * 3 + "-> normal(std=0.02)"
-    entries = [Entry(path=f"norms.{n}.weight", num_elements=8, start="framework", is_filled=False) for n in range(42)]
+    entries = [Entry(path=f"norms.{n}.weight", num_elements=8, start="framework", how="kept") for n in range(42)]
     entries += [Entry(path="q.weight", num_elements=64, start="normal(std=0.02)", rule=rule)]
     lines = str(Ledger(seed=0, entries=tuple(entries))).splitlines()
     assert lines[0] == "Filled 1 of 43 parameters, 64 of 400 elements, seed 0."

@@ -1,11 +1,11 @@
 """What a calibration aims at."""
 
-from ._plan import Choice, Plan
+from ._decisions import Choice, Decisions
 from ._recipes._lsuv import usual_moment
-from .init._law import Constant, Keep
+from .init._law import Constant
 
 
-def aims(plan: Plan) -> tuple[dict[str, float], dict[str, str]]:
+def aims(plan: Decisions) -> tuple[dict[str, float], dict[str, str]]:
     """The second moment that each weight's output is meant to have, and why the other weights have none.
 
     A plan that says it of no weight means the usual: 1, and 1 / depth for the last of a residual branch.
@@ -28,7 +28,7 @@ def _reason(choice: Choice, moment: float | None) -> str:
     """Why a weight is left alone; nothing if it is not."""
     use = choice.param.use
     reasons = {
-        "as it was built": isinstance(choice.law, Keep),
+        "as it was built": choice.law.how == "kept",
         "it starts at zero": choice.law == Constant(0),
         "recurrent": use.operation == "recurrent",
         "normalised at once": use.is_normalised,

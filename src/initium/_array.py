@@ -8,10 +8,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from . import _stream
 from ._errors import SpecError
-from ._fill import bits, fill
+from ._tensor import Tensor
 from .init import Initialiser, parse
-from .init._law import Keep
-from .init._weight import Weight, usual_axes
+from .init._weight import Weight, usual_weight
 
 
 def array(
@@ -61,33 +60,26 @@ def array(
             f"`array` takes a spec or `he_normal()`, and a path such as 'fc.weight'; got {init!r}, {path!r}."
         )
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    weight = Weight(
-        shape=shape,
-        axes=usual_axes("torch", len(shape), transposed=transposed) if axes is None else axes,
-        groups=groups,
-        stride=stride,
-        transposed=transposed,
-        blocks=blocks,
-    )
+    windows = {"groups": groups, "stride": stride, "blocks": blocks}
+    weight = usual_weight("torch", shape, axes, transposed=transposed, **windows)
     return drawn(init, weight, key=_stream.key(seed, path), dtype=dtype)
 
 
 def drawn(
-    init: Initialiser,
-    weight: Weight,
-    *,
-    key: int,
-    dtype: DTypeLike,
-    box: Sequence[slice] | None = None,
+    init: Initialiser, weight: Weight, *, key: int, dtype: DTypeLike, box: Sequence[slice] | None = None
 ) -> NDArray[Any]:
     """The numbers of a weight, or of a box of it, as a new array whose memory lies in the order of numbering."""
-    dtype, weight = np.dtype(dtype), init.sees(weight)
-    ordered, order = weight.in_order, weight.order
-    law = init.law(ordered)
-    if isinstance(law, Keep):
+    tensor = tensor_of(init, weight, key=key, dtype=dtype)
+    return tensor.part(box).view(dtype)
+
+
+def tensor_of(init: Initialiser, weight: Weight, *, key: int, dtype: DTypeLike) -> Tensor:
+    """What is drawn where nothing lies yet.
+
+    Raises:
+        SpecError: if the initialiser would keep what is there.
+    """
+    tensor = Tensor.of(init, weight, dtype=str(np.dtype(dtype)), key=key)
+    if tensor.law.how == "kept":
         raise SpecError(f"`{init}` keeps what is there, and here there is nothing yet. Name another start.")
-    part = None if box is None else [box[axis] for axis in order]
-    shape = ordered.shape if part is None else [len(range(n)[cut]) for n, cut in zip(ordered.shape, part, strict=True)]
-    out = np.empty(shape, dtype)
-    fill(bits(out), law, ordered, key=key, box=part)
-    return out.transpose(np.argsort(order))
+    return tensor

@@ -1,7 +1,6 @@
 """The command line."""
 
 import functools
-import importlib
 import re
 import shlex
 import sys
@@ -18,19 +17,21 @@ from rich.console import Console
 from rich.markup import escape
 
 from . import _files
-from ._checkpoint import target, write
+from ._checkpoint import read, target, write
 from ._checkpoint import verify as compare_with
+from ._checkpoint._manifest import MARK as MANIFEST_MARK
 from ._compare import compare as run_compare
+from ._decisions._store import MARK as PLAN_MARK
 from ._errors import InitiumError, ModelError, OutputError, RuleError, SettingError
 from ._fill import DTYPES
+from ._graph import Graph
 from ._guide import entries
 from ._guide import explain as tell
+from ._initialize import graph_of
 from ._initialize import plan as decide
 from ._model_name import model_function
 from ._plan import Plan
-from ._plan._store import MANIFEST_MARK, read
-from ._plan._store import MARK as PLAN_MARK
-from ._recipes import Recipe, recipes
+from ._recipes import Recipe, parse_recipe, recipes
 from ._report._page import MARK
 from ._report._text import renderable
 from ._rule import Rule
@@ -48,6 +49,10 @@ app = typer.Typer(
 )
 
 
+class _InterruptedError(KeyboardInterrupt):
+    """Ctrl-C, with a word of what was written before it came."""
+
+
 def _told(command: Callable[P, None]) -> Callable[P, None]:
     """A command whose refusals are one message and exit code 2, without a traceback."""
 
@@ -57,9 +62,10 @@ def _told(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except InitiumError as error:
             _refuse(f"{type(error).__name__}: {error}")
+        except _InterruptedError as error:
+            _refuse(f"{error}.")
         except KeyboardInterrupt as error:
-            told = str(error)
-            _refuse(f"{told}." if told.endswith("written") else f"{told or 'Interrupted'}; nothing was written.")
+            _refuse(f"{str(error) or 'Interrupted'}; nothing was written.")
 
     return told
 
@@ -215,9 +221,10 @@ def _true_of(files: list[Path]) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         new = [f"'{file}'" for file, stamp in zip(files, before, strict=True) if _stamp(file) != stamp]
-        raise KeyboardInterrupt(
-            f"Interrupted, but {' and '.join(new)} {'is' if len(new) == 1 else 'are'} written" if new else ""
-        ) from None
+        if not new:
+            raise
+        are = "is" if len(new) == 1 else "are"
+        raise _InterruptedError(f"Interrupted, but {' and '.join(new)} {are} written") from None
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
@@ -237,11 +244,11 @@ def verify(
 
     Example: initium verify w.safetensors w.json
     """
-    stored, manifest = read(plan)
+    decisions, manifest = read(plan)
     if manifest and seed not in (None, manifest.seed):
         manifest = None  # another seed has other digests
     drawn = seed if seed is not None else manifest.seed if manifest else 0
-    found = compare_with(Plan(*stored), file, seed=drawn, manifest=manifest)
+    found = compare_with(decisions, file, seed=drawn, manifest=manifest)
     typer.echo(found)
     if not found:
         raise typer.Exit(1)
@@ -270,17 +277,25 @@ def _in_dtype(plan: Plan, dtype: str) -> Plan:
 
 
 def _plan_of(model: str, recipe: str, rules: list[str], example: str | None) -> Plan:
-    start, said = Recipe.parse(recipe), [_rule(text) for text in rules]  # refused before a model is built
+    start, said = parse_recipe(recipe), tuple(_rule(text) for text in rules)  # refused before a model is built
     inputs = model_function(example)() if example else None
-    load: Any = importlib.import_module("initium.torch._load")
     try:
-        if start.traces:
-            return decide(load.graph_of(model, inputs), start, rules=said)
-        return decide(load.load(model, must_defer=True), start, rules=said, example=inputs)
+        return decide(_graph_of(model, start, said, inputs), start, rules=said)
     except ModelError as error:
-        if example or "example=" not in str(error):
+        if example or not error.needs_example:
             raise
         raise ModelError(f"{error} Here that is --example FILE.py:FUNCTION, which returns it.") from None
+
+
+def _graph_of(model: str, recipe: Recipe, rules: tuple[Rule, ...] = (), inputs: Any = None) -> Graph:
+    """What a model does that a text names; one that needs numbers to run is built a second time, with them."""
+    from .torch import _load
+
+    built = _load.load(model, must_defer=not recipe.traces)
+    graph = graph_of(built, recipe, rules, inputs)
+    if graph.is_traced or not recipe.traces or _load.is_large(built):
+        return graph
+    return graph_of(_load.load(model, with_numbers=True), recipe, rules, inputs)
 
 
 def _rule(text: str) -> Rule:
@@ -293,7 +308,7 @@ def _rule(text: str) -> Rule:
 def _renamed(inits: list[str]) -> Iterator[tuple[str, str]]:
     """The starts that are reported under another name than they were asked for."""
     for spec in inits:
-        asked, name = (re.match(r"\w*", text.strip())[0] for text in (spec, str(Recipe.parse(spec))))  # pyright: ignore
+        asked, name = (re.match(r"\w*", text.strip())[0] for text in (spec, str(parse_recipe(spec))))  # pyright: ignore
         if asked != name:
             yield asked, name
 

@@ -1,13 +1,19 @@
 """Which edge knows a model's framework."""
 
-import importlib
 from types import ModuleType
 from typing import Any
 
 from ._errors import ModelError, with_article
 
-# The edges that can trace a model and fill it; the core names them, and imports none before it is needed.
-_EDGES = {"torch": "initium.torch"}
+
+def _torch() -> ModuleType:
+    from . import torch
+
+    return torch
+
+
+# The edges that can trace a model and fill it; none is imported before it is needed.
+_EDGES = {"torch": _torch}
 
 
 def edge_of(model: Any) -> ModuleType:
@@ -22,4 +28,4 @@ def edge_of(model: Any) -> ModuleType:
         what = f"the class {model.__name__}" if isinstance(model, type) else with_article(type(model).__name__)
         hint = f" Call it: {getattr(model, '__name__', 'build')}()." if callable(model) else ""
         raise ModelError(f"A model is a torch.nn.Module, built; got {what}.{hint}")
-    return importlib.import_module(found)
+    return found()

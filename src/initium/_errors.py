@@ -1,5 +1,6 @@
 """Every error a user can meet, under one base class."""
 
+import textwrap
 from collections.abc import Sequence
 
 
@@ -32,7 +33,15 @@ class DataError(InitiumError, ValueError):
 
 
 class ModelError(InitiumError, ValueError):
-    """The model cannot be read, or does not fit the data."""
+    """The model cannot be read, or does not fit the data.
+
+    Attributes:
+        needs_example: whether inputs to run it with are the way out.
+    """
+
+    def __init__(self, message: str = "", *, needs_example: bool = False) -> None:
+        super().__init__(message)
+        self.needs_example = needs_example
 
 
 class SettingError(InitiumError, ValueError):
@@ -61,6 +70,17 @@ def listed(lines: Sequence[str]) -> str:
     """The first five of some lines, and how many more there are."""
     more = [f"... and {len(lines) - 5} more"] if len(lines) > 5 else []
     return "\n".join([*lines[:5], *more])
+
+
+def filled(line: str) -> str:
+    """A line wrapped to 80 columns; a path is never broken in two."""
+    return textwrap.fill(line, 80, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+
+
+def few(names: Sequence[str]) -> str:
+    """The first five of some names, and how many more there are, in a sentence."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
 
 
 def with_article(name: str) -> str:

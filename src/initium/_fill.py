@@ -13,19 +13,7 @@ from ._errors import SpecError
 from ._haar import haar
 from ._kernel import Kernel, kernel
 from ._stream import child, words
-from .init._law import (
-    Composed,
-    Constant,
-    Given,
-    Keep,
-    Law,
-    Normal,
-    Orthogonal,
-    Packed,
-    Rows,
-    TruncatedNormal,
-    Uniform,
-)
+from .init._law import Elementwise, Given, Keep, Law, Orthogonal, Packed, Rows, block_name
 from .init._weight import Weight
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")  # what a fill writes
@@ -106,12 +94,8 @@ def check(job: Job) -> None:
         if isinstance(part.law, Packed):
             for law, weight, key in _blocks(part):
                 check(Job(out=np.empty(weight.shape, job.out.dtype), law=law, weight=weight, key=key))
-        elif _is_computed(part.law) and job.out.dtype == np.float16:
+        elif job.out.dtype == np.float16 and not isinstance(part.law, Elementwise | Orthogonal | Given | Keep):
             _check_reach(float(np.abs(_whole(part, np.float32, None)).max(initial=0)), part)
-
-
-def _is_computed(law: Law) -> bool:
-    return isinstance(law, Composed) and not isinstance(law, Given)
 
 
 def _split(job: Job) -> Iterator[Job]:
@@ -151,13 +135,13 @@ def _blocks(job: Job) -> Iterator[tuple[Law, Weight, int]]:
     """Each packed block: what to draw, for which weight, from which key."""
     laws = job.law.laws if isinstance(job.law, Packed) else ()
     for index, (law, weight) in enumerate(zip(laws, job.weight.parts, strict=True)):
-        yield law, weight, child(job.key, f"block {index}")
+        yield law, weight, child(job.key, block_name(index))
 
 
 def _checked(job: Job) -> Kernel | None:
     """What draws a job element by element; None if it is computed as a whole."""
     match job.law:
-        case Constant() | Uniform() | Normal() | TruncatedNormal():
+        case Elementwise():
             drawn = kernel(job.law, _DTYPES[job.out.dtype])
             _check_reach(drawn.reach, job)
             return drawn
@@ -188,7 +172,7 @@ def _check(job: Job) -> None:
 def _check_reach(reach: float, job: Job) -> None:
     name = _DTYPES[job.out.dtype]
     if not reach <= _GREATEST[name]:
-        what = "What it computes" if isinstance(job.law, Composed | Packed) else job.law
+        what = job.law if isinstance(job.law, Elementwise | Orthogonal) else "What it computes"
         raise SpecError(f"{what} reaches {reach:.3g}, but {name} ends at {_GREATEST[name]:.6g}.")
 
 
@@ -209,24 +193,18 @@ def _compute(job: Job, threads: int | None) -> None:
 @np.errstate(over="ignore")  # what leaves the dtype is refused by its reach
 def _whole(job: Job, number: type, threads: int | None) -> NDArray[Any]:
     """The whole weight of a law that has no kernel."""
-    draw = _Draw(job.key, number, threads)
-    match job.law:
-        case Packed(laws):
-            parts = zip(laws, job.weight.parts, strict=True)
-            blocks = [draw(law, part, f"block {index}") for index, (law, part) in enumerate(parts)]
-            return np.concatenate(blocks, axis=job.weight.axes.index("o"))
-        case Composed(make):
-            return make(draw).reshape(job.weight.shape)
-    return draw(job.law, job.weight)
+    draw = Drawing(job.key, number, threads)
+    made = draw(job.law, job.weight) if isinstance(job.law, Orthogonal) else job.law.make(draw, job.weight)
+    return made.reshape(job.weight.shape)
 
 
 @dataclass(frozen=True)
-class _Draw:
-    """What a composed law draws from."""
+class Drawing:
+    """What a law is made from: other laws, drawn under names of their own."""
 
     key: int
     number: type
-    threads: int | None
+    threads: int | None = None
 
     def __call__(self, law: Law, weight: Weight, name: str = "") -> NDArray[Any]:
         out = np.empty(weight.shape, self.number)

@@ -126,6 +126,7 @@ class Param(Weight):
         tied: its other names.
         packs: what each packed block is, in order: `query`, `key`, `value`; `input`, `forget`, `cell`, `output`.
         bias_of: of a bias, the path of the weight to whose output it is added.
+        length_of: of the length in a weight norm, the path of the direction.
         padding: of an embedding, the row that stays zero.
         uses: everything that is done with it, in order of execution; none if it was not used.
         dtype: of its numbers, as frameworks spell it: `float32`, `bfloat16`.
@@ -139,6 +140,7 @@ class Param(Weight):
     tied: tuple[str, ...] = ()
     packs: tuple[str, ...] = ()
     bias_of: str | None = None
+    length_of: str | None = None
     padding: int | None = None
     uses: tuple[Use, ...] = ()
     dtype: str = "float32"

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from ._decisions import Decisions
 from ._graph import Graph
-from ._plan import Plan
-from ._recipes import Recipe, by_name
+from ._recipes import Recipe, by_name, parse_recipe
 from ._spec import Call, parse_call, unknown_name
 from .init import Initialiser
 from .init._initialiser import ALIASES, CATALOGUE, COMPUTED
@@ -138,7 +138,7 @@ def _indented(text: str) -> str:
     return "\n" + textwrap.indent(text, "    ")
 
 
-def cite(what: Plan | Recipe | Initialiser | str | Iterable[Any]) -> str:
+def cite(what: Decisions | Recipe | Initialiser | str | Iterable[Any]) -> str:
     """The papers behind a plan or some initialisers, as BibTeX.
 
     Args:
@@ -160,9 +160,8 @@ def cite(what: Plan | Recipe | Initialiser | str | Iterable[Any]) -> str:
 def _cited(what: Any) -> Iterable[str]:
     """Keys of the papers behind something."""
     match what:
-        case Plan():
-            named = what.recipe.partition("(")[0].partition(" ")[0] in by_name()
-            recipe = [what.recipe.partition(" (version")[0]] if named else []
+        case Decisions():
+            recipe = [what.recipe] if what.version and parse_call(what.recipe).name in by_name() else []
             return _cited([*recipe, *(choice.init for choice in what.choices)])
         case Recipe() if what.version:
             return what.cites
@@ -173,7 +172,7 @@ def _cited(what: Any) -> Iterable[str]:
         case str() if what in COMPUTED:
             return entry(what).cited
         case str():
-            return _cited(Recipe.parse(what))
+            return _cited(parse_recipe(what))
     return [key for one in what for key in _cited(one)]
 
 

@@ -4,11 +4,12 @@ from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
+from ._decisions import decide
 from ._edge import edge_of
-from ._errors import ModelError, SettingError, counted
+from ._errors import ModelError, SettingError, counted, few
 from ._graph import Graph
-from ._plan import Plan, decide
-from ._recipes import Recipe
+from ._plan import Plan
+from ._recipes import Recipe, parse_recipe
 from ._rule import Rule, Rules, read_rules
 from .init import Initialiser
 
@@ -41,12 +42,12 @@ def plan(
         >>> print(plan(nn.Sequential(nn.Linear(30, 64), nn.ReLU(), nn.Linear(64, 2)), "he_normal").choices[0].init)
         he_normal
     """
-    recipe, rules = Recipe.parse(recipe), read_rules(rules)
-    graph = model if isinstance(model, Graph) else _graph(model, recipe, rules, example)
-    return decide(graph, recipe, rules)
+    recipe, rules = parse_recipe(recipe), read_rules(rules)
+    graph = model if isinstance(model, Graph) else graph_of(model, recipe, rules, example)
+    return Plan.of(decide(graph, recipe, rules))
 
 
-def _graph(model: Any, recipe: Recipe, rules: tuple[Rule, ...], example: Any) -> Graph:
+def graph_of(model: Any, recipe: Recipe, rules: tuple[Rule, ...] = (), example: Any = None) -> Graph:
     """What is done with each parameter, as far as the recipe and the rules look at it."""
     edge = edge_of(model)
     if recipe.traces:
@@ -104,13 +105,17 @@ def initialize(
     """
     if not isinstance(seed, Integral):
         raise SettingError(f"A seed is a whole number, not a {type(seed).__name__}. Inputs are passed as example=.")
-    recipe = Recipe.parse(recipe)
+    recipe = parse_recipe(recipe)
     if recipe.calibrates and example is None:
         raise SettingError(
             f"Recipe `{recipe}` rescales weights as real data reaches them and needs a batch: "
             f"initialize(model, recipe='{recipe}', example=batch)."
         )
-    made = plan(model, recipe, rules=rules, example=example)
+    return begin(plan(model, recipe, rules=rules, example=example), recipe, model, seed, example)
+
+
+def begin(made: Plan, recipe: Recipe, model: Any, seed: int, example: Any) -> Plan:
+    """Lay a plan into a model, which is then at step zero; the plan, with notes of what was calibrated."""
     made.apply(model, seed=seed)
     return _calibrated(made, model, example) if recipe.calibrates else made
 
@@ -124,7 +129,6 @@ def _calibrated(made: Plan, model: Any, example: Any) -> Plan:
     meant = {choice.path for choice in made.choices if choice.moment is not None}
     missed = [f"{path} ({why})" for path, why in found.left if path in meant]
     missed += [f"{w.path} (gives {w.after:.3g}, not {w.meant:.3g})" for w in found.weights if not w.off < _NEAR]
-    more = [f"and {len(missed) - 5} more"] if len(missed) > 5 else []
     notes = [f"calibrated on the example: {counted(len(found.weights), 'weight')}"]
-    notes += [f"not calibrated: {', '.join(missed[:5] + more)}"] if missed else []
+    notes += [f"not calibrated: {few(missed)}"] if missed else []
     return replace(made, notes=(*made.notes, *notes))

@@ -1,12 +1,14 @@
 """The Ledger: what became of every parameter."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from ._errors import counted, section
+from ._errors import counted, filled, section
 
-_WIDTH = 80
+# How a parameter's numbers come about: as its law says, or set to the `length` of a direction, or `recorded`, which is
+# computed by the constructor's own operations.
+How = Literal["drawn", "computed", "constant", "loaded", "kept", "length", "recorded"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +21,7 @@ class Entry:
         start: the initialiser's spec.
         rule: the rule that decided.
         tied: its other names, which were filled with it.
-        is_filled: whether it was written; otherwise it is left as it was built.
-        is_computed: whether the constructor's own operations wrote it, and `start` tells those.
+        how: its numbers came about; of what is `recorded`, `start` tells the operations.
     """
 
     path: str
@@ -28,8 +29,17 @@ class Entry:
     start: str
     rule: str = ""
     tied: tuple[str, ...] = ()
-    is_filled: bool = True
-    is_computed: bool = False
+    how: How = "drawn"
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether it was written; otherwise it is left as it was built."""
+        return self.how != "kept"
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether the constructor's own operations wrote it."""
+        return self.how == "recorded"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +92,7 @@ class Ledger:
         lines += section("Left as built", [entry.path for entry in self.left])
         lines += section(f"Computed {counted(len(self.buffers), 'buffer')}", self.buffers)
         lines += section("Still on meta, attributes that the constructor drew", self.on_meta)
-        return "\n".join(textwrap.fill(line, _WIDTH, subsequent_indent="    ") for line in lines)
+        return "\n".join(filled(line) for line in lines)
 
 
 def _counted(entries: Sequence[Entry]) -> str:

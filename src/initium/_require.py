@@ -1,6 +1,9 @@
 """Optional packages, with an error that says how to get them."""
 
+import contextlib
 import importlib
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 
 from ._errors import MissingExtraError
@@ -19,3 +22,12 @@ def require(module: str, *, to: str) -> ModuleType:
             f"{to} needs packages that are not installed, such as '{error.name}'. Install them all with: "
             "pip install 'initium[compare]'"
         ) from None
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """The version of each package that is installed."""
+    found = {}
+    for package in packages:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from types import FunctionType, MethodType
-from typing import Any, Union, get_args
+from typing import Any, Literal, Union, get_args
 
 from ._errors import InitiumError, RuleError, SpecError, UnknownNameError
 from ._graph import Operation, Param, Role
@@ -13,6 +13,9 @@ from .init import Initialiser, parse
 from .init._initialiser import CATALOGUE
 
 _LONGEST = 60
+
+# Who decides: a recipe, a rule or an edit of yours, the model's own constructor, or a checkpoint.
+By = Literal["recipe", "you", "author", "checkpoint"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +28,7 @@ class Decision:
         lr: what the learning rate is multiplied by for this parameter (muP).
         moment: the second moment that its output is meant to have; None if it does not matter.
         draws_as: the path under which numbers are drawn, if they are shared with another parameter.
+        by: who decides.
     """
 
     init: Initialiser
@@ -32,6 +36,7 @@ class Decision:
     lr: float = 1.0
     moment: float | None = None
     draws_as: str = ""
+    by: By = "recipe"
 
 
 Start = Union[str, Initialiser, Decision]  # noqa: UP007  Decision is no type that `|` takes in a string

@@ -1,13 +1,10 @@
 """The Verification: where a checkpoint differs from its plan."""
 
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._errors import counted, section
+from ._errors import counted, filled, section
 from ._files import in_bytes
-
-_WIDTH = 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +59,4 @@ class Verification:
         lines += section("Equal but for last bits, which depend on the machine", self.close)
         lines += section("Not compared, since nobody recorded how they are made", self.unknown)
         told = f"{self.path} {'equals' if self else 'differs from'} what the plan draws."
-        return "\n".join([told, *map(_filled, lines)])
-
-
-def _filled(line: str) -> str:
-    """A path is never broken in two."""
-    return textwrap.fill(line, _WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        return "\n".join([told, *map(filled, lines)])

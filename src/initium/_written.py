@@ -1,14 +1,11 @@
 """Written: what a checkpoint on disk holds."""
 
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._errors import counted, section
+from ._errors import counted, filled, section
 from ._files import in_bytes
-
-_WIDTH = 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +38,4 @@ class Written:
         lines = [held, f"digest {self.digest}"]
         lines += section("Tied", [f"{name} is {path}" for name, path in self.tied.items()])
         lines += section("Left out, since nobody recorded how they are made", self.left_out)
-        return "\n".join([f"Wrote {self.path}", *map(_filled, lines)])
-
-
-def _filled(line: str) -> str:
-    """A path is never broken in two."""
-    return textwrap.fill(line, _WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        return "\n".join([f"Wrote {self.path}", *map(filled, lines)])

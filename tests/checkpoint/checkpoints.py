@@ -6,8 +6,8 @@ import math
 import numpy as np
 
 from initium import Plan, parse
+from initium._decisions import Choice
 from initium._graph import Buffer, Made, Param
-from initium._plan import Choice
 
 NUMBERS = {
     "F64": np.float64,

@@ -8,7 +8,7 @@ import pytest
 from checkpoints import choice, contents, net
 
 from initium import Plan, PlanError, SettingError
-from initium._plan._store import read
+from initium._checkpoint import read
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from checkpoints import choice, contents, flip, net
 
 from initium import DataError, Plan, PlanError, SettingError
 from initium._checkpoint import verify
+from initium._checkpoint._manifest import Manifest
 from initium._checkpoint._pieces import _MOST
-from initium._plan._manifest import Manifest
 from initium._verification import Verification
 
 LARGE = Plan(

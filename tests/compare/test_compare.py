@@ -8,7 +8,7 @@ from torch import nn
 
 import initium
 from initium._compare import _pool
-from initium._compare._data import load_data
+from initium._study._data import load_data
 from initium.torch._train import train
 
 QUICK = {"seeds": 3, "epochs": 2, "progress": False}

@@ -7,12 +7,12 @@ import pytest
 import scipy.stats
 
 from initium._compare._comparison import Comparison
-from initium._compare._data import Data
-from initium._compare._run import Run
-from initium._compare._study import Study
-from initium._recipes import Recipe
+from initium._recipes import parse_recipe
 from initium._report._page import page
 from initium._report._text import text
+from initium._study._data import Data
+from initium._study._run import Run
+from initium._study._study import Study
 
 NUM_RUNS, NUM_SAMPLES, EPOCHS = 12, 100, 3
 DATA = Data(
@@ -48,7 +48,7 @@ def run(recipe, index, accuracy=0.9, seed=0, loss=(1.0, 0.5, 0.2, 0.1), units=((
 
 def comparison(**starts):
     runs = {name: [run(name, i, **facts) for i in range(NUM_RUNS)] for name, facts in starts.items()}
-    recipes = tuple(Recipe.parse(name) for name in starts)
+    recipes = tuple(parse_recipe(name) for name in starts)
     return Comparison(Study("mlp", DATA, recipes, seeds=NUM_RUNS, epochs=EPOCHS), runs)
 
 

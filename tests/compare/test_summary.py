@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from initium._compare._data import Data
-from initium._compare._run import Run
 from initium._compare._summary import beyond_chance, epochs_to, summarise
+from initium._study._data import Data
+from initium._study._run import Run
 
 
 def run(scores=(0.1, 0.1, 0.1), losses=(1.0, 0.5, 0.2)):

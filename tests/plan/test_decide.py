@@ -2,8 +2,8 @@ import pytest
 from graphs import gpt, param, weight
 
 from initium import RuleError, ShapeError, parse, plan
+from initium._decisions import decide
 from initium._graph import Graph, Made
-from initium._plan import decide
 from initium._recipes import Recipe
 from initium._rule import Decision, Rule
 from initium.init import framework, normal, ones, zeros
@@ -145,7 +145,7 @@ def test_a_graph_without_parameters_has_an_empty_plan():
 
 def test_a_plan_names_its_recipe_with_its_version_and_keeps_the_graphs_notes():
     made = plan(gpt(), "torch")
-    assert made.recipe == "torch (version 1)"
+    assert made.decided_by == "torch (version 1)"
     assert made.notes == gpt().notes
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from initium._plan._fold import Row, fold
+from initium._decisions._fold import Row, fold
 
 
 def folded(*paths):

@@ -1,12 +1,14 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from graphs import gpt, weight
 
 from initium import OutputError, Plan, PlanError, Rule, parse, plan
+from initium._checkpoint import read
+from initium._decisions._store import MARK
 from initium._graph import Buffer, Graph, Made
-from initium._plan._store import MARK
 from initium._rule import Decision
 from initium.init import Initialiser, he_normal, normal
 
@@ -84,7 +86,7 @@ def test_an_empty_plan_survives(tmp_path):
 def test_the_file_is_one_that_a_person_can_read(file):
     assert file.read_text().splitlines()[:21] == [
         "{",
-        '  "initium plan": 1,',
+        '  "initium plan": 2,',
         '  "recipe": "he_normal",',
         '  "notes": ["the input was made up: `ids` int64 (2, 16)"],',
         '  "buffers": [],',
@@ -243,8 +245,8 @@ def test_a_wrong_frame_is_told(file, change, told):
 
 
 def test_another_format_is_refused(file):
-    assert edited(file, lambda data: data.update({"initium plan": 2})) == (
-        "'plan.json' is written in format 2, but this Initium reads format 1. "
+    assert edited(file, lambda data: data.update({"initium plan": 3})) == (
+        "'plan.json' is written in format 3, but this Initium reads formats 1 to 2. "
         "Make the plan again, or read it with the Initium that wrote it."
     )
 
@@ -299,3 +301,42 @@ def test_what_is_no_path_is_told(path):
     with pytest.raises(PlanError) as error:
         Plan.load(path)
     assert str(error.value) == f"A plan is loaded from the path of a file, not from {path}."
+
+
+SAVED = Path(__file__).parent / "saved"
+
+
+def test_a_plan_of_format_1_is_read_with_what_its_texts_told():
+    plan = Plan.load(SAVED / "format1_rules.json")
+    told = {choice.path: (choice.by, choice.how, choice.param.length_of) for choice in plan.choices}
+    assert (plan.recipe, plan.version, plan.remakes) == ("he_normal", None, False)
+    assert {path: facts for path, facts in told.items() if facts != ("recipe", "drawn", None)} == {
+        "0.bias": ("recipe", "constant", None),
+        "0.parametrizations.weight.original0": ("recipe", "length", "0.parametrizations.weight.original1"),
+        "2.bias": ("recipe", "constant", None),
+        "2.weight_g": ("recipe", "length", "2.weight_v"),
+        "4.bias": ("you", "constant", None),
+    }
+
+
+def test_a_manifest_of_format_1_tells_its_numbers(tmp_path):
+    plan, manifest = read(SAVED / "format1_author.json")
+    assert (plan.recipe, plan.version, plan.remakes) == ("author", 1, True)
+    by = [(choice.path, choice.by) for choice in plan.choices]
+    assert by == [("0.weight", "author"), ("0.bias", "you"), ("1.weight", "author"), ("1.bias", "author")]
+    assert Plan.of(plan).digest(seed=3) == manifest.digest
+    Plan.of(plan).save(tmp_path / "plan.json")
+    assert Plan.load(tmp_path / "plan.json") == Plan.of(plan)
+
+
+def test_a_plan_of_format_1_that_is_none_is_refused_as_such(file):
+    data = json.loads((SAVED / "format1_rules.json").read_text())
+    for change, flaw in (
+        ({"recipe": 3}, """'plan.json': "recipe" is a text in quotes, not 3. Mend the file, or save the plan again."""),
+        ({"parameters": {}}, """'plan.json': "parameters" is a list of objects, not {}. Mend the file, or save the """
+         "plan again."),
+        ({"parameters": [3]}, "'plan.json' cannot be read as a plan:\n  parameter 1: is an object in braces, not 3\n"
+         "Mend the file, or save the plan again."),
+    ):  # fmt: skip
+        file.write_text(json.dumps(data | change))
+        assert refused(file) == flaw

@@ -4,9 +4,9 @@ import math
 import pytest
 
 from initium import gain
+from initium._decisions import decide
 from initium._graph import Branch, Graph, Param, Use
-from initium._plan import decide
-from initium._recipes import Recipe
+from initium._recipes import parse_recipe
 
 
 def weight(shape=(512, 512), *, axes="oi", path="fc.weight", tied=(), role="weight", more=(), **use):
@@ -15,7 +15,7 @@ def weight(shape=(512, 512), *, axes="oi", path="fc.weight", tied=(), role="weig
 
 
 def chosen(*params):
-    choices = decide(Graph(params, is_traced=True), Recipe.parse("auto")).choices
+    choices = decide(Graph(params, is_traced=True), parse_recipe("auto")).choices
     return choices[0] if len(choices) == 1 else choices
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import initium
+from initium._decisions import decide
 from initium._graph import Branch, Graph, Param, Use
-from initium._plan import decide
-from initium._recipes import Recipe, by_name, recipes
+from initium._recipes import by_name, parse_recipe, recipes
 from initium.init._law import Constant, Keep, Normal, Uniform
 
 ROLES = ("weight", "bias", "scale", "shift", "embedding", "position", "token", "kept")
@@ -101,7 +101,7 @@ def like(law):
 
 
 def choices(recipe, graph=MODEL):
-    return {choice.path: choice for choice in decide(graph, Recipe.parse(recipe)).choices}
+    return {choice.path: choice for choice in decide(graph, parse_recipe(recipe)).choices}
 
 
 def starts(recipe, graph=MODEL):
@@ -129,7 +129,7 @@ def test_a_padding_row_is_zero_in_every_recipe(name):
 
 @pytest.mark.parametrize("name", NAMED)
 def test_a_recipe_has_a_version_a_use_and_reads_back(name):
-    recipe = Recipe.parse(name)
+    recipe = parse_recipe(name)
     assert recipe.version == 1
     assert str(recipe) == name
     listed = {found.name: found for found in recipes()}[name]
@@ -139,7 +139,7 @@ def test_a_recipe_has_a_version_a_use_and_reads_back(name):
 
 @pytest.mark.parametrize("name", NAMED)
 def test_what_a_recipe_cites_is_in_its_text_and_in_the_bibliography(name):
-    cited = Recipe.parse(name).cites
+    cited = parse_recipe(name).cites
     assert cited
     assert all(f"[{key}]" in by_name()[name].__doc__ for key in cited)
     assert all(key in initium._guide._bibliography() for key in cited)
@@ -493,9 +493,9 @@ def test_glorots_recipe_counts_one_block_at_a_time():
 
 
 def test_a_name_with_arguments_of_the_catalogue_is_the_initialiser():
-    assert str(Recipe.parse("fixup(12)")) == "fixup(12)"
-    assert Recipe.parse("fixup(12)").version is None
-    assert Recipe.parse("orthogonal(gain=2)").version == 1
+    assert str(parse_recipe("fixup(12)")) == "fixup(12)"
+    assert parse_recipe("fixup(12)").version is None
+    assert parse_recipe("orthogonal(gain=2)").version == 1
 
 
 @pytest.mark.parametrize("name", ["fixup", "t_fixup", "deepnorm", "gpt2"])

@@ -7,18 +7,18 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import initium
-from initium import ModelError, PlanError, SettingError, SpecError, _stream, parse
+from initium import ModelError, Plan, PlanError, SettingError, SpecError, _stream, parse
+from initium._decisions import decide
 from initium._fill import fill
 from initium._graph import Graph, Param
-from initium._plan import Plan, decide
-from initium._recipes import Recipe
+from initium._recipes import parse_recipe
 from initium._rule import Rule
 from initium.torch import _apply, apply, read
 from initium.torch._shards import Part
 
 
 def planned(model, spec="he_normal", rules=()):
-    return decide(read(model), Recipe.parse(spec), rules)
+    return decide(read(model), parse_recipe(spec), rules)
 
 
 def applied(model, spec="he_normal", seed=3):
@@ -29,7 +29,7 @@ def applied(model, spec="he_normal", seed=3):
 
 def of_params(*params, start="he_normal"):
     """A plan for parameters that are described by hand."""
-    return decide(Graph(params), Recipe.parse("framework"), [Rule("*", start)])
+    return decide(Graph(params), parse_recipe("framework"), [Rule("*", start)])
 
 
 def expected(plan: Plan, path="weight", seed=3):
@@ -170,7 +170,7 @@ def test_parametrised_weights_go_by_their_path():
     weight = Param(
         path="parametrizations.weight.original1", shape=(4, 6), axes="oi", role="weight", because="weight_norm"
     )
-    plan = decide(Graph((scale, weight)), Recipe.parse("framework"), [Rule(role="weight", start="he_normal")])
+    plan = decide(Graph((scale, weight)), parse_recipe("framework"), [Rule(role="weight", start="he_normal")])
     apply(plan, model, seed=3)
     assert torch.equal(model.parametrizations.weight.original1, expected(plan, weight.path))
     torch.testing.assert_close(model.weight.detach(), expected(plan, weight.path))
@@ -346,7 +346,9 @@ def test_a_long_parameter_is_compared_with_all_that_start_before_its_end():
 def test_a_module_that_has_not_seen_data_has_no_shape():
     with pytest.raises(ModelError) as found:
         apply(of_params(PARAM), nn.LazyLinear(3, bias=False))
-    assert str(found.value) == ("These parameters have no shape yet:\n  weight\nRun the model once on a batch first.")
+    assert (
+        str(found.value) == "`weight` has no shape yet. Run the model once on a batch, so that its lazy layers get one."
+    )
 
 
 def test_numbers_that_leave_a_dtype_are_found_before_the_first_weight_is_touched():
@@ -355,7 +357,7 @@ def test_numbers_that_leave_a_dtype_are_found_before_the_first_weight_is_touched
     assert refused(SpecError, plan, model) == (
         "These starts leave the numbers of their dtype:\n"
         "  1.weight  normal(std=20000): it reaches 1.28e+05, but float16 ends at 65504.\n"
-        "Choose a smaller std or limit, or fill the model in float32."
+        "Choose a smaller std or limit, or float32."
     )
 
 

@@ -6,16 +6,16 @@ from torch import nn
 
 import initium
 from initium import ModelError, PlanError
+from initium._decisions import decide
 from initium._graph import Branch, Graph, Param, Use
-from initium._plan import decide
-from initium._recipes import Recipe
+from initium._recipes import parse_recipe
 from initium._rule import Decision, Rule
 from initium.init import orthogonal, zeros
 from initium.torch import apply, calibrate, read
 
 
 def started(model, recipe="lsuv", rules=(), graph=None, seed=0):
-    plan = decide(graph or read(model), Recipe.parse(recipe), rules)
+    plan = decide(graph or read(model), parse_recipe(recipe), rules)
     apply(plan, model, seed=seed)
     return plan
 

@@ -5,8 +5,10 @@ import torch
 from torch import nn
 
 from initium import ModelError, SpecError, UnknownNameError
+from initium._cli import _graph_of
+from initium._recipes import parse_recipe
 from initium.torch import _load
-from initium.torch._load import graph_of, load
+from initium.torch._load import load
 
 SOURCE = """
 import torch
@@ -130,7 +132,7 @@ def chooses(tmp_path, monkeypatch):
 
 
 def test_a_model_that_needs_numbers_to_run_is_built_with_them(chooses):
-    graph = graph_of(chooses, torch.ones(2, 8))
+    graph = _graph_of(chooses, parse_recipe("auto"), inputs=torch.ones(2, 8))
     assert graph.is_traced
     assert graph.params[0].use.fed_by == "data"
     assert load(chooses, with_numbers=True).weight.device == torch.device("cpu")
@@ -138,6 +140,6 @@ def test_a_model_that_needs_numbers_to_run_is_built_with_them(chooses):
 
 def test_a_model_too_large_for_that_is_known_by_its_layers(chooses, monkeypatch):
     monkeypatch.setattr(_load, "_MOST", 3)
-    graph = graph_of(chooses, torch.ones(2, 8))
+    graph = _graph_of(chooses, parse_recipe("auto"), inputs=torch.ones(2, 8))
     assert not graph.is_traced
     assert graph.notes[0].startswith("the layers' types speak alone")

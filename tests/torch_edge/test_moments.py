@@ -8,8 +8,8 @@ import torch.nn.functional as F  # noqa: N812  its usual name
 from torch import nn
 from torch_edge.test_trace import of
 
-from initium._plan import decide
-from initium._recipes import Recipe
+from initium._decisions import decide
+from initium._recipes import parse_recipe
 from initium.torch._apply import apply
 from initium.torch._trace import trace
 
@@ -186,7 +186,7 @@ AUTO = {
 def test_the_claimed_moment_is_the_measured_one_under_auto(name):
     model, example = AUTO[name](), sequence()
     graph = trace(model, example)
-    apply(decide(graph, Recipe.parse("auto")), model, seed=0)
+    apply(decide(graph, parse_recipe("auto")), model, seed=0)
     *_, last = graph.weights
     assert measured(model, example) == pytest.approx(last.use.moment, rel=0.15)
 
@@ -204,7 +204,7 @@ def test_inputs_that_persist_make_a_state_at_most_twice_as_large(layer, most):
     built, example = layer(), sequence()
     model = Last(First(built), nn.Linear(built.proj_size or 256, 8))
     graph = trace(model, example)
-    apply(decide(graph, Recipe.parse("auto")), model, seed=0)
+    apply(decide(graph, parse_recipe("auto")), model, seed=0)
     *_, last = graph.weights
     assert last.use.moment < measured(model, example) < most * last.use.moment
 

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from initium import PlanError
+from initium._decisions import decide
 from initium._graph import Graph, Param
-from initium._plan import decide
-from initium._recipes import Recipe
+from initium._recipes import parse_recipe
 from initium._rule import Decision, Rule
 from initium.init import he_normal
 from initium.torch import param_groups, read
@@ -15,7 +15,7 @@ from initium.torch import param_groups, read
 
 def planned(model, multiplier=0.25):
     rules = [Rule("1.weight", Decision(init=he_normal(), lr=multiplier))]
-    return decide(read(model), Recipe.parse("he_normal"), rules)
+    return decide(read(model), parse_recipe("he_normal"), rules)
 
 
 def two():
@@ -70,7 +70,7 @@ def test_a_tied_parameter_comes_once():
     model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
     model[1].weight = model[0].weight
     param = Param(path="0.weight", shape=(4, 4), axes="oi", role="weight", because="Linear", tied=("1.weight",))
-    plan = decide(Graph((param,)), Recipe.parse("he_normal"))
+    plan = decide(Graph((param,)), parse_recipe("he_normal"))
     (group,) = param_groups(plan, model, lr=1.0)
     assert [id(value) for value in group["params"]] == [id(model[0].weight)]
 

@@ -11,9 +11,9 @@ from torch import nn
 from torch_edge.zoo import library
 
 from initium import _stream
+from initium._decisions import decide
 from initium._fill import fill
-from initium._plan import decide
-from initium._recipes import Recipe
+from initium._recipes import parse_recipe
 from initium.init import mimetic
 from initium.init._law import Normal, Uniform
 from initium.init._weight import Weight
@@ -29,7 +29,7 @@ ENOUGH = math.ceil((5 / 0.011) ** 2)
 
 def planned(model, example, recipe, seed=0):
     """The plan of a model, which is filled by it."""
-    plan = decide(trace(model, example), Recipe.parse(recipe))
+    plan = decide(trace(model, example), parse_recipe(recipe))
     apply(plan, model, seed=seed)
     return plan
 

@@ -10,24 +10,29 @@ from torch import nn
 from torch.nn import functional
 
 from initium import DataError, ModelError, ShapeError, SpecError, UnknownNameError, _stream
-from initium._compare._data import load_data
-from initium._compare._study import Study
+from initium._compare._starts import Start, _plan, decided
 from initium._draw import draw
 from initium._kernel import kernel
-from initium._recipes import Recipe
+from initium._recipes import parse_recipe
+from initium._study._data import load_data
+from initium._study._study import Study
 from initium.init._law import Uniform
-from initium.torch._train import check, start, train
 
 IRIS = load_data("iris")
 DIABETES = load_data("diabetes(features=5)")
 
 
 def study(*specs, model="mlp(4, 8, 3)", data=IRIS, epochs=3, **more):
-    return Study(model, data, tuple(Recipe.parse(s) for s in specs or ("he_normal", "zeros")), epochs=epochs, **more)
+    return Study(model, data, tuple(parse_recipe(s) for s in specs or ("he_normal", "zeros")), epochs=epochs, **more)
 
 
 def trained(made, index=0, which=0):
-    return train(made, made.recipes[which], index)
+    return decided(made)[which].run(made, index)
+
+
+def started(made, index=0):
+    """The model of each start at step zero."""
+    return [start.model(made, index) for start in decided(made)]
 
 
 def test_the_same_run_twice_is_the_same_to_the_last_bit():
@@ -38,7 +43,7 @@ def test_the_same_run_twice_is_the_same_to_the_last_bit():
 
 def test_starts_of_one_run_share_their_draws_and_differ_by_scale():
     made = study("he_normal", "glorot_normal", "uniform(-1, 1)")
-    he, glorot, uniform = (start(made, recipe, 5)[0][0].weight.detach() for recipe in made.recipes)
+    he, glorot, uniform = (model[0].weight.detach() for model in started(made, 5))
     ratio = (2 / 4) ** 0.5 / (2 / 12) ** 0.5
     torch.testing.assert_close(he, glorot * ratio, rtol=1e-6, atol=0)
     drawn = np.empty((8, 4), np.float32)
@@ -66,7 +71,7 @@ def test_training_is_what_a_plain_torch_loop_does(data, optimizer):
     """The loop a learner would write, from the same start and in the same order, in float64 after the start."""
     sizes = (data.features[0], 8, data.num_outputs)
     made = study(model=f"mlp{sizes}", data=data, optimizer=optimizer, lr=0.01, batch_size=16)
-    model, _ = start(made, made.recipes[0], 0)
+    model = started(made)[0]
     model = copy.deepcopy(model).double()
     loss = functional.cross_entropy if data.is_classification else functional.mse_loss
     step = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[optimizer](model.parameters(), lr=0.01)
@@ -87,14 +92,14 @@ def test_training_is_what_a_plain_torch_loop_does(data, optimizer):
 
 def test_framework_is_what_torch_puts_there_by_itself():
     made = study("framework", "zeros")
-    model, _ = start(made, made.recipes[0], 3)
+    model = started(made, 3)[0]
     torch.manual_seed(3)
     torch.testing.assert_close(model[0].weight, nn.Linear(4, 8).weight, rtol=0, atol=0)
 
 
 def test_biases_are_zero_unless_named():
     made = study("he_normal", "he_normal bias=0.1", "framework bias=0")
-    biases = [start(made, recipe, 0)[0][0].bias.tolist() for recipe in made.recipes]
+    biases = [model[0].bias.tolist() for model in started(made)]
     assert biases == [[0.0] * 8, [float(np.float32(0.1))] * 8, [0.0] * 8]
 
 
@@ -124,26 +129,30 @@ def test_a_model_of_ones_own_trains_with_dropout_and_normalisation_repeatably():
     assert trained(made).test_loss[-1] < trained(made).test_loss[0]
 
 
-def test_framework_trains_layers_that_initium_does_not_know():
-    class Odd(nn.Linear):
-        def __init__(self):
-            super().__init__(4, 3)
-            self.cube = nn.Parameter(torch.zeros(1, 1, 1, 1, 1, 1))
+class Odd(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 3)
+        self.cube = nn.Parameter(torch.zeros(1, 1, 1, 1, 1, 1))
 
-        def forward(self, x):
-            return super().forward(x) + self.cube.sum()
+    def forward(self, x):
+        return super().forward(x) + self.cube.sum()
 
-    made = study("framework", "he_normal", model=Odd)
-    assert trained(made).units_start == ()
+
+def test_framework_trains_what_nothing_can_be_said_of(monkeypatch):
+    def fail(*args):
+        raise KeyError("what")
+
+    monkeypatch.setattr("initium.torch._trace._trace.gather", fail)
+    assert trained(study("framework", "zeros", model=Dropped)).units_start == (16,)  # the layers' types are known
+    framework = _plan(study(model=Odd), parse_recipe("framework"), {})
+    assert Start(parse_recipe("framework"), framework).run(study(model=Odd), 0).units_start == ()
     with pytest.raises(ModelError, match=r"cube"):
-        check(made)
+        decided(study("framework", "he_normal", model=Odd))
 
 
 def test_a_recipe_sees_the_model_run_and_may_calibrate_it_on_training_rows():
     made = study("lsuv", "he_normal", model="mlp(4, 300, 300, 3)", activation="gelu")
-    check(made)
-    model, graph = start(made, made.recipes[0], 0)
-    assert graph.is_traced
+    model = started(made)[0]
     rows = torch.from_numpy(IRIS.x_train)
     assert len(rows) < 256  # so that all of them calibrate
     for num_layers in (1, 3):
@@ -155,7 +164,7 @@ def test_a_check_leaves_the_callers_random_state_alone():
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    check(study("framework", "zeros"))
+    decided(study("framework", "zeros"))
     torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
 
 
@@ -201,15 +210,14 @@ def test_a_check_leaves_the_callers_random_state_alone():
         (
             partial(nn.Linear, 4, 3, dtype=torch.complex64),
             ModelError,
-            "A fill writes float32, float64, float16 and bfloat16, and these parameters are something else:\n"
-            "  bias  Parameter, torch.complex64 on cpu\n  weight  Parameter, torch.complex64 on cpu\n"
-            "Build the model in one of these, or leave them as built: Rule('PATH', 'framework').",
+            "The model fails on a training batch of 24 samples of shape (4,): RuntimeError: mat1 and mat2 must have "
+            "the same dtype, but got Float and ComplexFloat",
         ),
     ],
 )
 def test_a_model_that_cannot_be_trained_says_why(model, error, message):
     with pytest.raises(error) as found:
-        check(study(model=model))
+        decided(study(model=model))
     assert str(found.value) == message
 
 
@@ -217,19 +225,19 @@ def test_a_model_that_cannot_take_the_samples_says_so():
     with pytest.raises(
         ModelError, match=r"fails on a training batch of 24 samples of shape \(4,\): RuntimeError: mat1"
     ):
-        check(study(model=partial(nn.Linear, 5, 3)))
+        decided(study(model=partial(nn.Linear, 5, 3)))
 
 
 def test_a_model_that_one_sample_cannot_train_is_found_by_the_last_batch():
     with pytest.raises(ModelError, match=r"batch of 1 samples .* ValueError: Expected more than 1 value per channel"):
-        check(study(model=Dropped, batch_size=119))
+        decided(study(model=Dropped, batch_size=119))
 
 
 def test_a_network_that_is_not_new_at_each_call_is_refused_before_it_is_touched():
     shared = nn.Linear(4, 3)
     before = shared.weight.detach().clone()
     with pytest.raises(ModelError, match="returns the same network twice"):
-        check(study(model=lambda: shared))
+        decided(study(model=lambda: shared))
     torch.testing.assert_close(shared.weight.detach(), before, rtol=0, atol=0)
 
 
@@ -240,7 +248,7 @@ def test_a_model_without_anything_to_train_is_refused():
             self.requires_grad_(False)
 
     with pytest.raises(ModelError, match="no parameter to train"):
-        check(study(model=Frozen))
+        decided(study(model=Frozen))
 
 
 class Severed(torch.autograd.Function):
@@ -259,7 +267,7 @@ def test_a_model_that_fails_on_the_way_back_is_found_before_training():
             return Severed.apply(super().forward(x))
 
     with pytest.raises(ModelError, match="The model cannot be trained: NotImplementedError: no way back"):
-        check(study(model=partial(Broken, 4, 3)))
+        decided(study(model=partial(Broken, 4, 3)))
 
 
 class Witness(nn.Linear):
@@ -272,7 +280,7 @@ class Witness(nn.Linear):
 
 def test_a_model_is_trained_in_training_mode_and_evaluated_in_the_other():
     made = study(model=partial(Witness, 4, 3))
-    check(made)
+    decided(made)
     assert trained(made).train_loss[-1] < trained(made).train_loss[0]
 
 
@@ -286,8 +294,10 @@ class Listener(nn.Linear):
 
 
 def test_dropout_is_seeded_apart_from_the_weights_that_torch_draws():
+    made = study(model=partial(Listener, 4, 3), seed=5, order_seed=7)
+    start = decided(made)[0]
     SEEDS.clear()
-    trained(study(model=partial(Listener, 4, 3), seed=5, order_seed=7), index=1)
+    start.run(made, 1)
     assert {seed for training, seed in SEEDS if training} == {_stream.key(8, "dropout")}
 
 
@@ -302,10 +312,10 @@ def test_a_settled_process_has_one_thread_and_flushes_denormals():
 
 def test_an_activation_that_is_not_there_names_the_nearest():
     with pytest.raises(UnknownNameError, match="No activation is called 'rellu'; the closest is 'relu'"):
-        check(study(activation="rellu"))
+        decided(study(activation="rellu"))
 
 
 def test_a_start_that_does_not_fit_a_bias_names_all_of_them():
     with pytest.raises(ShapeError) as error:
-        check(study("he_normal bias=glorot_uniform", "zeros"))
+        decided(study("he_normal bias=glorot_uniform", "zeros"))
     assert [f"`{path}` has shape" in str(error.value) for path in ("0.bias", "2.bias")] == [True, True]

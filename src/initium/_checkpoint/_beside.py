@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import counted
+from .._safetensors import Place
+from .._tensor import Tensor
 from .._verification import Difference
-from ._header import Place
+from ..init._law import Precision
 from ._pieces import Piece
-from ._precision import Precision, precision
-from ._tensors import Tensor
+from ._precision import precision
 
 # What is promised of matrix products on another machine, relative to the largest element near by.
 _CLOSE = 1e-5

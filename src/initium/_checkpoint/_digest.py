@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 
+from .._safetensors import CODES
 from .._stream import VERSION
+from .._tensor import Tensor
 from ._pieces import Piece, ahead, pieces
-from ._tensors import Tensor
 
 
 class Sums:
@@ -40,7 +41,7 @@ def digest(tensors: Iterable[Tensor], sha256: Mapping[str, str]) -> str:
     """SHA-256 over a line for the stream, and then the sorted lines of all tensors and tied names."""
     lines = []
     for tensor in tensors:
-        lines.append(f"{tensor.path} {tensor.code} {list(tensor.shape)} {sha256[tensor.path]}\n")
+        lines.append(f"{tensor.path} {CODES[tensor.dtype]} {list(tensor.shape)} {sha256[tensor.path]}\n")
         lines += [f"{name} is {tensor.path}\n" for name in tensor.tied]
     text = f"initium stream {VERSION}\n{''.join(sorted(lines))}"
     return hashlib.sha256(text.encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import sys
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
@@ -10,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import SpecError
-from .._fill import fill, rounded
-from ..init._law import Elementwise, Given, Packed, Rows
-from ._tensors import Tensor
+from .._tensor import Tensor
 
 T = TypeVar("T")
 Part = tuple[slice, ...]
@@ -21,6 +20,11 @@ Part = tuple[slice, ...]
 _MOST = 4 << 20
 # One piece is drawn, one hashed, one written.
 _ROOMS = 3
+
+
+def is_worth_showing(num_bytes: int) -> bool:
+    """Whether the work takes more than a second or two, and somebody looks on."""
+    return num_bytes >= 1 << 30 and sys.stderr.isatty()
 
 
 class Piece(NamedTuple):
@@ -38,15 +42,15 @@ def pieces(tensors: Iterable[Tensor], most: int = _MOST) -> Iterator[Piece]:
     """
     rooms = itertools.cycle([np.empty(most, np.uint8) for _ in range(_ROOMS)])
     for tensor in tensors:
-        start, whole = 0, None if comes_in_parts(tensor) else drawn(tensor)
+        start, whole = 0, None if tensor.comes_in_parts else _computed(tensor)
         for part in parts(tensor.shape, most // tensor.number.itemsize):
-            shape = _shape(tensor, part)
+            shape = tuple(here.stop - here.start for here in part)
             size = math.prod(shape) * tensor.number.itemsize
             out = next(rooms)[:size].view(tensor.number).reshape(shape)
             if whole is not None:
                 out[...] = whole[part]
             else:
-                _draw(out, tensor, part)
+                tensor.write(out, part)
             yield Piece(tensor, start, out.reshape(-1).view(np.uint8))
             start += size
 
@@ -75,39 +79,8 @@ def parts(shape: tuple[int, ...], most: int) -> Iterator[Part]:
             yield from ((here, *rest) for rest in parts(shape[1:], most))
 
 
-def _shape(tensor: Tensor, part: Part) -> tuple[int, ...]:
-    return tuple(here.stop - here.start for here in part)
-
-
-def comes_in_parts(tensor: Tensor) -> bool:
-    """Whether a part costs what it holds."""
-    law, axes = tensor.law, tensor.weight.in_order.axes
-    laws = law.laws if isinstance(law, Packed) and axes[0] == "o" else (law,)
-    return isinstance(law, Given) or all(isinstance(one, Elementwise | Rows) for one in laws)
-
-
-def _draw(out: NDArray[Any], tensor: Tensor, part: Part) -> None:
-    """In place where elements are numbered as they are stored; else beside it."""
-    if not isinstance(tensor.law, Given) and tensor.weight.order == tuple(range(len(tensor.shape))):
-        fill(out, tensor.law, tensor.weight, key=tensor.key, box=part)
-    else:
-        out[...] = drawn(tensor, part)
-
-
-def drawn(tensor: Tensor, part: Part | None = None) -> NDArray[Any]:
-    """A tensor or a part of it as it is stored.
-
-    Raises:
-        SpecError: if what is computed leaves the dtype.
-    """
-    order, weight = tensor.weight.order, tensor.weight.in_order
-    box = None if part is None else tuple(part[axis] for axis in order)
-    if isinstance(tensor.law, Given):
-        out = rounded(tensor.law.numbers[box or ...], tensor.dtype)
-    else:
-        out = np.empty(weight.shape if part is None else [_shape(tensor, part)[axis] for axis in order], tensor.number)
-        try:
-            fill(out, tensor.law, weight, key=tensor.key, box=box)
-        except SpecError as error:  # of what is known only once it is computed
-            raise SpecError(f"`{tensor.path}`: {error}") from None
-    return out.transpose(np.argsort(order))
+def _computed(tensor: Tensor) -> NDArray[Any]:
+    try:
+        return tensor.part()
+    except SpecError as error:  # of what is known only once it is computed
+        raise SpecError(f"`{tensor.path}`: {error}") from None

@@ -1,38 +1,12 @@
-"""Which tensors a checkpoint has, in one file or in several."""
+"""Which tensors of a plan a checkpoint has, and where."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from .._errors import DataError
+from .._safetensors import CODES, Place
+from .._tensor import Tensor
 from .._verification import Difference
-from ._header import HeaderError, Place, read_header
-from ._index import SUFFIX, read_index
-from ._tensors import Tensor
 
 Pair = tuple[Tensor, Place]
-
-
-def places(path: Path) -> tuple[dict[str, Place], list[Difference]]:
-    """Where each tensor of a checkpoint lies, and what is wrong with its files.
-
-    Raises:
-        DataError: if there is no such file or it cannot be read.
-        HeaderError: if it is no checkpoint.
-    """
-    if not path.name.endswith(SUFFIX):
-        found, flaw = read_header(path)
-        return found, [Difference(path="", what=f"the file {flaw}")] if flaw else []
-    told, flaws = read_index(path), []
-    held: dict[str, Place] = {}
-    for file in sorted(set(told.values())):
-        try:
-            found, flaw = read_header(file)
-        except (HeaderError, DataError) as error:
-            found, flaw = {}, "" if isinstance(error, DataError) else str(error)
-            flaws += [Difference(path="", what=str(error))] if isinstance(error, DataError) else []
-        flaws += [Difference(path="", what=f"'{file.name}' {flaw}")] if flaw else []
-        held |= {name: place for name, place in found.items() if told.get(name, file) == file}
-    return held, flaws
 
 
 def pairs(
@@ -56,7 +30,7 @@ def pairs(
 
 
 def _misfit(tensor: Tensor, place: Place) -> str:
-    there, planned = (place.code, place.shape), (tensor.code, tensor.shape)
+    there, planned = (place.code, place.shape), (CODES[tensor.dtype], tensor.shape)
     return "" if there == planned else f"is {_kind(*there)}, and {_kind(*planned)} in the plan"
 
 

@@ -1,53 +1,31 @@
 """precision: how much of a law's numbers another machine repeats."""
 
-from enum import IntEnum
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._fill import fill
-from .._stream import child, words
-from ..init._law import Composed, Given, Law, Orthogonal, Packed, Rounded
+from .._fill import Drawing
+from .._stream import child
+from ..init._law import Law, Precision
 from ..init._weight import Weight
-
-
-class Precision(IntEnum):
-    """What another machine may have otherwise."""
-
-    BITS = 0  # nothing
-    STEP = 1  # the last bit, of functions such as the sine
-    PRODUCTS = 2  # the last bits of matrix products
 
 
 def precision(law: Law, weight: Weight, key: int) -> Precision:
     """Found by drawing it once more where it is computed: what it is computed from, only that tells."""
-    match law:
-        case Orthogonal():
-            return Precision.PRODUCTS
-        case Packed(laws):
-            return max(precision(one, part, key) for one, part in zip(laws, weight.parts, strict=True))
-        case Given():
-            return Precision.BITS
-        case Composed(make):
-            noted = _Noting(key, Precision.STEP if isinstance(law, Rounded) else Precision.BITS)
-            make(noted)
-            return noted.found
-    return Precision.BITS
+    noted = [law.precision]
+    if not law.comes_in_parts(weight) and law.precision < max(Precision):
+        law.make(_Noting(key, np.float32, noted=noted), weight)
+    return max(noted)
 
 
-class _Noting:
-    """Draws, and notes the least precise of what is drawn."""
+@dataclass(frozen=True, kw_only=True)
+class _Noting(Drawing):
+    """Draws, and notes how precise each of the laws that are drawn is."""
 
-    def __init__(self, key: int, found: Precision) -> None:
-        self.key, self.found = key, found
+    noted: list[Precision]
 
     def __call__(self, law: Law, weight: Weight, name: str = "") -> NDArray[Any]:
-        key = child(self.key, name) if name else self.key
-        self.found = max(self.found, precision(law, weight, key))
-        out = np.empty(weight.shape, np.float32)
-        fill(out, law, weight, key=key)
-        return out
-
-    def words(self, length: int, name: str) -> NDArray[np.uint32]:
-        return words(child(self.key, name), 0, length)
+        self.noted.append(precision(law, weight, child(self.key, name) if name else self.key))
+        return super().__call__(law, weight, name)

@@ -2,43 +2,34 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from io import BufferedReader
 from os import PathLike
-from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from .. import _files
-from .._errors import DataError
-from .._plan import Plan
-from .._plan._manifest import Manifest
+from .._decisions import Decisions
+from .._progress import progress
+from .._safetensors import HeaderError, opened, places, read
+from .._tensor import Tensor
 from .._verification import Difference, Verification
 from ._beside import Beside
 from ._digest import Sums, digest
-from ._header import HeaderError
-from ._pieces import ahead, pieces
-from ._places import Pair, pairs, places
-from ._progress import progress
-from ._tensors import Tensor, tensors_of
+from ._manifest import Manifest
+from ._pieces import ahead, is_worth_showing, pieces
+from ._places import Pair, pairs
+from ._tensors import tensors_of
 
 
-def verify(plan: Plan, path: str | PathLike[str], *, seed: int = 0, manifest: Manifest | None = None) -> Verification:
-    """Compare a checkpoint with what a plan draws. See `Plan.verify`.
-
-    Args:
-        plan: what it should hold.
-        path: of a safetensors file, or of an index.
-        seed: to draw with.
-        manifest: that the checkpoint was written with.
-    """
+def verify(
+    plan: Decisions, path: str | PathLike[str], *, seed: int = 0, manifest: Manifest | None = None
+) -> Verification:
+    """Compare a checkpoint with what a plan draws. See `Plan.verify`."""
     path, (tensors, unknown) = _files.path_of(path), tensors_of(plan, seed)
     close: list[str] = []
     try:
-        held, differences = places(path)
+        held, flaws = places(path)
     except HeaderError as error:
         differences = [Difference(path="", what=f"the file {error}")]
     else:
+        differences = [Difference(path="", what=flaw) for flaw in flaws]
         fitting, misfits = pairs(tensors, held, unknown)
         seen = _compared(fitting, manifest.sha256 if manifest else {})
         differences += _contradictions(tensors, manifest) + misfits + [one.difference for one in seen if one.difference]
@@ -76,29 +67,14 @@ def _compared(fitting: Sequence[Pair], sha256: Mapping[str, str]) -> list[Beside
     found = Sums(tensors)
     drawn = ahead(pieces(tensors))
     with ExitStack() as stack:
-        files = {file: stack.enter_context(_opened(file)) for file in {one.place.file for one in seen}}
-        advance = stack.enter_context(progress("verifying", sum(tensor.num_bytes for tensor in tensors)))
+        files = {file: stack.enter_context(opened(file)) for file in {one.place.file for one in seen}}
+        total = sum(tensor.num_bytes for tensor in tensors)
+        bar = progress("verifying", total, shown=is_worth_showing(total), in_bytes=True)
+        advance = stack.enter_context(bar)
         for piece in stack.enter_context(closing(ahead(found.over(drawn)) if sha256 else drawn)):
             for one in by_path[piece.tensor.path]:
-                one.meet(piece, _read(files[one.place.file], one.place.start + piece.start, piece.bytes.nbytes))
+                one.meet(piece, read(files[one.place.file], one.place.start + piece.start, piece.bytes.nbytes))
             advance(piece.bytes.nbytes)
     for one in seen:
         one.drawn = found.result()[one.tensor.path] if sha256 else None
     return seen
-
-
-def _opened(file: Path) -> BufferedReader:
-    try:
-        return file.open("rb")
-    except OSError as error:
-        raise DataError(f"'{file}' cannot be read: {error.strerror}.") from None
-
-
-def _read(file: BufferedReader, start: int, size: int) -> NDArray[np.uint8]:
-    """What is there of so many bytes."""
-    out = np.empty(size, np.uint8)
-    try:
-        file.seek(start)
-        return out[: file.readinto(out.data)]
-    except OSError as error:
-        raise DataError(f"'{file.name}' cannot be read: {error.strerror}.") from None

@@ -13,19 +13,19 @@ from os import PathLike
 from pathlib import Path
 
 from .. import _files
+from .._decisions import Decisions
 from .._errors import OutputError, SettingError
-from .._plan import Plan
-from .._plan._store import MANIFEST_MARK
+from .._progress import progress
+from .._safetensors import MARK, SUFFIX, header, index, shards_of
 from .._stream import VERSION
+from .._tensor import Tensor
 from .._written import Written
 from ._digest import Sums, digest
-from ._header import MARK, header, in_file_order
-from ._index import SUFFIX, index, shards_of
-from ._manifest import manifest as text_of
-from ._pieces import ahead, pieces
-from ._progress import progress
+from ._manifest import MARK as MANIFEST_MARK
+from ._manifest import manifest_of
+from ._pieces import ahead, is_worth_showing, pieces
 from ._sync import synced
-from ._tensors import Tensor, tensors_of
+from ._tensors import tensors_of
 
 _ENDING = ".safetensors"
 _DIGITS = 8  # of a hash, in the names of shards
@@ -45,7 +45,7 @@ class _File:
 
     @cached_property
     def header(self) -> bytes:
-        return header(self.tensors, self.metadata)
+        return header([(one.path, one.dtype, one.shape, one.num_bytes) for one in self.tensors], self.metadata)
 
     @property
     def num_bytes(self) -> int:
@@ -53,21 +53,13 @@ class _File:
 
 
 def write(
-    plan: Plan, path: str | PathLike[str], *, seed: int = 0, shards: int = 1, manifest: Path | None = None
+    plan: Decisions, path: str | PathLike[str], *, seed: int = 0, shards: int = 1, manifest: Path | None = None
 ) -> Written:
-    """Draw a plan's numbers to disk, as safetensors. See `Plan.write`.
-
-    Args:
-        plan: what to draw.
-        path: of the checkpoint.
-        seed: to draw with.
-        shards: in how many files.
-        manifest: where the manifest is written too, in the same moment.
-    """
+    """Draw a plan's numbers to disk, as safetensors; a manifest too, in the same moment. See `Plan.write`."""
     path, final = _files.path_of(path), target(path, shards)
     tensors, left_out = tensors_of(plan, seed)
     mark = f"seed {seed}, stream {VERSION}"
-    files = [_File(in_file_order(part), _metadata(part, mark)) for part in _split(tensors, shards)]
+    files = [_File(_in_file_order(part), _metadata(part, mark)) for part in _split(tensors, shards)]
     _files.check_room(final, sum(file.num_bytes for file in files))
     found = Sums(tensors)
     with ExitStack() as stack:
@@ -79,7 +71,7 @@ def write(
         whole = digest(tensors, sha256)
         names = [path] if shards == 1 else _names(path, whole, files)
         if beside:
-            beside.write_text(text_of(plan, seed=seed, sha256=sha256), encoding="utf-8")
+            beside.write_text(manifest_of(seed, whole, sha256).text(plan), encoding="utf-8")
         if shards == 1:
             _files.commit(hidden[0], path)
         else:
@@ -138,13 +130,18 @@ def _split(tensors: Sequence[Tensor], shards: int) -> list[tuple[Tensor, ...]]:
     return [tuple(tensor for _, tensor in run) for _, run in runs] or [()]
 
 
+def _in_file_order(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Wide numbers first, so that each tensor is aligned; else as they come."""
+    return sorted(tensors, key=lambda tensor: -tensor.number.itemsize)
+
+
 def _temporary(path: Path, file: _File) -> AbstractContextManager[Path]:
     return _files.temporary(path, mark=MARK, size=file.num_bytes)
 
 
 def _draw(files: Sequence[_File], hidden: Sequence[Path], found: Sums) -> None:
     total = sum(tensor.num_bytes for file in files for tensor in file.tensors)
-    with progress("writing", total) as advance:
+    with progress("writing", total, shown=is_worth_showing(total), in_bytes=True) as advance:
         for file, path in zip(files, hidden, strict=True):
             _draw_one(file, path, found, advance)
 

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._recipes import Recipe
+from .._draw import num_threads
+from .._progress import progress as bar
+from .._recipes import Recipe, parse_recipe
+from .._study._data import Data, load_data
+from .._study._study import Study, check_whole
 from ..init import Initialiser
 from ._comparison import Comparison
-from ._data import Data, load_data
-from ._pool import engine, num_processors, run_all
-from ._progress import progress_bar
-from ._study import Study, check_whole
+from ._pool import run_all
+from ._starts import decided
 
 
 def compare(
@@ -75,13 +77,13 @@ def compare(
         >>> sorted(result.runs)
         ['he_normal', 'zeros']
     """
-    jobs = num_processors() if jobs is None else jobs
+    jobs = num_threads() if jobs is None else jobs
     check_whole("jobs", jobs, 1)
     check_whole("split_seed", split_seed, 0)
     study = Study(
         model=model,
         data=load_data(data, split_seed=split_seed, standardise=standardise),
-        recipes=tuple(Recipe.parse(spec) for spec in ([inits] if isinstance(inits, str) else inits)),
+        recipes=tuple(parse_recipe(spec) for spec in ([inits] if isinstance(inits, str) else inits)),
         seeds=seeds,
         epochs=epochs,
         batch_size=batch_size,
@@ -91,9 +93,9 @@ def compare(
         seed=seed,
         order_seed=order_seed,
     )
-    engine().check(study)
-    with progress_bar(seeds * len(study.recipes), shown=progress) as on_run:
-        runs, interrupted = run_all(study, jobs=jobs, on_run=on_run)
+    starts = decided(study)
+    with bar("training runs", seeds * len(study.recipes), shown=progress) as on_run:
+        runs, interrupted = run_all(study, starts, jobs=jobs, on_run=on_run)
     comparison = Comparison(study, runs, interrupted)
     if comparison.num_runs < 2:
         raise KeyboardInterrupt("Interrupted before two runs of every start had finished")

@@ -7,9 +7,9 @@ from os import PathLike
 import numpy as np
 
 from .._report import Report
-from ._run import Run
+from .._study._run import Run
+from .._study._study import Study
 from ._statistics import Difference, differences
-from ._study import Study
 from ._summary import Summary, beyond_chance, final_merits, summarise, target_loss
 from ._verdict import remarks, verdict
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._report import Figure
-from ._run import Run
+from .._study._run import Run
 
 if TYPE_CHECKING:
     from ._comparison import Comparison

@@ -1,51 +1,41 @@
 """Run r of every start, spread over processes, as they finish."""
 
 import contextlib
-import os
 import signal
 import threading
-from collections.abc import Callable, Generator
-from importlib import import_module
-from types import ModuleType
+from collections.abc import Callable, Generator, Sequence
 
-from .._recipes import Recipe
 from .._require import require
-from ._run import Run
-from ._study import Study
-
-# The edge that trains, by name: the core imports no framework.
-_ENGINE = "initium.torch._train"
+from .._study._run import Run
+from .._study._study import Study
+from ._starts import Start, engine
 
 
-def engine() -> ModuleType:
-    """What trains: a module with `check(study)`, `settle_process()` and `train(study, recipe, index)`."""
-    require("torch", to="Training")
-    return import_module(_ENGINE)
-
-
-def run_all(study: Study, *, jobs: int, on_run: Callable[[], None]) -> tuple[dict[str, list[Run]], bool]:
+def run_all(
+    study: Study, starts: Sequence[Start], *, jobs: int, on_run: Callable[[int], object]
+) -> tuple[dict[str, list[Run]], bool]:
     """The runs of each start that finished, as whole pairs, and whether Ctrl-C ended them early."""
     done: dict[int, dict[str, Run]] = {index: {} for index in range(study.seeds)}
     interrupted = False
     try:
-        for run in _results(study, jobs):
+        for run in _results(study, starts, jobs):
             done[run.index][run.recipe] = run
-            on_run()
+            on_run(1)
     except KeyboardInterrupt:
         interrupted = True
     whole = [done[index] for index in done if len(done[index]) == len(study.recipes)]
     return {str(recipe): [runs[str(recipe)] for runs in whole] for recipe in study.recipes}, interrupted
 
 
-def _results(study: Study, jobs: int) -> Generator[Run]:
+def _results(study: Study, starts: Sequence[Start], jobs: int) -> Generator[Run]:
     """Loky's processes start clean, take functions from a notebook, and need no `__main__` guard."""
     loky = require("loky", to="Training in parallel")
     # Runs of one index stay together, so that what an interruption leaves is mostly whole pairs.
-    tasks = [(study, recipe, index) for index in range(study.seeds) for recipe in study.recipes]
+    tasks = [(start, study, index) for index in range(study.seeds) for start in starts]
     # Always in processes of their own, one of them as well: training settles its process for good.
     with _deaf_children():
         executor = loky.get_reusable_executor(max_workers=jobs, initializer=_settle, timeout=60)
-        futures = [executor.submit(_train, *task) for task in tasks]
+        futures = [executor.submit(Start.run, *task) for task in tasks]
     try:
         for future in loky.as_completed(futures):
             yield future.result()
@@ -69,12 +59,3 @@ def _deaf_children() -> Generator[None]:
 
 def _settle() -> None:
     engine().settle_process()
-
-
-def _train(study: Study, recipe: Recipe, index: int) -> Run:
-    return engine().train(study, recipe, index)
-
-
-def num_processors() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

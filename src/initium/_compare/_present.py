@@ -1,10 +1,11 @@
 """A Comparison as a report: its tables, figures and facts."""
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from .._report import Report, Table
+from .._require import versions
+from .._stream import VERSION
 from ._figures import figures
 from ._statistics import Difference, Interval
 from ._summary import Summary
@@ -164,17 +165,7 @@ def _facts(comparison: "Comparison") -> tuple[tuple[str, str], ...]:
         ("model", f"{study.model_name}, {study.activation}" if isinstance(study.model, str) else study.model_name),
         ("data", f"{data.name}: {data.task}; {data.preparation}"),
         ("training", f"{study.optimizer}, lr {study.lr:g}, {study.epochs} epochs, batches of {study.batch_size}"),
-        ("seeds", f"weights {study.seed} + run, order of samples {study.order_seed} + run; stream version 1"),
+        ("seeds", f"weights {study.seed} + run, order of samples {study.order_seed} + run; stream version {VERSION}"),
         ("runs", f"{comparison.num_runs} of each initialiser"),
-        ("versions", f"Python {platform.python_version()}, {', '.join(_versions())}"),
+        ("versions", f"Python {platform.python_version()}, {', '.join(map(' '.join, versions(_PACKAGES).items()))}"),
     )
-
-
-def _versions() -> list[str]:
-    found = []
-    for package in _PACKAGES:
-        try:
-            found.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            continue
-    return found

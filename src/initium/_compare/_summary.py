@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._require import require
-from ._data import Data
-from ._run import Run
+from .._study._data import Data
+from .._study._run import Run
 from ._statistics import Interval, interval
 
 # At any one epoch, a network that guesses beats the best constant answer by luck this rarely.

@@ -1,5 +1,6 @@
 """The recipes: a start for a whole model, under one name."""
 
 from ._list import recipes as recipes
+from ._parse import by_name as by_name
+from ._parse import parse_recipe as parse_recipe
 from ._recipe import Recipe as Recipe
-from ._recipe import by_name as by_name

@@ -2,12 +2,12 @@
 
 from .._errors import RuleError
 from .._graph import Graph, Param
-from .._rule import Rule
-from ..init import Initialiser, framework
+from .._rule import Decision, Rule
+from ..init import framework
 from ._recipe import recipe
 
 
-@recipe(version=1, traces=False)
+@recipe(version=1, traces=False, remakes=True)
 def author(graph: Graph) -> tuple[Rule, ...]:
     """What the model's own constructor draws, read from a record of it.
 
@@ -28,9 +28,11 @@ def author(graph: Graph) -> tuple[Rule, ...]:
             "Build it with `model = initium.torch.deferred(build)`, where build() returns it; a copy of such a model, "
             "or one that was pickled, has lost the record."
         )
-    return (Rule(start=_made, because="as its constructor made it"),)
+    return (Rule(start=_made),)
 
 
-def _made(param: Param) -> Initialiser:
-    """The start that a plan replaces by what was recorded."""
-    return framework()
+def _made(param: Param) -> Decision:
+    """The recorded start; where none says it, what the constructor's own operations compute."""
+    init = param.made.init if param.made else None
+    because = param.made.because if param.made else "as its constructor made it"
+    return Decision(init=init or framework(), because=because, by="author")

@@ -28,7 +28,8 @@ def depths(graph: Graph, name: str) -> dict[int, int]:
     if not branches:
         why = "none was found in this model" if graph.is_traced else "this model was not run, so none is known"
         way = "Name another recipe, such as 'auto'" if graph.is_traced else "Pass example=, a batch to run it on"
-        raise ModelError(f"Recipe '{name}' scales residual branches, y = x + branch(x), and {why}. {way}.")
+        what = f"Recipe '{name}' scales residual branches, y = x + branch(x), and {why}. {way}."
+        raise ModelError(what, needs_example=not graph.is_traced)
     return {branch.stream: branch.depth for branch in branches}
 
 

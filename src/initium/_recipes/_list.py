@@ -4,7 +4,7 @@ import inspect
 import re
 from typing import NamedTuple
 
-from ._recipe import by_name
+from ._parse import by_name
 
 
 class Listed(NamedTuple):

@@ -33,8 +33,8 @@ def mup(graph: Graph, base_width: int = 256, std: float = 1.0) -> tuple[Rule, ..
         2022, table 3, and the authors' package mup. https://arxiv.org/abs/2203.03466 [yang2022tensor]
     """
     rate = base_width / _width(graph)
-    hidden = Decision(init=mup_hidden(std), because=f"hidden, learning rate times {rate:g}", lr=rate)
-    head = Decision(init=mup_output(base_width, std), because=f"head, learning rate times {rate:g}", lr=rate)
+    hidden = Decision(init=mup_hidden(std), because="hidden", lr=rate)
+    head = Decision(init=mup_output(base_width, std), because="head", lr=rate)
     return (
         Rule(role="weight", when=sees_data, start=mup_input(std), because="input, whose width stays"),
         Rule(role="weight", when=is_head, start=head),
@@ -57,5 +57,6 @@ def _width(graph: Graph) -> int:
     why = "no weight gives this model's output" if graph.is_traced else "this model was not run, so none is known"
     raise ModelError(
         f"Recipe 'mup' compares the width of the head's input with base_width, and {why}. "
-        + ("Give the head a weight." if graph.is_traced else "Pass example=, a batch to run it on.")
+        + ("Give the head a weight." if graph.is_traced else "Pass example=, a batch to run it on."),
+        needs_example=not graph.is_traced,
     )

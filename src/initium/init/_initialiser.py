@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from .._errors import ShapeError, SpecError, UnknownNameError
 from .._spec import Call, format_call
 from ._gain import gain as gain_of
-from ._law import Composed, Law, Orthogonal, Packed, Rows
+from ._law import Elementwise, Keep, Law, Packed
 from ._weight import Weight
 
 P = ParamSpec("P")
@@ -33,6 +33,7 @@ class Initialiser:
     law_of: Callable[[Weight], Law] = field(compare=False, repr=False)
     spec: str = ""
     has_roles: bool = field(default=True, compare=False, repr=False)
+    of_all_blocks: bool = field(default=False, compare=False, repr=False)  # asked of a packed weight as one
 
     def sees(self, weight: Weight) -> Weight:
         """The weight with the roles that matter here: a state's axes have none, so it is numbered as it is stored."""
@@ -47,7 +48,7 @@ class Initialiser:
             ShapeError: if the weight lacks an axis that the initialiser needs.
         """
         try:
-            if len(set(weight.sizes)) == 1:
+            if self.of_all_blocks or len(set(weight.sizes)) == 1:
                 return self.law_of(weight)
             laws = tuple(self.law_of(part) for part in weight.parts)
         except ShapeError as error:
@@ -60,7 +61,7 @@ class Initialiser:
 
 def _is_one(laws: tuple[Law, ...]) -> bool:
     """Whether blocks can be drawn as if they were one weight: element by element, and all alike."""
-    return len(set(laws)) == 1 and not isinstance(laws[0], Orthogonal | Composed | Rows)
+    return len(set(laws)) == 1 and isinstance(laws[0], Elementwise | Keep)
 
 
 CATALOGUE: dict[str, Callable[..., Initialiser]] = {}

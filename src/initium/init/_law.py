@@ -1,60 +1,30 @@
 """Laws: what numbers a weight receives, once its shape has settled every parameter.
 
-A law is what a fill can draw. It knows no seed and no name.
+A law answers for itself: how its numbers come about, whether a part of them costs what it holds, how much of them
+another machine repeats, and what a reader is told. It knows no seed and no name. A new one says how it is made
+(`make`), and otherwise where it differs from one that is computed as a whole.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from enum import IntEnum
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._weight import Weight
 
-
-@dataclass(frozen=True)
-class Keep:
-    """Leave what the framework put there."""
+How = Literal["drawn", "computed", "constant", "loaded", "kept"]
 
 
-@dataclass(frozen=True)
-class Constant:
-    """Every element is `value`."""
+class Precision(IntEnum):
+    """What another machine may have otherwise."""
 
-    value: float
-
-
-@dataclass(frozen=True)
-class Uniform:
-    """Uniform on the closed interval [`low`, `high`]."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Normal:
-    """Gaussian."""
-
-    mean: float
-    std: float
-
-
-@dataclass(frozen=True)
-class TruncatedNormal:
-    """Gaussian cut at `cut` of its own stds, then widened so that the realised std is `std`."""
-
-    mean: float
-    std: float
-    cut: float
-
-
-@dataclass(frozen=True)
-class Orthogonal:
-    """`gain` times a matrix of orthonormal rows or columns, uniform over all of them (Haar)."""
-
-    gain: float
+    BITS = 0  # nothing
+    STEP = 1  # the last bit, of functions such as the sine
+    PRODUCTS = 2  # the last bits of matrix products
 
 
 class Draw(Protocol):
@@ -72,52 +42,194 @@ class Draw(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Composed:
-    """A whole weight that is computed, from other draws or from none."""
-
-    make: Callable[[Draw], NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Given(Composed):
-    """A whole weight that is given, of whatever numbers: none of them is too large.
+class Law:
+    """What numbers a weight receives.
 
     Attributes:
-        numbers: in the shape of the weight.
+        how: its numbers come about.
+        precision: of its own operations, whatever it draws.
+        is_whole: whether a part of it costs as much as all.
     """
 
-    numbers: NDArray[Any] = field(compare=False, repr=False)
+    how: ClassVar[How] = "computed"
+    precision: ClassVar[Precision] = Precision.BITS
+    is_whole: ClassVar[bool] = True
+
+    def make(self, draw: Draw, weight: Weight) -> NDArray[Any]:
+        """The whole weight; never asked of what the fill draws by itself."""
+        raise NotImplementedError
+
+    def comes_in_parts(self, weight: Weight) -> bool:
+        """Whether a part of the weight costs what it holds."""
+        return not self.is_whole
+
+    def words(self, weight: Weight) -> str:
+        """The law in words and numbers."""
+        return "computed as a whole"
 
 
-def given(numbers: NDArray[Any]) -> Given:
-    """The law of given numbers."""
-    return Given(make=lambda draw: numbers, numbers=numbers)
+@dataclass(frozen=True)
+class Keep(Law):
+    """Leave what the framework put there."""
+
+    how = "kept"
+    is_whole = False
+
+    def words(self, weight: Weight) -> str:
+        return "left as it was built"
+
+
+class Elementwise(Law):
+    """Each element from its own word; the native part draws these."""
+
+    how = "drawn"
+    is_whole = False
+
+
+@dataclass(frozen=True)
+class Constant(Elementwise):
+    """Every element is `value`."""
+
+    value: float
+    how = "constant"
+
+    def words(self, weight: Weight) -> str:
+        return f"every element is {self.value:.6g}"
+
+
+@dataclass(frozen=True)
+class Uniform(Elementwise):
+    """Uniform on the closed interval [`low`, `high`]."""
+
+    low: float
+    high: float
+
+    def words(self, weight: Weight) -> str:
+        std = (self.high - self.low) / math.sqrt(12)
+        return f"uniform from {self.low:.6g} to {self.high:.6g}, std {std:.6g}"
+
+
+@dataclass(frozen=True)
+class Normal(Elementwise):
+    """Gaussian."""
+
+    mean: float
+    std: float
+
+    def words(self, weight: Weight) -> str:
+        return f"Gaussian, mean {self.mean:.6g}, std {self.std:.6g}"
+
+
+@dataclass(frozen=True)
+class TruncatedNormal(Elementwise):
+    """Gaussian cut at `cut` of its own stds, then widened so that the realised std is `std`."""
+
+    mean: float
+    std: float
+    cut: float
+
+    def words(self, weight: Weight) -> str:
+        limit = self.cut * self.std / _std_within(self.cut)
+        ends = f"{self.mean - limit:.6g} .. {self.mean + limit:.6g}"
+        return f"Gaussian cut to {ends}, mean {self.mean:.6g}, std {self.std:.6g} as cut"
+
+
+def _std_within(cut: float) -> float:
+    """The std of a standard Gaussian that is cut at +-`cut`."""
+    if math.isinf(cut):
+        return 1.0
+    density = math.exp(-cut * cut / 2) / math.sqrt(2 * math.pi)
+    return math.sqrt(1 - 2 * cut * density / math.erf(cut / math.sqrt(2)))
+
+
+@dataclass(frozen=True)
+class Orthogonal(Law):
+    """`gain` times a matrix of orthonormal rows or columns, uniform over all of them (Haar)."""
+
+    gain: float
+    how = "drawn"
+    precision = Precision.PRODUCTS
+
+    def words(self, weight: Weight) -> str:
+        outputs, *rest = weight.kernel_shape
+        std = self.gain / math.sqrt(max(outputs, math.prod(rest)))
+        return f"orthonormal rows or columns times {self.gain:.6g}, std {std:.6g}"
+
+
+@dataclass(frozen=True)
+class Composed(Law):
+    """A whole weight that is computed, from other draws or from none."""
+
+    compute: Callable[[Draw], NDArray[Any]]
+
+    def make(self, draw: Draw, weight: Weight) -> NDArray[Any]:
+        return self.compute(draw)
 
 
 @dataclass(frozen=True)
 class Rounded(Composed):
     """A whole weight that is computed by functions whose last bit depends on the machine, such as the sine."""
 
+    precision = Precision.STEP
+
+
+@dataclass(frozen=True, eq=False)
+class Given(Law):
+    """Given numbers, whatever they are: none of them is too large.
+
+    Attributes:
+        numbers: in the shape of the weight.
+    """
+
+    numbers: NDArray[Any] = field(repr=False)
+    is_whole = False
+
+    def make(self, draw: Draw, weight: Weight) -> NDArray[Any]:
+        return self.numbers
+
 
 @dataclass(frozen=True)
-class Packed:
+class Packed(Law):
     """One law for each block that is packed along the output axis."""
 
-    laws: tuple["Law", ...]
+    laws: tuple[Law, ...]
+    how = "drawn"
+
+    def make(self, draw: Draw, weight: Weight) -> NDArray[Any]:
+        blocks = [draw(law, part, block_name(index)) for index, (law, part) in enumerate(self._blocks(weight))]
+        return np.concatenate(blocks, axis=weight.axes.index("o"))
+
+    def comes_in_parts(self, weight: Weight) -> bool:
+        return weight.axes[0] == "o" and all(law.comes_in_parts(part) for law, part in self._blocks(weight))
+
+    def words(self, weight: Weight) -> str:
+        blocks = enumerate(self._blocks(weight), start=1)
+        return "; ".join(f"block {number}: {law.words(part)}" for number, (law, part) in blocks)
+
+    def _blocks(self, weight: Weight) -> Iterator[tuple[Law, Weight]]:
+        return zip(self.laws, weight.parts, strict=True)
 
 
-Elementwise = Constant | Uniform | Normal | TruncatedNormal
+def block_name(index: int) -> str:
+    """Under which a packed block is drawn."""
+    return f"block {index}"
 
 
 @dataclass(frozen=True)
-class Rows:
+class Rows(Law):
     """Runs of rows of the first axis, in the order in which elements are numbered: how many, and what each element is.
 
     An element is what it would be if its law were that of the whole weight.
     """
 
     parts: tuple[tuple[int, Elementwise], ...]
+    how = "drawn"
+    is_whole = False
 
-
-Law = Keep | Elementwise | Orthogonal | Composed | Packed | Rows
+    def words(self, weight: Weight) -> str:
+        told, first = [], 0
+        for num, law in self.parts:
+            rows = f"row {first}" if num == 1 else f"rows {first} to {first + num - 1}"
+            told.append(f"{rows}: {law.words(weight)}")
+            first += num
+        return "; ".join(told)

@@ -1,7 +1,7 @@
 """Structure: weights that start as a known map, and weights with places that are zero."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .._errors import ShapeError
 from ._initialiser import Initialiser, initialiser
 from ._kernels import Shape, check_matrix, check_space, check_sum, kernels, start_of
-from ._law import Composed, Constant, Draw, Elementwise, Law, Normal, Orthogonal, Packed, Rows
+from ._law import Composed, Constant, Draw, Elementwise, Law, Normal, Packed, Rows
 from ._weight import Weight
 
 
@@ -170,17 +170,6 @@ def icnr(start: str = "he_normal", factor: int = 2, order: str = "channel") -> I
     return kernels(make, check)
 
 
-@dataclass(frozen=True)
-class _OfAllBlocks(Initialiser):
-    """An initialiser that is asked of a packed weight as a whole, also where its blocks differ in size."""
-
-    def law(self, weight: Weight) -> Law:
-        try:
-            return self.law_of(weight)
-        except ShapeError as error:
-            raise ShapeError(f"`{self}` {error}") from None
-
-
 @initialiser
 def packed(starts: tuple) -> Initialiser:
     """A start of its own for each matrix that is packed along the output axis.
@@ -208,7 +197,7 @@ def packed(starts: tuple) -> Initialiser:
             raise ShapeError(f"has {len(inits)} starts, but {weight} packs {len(weight.sizes)} blocks.")
         return Packed(tuple(init.law_of(part) for init, part in zip(inits, weight.parts, strict=True)))
 
-    return _OfAllBlocks(law)
+    return Initialiser(law, of_all_blocks=True)
 
 
 @initialiser
@@ -233,9 +222,9 @@ def whole(start: str) -> Initialiser:
         one = replace(weight, blocks=1)
         found = init.law_of(one)
         # What is drawn element by element is the same whatever the blocks; a matrix must be told.
-        return Composed(lambda draw: draw(found, one)) if isinstance(found, Orthogonal | Composed) else found
+        return found if found.comes_in_parts(one) else Composed(lambda draw: draw(found, one))
 
-    return _OfAllBlocks(law)
+    return Initialiser(law, of_all_blocks=True)
 
 
 @initialiser

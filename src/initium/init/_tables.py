@@ -13,7 +13,7 @@ from .._errors import ShapeError
 from .._spec import parse_call
 from ._initialiser import Initialiser, initialiser
 from ._kernels import start_of
-from ._law import Composed, Draw, Law, Rounded, given
+from ._law import Composed, Draw, Given, Law, Rounded
 from ._weight import Weight
 
 # A spec with more letters than this is no text to read.
@@ -50,7 +50,7 @@ def values(shape: tuple, kind: str, data: str) -> Initialiser:
             whole = np.broadcast_to(block, weight.shape)
         except ValueError:
             raise ShapeError(f"holds a block of shape {shape}, but {weight} has shape {weight.shape}.") from None
-        return given(whole)
+        return Given(whole)
 
     return Initialiser(law, has_roles=False)
 

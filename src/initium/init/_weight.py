@@ -259,6 +259,14 @@ def usual_axes(framework: str, num_axes: int, *, transposed: bool = False) -> st
     return layout(framework, "transposed" if transposed else "convolution", num_axes)
 
 
+def usual_weight(
+    framework: str, shape: tuple[int, ...], axes: str | None, *, transposed: bool, **packed: Any
+) -> Weight:
+    """A weight whose axes were told, or are the usual ones."""
+    letters = usual_axes(framework, len(shape), transposed=transposed) if axes is None else axes
+    return Weight(shape=shape, axes=letters, transposed=transposed, **packed)
+
+
 # Roles of the axes in which each framework stores a kernel; `*` is its space.
 _LAYOUTS = {
     "torch": {"dense": "oi", "convolution": "oi*", "transposed": "io*", "embedding": "vo", "bilinear": "oii"},

@@ -9,18 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._array import drawn
+from .._array import tensor_of
 from .._errors import SettingError
 from .._fill import DTYPES
+from .._tensor import Tensor
 from ..init import Initialiser
 from ..init import parse as read
-from ..init._law import Composed, Orthogonal, Packed
-from ..init._weight import Weight, usual_axes
+from ..init._weight import Weight, usual_weight
 from ._jax import jax
 from ._key import key_words
 from ._make import Box, Draw, make
-
-_WHOLE = Orthogonal | Composed | Packed  # laws of which a box costs as much as all
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,14 +65,8 @@ class Start:
         key_words(key)  # a call without a key is told so, not that its shape is no dtype
         dtype = _real(self.dtype if dtype is None else dtype)
         shape = tuple(operator.index(size) for size in shape)
-        weight = Weight(
-            shape=shape,
-            axes=usual_axes("jax", len(shape), transposed=self.transposed) if self.axes is None else self.axes,
-            groups=self.groups,
-            stride=self.stride,
-            transposed=self.transposed,
-            blocks=self.blocks,
-        )
+        windows = {"groups": self.groups, "stride": self.stride, "blocks": self.blocks}
+        weight = usual_weight("jax", shape, self.axes, transposed=self.transposed, **windows)
         return make(_settled(self.spec, weight, dtype), key, shape, dtype, out_sharding)
 
     def __repr__(self) -> str:
@@ -141,12 +133,11 @@ def _settled(spec: str, weight: Weight, dtype: np.dtype[Any]) -> Draw:
     """What draws, the law for this weight found once. What does not fit is refused before a program compiles."""
     init = read(spec)
     init.law(weight)  # refuses what it cannot use in the shape that was asked for
-    law = init.law(init.sees(weight).in_order)
-    if not isinstance(law, _WHOLE):
-        drawn(init, weight, key=0, dtype=dtype, box=[slice(0, 0)] * len(weight.shape))
-    init = init if isinstance(law, Packed) else replace(init, law_of=lambda weight: law)
-    return Draw(functools.partial(_draw, init, weight, dtype), needs_whole=isinstance(law, _WHOLE))
+    tensor = tensor_of(init, weight, key=0, dtype=dtype)
+    if tensor.comes_in_parts:
+        tensor.check()
+    return Draw(functools.partial(_draw, tensor, dtype), needs_whole=not tensor.comes_in_parts)
 
 
-def _draw(init: Initialiser, weight: Weight, dtype: np.dtype[Any], key: int, box: Box | None) -> NDArray[Any]:
-    return drawn(init, weight, key=key, dtype=dtype, box=box)
+def _draw(tensor: Tensor, dtype: np.dtype[Any], key: int, box: Box | None) -> NDArray[Any]:
+    return replace(tensor, key=key).part(box).view(dtype)

@@ -1,81 +1,44 @@
 """From a Plan to a model's parameters."""
 
+import math
 from collections.abc import Collection, Iterator
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from .. import _stream
-from .._errors import ModelError, SpecError, listed
-from .._fill import Job, check, fill_all
-from .._ledger import Entry, Ledger
-from .._plan import Choice, Plan
-from ..init._law import Elementwise, Keep, Rows
-from ..init._weight import Weight
+from .._decisions import Choice, Decisions
+from .._errors import ModelError, listed
+from .._ledger import Entry, How, Ledger
+from .._tensor import Tensor, check_all, of_choice
 from ._buffers import Remade, remade_buffers
 from ._deferred import Recorded, is_marked, mark, record_of
+from ._fill import drawn, fill
 from ._lengths import check_spectral_norms, free_parameters, length, lengths, renew_spectral_norms
 from ._materialise import Device, check_device, materialised
-from ._memory import DTYPES, has_memory, memory, numpy_dtype
+from ._memory import DTYPES
 from ._parameters import parameters
 from ._path import plain_path
-from ._read import named
-from ._shards import Box, check_shards, is_sharded, local, notice, parts, put, reshard
+from ._read import dtype_name, named
+from ._shards import check_shards, is_sharded, local, notice, parts, put, reshard
 from ._writable import check_apart, check_writable
 
-Chosen = list[tuple[Choice, torch.Tensor]]
-# How many elements are drawn beside a weight at a time: 4 MB of float32 stay in the cache, and add nothing to the peak.
-_STRETCH = 1 << 20
 Followed = dict[str, tuple[torch.Tensor, str]]  # a length, and the path of its direction
 
 
 @torch.no_grad()
-def apply(plan: Plan, model: nn.Module, *, seed: int = 0, device: Device = None, partial: bool = False) -> Ledger:
-    """Write every parameter that the plan does not keep, in place, and what is on meta besides, each once.
+def apply(plan: Decisions, model: nn.Module, *, seed: int = 0, device: Device = None, partial: bool = False) -> Ledger:
+    """Fill a model's parameters in place, and what is on meta besides, each once. See `Plan.apply`.
 
-    All is checked before the first is touched. What is on meta gets its memory here; its buffers are computed, and what
-    the plan keeps is made as the constructor would have. If something fails in the middle, or on Ctrl-C, that is on
-    meta again; of what had memory, some may be written: apply the plan once more.
-
-    Of a DTensor each process writes the part that it holds, with the numbers that it has in the whole, and asks no
-    other. What is computed as a whole, such as an orthogonal matrix, is computed on each.
-
-    Args:
-        plan: one choice for each parameter of the model.
-        model: the one that was planned, or another of the same parameters.
-        seed: from 0 to 2^64 - 1. What is drawn for a parameter depends on it and on the parameter's path alone;
-            what that is scaled by, on the plan.
-        device: where what is on meta gets its memory. None is the kind of device of the meshes of DTensors, if there
-            are any; else torch's default device.
-        partial: whether the model may lack parameters of the plan, as one stage of a pipeline does. Its names must be
-            those of the whole model.
-
-    Returns:
-        What was filled, tied and left as built, by which rule, and which buffers were computed.
-
-    Raises:
-        PlanError: listing every difference, if the model has other parameters.
-        ModelError: naming every parameter that no fill writes, or everything that would stay uninitialised.
-        SpecError: naming every parameter whose numbers leave its dtype.
-        SettingError: if the seed is out of range, or the device is meta.
-
-    Example:
-        >>> model = nn.Sequential(nn.Linear(30, 64), nn.ReLU(), nn.Linear(64, 2))
-        >>> from initium import plan
-        >>> print(apply(plan(model, "he_normal"), model, seed=0).filled[0].path)
-        0.weight
+    All is checked before the first is touched.
     """
     reshard(model)
     values = parameters(plan, model, partial=partial)
     choices = {choice.path: choice for choice in plan.choices if choice.path in values}
-    keys = {path: _stream.key(seed, choice.draws_as or path) for path, choice in choices.items()}
-    anew = {path for path, choice in choices.items() if choice.rule.startswith("author")}
-    records = _records(model, values, anew)
-    chosen = [(choice, values[path]) for path, choice in choices.items() if _is_drawn(choice, values[path], records)]
+    tensors = {path: of_choice(choice, seed, dtype_name(values[path])) for path, choice in choices.items()}
+    records = _records(model, values, {path for path, choice in choices.items() if choice.by == "author"})
+    chosen = [tensors[path] for path, choice in choices.items() if _is_drawn(choice, values[path], records)]
     followed = _followed(model, values, choices, records)
-    written = {choice.path for choice, _ in chosen} | followed.keys()
+    written = {tensor.path for tensor in chosen} | followed.keys()
     recorded = {path: record for path, record in records.items() if path not in written}
     buffers = remade_buffers(model, plan, seed)
     _check_recorded(values, written, recorded)
@@ -84,19 +47,21 @@ def apply(plan: Plan, model: nn.Module, *, seed: int = 0, device: Device = None,
     check_device(device, touched)
     check_shards(touched)
     check_spectral_norms(model, touched)
-    check_writable({choice.path: local(value) for choice, value in chosen}, needs_memory=False)
+    check_writable({tensor.path: local(values[tensor.path]) for tensor in chosen}, needs_memory=False)
     check_apart(_apart({path: local(values[path]) for path in written | recorded.keys()}, buffers))
-    _check_reach(chosen, keys)
+    check_all(chosen)
     free_parameters(model)
     blank = [value for value in touched.values() if value.is_meta]
     with materialised(touched, device):
-        _fill(chosen, keys)
+        fill((tensor, part) for tensor in chosen for part in parts(values[tensor.path]))
+        for tensor in chosen:
+            notice(values[tensor.path])
         for path, record in recorded.items():
-            put(values[path], record.value(keys[path]))
+            put(values[path], record.value(tensors[path].key))
         for buffer in buffers:
             put(buffer.value, buffer.make())
         for size, path in followed.values():
-            put(size, length(_whole(choices[path], values[path], recorded.get(path), keys), size))
+            put(size, length(_whole(tensors[path], values[path], recorded.get(path)), size))
         renew_spectral_norms(model, {id(value) for value in touched.values()})
     for value in blank:
         mark(value)
@@ -119,8 +84,8 @@ def _followed(
     found = {}
     for size, direction in lengths(model):
         choice, by = choices[paths[id(size)]], choices[paths[id(direction)]]
-        is_free = isinstance(choice.law, Keep) and not choice.is_own and size.requires_grad
-        if is_free and (direction.is_meta or by.path in records or not isinstance(by.law, Keep)):
+        is_free = choice.law.how == "kept" and choice.by != "you" and size.requires_grad
+        if is_free and (direction.is_meta or by.path in records or by.law.how != "kept"):
             found[choice.path] = size, by.path
     return found
 
@@ -141,7 +106,7 @@ def _is_drawn(choice: Choice, value: torch.Tensor, records: dict[str, Recorded])
     """Whether a fill writes it. Integers are none that it writes; those of the constructor are computed again."""
     if value.dtype not in DTYPES and choice.path in records and choice.init == records[choice.path].made.init:
         return False
-    return not isinstance(choice.law, Keep)
+    return choice.law.how != "kept"
 
 
 def _check_recorded(values: dict[str, torch.Tensor], written: Collection[str], recorded: dict[str, Recorded]) -> None:
@@ -192,86 +157,29 @@ def _on_meta(model: nn.Module) -> Iterator[str]:
                 yield plain_path(f"{prefix}.{name}" if prefix else name)
 
 
-def _check_reach(chosen: Chosen, keys: dict[str, int]) -> None:
-    """Refuse laws whose numbers a dtype does not have."""
-    misfits = []
-    for choice, value in chosen:
-        try:
-            check(_sample(choice, value.dtype, keys))
-        except SpecError as error:
-            misfits.append(f"  {choice.path}  {choice.init}: {str(error).replace(str(choice.law), 'it')}")
-    if misfits:
-        raise SpecError(
-            f"These starts leave the numbers of their dtype:\n{listed(sorted(misfits))}\n"
-            "Choose a smaller std or limit, or fill the model in float32."
-        )
-
-
-def _sample(choice: Choice, dtype: torch.dtype, keys: dict[str, int]) -> Job:
-    """A job that is checked in place of a weight's: its first column where that says all, since it may be huge."""
-    weight, box = _weight(choice), None
-    shape = weight.shape
-    if isinstance(choice.law, Elementwise | Rows):
-        shape = (*shape[:1], *(min(size, 1) for size in shape[1:]))
-        box = tuple(slice(0, size) for size in shape)
-    # Memory that is never touched costs nothing.
-    out = np.empty(shape, numpy_dtype(dtype))
-    return Job(out=out, law=choice.law, weight=weight, key=keys[choice.path], box=box)
-
-
-def _weight(choice: Choice) -> Weight:
-    """The weight as its elements are numbered."""
-    return choice.init.sees(choice.param).in_order
-
-
-def _order(choice: Choice) -> tuple[int, ...]:
-    """The stored axes in the order in which elements are numbered."""
-    return choice.init.sees(choice.param).order
-
-
-def _fill(chosen: Chosen, keys: dict[str, int]) -> None:
-    """In this machine's memory all at once; elsewhere one beside the other, and copied."""
-    placed = [(choice, part, part.held.permute(_order(choice))) for choice, value in chosen for part in parts(value)]
-    here = [(choice, part, out) for choice, part, out in placed if has_memory(out)]
-    fill_all((_job(choice, memory(out), keys, part.box) for choice, part, out in here), threads=torch.get_num_threads())
-    for choice, part, out in placed:
-        if not has_memory(out):
-            comes_in_parts = isinstance(choice.law, Elementwise | Rows)
-            for stretch in part.stretches(_STRETCH) if comes_in_parts else [part]:
-                stretch.held.copy_(_drawn(choice, part.held.dtype, keys, stretch.box))
-    for _, value in chosen:
-        notice(value)
-
-
-def _drawn(choice: Choice, dtype: torch.dtype, keys: dict[str, int], box: Box | None = None) -> torch.Tensor:
-    """The numbers of a weight, or of a box of it, on the CPU."""
-    shape = choice.param.shape if box is None else [part.stop - part.start for part in box]
-    order = _order(choice)
-    drawn = torch.empty([shape[axis] for axis in order], dtype=dtype, device="cpu")
-    fill_all([_job(choice, memory(drawn), keys, box)], threads=torch.get_num_threads())
-    return drawn.permute(np.argsort(order).tolist())
-
-
-def _job(choice: Choice, out: NDArray[np.generic], keys: dict[str, int], box: Box | None = None) -> Job:
-    numbered = None if box is None else tuple(box[axis] for axis in _order(choice))
-    return Job(out=out, law=choice.law, weight=_weight(choice), key=keys[choice.path], box=numbered)
-
-
-def _whole(choice: Choice, value: torch.Tensor, record: Recorded | None, keys: dict[str, int]) -> torch.Tensor:
+def _whole(tensor: Tensor, value: torch.Tensor, record: Recorded | None) -> torch.Tensor:
     """All of a parameter that was written; of one that is sharded it is made once more, beside it."""
     if not is_sharded(value):
         return value
-    return record.value(keys[choice.path]).to(value.dtype) if record else _drawn(choice, value.dtype, keys)
+    return record.value(tensor.key).to(value.dtype) if record else drawn(tensor)
 
 
 def _entry(choice: Choice, followed: Collection[str], recorded: dict[str, Recorded]) -> Entry:
-    start = "length of its direction" if choice.path in followed else str(choice.init)
+    start, how = _told(choice, followed, recorded)
     return Entry(
         path=choice.path,
-        num_elements=int(np.prod(choice.param.shape)),
-        start=recorded[choice.path].made.because if choice.path in recorded else start,
+        num_elements=math.prod(choice.param.shape),
+        start=start,
         rule=choice.rule,
         tied=choice.param.tied,
-        is_filled=not isinstance(choice.law, Keep) or choice.path in followed or choice.path in recorded,
-        is_computed=choice.path in recorded,
+        how=how,
     )
+
+
+def _told(choice: Choice, followed: Collection[str], recorded: dict[str, Recorded]) -> tuple[str, How]:
+    """What its numbers come from, and how."""
+    if choice.path in recorded:
+        return recorded[choice.path].made.because, "recorded"
+    if choice.path in followed:
+        return "length of its direction", "length"
+    return str(choice.init), choice.law.how

@@ -9,11 +9,11 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
 
 from .. import _stream
-from .._checkpoint._pieces import drawn
-from .._checkpoint._tensors import Tensor, of_buffer
+from .._decisions import Decisions
 from .._errors import ModelError, listed
-from .._plan import Plan
+from .._tensor import of_buffer
 from ._deferred import record_of
+from ._fill import drawn
 from ._path import plain_path
 from ._read import buffers_of, named
 
@@ -38,8 +38,8 @@ class Remade:
     make: Make
 
 
-def remade_buffers(model: nn.Module, plan: Plan, seed: int) -> tuple[Remade, ...]:
-    """Every buffer that is on meta, or that recipe `author` draws anew, with how its numbers are computed.
+def remade_buffers(model: nn.Module, plan: Decisions, seed: int) -> tuple[Remade, ...]:
+    """Every buffer that is on meta, or that the plan draws anew, with how its numbers are computed.
 
     Where the plan says it, that is as `plan.write` does.
 
@@ -52,7 +52,7 @@ def remade_buffers(model: nn.Module, plan: Plan, seed: int) -> tuple[Remade, ...
         owner, _, name = full.rpartition(".")
         module, path = model.get_submodule(owner), plain_path(full)
         record = record_of(module).get(name)
-        is_anew = record is not None and record.is_random and plan.recipe.startswith("author")
+        is_anew = record is not None and record.is_random and plan.remakes
         if value.is_meta or is_anew:  # another seed draws others
             make = planned.get(path) or _maker(module, name, value, _stream.key(seed, path))
             found += [Remade(path, value, make)] if make else []
@@ -66,7 +66,7 @@ def remade_buffers(model: nn.Module, plan: Plan, seed: int) -> tuple[Remade, ...
     return tuple(found)
 
 
-def _planned(model: nn.Module, plan: Plan, seed: int) -> dict[str, Make]:
+def _planned(model: nn.Module, plan: Decisions, seed: int) -> dict[str, Make]:
     """How the buffers are drawn that a plan knows, by each of their names; and copies that no checkpoint holds."""
     told = {buffer.path: buffer for buffer in plan.buffers}
     found: dict[str, Make] = {}
@@ -78,7 +78,7 @@ def _planned(model: nn.Module, plan: Plan, seed: int) -> dict[str, Make]:
             continue
         # The model may have been converted since it was planned.
         if tensor := of_buffer(replace(buffer, dtype=here.dtype), plan, seed):
-            found |= dict.fromkeys((here.path, *here.tied), partial(_drawn, tensor))
+            found |= dict.fromkeys((here.path, *here.tied), partial(drawn, tensor))
     return found
 
 
@@ -87,10 +87,6 @@ def _first(model: nn.Module, origin: Hashable) -> str:
     records = ((path, record_of(module).get(name)) for path, module, name, _ in named(model))
     params = (path for path, record in records if record and record.origin == origin)
     return next(params, "") or next(b.path for b in buffers_of(model) if b.made and b.made.origin == origin)
-
-
-def _drawn(tensor: Tensor) -> torch.Tensor:
-    return torch.from_numpy(drawn(tensor).copy()).view(getattr(torch, tensor.dtype))
 
 
 def _maker(module: nn.Module, name: str, value: torch.Tensor, key: int) -> Make | None:

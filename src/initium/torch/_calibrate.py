@@ -11,8 +11,8 @@ from torch.utils._pytree import tree_leaves
 
 from .._aims import aims
 from .._calibration import Calibrated, Calibration
+from .._decisions import Decisions
 from .._errors import ModelError, listed
-from .._plan import Plan
 from ._lengths import lengths, remade
 from ._parameters import parameters
 from ._signal import Signal
@@ -21,35 +21,8 @@ from ._writable import check_writable
 
 
 @torch.no_grad()
-def calibrate(plan: Plan, model: nn.Module, batch: Any) -> Calibration:
-    """Rescale each weight, in one forward pass, so that what it gives has the second moment that is meant.
-
-    The pass rescales a weight's output on the fly as it is met, so that the next weight sees what it will see. A bias
-    is not rescaled nor counted; of a weight norm the length is rescaled. A second pass then measures what was reached.
-    The model runs in evaluation mode, but a normalisation over the batch takes its statistics from this batch; buffers
-    and random state stay as they were.
-
-    It holds for this batch. Deep unnormalised nets of gelu, silu or mish drift from it on other data, the more the
-    smaller the batch: 50 dense layers of width 512 and gelu, calibrated on 128 samples, gave 128 others 0.50.
-
-    Args:
-        plan: says what is meant; where it does not, 1, and 1 / depth for the last weight of a residual branch.
-        model: that the plan was applied to.
-        batch: real inputs: a tensor, a tuple of arguments, or a dict of keyword arguments.
-
-    Raises:
-        PlanError: if the model has other parameters than the plan.
-        ModelError: if the batch is empty or holds NaN, the model fails on it, or a layer gives zeros or no numbers;
-            nothing is changed then.
-
-    Example:
-        >>> from initium import initialize
-        >>> model = nn.Sequential(nn.Linear(30, 64), nn.GELU(), nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 2))
-        >>> made = initialize(model, seed=0, recipe="he_normal")
-        >>> found = calibrate(made, model, torch.randn(100, 30))
-        >>> [round(weight.after, 3) for weight in found.weights]
-        [1.0, 1.0]
-    """
+def calibrate(plan: Decisions, model: nn.Module, batch: Any) -> Calibration:
+    """Rescale each weight as a batch reaches it. See `Plan.calibrate`."""
     values = parameters(plan, model)
     meant, left = aims(plan)
     left |= _unreachable(plan, model, values, meant)
@@ -92,10 +65,10 @@ def _carriers(model: nn.Module, weights: dict[str, torch.Tensor]) -> dict[str, t
 
 
 def _unreachable(
-    plan: Plan, model: nn.Module, values: dict[str, torch.Tensor], meant: dict[str, float]
+    plan: Decisions, model: nn.Module, values: dict[str, torch.Tensor], meant: dict[str, float]
 ) -> dict[str, str]:
     """The weights on which no factor can be put, and why."""
-    made, own = remade(model), {id(values[choice.path]) for choice in plan.choices if choice.is_own}
+    made, own = remade(model), {id(values[choice.path]) for choice in plan.choices if choice.by == "you"}
     left = {path: made[id(values[path])] for path in meant if id(values[path]) in made}
     for size, direction in lengths(model):
         if not size.requires_grad or id(size) in own:

@@ -1,6 +1,5 @@
 """A model from its name on the command line."""
 
-import itertools
 import sys
 import warnings
 from collections.abc import Callable
@@ -8,32 +7,13 @@ from typing import Any
 
 from torch import nn
 
-from .._errors import ModelError, SpecError
-from .._graph import Graph
+from .._errors import ModelError
 from .._model_name import model_function
-from .._spec import parse_call, unknown_name
 from ._deferred import deferred
-from ._trace import trace
+from ._models import mlp, sizes_of
 
 # A model of so many numbers, 4 GB, is not built only to be looked at more closely.
 _MOST = 10**9
-
-
-def graph_of(text: str, example: Any = None) -> Graph:
-    """Trace the model that a text names; one that needs numbers to run is built a second time, with them.
-
-    Args:
-        text: see `load`.
-        example: see `trace`.
-
-    Raises:
-        ModelError: as `load` and `trace`.
-    """
-    model = load(text)
-    graph = trace(model, example)
-    if graph.is_traced or sum(value.numel() for value in model.parameters()) > _MOST:
-        return graph
-    return trace(load(text, with_numbers=True), example)
 
 
 def load(text: str, *, with_numbers: bool = False, must_defer: bool = False) -> nn.Module:
@@ -60,6 +40,11 @@ def load(text: str, *, with_numbers: bool = False, must_defer: bool = False) -> 
     return model
 
 
+def is_large(model: nn.Module) -> bool:
+    """Whether a model takes too much memory to be built only to be looked at more closely."""
+    return sum(value.numel() for value in model.parameters()) > _MOST
+
+
 def _without_memory(build: Callable[[], Any], must_defer: bool) -> Any:
     try:
         # What a constructor warns of when it has no memory is no news to whoever plans.
@@ -81,14 +66,4 @@ def _in_one_line(error: ModelError) -> str:
 
 
 def _mlp(text: str) -> nn.Module:
-    call = parse_call(text)
-    if call.name != "mlp":
-        raise unknown_name("built-in model", call.name, ["mlp"], "Your own is named as 'file.py:function'.")
-    sizes = call.args
-    if call.kwargs or len(sizes) < 2 or any(type(size) is not int or size < 1 for size in sizes):
-        raise SpecError(f"'{text}': an mlp is named by the widths of its layers, as in `mlp(64, 128, 10)`.")
-    layers: list[nn.Module] = []
-    for index, (width, next_width) in enumerate(itertools.pairwise(sizes)):
-        layers += [nn.ReLU()] if index else []
-        layers += [nn.Linear(width, next_width)]
-    return nn.Sequential(*layers)
+    return nn.Sequential(*mlp(sizes_of(text, "Your own is named as 'file.py:function'.", "mlp(64, 128, 10)")))

@@ -2,14 +2,15 @@
 
 import itertools
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from torch import nn
 
-from .._compare._data import Data
-from .._compare._study import Study
 from .._errors import DataError, ModelError, SpecError
-from .._spec import parse_call, unknown_name
+from .._spec import Call, parse_call, unknown_name
+from .._study._data import Data
+from .._study._study import Study
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -32,12 +33,27 @@ def build(study: Study) -> nn.Module:
         return _built(study.model)
     if study.activation not in ACTIVATIONS:
         raise unknown_name("activation", study.activation, ACTIVATIONS, f"There are {', '.join(ACTIVATIONS)}.")
-    sizes = _sizes(study.model, study.data)
-    layers: list[nn.Module] = [nn.Flatten()] if len(study.data.features) > 1 else []
+    flat = [nn.Flatten()] if len(study.data.features) > 1 else []
+    return nn.Sequential(*flat, *mlp(_sizes(study.model, study.data), ACTIVATIONS[study.activation]))
+
+
+def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> Iterator[nn.Module]:
+    """The layers of a multilayer perceptron."""
     for index, (width, next_width) in enumerate(itertools.pairwise(sizes)):
-        layers += [ACTIVATIONS[study.activation]()] if index else []
-        layers += [nn.Linear(width, next_width)]
-    return nn.Sequential(*layers)
+        if index:
+            yield activation()
+        yield nn.Linear(width, next_width)
+
+
+def sizes_of(spec: str, hint: str, example: str) -> list[int]:
+    """The widths of the layers that a text names; what is refused comes with a hint, or an example."""
+    call = parse_call(spec)
+    if call.name != "mlp":
+        raise unknown_name("built-in model", call.name, ["mlp"], hint)
+    sizes = list(call.args)
+    if call.kwargs or len(sizes) < 2 or any(type(size) is not int or size < 1 for size in sizes):
+        raise SpecError(f"'{spec}': an mlp is named by the widths of its layers, as in `{example}`.")
+    return sizes
 
 
 def _built(function: Any) -> nn.Module:
@@ -57,15 +73,10 @@ def _built(function: Any) -> nn.Module:
 
 def _sizes(spec: str, data: Data) -> list[int]:
     """The width of each layer, checked against the data."""
-    call = parse_call(spec)
-    if call.name != "mlp":
-        raise unknown_name("built-in model", call.name, ["mlp"], "From Python, pass a function that builds your own.")
     num_features = math.prod(data.features)
-    if not call.args and not call.kwargs:
+    if parse_call(spec) == Call("mlp"):
         return [num_features, *_HIDDEN, data.num_outputs]
-    sizes = list(call.args)
-    if call.kwargs or len(sizes) < 2 or any(type(size) is not int or size < 1 for size in sizes):
-        raise SpecError(f"'{spec}': an mlp is named by the widths of its layers, as in `mlp(10, 20, 2)`.")
+    sizes = sizes_of(spec, "From Python, pass a function that builds your own.", "mlp(10, 20, 2)")
     if (sizes[0], sizes[-1]) != (num_features, data.num_outputs):
         outputs = "classes" if data.is_classification else "targets"
         fitting = ", ".join(map(str, [num_features, *sizes[1:-1], data.num_outputs]))

@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from .._errors import ModelError, PlanError, listed
-from .._plan import Choice, Plan
-from ._path import plain_path
+from .._decisions import Choice, Decisions
+from .._errors import PlanError, listed
+from ._read import check_shapes, named
 from ._shards import is_flat, is_sharded
 
 _PART = "\nA stage of a pipeline takes its part of the plan: plan.apply(model, partial=True)."
@@ -19,7 +19,7 @@ _FLAT = (
 )
 
 
-def parameters(plan: Plan, model: nn.Module, *, partial: bool = False) -> dict[str, torch.Tensor]:
+def parameters(plan: Decisions, model: nn.Module, *, partial: bool = False) -> dict[str, torch.Tensor]:
     """The parameter of each choice, by its path; a tied one once.
 
     Args:
@@ -31,7 +31,8 @@ def parameters(plan: Plan, model: nn.Module, *, partial: bool = False) -> dict[s
         ModelError: if a parameter has no shape yet, or two have one name.
         PlanError: listing every difference between the plan and the model.
     """
-    values = _named(model)
+    check_shapes(model)
+    values: dict[str, torch.Tensor] = {path: value for path, _, _, value in named(model)}
     absent = [f"  {name}  only in the plan" for choice in plan.choices for name in _names(choice) if name not in values]
     others = _differences(plan, values)
     if lines := others + ([] if partial else absent):
@@ -49,20 +50,7 @@ def _names(choice: Choice) -> tuple[str, ...]:
     return (choice.path, *choice.param.tied)
 
 
-def _named(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Every parameter by each of its names."""
-    values: dict[str, torch.Tensor] = {}
-    for name, value in model.named_parameters(remove_duplicate=False):
-        path = plain_path(name)
-        if values.setdefault(path, value) is not value:
-            raise ModelError(f"Two parameters are called `{path}` once wrappers are stripped; rename one.")
-    lazy = sorted(f"  {path}" for path, value in values.items() if nn.parameter.is_lazy(value))
-    if lazy:
-        raise ModelError(f"These parameters have no shape yet:\n{listed(lazy)}\nRun the model once on a batch first.")
-    return values
-
-
-def _differences(plan: Plan, values: dict[str, torch.Tensor]) -> list[str]:
+def _differences(plan: Decisions, values: dict[str, torch.Tensor]) -> list[str]:
     """A line for each name that only the model has, or that the plan means otherwise."""
     planned = {name: choice for choice in plan.choices for name in _names(choice)}
     lines = [f"  {name}  only in the model" for name in values.keys() - planned.keys()]
@@ -81,7 +69,7 @@ def _differences(plan: Plan, values: dict[str, torch.Tensor]) -> list[str]:
     return lines
 
 
-def _is_split(plan: Plan, values: dict[str, torch.Tensor]) -> bool:
+def _is_split(plan: Decisions, values: dict[str, torch.Tensor]) -> bool:
     """Whether a weight that is tied in the plan was sharded under each of its names apart."""
     groups = [[values[name] for name in _names(choice) if name in values] for choice in plan.choices]
     return any(len(set(map(id, group))) > 1 and all(map(is_sharded, group)) for group in groups)

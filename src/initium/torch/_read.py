@@ -10,7 +10,7 @@ from torch import jit, nn
 from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # pyright: ignore[reportPrivateUsage]
 
-from .._errors import ModelError, with_article
+from .._errors import ModelError, few, listed, with_article
 from .._graph import Buffer, Graph, Made, Operation, Param, Use
 from ._deferred import Recorded, record_of
 from ._path import plain_path
@@ -39,25 +39,27 @@ def read(model: nn.Module) -> Graph:
         [('weight', 'weight', 'oi'), ('bias', 'bias', 'o')]
     """
     check(model, "read")
-    params: dict[int, Param] = {}
-    unknown: dict[int, str] = {}
+    told: dict[int, str] = {}
     for path, module, name, value in named(model):
-        if id(value) in params:
-            seen = params[id(value)]
-            params[id(value)] = replace(seen, tied=(*seen.tied, path))
-            continue
-        facts = facts_of(module, name, value)
-        if facts is None:
-            unknown.setdefault(id(value), f"  {path}  ({type(module).__name__})")
-        else:
-            params[id(value)] = param_of(path, module, name, value, facts)
-    if unknown:
-        more = f"\n  ... and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        told.setdefault(id(value), "" if facts_of(module, name, value) else f"  {path}  ({type(module).__name__})")
+    if unknown := [line for line in told.values() if line]:
         raise ModelError(
-            "Initium does not know yet what these parameters do:\n" + "\n".join([*unknown.values()][:5]) + more + "\n"
+            f"Initium does not know yet what these parameters do:\n{listed(unknown)}\n"
             "Only `framework` can start such a model, or write the layer with Linear and Conv."
         )
-    return Graph(tuple(params.values()), buffers_of(model), () if params else ("this model has no parameters",))
+    params = params_of(model, lambda *owned: facts_of(*owned) or {})
+    return Graph(params, buffers_of(model), () if params else ("this model has no parameters",))
+
+
+def params_of(model: nn.Module, facts: Callable[[nn.Module, str, nn.Parameter], Facts]) -> tuple[Param, ...]:
+    """The parameters, each once; those that share one name their others."""
+    params: dict[int, Param] = {}
+    for path, module, name, value in named(model):
+        if seen := params.get(id(value)):
+            params[id(value)] = replace(seen, tied=(*seen.tied, path))
+        else:
+            params[id(value)] = param_of(path, module, name, value, facts(module, name, value))
+    return tuple(params.values())
 
 
 def check(model: object, caller: str) -> None:
@@ -96,9 +98,7 @@ def _are(paths: list[str]) -> str:
 
 def quoted(paths: Iterable[str]) -> str:
     """Paths in their order, cut at five."""
-    paths = sorted(paths)
-    more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
-    return ", ".join(f"`{path}`" for path in paths[:5]) + more
+    return few([f"`{path}`" for path in sorted(paths)])
 
 
 def named(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, nn.Parameter]]:

@@ -2,21 +2,22 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch.autograd.graph import increment_version
 
 from .. import _stream
 from .._errors import ModelError, SettingError
-from .._fill import fill
 from .._spec import unknown_name
+from .._tensor import Tensor
 from ..init import Initialiser
-from ..init._law import Keep
 from ..init._parse import names
-from ..init._weight import Weight, usual_axes
-from ._memory import DTYPES, has_memory, memory
+from ..init._weight import usual_weight
+from ._fill import fill
+from ._memory import DTYPES
+from ._read import dtype_name
+from ._shards import Part, notice
 from .init import _key
 
 
@@ -62,17 +63,10 @@ class Start:
             SettingError: if a seed is out of range, comes without a path, or beside a generator.
         """
         _check_call(self, tensor, seed, path, generator)
-        weight = Weight(
-            shape=tuple(tensor.shape),
-            axes=usual_axes("torch", tensor.ndim, transposed=transposed) if axes is None else axes,
-            groups=groups,
-            stride=stride,
-            transposed=transposed,
-            blocks=blocks,
-        )
-        weight = self.init.sees(weight)
-        law = self.init.law(weight.in_order)
-        if isinstance(law, Keep):
+        windows = {"groups": groups, "stride": stride, "blocks": blocks}
+        weight = usual_weight("torch", tuple(tensor.shape), axes, transposed=transposed, **windows)
+        made = Tensor.of(self.init, weight, dtype=dtype_name(tensor), key=0)
+        if made.law.how == "kept":
             return tensor
         if tensor.dtype not in DTYPES or tensor.is_meta:
             raise ModelError(
@@ -80,8 +74,8 @@ class Start:
                 f"not {tensor.dtype} on {tensor.device}."
             )
         key = _key(tensor, generator) if seed is None else _stream.key(seed, path or "")
-        write = functools.partial(fill, law=law, weight=weight.in_order, key=key, threads=torch.get_num_threads())
-        _fill(tensor.permute(weight.order), write)
+        fill([(replace(made, key=key), Part(tensor))])
+        notice(tensor)
         return tensor
 
     def __str__(self) -> str:
@@ -96,17 +90,6 @@ def _check_call(start: Start, tensor: Any, seed: Any, path: Any, generator: Any)
         raise SettingError("A seed and a path, the weight's dotted name such as 'fc1.weight', go together.")
     if seed is not None and generator is not None:
         raise SettingError("A weight starts from a seed and a path or from a generator, not from both.")
-
-
-def _fill(tensor: torch.Tensor, write: Callable[..., None]) -> None:
-    """In place where the tensor lies in this machine's memory, else beside it."""
-    if has_memory(tensor):
-        write(memory(tensor))
-        increment_version(tensor)
-    else:
-        drawn = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
-        write(memory(drawn))
-        tensor.copy_(drawn)
 
 
 def start(name: str) -> Callable[..., Start]:

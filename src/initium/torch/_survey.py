@@ -1,11 +1,9 @@
 """survey: a model's parameters as they are stored, without running it."""
 
-from dataclasses import replace
-
 from torch import nn
 
-from .._graph import Graph, Param
-from ._read import Facts, buffers_of, check, check_shapes, facts_of, kept, named, param_of
+from .._graph import Graph
+from ._read import Facts, buffers_of, check, check_shapes, facts_of, kept, params_of
 
 
 def survey(model: nn.Module) -> Graph:
@@ -26,14 +24,7 @@ def survey(model: nn.Module) -> Graph:
     """
     check(model, "survey")
     check_shapes(model)
-    params: dict[int, Param] = {}
-    for path, module, name, value in named(model):
-        if id(value) in params:
-            seen = params[id(value)]
-            params[id(value)] = replace(seen, tied=(*seen.tied, path))
-        else:
-            params[id(value)] = param_of(path, module, name, value, _facts(module, name, value))
-    return Graph(tuple(params.values()), buffers_of(model))
+    return Graph(params_of(model, _facts), buffers_of(model))
 
 
 def _facts(module: nn.Module, name: str, value: nn.Parameter) -> Facts:

@@ -1,5 +1,7 @@
 """Train one network once: the loop that a comparison repeats."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -8,57 +10,41 @@ from torch import nn
 from torch.nn import functional
 
 from .. import _stream
-from .._compare._data import Data
-from .._compare._distinct_units import distinct_hidden_units, hidden_widths
-from .._compare._merits import merits
-from .._compare._run import Run
-from .._compare._study import Study
 from .._errors import ModelError
 from .._graph import Graph
-from .._plan import decide
-from .._recipes import Recipe
-from ..init import framework
-from ._apply import apply
-from ._calibrate import calibrate
-from ._models import build
+from .._study._data import Data
+from .._study._distinct_units import distinct_hidden_units, hidden_widths
+from .._study._merits import merits
+from .._study._run import Run
+from .._study._study import Study
+from . import _models
+from ._deferred import deferred
 from ._path import plain_path
-from ._read import read
-from ._trace import trace
 
 _ROWS_AT_ONCE = 4096  # bounds what an evaluation holds in memory
-_ROWS_TO_START = 256  # of the training split: what a recipe traces and calibrates with
 
 
-def check(study: Study) -> None:
-    """Find out before any training whether every start can be trained.
+@contextmanager
+def checked(study: Study) -> Iterator[Callable[[nn.Module], None]]:
+    """Yields what finds out before any training whether a model can be trained; the random state stays as it was.
 
     Raises:
         InitiumError: what does not fit.
     """
     state = torch.get_rng_state()
     try:
-        _check_new(build(study), build(study))
-        for recipe in study.recipes:
-            _check_outputs(start(study, recipe, 0)[0], study)
+        model = _models.build(study)
+        _check_new(model, _models.build(study))
+        _check_outputs(model, study)
+        yield lambda model: _check_outputs(model, study)
     finally:
         torch.set_rng_state(state)
 
 
-def start(study: Study, recipe: Recipe, index: int) -> tuple[nn.Module, Graph]:
-    """A model at step zero of one run."""
-    seed = (study.seed + index) % 2**64
-    torch.manual_seed(seed)  # what the framework draws by itself
-    model = build(study)
-    if recipe == Recipe.parse(framework()):
-        return model, _readable(model)
-    rows = torch.from_numpy(study.data.x_train[:_ROWS_TO_START])
-    # One initialiser for all weights asks only for the layers' types.
-    graph = read(model) if recipe.version is None else trace(model, rows)
-    plan = decide(graph, recipe)
-    apply(plan, model, seed=seed)
-    if recipe.calibrates:
-        calibrate(plan, model, rows)
-    return model, graph
+def build(study: Study, seed: int, *, is_deferred: bool) -> nn.Module:
+    """A new model of the study, what the framework draws by itself seeded; or one without memory, recorded."""
+    torch.manual_seed(seed)
+    return deferred(lambda: _models.build(study)) if is_deferred else _models.build(study)
 
 
 def settle_process() -> None:
@@ -71,9 +57,8 @@ def settle_process() -> None:
     torch.set_num_threads(1)
 
 
-def train(study: Study, recipe: Recipe, index: int) -> Run:
-    """One run: the same seed, the same numbers, whatever else runs."""
-    model, graph = start(study, recipe, index)
+def train(study: Study, model: nn.Module, graph: Graph, recipe: str, index: int) -> Run:
+    """One run of a model at step zero: the same model, the same numbers, whatever else runs."""
     before = _values(model)
     order_seed = (study.order_seed + index) % 2**64
     x, y = torch.from_numpy(study.data.x_train), torch.from_numpy(study.data.y_train)
@@ -90,7 +75,7 @@ def train(study: Study, recipe: Recipe, index: int) -> Run:
     after = _values(model)
     train_loss, test_loss, worth = zip(*curve, strict=True)
     return Run(
-        recipe=str(recipe),
+        recipe=recipe,
         index=index,
         train_loss=train_loss,
         test_loss=test_loss,
@@ -101,14 +86,6 @@ def train(study: Study, recipe: Recipe, index: int) -> Run:
         widths=hidden_widths(graph),
         first_weights=_first(graph, before, after) if index == 0 else None,
     )
-
-
-def _readable(model: nn.Module) -> Graph:
-    """A graph if the layers are known; `framework` trains the others as well, unexamined."""
-    try:
-        return read(model)
-    except ModelError:
-        return Graph(())
 
 
 def _epoch(

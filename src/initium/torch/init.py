@@ -113,12 +113,7 @@ _ZEROS = 2  # the stream of a key that says where zeros are; fills use 0 and 1
 _AT_ONCE = 1 << 20  # elements whose places are sorted at once
 
 
-def uniform_(
-    tensor: Tensor,
-    a: float = 0.0,
-    b: float = 1.0,
-    generator: torch.Generator | None = None,
-) -> Tensor:
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
     """Uniform between `a` and `b`.
 
     Differs: the numbers; and the interval is closed, `b` may be drawn (PyTorch: almost never).
@@ -134,12 +129,7 @@ def uniform_(
     return _write_uniform(tensor, a, b, generator)
 
 
-def normal_(
-    tensor: Tensor,
-    mean: float = 0.0,
-    std: float = 1.0,
-    generator: torch.Generator | None = None,
-) -> Tensor:
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
     """Gaussian of this mean and std.
 
     Differs: the numbers.
@@ -183,11 +173,7 @@ def trunc_normal_(
     return _write(tensor, chosen, generator)
 
 
-def xavier_uniform_(
-    tensor: Tensor,
-    gain: float = 1.0,
-    generator: torch.Generator | None = None,
-) -> Tensor:
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
     """Uniform of std `gain` sqrt(2 / (fan_in + fan_out)), also called Glorot's.
 
     Differs: the numbers.
@@ -198,11 +184,7 @@ def xavier_uniform_(
     return _write_uniform(tensor, -bound, bound, generator)
 
 
-def xavier_normal_(
-    tensor: Tensor,
-    gain: float = 1.0,
-    generator: torch.Generator | None = None,
-) -> Tensor:
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
     """Gaussian of std `gain` sqrt(2 / (fan_in + fan_out)), also called Glorot's.
 
     Differs: the numbers.
@@ -245,11 +227,7 @@ def kaiming_normal_(
     return _write_normal(tensor, 0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
-def orthogonal_(
-    tensor: Tensor,
-    gain: float = 1,
-    generator: torch.Generator | None = None,
-) -> Tensor:
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: torch.Generator | None = None) -> Tensor:
     """`gain` times a matrix of orthonormal rows or columns, whichever are fewer, uniform over all of them (Haar).
 
     The first axis against all others together.
@@ -270,12 +248,7 @@ def orthogonal_(
     return _write(tensor, partial(fill, law=Orthogonal(gain), weight=weight), generator)
 
 
-def sparse_(
-    tensor: Tensor,
-    sparsity: float,
-    std: float = 0.01,
-    generator: torch.Generator | None = None,
-) -> Tensor:
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: torch.Generator | None = None) -> Tensor:
     """Gaussian, with ceil(`sparsity` rows) zeros in each column at random places.
 
     Differs: the numbers; and `generator` draws the places of the zeros as well.

@@ -1,12 +1,12 @@
 """gather: from a recording of one run to the Graph."""
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import replace
 
 from torch import nn
 from torch.nn.utils.parametrizations import _Orthogonal  # pyright: ignore[reportPrivateUsage]
 
+from ..._errors import few
 from ..._graph import Graph, Param, Use
 from .._read import Facts, buffers_of, facts_of, kept, named, param_of
 from ._after import find_after
@@ -40,7 +40,7 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
         else:
             params[key] = param_of(path, module, name, value, _unused(module, name, value))
     unused = [param.path for key, param in params.items() if not uses[key]]
-    complete = _with_after(flow, _with_sums(flow, _with_biases(params, uses)), uses)
+    complete = _with_after(flow, _with_sums(flow, _with_lengths(_with_biases(params, uses), uses)), uses)
     return Graph(tuple(complete.values()), buffers_of(model), (*notes, *_note(unused)), is_traced=True)
 
 
@@ -93,6 +93,12 @@ def _with_biases(params: dict[int, Param], uses: dict[int, list[Found]]) -> dict
     return named
 
 
+def _with_lengths(params: dict[int, Param], uses: dict[int, list[Found]]) -> dict[int, Param]:
+    """Each length of a weight norm with its direction."""
+    directions = {key: own[0].length_of for key, own in uses.items() if own and own[0].length_of}
+    return params | {key: replace(params[key], length_of=params[other].path) for key, other in directions.items()}
+
+
 def _with_after(flow: Flow, params: dict[int, Param], uses: dict[int, list[Found]]) -> dict[int, Param]:
     """Each use of a weight with the weights that made what it multiplies."""
     after = find_after(flow)
@@ -130,10 +136,5 @@ def _unused(module: nn.Module, name: str, value: nn.Parameter) -> Facts:
     return facts | {"because": f"{facts['because']}, not used in this pass", "uses": ()}
 
 
-def _note(unused: Iterable[str]) -> tuple[str, ...]:
-    unused = list(unused)
-    if not unused:
-        return ()
-    listed = ", ".join(f"`{path}`" for path in unused[:5])
-    more = f" and {len(unused) - 5} more" if len(unused) > 5 else ""
-    return (f"not used in this pass: {listed}{more}",)
+def _note(unused: list[str]) -> tuple[str, ...]:
+    return (f"not used in this pass: {few([f'`{path}`' for path in unused])}",) if unused else ()

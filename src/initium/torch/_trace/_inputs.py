@@ -110,7 +110,8 @@ def cannot_make_up(model: nn.Module, name: str = "", *, tried: str = "") -> Mode
     return ModelError(
         f"Initium cannot make up {f'the input `{name}`' if name else 'an input'} of "
         f"{type(model).__name__}.forward({', '.join(written)}). Pass example=..., a tensor, a tuple of arguments "
-        f"or a dict of keyword arguments.{tried}"
+        f"or a dict of keyword arguments.{tried}",
+        needs_example=True,
     )
 
 

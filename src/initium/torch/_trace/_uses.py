@@ -36,6 +36,7 @@ class Found:
         met: what its result meets first.
         windows: groups, stride and direction of a convolution.
         bias_of: the value to which it is added as a bias.
+        length_of: of the length in a weight norm, the key of the direction.
     """
 
     key: int
@@ -48,6 +49,7 @@ class Found:
     met: Reach
     windows: dict[str, Any] = field(default_factory=dict)
     bias_of: Value | None = None
+    length_of: int | None = None
 
     @property
     def name(self) -> str:
@@ -108,7 +110,8 @@ class Reader:
             head_size=sizes[0] if sizes else signal.head_size,
         )
         bias_of = self._biased(value) if role == "bias" else None
-        return Found(key, role, because, axes, use, value, operand, met, windows, bias_of)
+        length_of = _direction(param, operand, key, chain)
+        return Found(key, role, because, axes, use, value, operand, met, windows, bias_of, length_of)
 
     def _started(self, value: Value, operand: Value, key: int, met: Reach) -> Found:
         """A use on numbers that are neither the input nor learned, such as coordinates."""
@@ -303,6 +306,13 @@ def _length(param: Value, operand: Value, through: str) -> tuple[Role, str] | No
     if "weight_norm" in through:
         return "kept", "length in a weight norm: follows its direction"
     return "kept", f"sets the size of another parameter ({through})"
+
+
+def _direction(param: Value, operand: Value, key: int, chain: list[Value]) -> int | None:
+    """The key of the direction whose length a parameter is."""
+    is_normed = any("weight_norm" in step.operation for step in chain)
+    is_length = is_normed and operand.tensor.numel() > param.tensor.numel()
+    return next((other for other in operand.params if other != key), None) if is_length else None
 
 
 def _is_two(step: Value) -> bool:

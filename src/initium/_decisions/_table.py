@@ -5,29 +5,25 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from itertools import zip_longest
-from typing import TYPE_CHECKING
 
 from .._errors import counted
-from ..init._law import Composed, Constant, Keep
+from .._ledger import How
 from ._choice import Choice
+from ._decisions import Decisions
 from ._fold import fold
-
-if TYPE_CHECKING:
-    from ._plan import Plan
 
 _HEADER = ("parameter", "start", "because")
 _DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?:e[+-]?\d+)?(?![\w.])")
 _TABLE = re.compile(r"'([\w+/=]{8})[\w+/=]{32,}'")  # numbers in a text that nobody reads
 _GAP = "  "
 _INDENT = 4  # where all paths have a line of their own
-_FOLLOWS = "set to the length of a direction"
 _NARROWEST = 12  # a column of reasons
 
 Cells = tuple[str, str, str]
 Columns = tuple[int, int, int]
 
 
-def table(plan: "Plan", width: int = 80) -> str:
+def table(plan: Decisions, width: int = 80) -> str:
     """Repeated blocks folded, numbers to three digits, and what it sums up to below.
 
     No path is cut: one that is too long for its column has a line of its own.
@@ -45,8 +41,7 @@ def _shortened(spec: str) -> str:
 
 
 def _why(choice: Choice) -> str:
-    is_told = choice.lr == 1 or "learning rate" in choice.because
-    return choice.because if is_told else f"{choice.because}; learning rate times {choice.lr:.3g}"
+    return choice.because if choice.lr == 1 else f"{choice.because}; learning rate times {choice.lr:.3g}"
 
 
 def _columns(rows: list[Cells], width: int) -> Columns:
@@ -72,30 +67,26 @@ def _lines(row: Cells, columns: Columns) -> Iterator[str]:
         yield _GAP.join(cell.ljust(size) for cell, size in zip(line, columns, strict=True)).rstrip()
 
 
-def _footer(plan: "Plan", width: int) -> list[str]:
-    own = sum(choice.is_own for choice in plan.choices)
+def _footer(plan: Decisions, width: int) -> list[str]:
+    own = sum(choice.by == "you" for choice in plan.choices)
     yours = f", {own} by your rules" if own else ""
-    lines = [f"{counts(plan)}.", f"Recipe: {plan.recipe or 'none'}{yours}.", *(f"* {note}" for note in plan.notes)]
+    lines = [f"{counts(plan)}.", f"Recipe: {plan.decided_by or 'none'}{yours}.", *(f"* {note}" for note in plan.notes)]
     return [part for line in lines for part in textwrap.wrap(line, width, subsequent_indent="  ")]
 
 
-def counts(plan: "Plan") -> str:
+_IN_WORDS: dict[How, str] = {
+    "drawn": "drawn",
+    "computed": "computed",
+    "constant": "constant",
+    "loaded": "loaded",
+    "length": "set to the length of a direction",
+    "kept": "left as built",
+}
+
+
+def counts(plan: Decisions) -> str:
     """How many parameters there are, and how they start."""
-    found = Counter(_manner(choice) for choice in plan.choices)
-    manners = ("drawn", "computed", "constant", _FOLLOWS, "left as built")
-    parts = ", ".join(f"{found[manner]} {manner}" for manner in manners if found[manner])
+    found = Counter(choice.how for choice in plan.choices)
+    parts = ", ".join(f"{found[how]} {words}" for how, words in _IN_WORDS.items() if found[how])
     tied = sum(bool(choice.param.tied) for choice in plan.choices)
     return f"{counted(len(plan.choices), 'parameter')}{': ' if parts else ''}{parts}{f' ({tied} tied)' if tied else ''}"
-
-
-def _manner(choice: Choice) -> str:
-    if choice.follows:
-        return _FOLLOWS
-    match choice.law:
-        case Keep():
-            return "left as built"
-        case Constant():
-            return "constant"
-        case Composed():
-            return "computed"
-    return "drawn"

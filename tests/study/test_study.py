@@ -1,15 +1,15 @@
 import pytest
 
 from initium import SettingError
-from initium._compare._data import load_data
-from initium._compare._study import Study
-from initium._recipes import Recipe
+from initium._recipes import parse_recipe
+from initium._study._data import load_data
+from initium._study._study import Study
 
 DATA = load_data("iris")
 
 
 def study(*specs, **settings):
-    return Study("mlp", DATA, tuple(Recipe.parse(spec) for spec in specs or ("zeros", "ones")), **settings)
+    return Study("mlp", DATA, tuple(parse_recipe(spec) for spec in specs or ("zeros", "ones")), **settings)
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,19 @@
 
 from collections.abc import Hashable
 from dataclasses import replace
-from typing import Any
 
 from .._errors import InitiumError, RuleError, ShapeError, counted, listed
-from .._graph import Graph, Made, Param
+from .._graph import Buffer, Graph, Made, Param
 from .._recipes import Recipe
 from .._rule import Decision, Rule, Rules, read_rules
 from ..init import framework
 from ._choice import Choice
+from ._decisions import Decisions
 from ._fold import fold
 from ._hint import hint
-from ._plan import Plan
 
 
-def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Plan:
+def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Decisions:
     """Decide every parameter of a model; touches no memory. A user's rule wins over the recipe.
 
     Raises:
@@ -31,7 +30,7 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Plan:
     choices, misfits = [], []
     for param, own, found in deciding:
         try:
-            choices.append(_choice(param, own, "your rule ", found) if own else _choice(param, found, f"{recipe}: "))
+            choices.append(_own(param, own, found) if own else _usual(param, found, recipe))
         except ShapeError as error:
             matched = f" Your rule `{own}` matched it." if own else ""
             misfits.append(f"{error}{matched}")
@@ -39,42 +38,45 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Plan:
         raise ShapeError(
             f"{listed(misfits)}\nGive it an initialiser that looks at no fan, such as `zeros` or `uniform(-0.1, 0.1)`."
         )
-    version = f" (version {recipe.version})" if recipe.version else ""
-    return Plan(**_copied(choices, graph), recipe=f"{recipe}{version}", notes=graph.notes)
+    choices, buffers = _copied(choices, graph)
+    return Decisions(choices, str(recipe), graph.notes, buffers, recipe.version, recipe.remakes)
 
 
 def _first(param: Param, rules: tuple[Rule, ...]) -> Rule | None:
     return next((rule for rule in rules if rule.matches(param)), None)
 
 
-def _choice(param: Param, rule: Rule | None, who: str, usual: Rule | None = None) -> Choice:
-    """The choice that a rule makes, once its initialiser has accepted the parameter's axes."""
+def _own(param: Param, rule: Rule, usual: Rule | None) -> Choice:
+    """The choice of a user's rule."""
+    return _choice(param, replace(rule.decide(param, _tried(param, usual)), by="you"), f"your rule {rule}")
+
+
+def _usual(param: Param, rule: Rule | None, recipe: Recipe) -> Choice:
+    """The choice of a recipe's rule."""
     assert rule  # every parameter is decided by now
-    said = _as_made(rule.decide(param, _tried(param, usual)), param, anew=who.startswith("author"))
-    choice = Choice(
-        param=replace(param, made=None),  # the choice says it
-        init=said.init,
-        because=said.because or param.because,
-        rule=f"{who}{rule}",
-        lr=said.lr,
-        moment=said.moment,
-        draws_as=said.draws_as,
-    )
+    return _choice(param, rule.decide(param), f"{recipe}: {rule}")
+
+
+def _choice(param: Param, said: Decision, rule: str) -> Choice:
+    """The choice that a rule makes, once its initialiser has accepted the parameter's axes."""
+    said = _as_made(said, param)
+    said = replace(said, because=said.because or param.because)
+    choice = Choice(param=replace(param, made=None), rule=rule, **vars(said))  # the choice says how it is made
     _ = choice.law
     return choice
 
 
-def _as_made(said: Decision, param: Param, *, anew: bool) -> Decision:
-    """What `framework` stands for where it is known how the constructor made a parameter.
+def _as_made(said: Decision, param: Param) -> Decision:
+    """What `framework` stands for where it is known how the constructor is to make a parameter.
 
-    Numbers that are there already it leaves; recipe `author` alone makes them anew.
+    Numbers that are there already it leaves.
     """
-    if said.init != framework() or param.made is None or not (param.made.is_pending or anew):
+    if said.init != framework() or param.made is None or not param.made.is_pending:
         return said
     return replace(said, init=param.made.init or said.init, because=param.made.because)
 
 
-def _copied(choices: list[Choice], graph: Graph) -> dict[str, Any]:
+def _copied(choices: list[Choice], graph: Graph) -> tuple[tuple[Choice, ...], tuple[Buffer, ...]]:
     """The choices and the saved buffers; what the constructor copied has the numbers of what it copied.
 
     Of parameters that is so where both start as recorded.
@@ -93,7 +95,7 @@ def _copied(choices: list[Choice], graph: Graph) -> dict[str, Any]:
         found.append(replace(choice, **copied))
     saved = [(buffer, first(buffer.made, buffer.path)) for buffer in graph.buffers if buffer.is_saved]
     buffers = [buffer if path == buffer.path else replace(buffer, draws_as=path) for buffer, path in saved]
-    return {"choices": tuple(found), "buffers": tuple(buffers)}
+    return tuple(found), tuple(buffers)
 
 
 def _tried(param: Param, usual: Rule | None) -> Decision | None:

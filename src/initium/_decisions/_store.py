@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import MISSING, fields
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import _files
 from .._errors import InitiumError, PlanError, listed
@@ -14,23 +14,21 @@ from .._graph import Buffer, Param
 from .._rule import shown
 from ..init import Initialiser, parse
 from ._choice import Choice
-from ._manifest import Manifest, check_stream, read_manifest
-
-if TYPE_CHECKING:
-    from ._plan import Plan
+from ._decisions import Decisions
+from ._format1 import upgraded
+from ._from_json import JsonError, at, values
+from ._from_json import shown as in_json
 
 # The first key of the file: by it a plan is known, and its value says how to read the rest.
 _KEY = "initium plan"
 MARK = f'"{_KEY}":'
-_SCHEMA = 1
-_MANIFEST = "manifest"  # the one key that a plan may lack
-MANIFEST_MARK = f'"{_MANIFEST}":'
+_SCHEMA = 2
+MANIFEST = "manifest"  # a key that a plan may lack; see `_checkpoint/_manifest.py`
+_OPTIONAL = ("version", "remakes")
 _MEND = "Mend the file, or save the plan again."
 
-Stored = tuple[tuple[Choice, ...], str, tuple[str, ...], tuple[Buffer, ...]]
 
-
-def write(plan: "Plan", path: str | PathLike[str]) -> None:
+def write(plan: Decisions, path: str | PathLike[str]) -> None:
     """Save a plan whole or not at all, and never over what Initium did not write.
 
     Raises:
@@ -40,16 +38,16 @@ def write(plan: "Plan", path: str | PathLike[str]) -> None:
     _files.write_text(path, text(plan), mark=MARK)
 
 
-def text(plan: "Plan", manifest: Manifest | None = None) -> str:
-    """A plan, with or without a manifest, as it stands in a file.
+def text(plan: Decisions, manifest: str = "") -> str:
+    """A plan, with or without the text of a manifest, as it stands in a file.
 
     Raises:
         PlanError: if a start has no spec that a file could hold.
     """
     _check_specs(plan)
-    head = {"recipe": plan.recipe, "notes": plan.notes}
     # Near the beginning, where a file is known by it.
-    lines = f"  {MARK} {_SCHEMA},\n" + (f"  {MANIFEST_MARK} {manifest.text(plan.choices)},\n" if manifest else "")
+    lines = f"  {MARK} {_SCHEMA},\n" + (f'  "{MANIFEST}": {manifest},\n' if manifest else "")
+    head = _facts(plan, without=("choices", "buffers")) | {"recipe": plan.recipe, "notes": plan.notes}
     lines += "".join(f"  {_json(key)}: {_json(value)},\n" for key, value in head.items())
     buffers = ",".join(f"\n    {_json(buffer)}" for buffer in plan.buffers)
     lines += f'  "buffers": [{buffers}],\n'
@@ -57,7 +55,7 @@ def text(plan: "Plan", manifest: Manifest | None = None) -> str:
     return f'{{\n{lines}  "parameters": [\n{entries}\n  ]\n}}\n'
 
 
-def _check_specs(plan: "Plan") -> None:
+def _check_specs(plan: Decisions) -> None:
     wrong = [f"  {choice.path}  {choice.init}" for choice in plan.choices if not _reads_back(choice.init)]
     if wrong:
         raise PlanError(
@@ -100,42 +98,27 @@ def _plain(thing: Any) -> Any:
     return str(thing) if isinstance(thing, Initialiser) else _facts(thing)
 
 
-def read(path: str | PathLike[str]) -> tuple[Stored, Manifest | None]:
-    """What a plan consists of: the choices, the recipe, the notes and the buffers; and its manifest, if it has one.
+def decisions_of(path: str | PathLike[str], data: Any) -> Decisions:
+    """The plan that the JSON of a file holds.
 
     Raises:
         PlanError: naming every place that cannot be read.
     """
-    from ._from_json import JsonError, at  # json's readers are rarely needed
-
-    data = _parsed(path)
-    check_stream(path, data.get(_MANIFEST) if isinstance(data, dict) else None)
     data = _checked(path, data)
+    kinds = {"recipe": str, "notes": tuple[str, ...], "buffers": tuple[Buffer, ...], "version": int, "remakes": bool}
     try:
-        recipe, notes = at('"recipe"', str, data["recipe"]), at('"notes"', tuple[str, ...], data["notes"])
-        buffers = at('"buffers"', tuple[Buffer, ...], data["buffers"])
+        said = {key: at(f'"{key}"', kind, data[key]) for key, kind in kinds.items() if key in data}
     except JsonError as error:
         raise PlanError(f"'{path}': {error}. {_MEND}") from None
-    choices = _choices(path, data["parameters"], buffers)
-    manifest = read_manifest(path, data[_MANIFEST], choices) if _MANIFEST in data else None
-    return (choices, recipe, notes, buffers), manifest
+    return Decisions(choices=_choices(path, data["parameters"], said["buffers"]), **said)
 
 
-def manifest_of(path: str | PathLike[str], seed: int) -> Manifest:
-    """The manifest in a file, which must be of a seed.
+def parsed(path: str | PathLike[str]) -> Any:
+    """The JSON that a file holds.
 
     Raises:
-        PlanError: if it holds none or is of another seed; naming every place that cannot be read.
+        PlanError: where it breaks.
     """
-    _, manifest = read(path)
-    if manifest is None:
-        raise PlanError(f"'{path}' is a saved plan and no manifest: it has no digests to compare with.")
-    if manifest.seed != seed:
-        raise PlanError(f"'{path}' is the manifest of seed {manifest.seed}, not {seed!r}. Pass seed={manifest.seed}.")
-    return manifest
-
-
-def _parsed(path: str | PathLike[str]) -> Any:
     try:
         # An editor may have put a mark of byte order first.
         return json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_object)
@@ -164,13 +147,14 @@ def _checked(path: str | PathLike[str], data: Any) -> dict[str, Any]:
     """The file's content, if it is a plan that this version can read."""
     if not isinstance(data, dict) or _KEY not in data:
         raise PlanError(f"""'{path}' is no plan: it has no "{_KEY}", which `plan.save` writes.""")
-    if data[_KEY] != _SCHEMA:
+    if type(data[_KEY]) is not int or not 1 <= data[_KEY] <= _SCHEMA:
         raise PlanError(
-            f"'{path}' is written in format {_json(data[_KEY])}, but this Initium reads format {_SCHEMA}. "
+            f"'{path}' is written in format {_json(data[_KEY])}, but this Initium reads formats 1 to {_SCHEMA}. "
             "Make the plan again, or read it with the Initium that wrote it."
         )
+    data = upgraded(data) if data[_KEY] == 1 else data
     keys = (_KEY, "recipe", "notes", "buffers", "parameters")
-    more = [key for key in data if key not in (*keys, _MANIFEST)]
+    more = [key for key in data if key not in (*keys, *_OPTIONAL, MANIFEST)]
     wrong = [f'lacks "{key}"' for key in keys if key not in data] + [f'has "{key}"' for key in more]
     if wrong:
         raise PlanError(f"'{path}' {wrong[0]}; a plan holds {', '.join(keys[1:])}. {_MEND}")
@@ -178,11 +162,8 @@ def _checked(path: str | PathLike[str], data: Any) -> dict[str, Any]:
 
 
 def _choices(path: str | PathLike[str], entries: Any, buffers: Iterable[Buffer]) -> tuple[Choice, ...]:
-    from . import _from_json
-    from ._from_json import JsonError
-
     if not isinstance(entries, list):
-        what = _from_json.shown(entries)
+        what = in_json(entries)
         raise PlanError(f"""'{path}': "parameters" is a list of objects, not {what}. {_MEND}""")
     made, flaws = [], []
     for number, entry in enumerate(entries, start=1):
@@ -206,12 +187,10 @@ def repeated(choices: Iterable[Choice], buffers: Iterable[Buffer]) -> dict[str, 
 
 def _choice(entry: Any) -> Choice:
     """One parameter's facts, and a start that can use its axes."""
-    from ._from_json import values
-
-    besides = {"start": Initialiser, "decided": Initialiser, "known by": str}
+    besides = {"start": Initialiser, "decided": Initialiser, "because": str, "known by": str}
     said = values(entry, Param, Choice, without=("param", "init"), besides=besides)
     if said["start"] != (decided := said.pop("decided")):
-        said |= {"because": f"edited, was {decided}", "rule": "edited in the file"}
+        said |= {"because": f"edited, was {decided}", "rule": "edited in the file", "by": "you"}
     own = {field.name: said.pop(field.name) for field in fields(Choice) if field.name in said}
     init, because = said.pop("start"), said.pop("known by")
     param = Param(because=because, **said)

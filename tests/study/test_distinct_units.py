@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from initium._compare._distinct_units import distinct_hidden_units, distinct_rows
 from initium._draw import draw
 from initium._graph import Graph, Param
 from initium._kernel import kernel
+from initium._study._distinct_units import distinct_hidden_units, distinct_rows
 from initium.init._law import Normal
 
 

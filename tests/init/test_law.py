@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 import initium
-from initium._plan._describe import describe
 from initium.init._weight import Weight
 
 SHAPE = (6, 4)
@@ -27,12 +26,12 @@ SHAPE = (6, 4)
 )
 def test_a_start_is_told_in_numbers(spec, text):
     weight = Weight(shape=SHAPE, axes="oi")
-    assert describe(initium.parse(spec).law(weight), weight) == text
+    assert initium.parse(spec).law(weight).words(weight) == text
 
 
 def test_unequal_blocks_are_told_one_by_one():
     weight = Weight(shape=(6, 4), axes="oi", blocks=(4, 2))
-    assert describe(initium.parse("glorot_normal").law(weight), weight) == (
+    assert initium.parse("glorot_normal").law(weight).words(weight) == (
         "block 1: Gaussian, mean 0, std 0.5; block 2: Gaussian, mean 0, std 0.57735"
     )
 
@@ -42,7 +41,7 @@ def test_what_is_told_is_what_is_drawn(spec):
     shape = (500, 200)
     drawn = initium.array(spec, shape, axes="oi", seed=0, path="w")
     weight = Weight(shape=shape, axes="oi")
-    text = describe(initium.parse(spec).law(weight), weight)
+    text = initium.parse(spec).law(weight).words(weight)
     std = float(text.partition("std ")[2].split()[0])
     assert abs(np.sqrt(np.mean(drawn.astype(float) ** 2)) / std - 1) < 5 / math.sqrt(2 * drawn.size)
     if " to " in text:

@@ -4,7 +4,7 @@ import sklearn.datasets
 import sklearn.model_selection
 
 from initium import DataError, SpecError, UnknownNameError
-from initium._compare._data import BUILT_IN, load_data
+from initium._study._data import BUILT_IN, load_data
 
 X = np.arange(60.0).reshape(20, 3)
 Y = np.arange(20) % 2

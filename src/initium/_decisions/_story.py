@@ -6,10 +6,8 @@ from collections.abc import Iterator
 
 from .._errors import ShapeError
 from .._graph import Branch, Param, Use
-from ..init._initialiser import Initialiser
 from ..init._weight import ROLES
 from ._choice import Choice
-from ._describe import describe
 
 _WIDTH = 80
 _LABEL = 13
@@ -101,18 +99,14 @@ def _place(branch: Branch) -> str:
 def _decision(choice: Choice) -> Iterator[tuple[str, str]]:
     weight = choice.init.sees(choice.param).in_order
     yield "start", str(choice.init)
-    told = "the length of its direction, set when that is filled" if choice.follows else describe(choice.law, weight)
-    yield "that is", _in_numbers(choice.init, told)
+    told = "the length of its direction, set when that is filled" if choice.follows else choice.law.words(weight)
+    name = choice.init.spec.partition("(")[0]
+    yield "that is", f"{told}; `initium explain {name}` tells how" if choice.law.how == "computed" else told
     yield "because", choice.because
     yield "rule", choice.rule
     yield "aims at", f"second moment {_number(choice.moment)} of what it gives" if choice.moment is not None else ""
     yield "drawn as", choice.draws_as if choice.draws_as not in ("", choice.path) else ""
     yield "rate", f"learning rate times {_number(choice.lr)}" if choice.lr != 1 else ""
-
-
-def _in_numbers(init: Initialiser, text: str) -> str:
-    name = init.spec.partition("(")[0]
-    return f"{text}; `initium explain {name}` tells how" if text == "computed as a whole" else text
 
 
 def _number(value: float) -> str:

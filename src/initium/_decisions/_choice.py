@@ -6,31 +6,22 @@ from functools import cached_property
 
 from .._errors import PlanError
 from .._graph import Param
-from ..init import Initialiser
-from ..init._law import Keep, Law
+from .._ledger import How
+from .._rule import Decision
+from ..init._law import Law
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
-    """How one parameter starts.
+class Choice(Decision):
+    """How one parameter starts: a Decision, and of what.
 
     Attributes:
         param: what the model does with it.
-        init: which initialiser was chosen.
-        because: the clause a reader can check.
         rule: the rule that decided, as text.
-        lr: what the learning rate is multiplied by for this parameter.
-        moment: the second moment that its output is meant to have; None if it does not matter.
-        draws_as: the path under which its numbers are drawn; its own, unless it shares them.
     """
 
     param: Param
-    init: Initialiser
-    because: str
     rule: str = ""
-    lr: float = 1.0
-    moment: float | None = None
-    draws_as: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what no optimiser and no calibration could use, whether a rule said it or a file."""
@@ -45,15 +36,14 @@ class Choice:
         return self.param.path
 
     @property
-    def is_own(self) -> bool:
-        """Whether a rule of the user decided."""
-        return self.rule.startswith("your rule")
-
-    @property
     def follows(self) -> bool:
         """Whether it is the length of a weight norm, which is set when its direction is filled."""
-        told = self.param.because.endswith("follows its direction")
-        return told and isinstance(self.law, Keep) and not self.is_own
+        return bool(self.param.length_of) and self.law.how == "kept" and self.by != "you"
+
+    @property
+    def how(self) -> How:
+        """Its numbers come about."""
+        return "length" if self.follows else self.law.how
 
     @cached_property
     def law(self) -> Law:

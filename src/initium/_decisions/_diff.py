@@ -3,15 +3,11 @@
 import textwrap
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from .._graph import Buffer
-from ..init._law import Composed, Orthogonal, Packed
 from ._choice import Choice
+from ._decisions import Decisions
 from ._fold import fold
-
-if TYPE_CHECKING:
-    from ._plan import Plan
 
 
 @dataclass(frozen=True)
@@ -68,14 +64,14 @@ class PlanDiff:
         return "\n".join([*recipes, *parts]) or "The plans are the same."
 
 
-def diff(before: "Plan", after: "Plan") -> PlanDiff:
+def diff(before: Decisions, after: Decisions) -> PlanDiff:
     """What changed from one plan to the other, in the order of the first."""
     old = {choice.path: choice for choice in before.choices}
     new = {choice.path: choice for choice in after.choices}
     both = [(old[path], new[path]) for path in old if path in new]
     alike = [(a, b) for a, b in both if a.init == b.init]
     return PlanDiff(
-        recipes=(before.recipe, after.recipe) if before.recipe != after.recipe else None,
+        recipes=(before.decided_by, after.decided_by) if before.decided_by != after.decided_by else None,
         only_before=tuple(path for path in old if path not in new),
         only_after=tuple(path for path in new if path not in old),
         shapes=_unlike(both, lambda choice: choice.param.shape),
@@ -98,15 +94,14 @@ def _numbering(choice: Choice) -> str:
 
 def _law(choice: Choice) -> str:
     """What each number is; of a weight that is computed as a whole, what that looks at."""
-    laws = choice.law.laws if isinstance(choice.law, Packed) else (choice.law,)
-    if not any(isinstance(law, Composed | Orthogonal) for law in laws):
-        return ", ".join(map(str, laws))
     weight = choice.init.sees(choice.param).in_order
+    if choice.law.comes_in_parts(weight):
+        return str(choice.law)
     kind = "transposed " if weight.transposed else ""
     return f'{kind}axes "{weight.axes}", groups {weight.groups}, stride {weight.stride}, blocks {weight.blocks}'
 
 
-def _buffers(before: "Plan", after: "Plan") -> tuple[tuple[str, str, str], ...]:
+def _buffers(before: Decisions, after: Decisions) -> tuple[tuple[str, str, str], ...]:
     old, new = ({buffer.path: _told(buffer) for buffer in plan.buffers} for plan in (before, after))
     return tuple(
         (path, old.get(path, "none"), new.get(path, "none"))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from initium._compare._merits import merits
+from initium._study._merits import merits
 
 OUTPUTS = np.array([[0.1, 0.9, 0.3], [2.0, 1.0, 0.0], [0.0, 0.5, 0.4], [0.2, 0.1, 0.9]], np.float32)
 

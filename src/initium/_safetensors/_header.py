@@ -8,14 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import DataError
-from ._tensors import DTYPES, Tensor
 
 # What Initium writes has this near its beginning, a single file and an index alike.
 MARK = '"initium":'
 
+# How safetensors calls each dtype, and how many bytes a number has.
+_DTYPES = {
+    "float64": ("F64", 8),
+    "float32": ("F32", 4),
+    "float16": ("F16", 2),
+    "bfloat16": ("BF16", 2),
+    "int64": ("I64", 8),
+    "int32": ("I32", 4),
+    "int16": ("I16", 2),
+    "int8": ("I8", 1),
+    "uint64": ("U64", 8),
+    "uint32": ("U32", 4),
+    "uint16": ("U16", 2),
+    "uint8": ("U8", 1),
+    "bool": ("BOOL", 1),
+}
+CODES = {dtype: code for dtype, (code, _) in _DTYPES.items()}
+_WIDTHS = dict(_DTYPES.values()) | {"C64": 8, "F8_E4M3": 1, "F8_E5M2": 1}
 # As safetensors' own reader; a length that was damaged must not be believed.
 _LONGEST = 100_000_000
-_WIDTHS = {code: number().itemsize for code, number in DTYPES.values()} | {"C64": 8, "F8_E4M3": 1, "F8_E5M2": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,18 +59,18 @@ class HeaderError(Exception):
     """What is wrong with a file, as the end of a sentence."""
 
 
-def in_file_order(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """Wide numbers first, so that each tensor is aligned; else as they come."""
-    return sorted(tensors, key=lambda tensor: -tensor.number.itemsize)
+def header(tensors: Iterable[tuple[str, str, tuple[int, ...], int]], metadata: Mapping[str, str]) -> bytes:
+    """Everything before the first number.
 
-
-def header(tensors: Iterable[Tensor], metadata: Mapping[str, str]) -> bytes:
-    """Everything before the first number; the tensors lie one after another, in this order."""
+    Args:
+        tensors: path, dtype, shape and number of bytes of each; they lie one after another, in this order.
+        metadata: texts by name.
+    """
     entries: dict[str, Any] = {"__metadata__": dict(metadata)}
     end = 0
-    for tensor in tensors:
-        start, end = end, end + tensor.num_bytes
-        entries[tensor.path] = {"dtype": tensor.code, "shape": tensor.shape, "data_offsets": (start, end)}
+    for path, dtype, shape, num_bytes in tensors:
+        start, end = end, end + num_bytes
+        entries[path] = {"dtype": CODES[dtype], "shape": shape, "data_offsets": (start, end)}
     text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text

@@ -1,0 +1,5 @@
+"""What was decided for each parameter, and why, as data."""
+
+from ._choice import Choice as Choice
+from ._decide import decide as decide
+from ._decisions import Decisions as Decisions

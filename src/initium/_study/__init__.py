@@ -1,0 +1,1 @@
+"""What is compared, on which data, and what one run showed."""
