@@ -121,7 +121,7 @@ def test_a_copy_of_the_source_that_was_not_installed_has_no_version(monkeypatch)
     def fails(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("initium._checkpoint._manifest.version", fails)
+    monkeypatch.setattr("initium._require.version", fails)
     assert json.loads(net().manifest())["manifest"]["versions"]["initium"] == "unknown"
 
 

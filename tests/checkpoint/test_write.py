@@ -175,7 +175,7 @@ def test_a_manifest_is_written_in_the_same_moment_or_not_at_all(tmp_path, monkey
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("initium._checkpoint._write.text_of", interrupted)
+    monkeypatch.setattr("initium._checkpoint._write.manifest_of", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write(net_, file, seed=4, manifest=beside)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -9,7 +9,6 @@ from torch import nn
 import initium
 from initium._compare import _pool
 from initium._study._data import load_data
-from initium.torch._train import train
 
 QUICK = {"seeds": 3, "epochs": 2, "progress": False}
 
@@ -59,9 +58,9 @@ def test_arrays_are_trained_on_as_the_built_in_set_that_they_came_from():
 
 
 def test_the_runs_that_finished_before_ctrl_c_are_kept_in_whole_pairs(monkeypatch):
-    def some(study, jobs):
-        for index, recipe in [(0, 0), (0, 1), (2, 0), (1, 1), (1, 0)]:
-            yield train(study, study.recipes[recipe], index)
+    def some(study, starts, jobs):
+        for index, start in [(0, 0), (0, 1), (2, 0), (1, 1), (1, 0)]:
+            yield starts[start].run(study, index)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_pool, "_results", some)
@@ -74,8 +73,8 @@ def test_the_runs_that_finished_before_ctrl_c_are_kept_in_whole_pairs(monkeypatc
 
 
 def test_ctrl_c_before_two_whole_pairs_is_ctrl_c(monkeypatch):
-    def one(study, jobs):
-        yield train(study, study.recipes[0], 0)
+    def one(study, starts, jobs):
+        yield starts[0].run(study, 0)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_pool, "_results", one)

@@ -15,7 +15,7 @@ from jax.sharding import PartitionSpec as P
 
 import initium
 import initium.jax
-from initium._array import drawn
+from initium._tensor import Tensor
 from initium.jax import _start, initializers
 
 warnings.simplefilter("error")
@@ -66,16 +66,26 @@ def a_convolution_is_cut_along_any_axis(mesh):
 
 
 def only_boxes_are_drawn(mesh):
-    boxes = []
+    boxes, part = [], Tensor.part
 
     def spy(*args, **kwargs):
-        out = drawn(*args, **kwargs)
+        out = part(*args, **kwargs)
         boxes.append(out.shape)
         return out
 
-    _start.drawn = spy
-    num = jax.device_count()
+    Tensor.part = spy
     init = initium.jax.he_normal()
+    packed = initium.jax.parse("he_normal(mode='out')", blocks=(8, 16))  # each block has a law of its own
+    a_box_for_each_device(mesh, init, boxes)
+    a_box_for_each_device(mesh, packed, boxes)
+    boxes.clear()
+    init(KEY, SHAPE, None, NamedSharding(mesh, P("x")))  # devices that hold the same shard share one draw
+    assert boxes == [(SHAPE[0] // mesh.shape["x"], SHAPE[1])] * mesh.shape["x"], boxes
+    Tensor.part = part
+
+
+def a_box_for_each_device(mesh, init, boxes):
+    num = jax.device_count()
     for spec, box in [(P("x", "y"), (SHAPE[0] // mesh.shape["x"], SHAPE[1] // mesh.shape["y"])),
                       (P(("x", "y")), (SHAPE[0] // num, SHAPE[1]))]:  # fmt: skip
         sharding = NamedSharding(mesh, spec)
@@ -84,10 +94,6 @@ def only_boxes_are_drawn(mesh):
             _start._settled.cache_clear()
             draw(KEY, SHAPE, "float32", sharding).block_until_ready()
             assert [shape for shape in boxes if 0 not in shape] == [box] * num, (spec, boxes)
-    boxes.clear()
-    init(KEY, SHAPE, None, NamedSharding(mesh, P("x")))  # devices that hold the same shard share one draw
-    assert boxes == [(SHAPE[0] // mesh.shape["x"], SHAPE[1])] * mesh.shape["x"], boxes
-    _start.drawn = drawn
 
 
 def a_batch_of_keys_is_drawn_in_shards(mesh):
@@ -175,15 +181,15 @@ def a_weight_lies_where_its_key_lies(mesh):
 
 
 def a_weight_that_is_computed_as_a_whole_is_drawn_once_and_cut(mesh):
-    wholes = []
+    wholes, part = [], Tensor.part
 
     def spy(*args, **kwargs):
-        out = drawn(*args, **kwargs)
+        out = part(*args, **kwargs)
         wholes.append(weakref.ref(out if out.base is None else out.base))
         return out
 
-    _start.drawn = spy
-    for spec, blocks in [("orthogonal", 1), ("dirac", 1), ("he_normal(mode='out')", (8, 24))]:
+    Tensor.part = spy
+    for spec, blocks in [("orthogonal", 1), ("dirac", 1), ("orthogonal", (8, 24))]:
         init = initium.jax.parse(spec, axes="wio", blocks=blocks)
         whole = init(KEY, (3, 32, 32))
         wholes.clear()
@@ -193,7 +199,7 @@ def a_weight_that_is_computed_as_a_whole_is_drawn_once_and_cut(mesh):
         assert len(wholes) == 1, spec
         assert wholes[0]() is None, f"{spec}: a shard keeps the whole alive"
         assert is_sharded(weight, whole, sharding)
-    _start.drawn = drawn
+    Tensor.part = part
 
 
 def a_step_on_a_donated_replicated_weight_leaves_every_copy_right(mesh):

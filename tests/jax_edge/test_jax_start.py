@@ -14,6 +14,7 @@ import pytest
 import initium
 import initium.jax
 from initium._array import drawn
+from initium._tensor import Tensor
 from initium.init._parse import names
 from initium.init._weight import Weight
 from initium.jax import _key, _memory, _start
@@ -32,16 +33,16 @@ def same(x, y):
 
 @pytest.fixture
 def num_drawn(monkeypatch):
-    """How many numbers each call of `drawn` made."""
-    sizes = []
+    """How many numbers each draw of a tensor or a part of it made."""
+    sizes, part = [], Tensor.part
 
     def spy(*args, **kwargs):
-        out = drawn(*args, **kwargs)
+        out = part(*args, **kwargs)
         sizes.append(out.size)
         return out
 
     _start._settled.cache_clear()
-    monkeypatch.setattr(_start, "drawn", spy)
+    monkeypatch.setattr(Tensor, "part", spy)
     return sizes
 
 

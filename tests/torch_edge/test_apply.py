@@ -13,7 +13,7 @@ from initium._fill import fill
 from initium._graph import Graph, Param
 from initium._recipes import parse_recipe
 from initium._rule import Rule
-from initium.torch import _apply, apply, read
+from initium.torch import apply, read
 from initium.torch._shards import Part
 
 
@@ -87,7 +87,7 @@ def test_stretches_of_what_is_drawn_beside_change_no_bit(monkeypatch, stretch, s
     param = Param(path="weight", shape=(30, 20), axes="io", role="weight", because="own")
     whole, cut = (with_weight(torch.empty(30, 20)) for _ in range(2))
     apply(of_params(param, start=start), whole)
-    monkeypatch.setattr(_apply, "_STRETCH", stretch)
+    monkeypatch.setattr("initium.torch._fill._STRETCH", stretch)
     apply(of_params(param, start=start), cut)
     assert torch.equal(cut.weight, whole.weight)
 

@@ -35,18 +35,12 @@ Example:
     ((400, 300), 1.0)
 """
 
-from typing import Any
-
 from ..init._parse import names as _catalogue
 from . import initializers as initializers
 from ._key import key as key
-from ._names import named as _function
 from ._start import Start as Start
+from ._start import named as __getattr__  # noqa: F401  Python asks it for the catalogue's names
 from ._start import parse as parse
-
-
-def __getattr__(name: str) -> Any:
-    return _function(name)
 
 
 def __dir__() -> list[str]:

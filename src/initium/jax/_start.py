@@ -1,8 +1,9 @@
 """An initialiser of the catalogue as JAX calls it."""
 
 import functools
+import inspect
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from .._fill import DTYPES
 from .._tensor import Tensor
 from ..init import Initialiser
 from ..init import parse as read
+from ..init._offered import offered
 from ..init._weight import Weight, usual_weight
 from ._jax import jax
 from ._key import key_words
@@ -141,3 +143,12 @@ def _settled(spec: str, weight: Weight, dtype: np.dtype[Any]) -> Draw:
 
 def _draw(tensor: Tensor, dtype: np.dtype[Any], key: int, box: Box | None) -> NDArray[Any]:
     return replace(tensor, key=key).part(box).view(dtype)
+
+
+# What every function of this edge takes beside the catalogue's arguments.
+_ADDED = [each for each in inspect.signature(parse).parameters.values() if each.kind is each.KEYWORD_ONLY]
+
+
+def named(name: str) -> Callable[..., Start]:
+    """The function of that name: the arguments of the catalogue's entry, then those of `parse`."""
+    return offered(name, parse, *_ADDED)

@@ -9,8 +9,6 @@ catalogue gives it; `dir(initium.keras)` lists them. `initium.keras.initializers
 Keras's own meaning, drawn faster.
 """
 
-from collections.abc import Callable
-
 from .._errors import MissingExtraError
 
 try:
@@ -26,17 +24,10 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtraError(_text) from None
 
-from .._spec import unknown_name
 from ..init._parse import names as _names
 from . import initializers as initializers
 from ._start import Start as Start
-from ._start import named as _named
-
-
-def __getattr__(name: str) -> Callable[..., Start]:
-    if name not in _names():
-        raise AttributeError(str(unknown_name("initialiser", name, _names(), "`initium list` shows all of them.")))
-    return _named(name)
+from ._start import named as __getattr__  # noqa: F401  Python asks it for the catalogue's names
 
 
 def __dir__() -> list[str]:

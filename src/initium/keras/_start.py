@@ -13,7 +13,7 @@ from .._array import drawn
 from .._errors import SettingError
 from .._fill import DTYPES
 from ..init import Initialiser, parse
-from ..init._parse import names
+from ..init._offered import offered
 from ._caller import caller
 from ._seed import number
 from ._tensor import tensor
@@ -133,19 +133,6 @@ _ADDED = tuple(
 )
 
 
-@functools.cache
 def named(name: str) -> Callable[..., Start]:
     """The catalogue's function of that name, except that it gives a `Start`."""
-    build = names()[name]
-
-    @functools.wraps(build)
-    def start(*args: Any, **kwargs: Any) -> Start:
-        added = {one.name: kwargs.pop(one.name) for one in _ADDED if one.name in kwargs}
-        return Start(build(*args, **kwargs), **added)
-
-    own = inspect.signature(build)
-    start.__dict__["__signature__"] = own.replace(
-        parameters=[*own.parameters.values(), *_ADDED], return_annotation=Start
-    )
-    start.__module__, start.__name__, start.__qualname__ = "initium.keras", name, name
-    return start
+    return offered(name, Start, *_ADDED)

@@ -1,6 +1,5 @@
 """The catalogue on tensors: `he_normal()(layer.weight)`."""
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,10 +8,9 @@ import torch
 
 from .. import _stream
 from .._errors import ModelError, SettingError
-from .._spec import unknown_name
 from .._tensor import Tensor
 from ..init import Initialiser
-from ..init._parse import names
+from ..init._offered import offered
 from ..init._weight import usual_weight
 from ._fill import fill
 from ._memory import DTYPES
@@ -93,17 +91,5 @@ def _check_call(start: Start, tensor: Any, seed: Any, path: Any, generator: Any)
 
 
 def start(name: str) -> Callable[..., Start]:
-    """The function of the catalogue that a name stands for, giving starts for tensors.
-
-    Raises:
-        AttributeError: if there is none.
-    """
-    build: Callable[..., Any] | None = names().get(name)
-    if build is None:
-        raise AttributeError(str(unknown_name("initialiser", name, names(), "`initium list` shows all of them.")))
-
-    @functools.wraps(build)
-    def made(*args: Any, **kwargs: Any) -> Start:
-        return Start(build(*args, **kwargs))
-
-    return made
+    """The function of the catalogue that a name stands for, giving starts for tensors."""
+    return offered(name, Start)
