@@ -13,10 +13,10 @@ from .._aims import aims
 from .._calibration import Calibrated, Calibration
 from .._errors import ModelError, listed
 from .._plan import Plan
+from ._inputs import Inputs, given
 from ._lengths import lengths, remade
 from ._parameters import parameters
 from ._signal import Signal
-from ._trace._inputs import Inputs, given
 from ._writable import check_writable
 
 
