@@ -13,7 +13,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from .._errors import ModelError
 from ._memory import extent
-from ._trace._operations import PRODUCTS
+from ._operations import PRODUCTS
 
 
 class Signal(TorchDispatchMode):

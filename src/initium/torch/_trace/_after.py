@@ -1,7 +1,7 @@
 """After: from which weights' outputs each signal is made."""
 
+from .._operations import RECURRENT
 from ._flow import Flow
-from ._operations import RECURRENT
 from ._record import Value
 
 # Whose scale does not follow from that of the weights before.

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from .._operations import CONVOLUTIONS, PRODUCTS
 from ._flow import Flow
-from ._operations import CONVOLUTIONS, PRODUCTS
 from ._record import Value
 
 _KEEPS = ("pass", "norm", "scale", "shift")

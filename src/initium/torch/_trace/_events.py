@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from .._operations import PRODUCTS, is_attention
 from ._flow import Flow
-from ._operations import PRODUCTS, is_attention
 from ._record import Value
 from ._signals import operation_of
 

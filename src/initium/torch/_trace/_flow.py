@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ._norms import find_norm
-from ._operations import (
+from .._operations import (
     CONVOLUTIONS,
     LOOKUPS,
     PASSES,
@@ -15,6 +14,7 @@ from ._operations import (
     is_attention,
     is_norm,
 )
+from ._norms import find_norm
 from ._record import Value
 from ._regions import Constants, Region, find_region
 from ._residual import Step, find_steps

@@ -8,11 +8,11 @@ from torch import nn
 from torch.nn.utils.parametrizations import _Orthogonal  # pyright: ignore[reportPrivateUsage]
 
 from ..._graph import Graph, Param, Use
+from .._operations import RECURRENT
 from .._read import Facts, buffers_of, facts_of, kept, named, param_of
 from ._after import find_after
 from ._branches import find_branches
 from ._flow import Flow, read_flow
-from ._operations import RECURRENT
 from ._packs import find_packs
 from ._record import Value
 from ._run import Recording

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
+from .._operations import CASTS, CONVOLUTIONS, PASSES, PRODUCTS
 from ._events import Event, reach
 from ._flow import Flow
-from ._operations import CASTS, CONVOLUTIONS, PASSES, PRODUCTS
 from ._record import Value
 from ._uses import Found
 

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import (
 )
 from torch.utils._pytree import tree_leaves, tree_map
 
-from ._operations import CONVOLUTIONS, LOOKUPS, PRODUCTS, RECURRENT, is_norm
+from .._operations import CONVOLUTIONS, LOOKUPS, PRODUCTS, RECURRENT, is_norm
 
 # Modules recorded as one operation: the additions of an unrolled cell would pass for residual ones.
 OPAQUE = (nn.RNNBase, nn.RNNCellBase)

@@ -7,10 +7,10 @@ import numpy as np
 
 from ..._graph import Operation
 from ...init import gain
+from .._operations import CONVOLUTIONS, LINEAR, PASSES, PRODUCTS, RECURRENT
 from ._contractions import contraction_of
 from ._flow import Flow
 from ._laws import Law, law_of, second_moment, through
-from ._operations import CONVOLUTIONS, LINEAR, PASSES, PRODUCTS, RECURRENT
 from ._pools import ADDITIONS, pooled
 from ._record import Value
 from ._recurrences import state_moment

@@ -1,7 +1,7 @@
 """Sums: which embeddings and positions are added to one signal."""
 
+from .._operations import LOOKUPS
 from ._flow import Flow
-from ._operations import LOOKUPS
 from ._record import Value
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..._graph import Operation, Role, Use
+from .._operations import CONVOLUTIONS, LOOKUPS, PASSES, PRODUCTS, RECURRENT, is_norm
 from ._axes import axes_of, path_to
 from ._branches import Branches
 from ._contractions import Contraction, contraction_of
 from ._events import Reach, reach
 from ._flow import Flow
-from ._operations import CONVOLUTIONS, LOOKUPS, PASSES, PRODUCTS, RECURRENT, is_norm
 from ._record import Value
 from ._recurrences import cell_moment
 from ._signals import UNKNOWN, Signal, operation_of
