@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from .._errors import ModelError
 from ._memory import extent
-from ._operations import PRODUCTS
+from ._operations import weight_operation
 
 
 class Signal(TorchDispatchMode):
@@ -53,9 +53,10 @@ class Signal(TorchDispatchMode):
                 return func.decompose(*args, **kwargs)
         if name in _STATISTICS:
             args = _of_the_batch(args)
-        for place in _PLACES.get(name, ()):
+        row = weight_operation(name)
+        for place in row.weights if row.is_use else ():
             if path := self._path(args[place]):
-                return self._use(path, place, func, args, kwargs)
+                return self._use(path, args[place], *row.split(func, args, kwargs))
         self.seen.update(path for arg in args if (path := self._path(arg)))
         given = func(*args, **kwargs)
         if args and (func.is_view or name in _COPIES or name in _MULTIPLES):
@@ -80,9 +81,8 @@ class Signal(TorchDispatchMode):
             for part in tree_leaves(given):
                 self._multiples[part] = weights[0][0]
 
-    def _use(self, path: str, place: int, func: Any, args: Any, kwargs: Any) -> torch.Tensor:
-        """Do a weight's operation: the weight's part first, then the bias."""
-        given, bias = _split(func, args, kwargs)
+    def _use(self, path: str, weight: Any, given: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """Measure what a weight gives, and add the bias."""
         if not given.numel():
             self.empty.add(path)
         else:
@@ -90,7 +90,7 @@ class Signal(TorchDispatchMode):
             if path not in self.moments:
                 self.moments[path] = _moment(given)
                 if path in self._meant:
-                    _check(path, self.moments[path], args[place])
+                    _check(path, self.moments[path], weight)
                     self.factors[path] = math.sqrt(self._meant[path] / self.moments[path])
             if path in self.factors:
                 given.mul_(self.factors[path])
@@ -105,14 +105,6 @@ def _address(tensor: Any) -> int | None:
         return None
 
 
-# At which places an operation that sums or looks up takes a weight.
-_PLACES: dict[str, tuple[int, ...]] = {
-    **PRODUCTS,
-    "convolution": (1,),
-    "_trilinear": (0, 1, 2),
-    "embedding": (0,),
-}
-_WITHOUT_BIAS: dict[str, Callable[..., torch.Tensor]] = {"addmm": torch.mm, "baddbmm": torch.bmm, "addmv": torch.mv}
 _STATISTICS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}
 _COPIES = {"_to_copy", "clone", "_unsafe_view", "_reshape_alias", "_weight_norm_interface"}
 _MULTIPLES = {"mul", "div", "neg"}
@@ -122,17 +114,6 @@ def _of_the_batch(args: Any) -> Any:
     """The arguments of a batch normalisation by the batch's own statistics, if it holds more than one value each."""
     x = args[0]
     return (*args[:3], None, None, True, *args[6:]) if x.numel() > x.shape[1] else args
-
-
-def _split(func: Any, args: Any, kwargs: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """What the weight gives, and what is added to it."""
-    name = func.overloadpacket.__name__
-    if product := _WITHOUT_BIAS.get(name):
-        return product(*args[1:3]) * kwargs.get("alpha", 1), args[0] * kwargs.get("beta", 1)
-    if name == "convolution" and args[2] is not None:
-        given = func(*args[:2], None, *args[3:], **kwargs)
-        return given, args[2].reshape(-1, *[1] * (given.ndim - 2))
-    return func(*args, **kwargs), None
 
 
 def _moment(x: torch.Tensor) -> float:

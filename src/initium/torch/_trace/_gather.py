@@ -8,7 +8,6 @@ from torch import nn
 from torch.nn.utils.parametrizations import _Orthogonal  # pyright: ignore[reportPrivateUsage]
 
 from ..._graph import Graph, Param, Use
-from .._operations import RECURRENT
 from .._read import Facts, buffers_of, facts_of, kept, named, param_of
 from ._after import find_after
 from ._branches import find_branches
@@ -51,7 +50,7 @@ def _used(flow: Flow, module: nn.Module, value: nn.Parameter, param: Value, uses
         "uses": tuple(found.use for found in (first, *(found for found in uses if found is not first))),
         "padding": getattr(module, "padding_idx", None) if first.role == "embedding" else None,
     } | first.windows
-    if first.value.operation == RECURRENT and first.value.module is not None:
+    if first.value.row.word == "recurrent" and first.value.module is not None:
         known = facts_of(first.value.module, first.name, value) or {}
         facts |= {name: fact for name, fact in known.items() if name in ("packs", "blocks", "bias_of")}
     elif packs := find_packs(flow, param, uses):
