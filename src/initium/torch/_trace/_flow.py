@@ -47,7 +47,7 @@ class Flow:
         regions: functions of one signal, by its index.
         ends: the region that a value leaves, by its index.
         steps: residual additions, by index.
-        factors: of a product before a softmax the query and the key, of the one behind it the value, by index.
+        factors: of a product before a softmax the query and the key, of attention the value, by index.
         constants: the model's numbers.
     """
 
@@ -101,6 +101,8 @@ def read_flow(recording: Recording) -> Flow:
     for value in flow.live:
         if flow.kinds[value.index] == "gate" and value.row.word == "dense":
             _read_attention(flow, value)
+        elif flow.kinds[value.index] == "attention":
+            flow.factors[value.index] = (value.args[2],)
     return flow
 
 

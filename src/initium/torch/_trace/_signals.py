@@ -82,8 +82,7 @@ def _combined(flow: Flow, kind: str | None, value: Value, operands: list[Signal]
             known = (None, None) if first.moment is None else pooled(value, first.moment, first.law)
             return Signal("pooling", known[0], law=known[1])
         case "attention":
-            kept = flow.factors[value.index][0] if value.index in flow.factors else value.args[2]
-            return Signal("attention", 1.0, kept.tensor.shape[-1])
+            return Signal("attention", 1.0, flow.factors[value.index][0].tensor.shape[-1])
         case "gate":
             return Signal("gate", _gated(value, operands))
         case "sum":
