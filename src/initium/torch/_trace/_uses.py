@@ -15,6 +15,7 @@ from ._record import Value
 from ._recurrences import cell_moment
 from ._signals import UNKNOWN, Signal
 
+_MOVES = PASSES | {"cat", "stack"}
 # A matrix that went through one of these is no longer free to start as it likes.
 _BENDS = {"exp", "softplus", "tanh", "sigmoid", "log", "softmax", "_softmax", "sin", "cos", "square", "abs", "relu"}
 
@@ -278,7 +279,8 @@ def _bent(role: Role, because: str, chain: list[Value], operand: Value, param: V
     if any(_is_two(step) for step in chain) and role == "weight":
         return role, f"{because}, one of two that are multiplied with each other first"
     is_masked = any(step.operation == "mul" and _has_constants(step) for step in chain)
-    names = [step.operation.strip("_") for step in chain if not _is_moved(step) and not _is_factor(step)]
+    bent = [step for step in chain if step.operation not in _MOVES and step.row.word != "embedding"]
+    names = [step.operation.strip("_") for step in bent if not _is_factor(step)]
     if is_masked and role == "weight" and set(names) <= {"mul"}:
         return role, f"{because}, through a mask"
     if not names:
@@ -303,11 +305,6 @@ def _length(param: Value, operand: Value, through: str) -> tuple[Role, str] | No
 def _is_two(step: Value) -> bool:
     """Whether it multiplies two parameters as matrices."""
     return step.row.word == "dense" and sum(bool(v.params) for v in step.inputs) > 1
-
-
-def _is_moved(step: Value) -> bool:
-    """Whether it only hands elements on."""
-    return step.operation in PASSES | {"cat", "stack"} or step.row.word == "embedding"
 
 
 def _has_constants(step: Value) -> bool:
