@@ -1,22 +1,25 @@
 """Rescale each weight as real data reaches it."""
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from .._aims import aims
 from .._calibration import Calibrated, Calibration
 from .._decisions import Decisions
 from .._errors import ModelError, listed
+from ._inputs import Inputs, given
 from ._lengths import lengths, remade
 from ._parameters import parameters
-from ._signal import Signal
-from ._trace._inputs import Inputs, given
+from ._probe import Meeting, Probe
 from ._writable import check_writable
 
 
@@ -31,24 +34,25 @@ def calibrate(plan: Decisions, model: nn.Module, batch: Any) -> Calibration:
     check_writable(carriers)
     inputs = given(model, batch)
     _check_size(inputs)
-    first = Signal(weights, meant)
-    _run(model, inputs, first)
+    first = _Moments(meant)
+    probe = Probe(weights, first.met)
+    _run(model, inputs, probe)
     _check_range(carriers, first.factors)
-    then = Signal(weights)
+    then = _Moments()
     _rescale(carriers, first.factors)
     try:
-        _run(model, inputs, then)
+        _run(model, inputs, Probe(weights, then.met))
     except BaseException:
         _rescale(carriers, {path: 1 / factor for path, factor in first.factors.items()})
         raise
-    unmet = {path: _unmet(path, first) for path in weights.keys() - first.factors.keys()}
+    unmet = {path: _unmet(path in probe.seen - first.empty) for path in weights.keys() - first.factors.keys()}
     return Calibration(
         weights=tuple(
             Calibrated(
                 path=path,
                 meant=meant[path],
-                before=first.moments[path],
-                after=then.moments.get(path, math.nan),
+                before=first.found[path],
+                after=then.found.get(path, math.nan),
                 factor=factor,
                 num_uses=first.num_uses[path],
             )
@@ -56,6 +60,51 @@ def calibrate(plan: Decisions, model: nn.Module, batch: Any) -> Calibration:
         ),
         left=tuple((path, (left | unmet)[path]) for path in values if path in left or path in unmet),
     )
+
+
+@dataclass
+class _Moments:
+    """The second moment of what each weight gives at its first use, and the factor that makes it what is meant.
+
+    Attributes:
+        meant: second moments by path; a weight without one is measured alone.
+        found: by path, in the order in which the weights were met.
+        factors: by path; they multiply what a weight gives at every use, as if the weight were rescaled.
+        num_uses: by path.
+        empty: paths of weights that were used on no data, as an expert that no token reaches.
+    """
+
+    meant: Mapping[str, float] = field(default_factory=dict)
+    found: dict[str, float] = field(default_factory=dict)
+    factors: dict[str, float] = field(default_factory=dict)
+    num_uses: Counter[str] = field(default_factory=Counter)
+    empty: set[str] = field(default_factory=set)
+
+    def met(self, meeting: Meeting) -> torch.Tensor | None:
+        """Measure a weight, and rescale what it gives."""
+        path, given = meeting.path, meeting.given
+        if not given.numel():
+            self.empty.add(path)
+            return None
+        self.num_uses[path] += 1
+        if path not in self.found:
+            self.found[path] = _moment(given)
+            if path in self.meant:
+                _check(path, self.found[path], meeting.weight)
+                self.factors[path] = math.sqrt(self.meant[path] / self.found[path])
+        return given.mul_(self.factors[path]) if path in self.factors else None
+
+
+class _BatchStatistics(TorchDispatchMode):
+    """Normalises over the batch by the batch's own statistics: those that are kept mean nothing before training."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket.__name__ in _BATCH_NORMS and args[0].numel() > args[0].shape[1]:
+            args = (*args[:3], None, None, True, *args[6:])
+        return func(*args, **(kwargs or {}))
+
+
+_BATCH_NORMS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}
 
 
 def _carriers(model: nn.Module, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -82,9 +131,8 @@ def _rescale(carriers: dict[str, torch.Tensor], factors: dict[str, float]) -> No
         carriers[path].mul_(factor)
 
 
-def _unmet(path: str, signal: Signal) -> str:
+def _unmet(is_reached: bool) -> str:
     """Why a weight that should be rescaled was not."""
-    is_reached = path in signal.seen and path not in signal.empty
     return "the pass multiplied nothing by it alone" if is_reached else "this batch did not reach it"
 
 
@@ -95,12 +143,12 @@ def _check_size(inputs: Inputs) -> None:
         raise ModelError(f"The batch is empty: {shapes}. Pass a batch of real data.")
 
 
-def _run(model: nn.Module, inputs: Inputs, signal: Signal) -> None:
+def _run(model: nn.Module, inputs: Inputs, probe: Probe) -> None:
     """One forward pass that leaves no trace in the model."""
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     torch.clear_autocast_cache()  # it holds casts of weights as they were
     try:
-        with _quietly(model), signal:
+        with _quietly(model), _BatchStatistics(), probe:
             torch.func.functional_call(model, buffers, inputs.args, inputs.kwargs)
     except ModelError:
         raise
@@ -139,3 +187,24 @@ def _check_range(weights: dict[str, torch.Tensor], factors: dict[str, float]) ->
             f"These weights would leave their dtype; none was rescaled:\n{listed(sorted(lines))}\n"
             "Scale the batch to second moment 1, or calibrate in float32."
         )
+
+
+def _moment(x: torch.Tensor) -> float:
+    """The mean square, row by row: one long sum in float32 loses digits."""
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    rows = torch.linalg.vector_norm(x.reshape(len(x) if x.ndim else 1, -1), dim=1, dtype=dtype)
+    return rows.cpu().double().square().sum().item() / x.numel()
+
+
+def _check(path: str, moment: float, weight: torch.Tensor) -> None:
+    """Refuse a signal that no factor mends."""
+    if 0 < moment < math.inf:
+        return
+    if moment == 0:
+        what, is_own = "only zeros", not weight.any()
+        cause = "The weight is zero" if is_own else "All that reaches it is zero"
+    else:
+        what, is_own = "NaN or infinite numbers", not weight.isfinite().all()
+        cause = "The weight holds such numbers" if is_own else "What reaches it holds such numbers, or too large ones"
+    remedy = "Fill the model first: plan.apply(model)." if is_own else "Look at the batch, and at the layers before it."
+    raise ModelError(f"`{path}` gives {what} on this batch. {cause}. No weight was rescaled. {remedy}")

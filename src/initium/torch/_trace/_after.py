@@ -1,7 +1,6 @@
 """After: from which weights' outputs each signal is made."""
 
 from ._flow import Flow
-from ._operations import RECURRENT
 from ._record import Value
 
 # Whose scale does not follow from that of the weights before.
@@ -18,7 +17,7 @@ def find_after(flow: Flow) -> dict[int, frozenset[int]]:
 
 def _own(flow: Flow, value: Value, after: dict[int, frozenset[int]]) -> frozenset[int]:
     kind, step = flow.kind(value), flow.steps.get(value.index)
-    if kind in _STOPS or value.operation == RECURRENT:
+    if kind in _STOPS or value.row.word == "recurrent":
         return frozenset()
     if kind == "weight":
         return frozenset([value.index])

@@ -1,6 +1,6 @@
 """Axes: which of a parameter's own axes an operation sums over, found through views and casts."""
 
-from ._operations import ELEMENTWISE
+from .._operations import ELEMENTWISE
 from ._record import Value
 
 _Dims = list[tuple[int, ...]]  # for each axis of a value, the parameter's axes that it runs along

@@ -140,7 +140,7 @@ def _sources(flow: Flow, value: Value) -> list[Value]:
     if value.index in flow.normalised:
         return [flow.normalised[value.index][0]]
     if flow.kind(value) == "attention":
-        return [flow.factors[value.index][0] if value.index in flow.factors else value.args[2]]
+        return [flow.factors[value.index][0]]
     if flow.kind(value) in ("softmax", "scores"):
         return []
     if flow.kind(value) == "gate":

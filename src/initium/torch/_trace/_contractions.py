@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from ._flow import Flow
-from ._operations import CONVOLUTIONS, PRODUCTS
 from ._record import Value
 
 _KEEPS = ("pass", "norm", "scale", "shift")
@@ -42,9 +41,9 @@ def _taken(product: Value, carrier: Value, taker: Value) -> Contraction | None:
     if taker.operation == "sum" and same and len(taker.args) > 1 and taker.args[1]:
         summed = {axis % ndim for axis in taker.args[1]}
         return Contraction(taker, "".join("i" if axis in summed else "o" for axis in range(ndim)))
-    if taker.operation in CONVOLUTIONS and len(taker.signals) == 2 and taker.args[1] is carrier:
+    row = taker.row
+    if row.word == "convolution" and len(taker.signals) == 2 and row.factors(taker.args)[1] is carrier:
         return Contraction(taker, "")
-    if taker.operation in PRODUCTS and len(taker.signals) == 2:
-        is_left = taker.args[PRODUCTS[taker.operation][0]] is carrier
-        return Contraction(taker, "b" * (ndim - 2) + ("oi" if is_left else "io") if same else "-" * ndim)
+    if row.word == "dense" and len(taker.signals) == 2:
+        return Contraction(taker, row.letters(taker.args, carrier) if same else "-" * ndim)
     return None

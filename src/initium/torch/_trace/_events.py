@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
+from .._operations import is_attention
 from ._flow import Flow
-from ._operations import PRODUCTS, is_attention
 from ._record import Value
-from ._signals import operation_of
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def _hands_on(flow: Flow, value: Value) -> bool:
 def _event(flow: Flow, consumer: Value, carrier: Value) -> Event:
     match flow.kind(consumer):
         case "weight":
-            return Event(operation_of(consumer), carrier, taker=consumer)
+            return Event(consumer.row.operation(consumer.args), carrier, taker=consumer)
         case "attention" | "scores":
             name, head_size = _in_attention(flow, consumer, carrier)
             return Event(name, carrier, head_size, consumer)
@@ -150,5 +149,5 @@ def _in_attention(flow: Flow, consumer: Value, carrier: Value) -> tuple[str, int
         return (places[0], width) if places else ("unknown", None)
     if flow.kind(consumer) == "attention":
         return ("value", width) if carrier is flow.factors[consumer.index][0] else ("unknown", None)
-    left, _ = (consumer.args[place] for place in PRODUCTS[consumer.operation])
+    left, _ = consumer.row.factors(consumer.args)
     return ("query", width) if carrier is left else ("key", carrier.tensor.shape[-2])

@@ -4,17 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from .._operations import PASSES, POOLS, SOFTMAXES, is_attention, is_norm
 from ._norms import find_norm
-from ._operations import (
-    CONVOLUTIONS,
-    LOOKUPS,
-    PASSES,
-    POOLS,
-    PRODUCTS,
-    SOFTMAXES,
-    is_attention,
-    is_norm,
-)
 from ._record import Value
 from ._regions import Constants, Region, find_region
 from ._residual import Step, find_steps
@@ -56,7 +47,7 @@ class Flow:
         regions: functions of one signal, by its index.
         ends: the region that a value leaves, by its index.
         steps: residual additions, by index.
-        factors: of a product before a softmax the query and the key, of the one behind it the value, by index.
+        factors: of a product before a softmax the query and the key, of attention the value, by index.
         constants: the model's numbers.
     """
 
@@ -108,8 +99,10 @@ def read_flow(recording: Recording) -> Flow:
     for index in flow.steps:
         flow.kinds[index] = "residual"
     for value in flow.live:
-        if flow.kinds[value.index] == "gate" and value.operation in PRODUCTS:
+        if flow.kinds[value.index] == "gate" and value.row.word == "dense":
             _read_attention(flow, value)
+        elif flow.kinds[value.index] == "attention":
+            flow.factors[value.index] = (value.args[2],)
     return flow
 
 
@@ -134,16 +127,16 @@ _BY_CONSTANT = {"add", "sub", "mul", "div", "neg", "alias"}
 
 def _plain_kind(value: Value) -> Kind:
     """What the operation's name and operands say."""
-    operation, num_signals = value.operation, len(value.signals)
+    operation, word, num_signals = value.operation, value.row.word, len(value.signals)
     params = [other for other in value.inputs if other.params]
     if operation in ("input", "learned signal"):
         return "input" if operation == "input" else "learned"
     if value.is_weighted:
         return "weight"
-    if operation in LOOKUPS and value.args[0].params:
+    if word == "embedding" and (value.row.weight_of(value.args) or not num_signals):
         return "lookup"
     if not num_signals:
-        return "lookup" if operation in LOOKUPS else "other"
+        return "other"
     if operation in ("_prelu_kernel", "prelu"):
         return "slope"
     if is_norm(operation):
@@ -158,7 +151,7 @@ def _plain_kind(value: Value) -> Kind:
         return "sum"
     if operation in ("cat", "stack"):
         return "concatenation"
-    if operation == "glu" or (num_signals == 2 and operation in {"mul", *PRODUCTS, *CONVOLUTIONS}):
+    if operation == "glu" or (num_signals == 2 and (operation == "mul" or word in ("dense", "convolution"))):
         return "gate"
     if operation in POOLS:
         return "pool"
@@ -202,7 +195,7 @@ def _read_regions(flow: Flow) -> None:
 
 def _read_attention(flow: Flow, value: Value) -> None:
     """A product of signals is scores if a softmax follows, attention if one came before."""
-    left, right = (value.args[place] for place in PRODUCTS[value.operation])
+    left, right = value.row.factors(value.args)
     if any(_after_softmax(flow, operand) for operand in (left, right)):
         flow.kinds[value.index] = "attention"
         kept = left if _after_softmax(flow, right) else right

@@ -12,7 +12,6 @@ from .._read import Facts, buffers_of, facts_of, kept, named, param_of
 from ._after import find_after
 from ._branches import find_branches
 from ._flow import Flow, read_flow
-from ._operations import RECURRENT
 from ._packs import find_packs
 from ._record import Value
 from ._run import Recording
@@ -53,7 +52,7 @@ def _used(flow: Flow, module: nn.Module, value: nn.Parameter, param: Value, uses
         "uses": tuple(found.use for found in uses),
         "padding": getattr(module, "padding_idx", None) if first.role == "embedding" else None,
     } | first.windows
-    if first.value.operation == RECURRENT and first.value.module is not None:
+    if first.value.row.word == "recurrent" and first.value.module is not None:
         known = facts_of(first.value.module, first.name, value) or {}
         facts |= {name: fact for name, fact in known.items() if name in ("packs", "blocks", "bias_of")}
     elif packs := find_packs(flow, param, uses):

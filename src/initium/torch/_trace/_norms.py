@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ._operations import CASTS
+from .._operations import CASTS
 from ._record import Value
 
 _ROOTS = CASTS | {"rsqrt", "sqrt", "reciprocal", "pow", "add", "clamp", "clamp_min", "maximum", "expand", "mul", "div"}

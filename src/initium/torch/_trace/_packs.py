@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
+from .._operations import CASTS, PASSES
 from ._events import Event, reach
 from ._flow import Flow
-from ._operations import CASTS, CONVOLUTIONS, PASSES, PRODUCTS
 from ._record import Value
 from ._uses import Found
 
@@ -99,12 +99,8 @@ def _meaning(flow: Flow, event: Event) -> str:
 
 def _output_axis(found: Found) -> int:
     """Where the outputs of a weight lie among the axes of the operand."""
-    value = found.value
-    if value.operation in CONVOLUTIONS:
-        return 1 if value.args[6] else 0
-    if value.operation in PRODUCTS:
-        return -2 if value.args[PRODUCTS[value.operation][0]] is found.operand else -1
-    return 0
+    row = found.value.row
+    return row.letters(found.value.args, found.operand).find("o") if row.roles else 0
 
 
 def _first_row(param: Value, found: Found) -> int:
@@ -116,12 +112,7 @@ def _first_row(param: Value, found: Found) -> int:
 
 
 def _channel_axis(found: Found) -> int:
-    value = found.value
-    if value.operation in CONVOLUTIONS:
-        return 1
-    if value.operation in PRODUCTS and value.args[PRODUCTS[value.operation][0]] is found.operand:
-        return max(value.tensor.ndim - 2, 0)
-    return value.tensor.ndim - 1
+    return found.value.row.output_axis(found.value.args, found.operand, found.value.tensor.ndim)
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import (
 )
 from torch.utils._pytree import tree_leaves, tree_map
 
-from ._operations import CONVOLUTIONS, LOOKUPS, PRODUCTS, RECURRENT, is_norm
+from .._operations import RECURRENT, WeightOperation, is_norm, weight_operation
 
 # Modules recorded as one operation: the additions of an unrolled cell would pass for residual ones.
 OPAQUE = (nn.RNNBase, nn.RNNCellBase)
@@ -59,6 +59,11 @@ class Value:
     consumers: list["Value"] = field(default_factory=list)
     before: int = 0
     weights: int = 0
+
+    @property
+    def row(self) -> WeightOperation:
+        """How its operation takes a weight."""
+        return weight_operation(self.operation)
 
     @property
     def signals(self) -> list["Value"]:
@@ -165,28 +170,28 @@ class Recorder(TorchDispatchMode):
     def _nature(self, operation: str, args: Any, inputs: Iterable[Value]) -> dict[str, Any]:
         is_signal = any(value.is_signal for value in inputs)
         is_tokens = not is_signal and any(value.is_tokens for value in inputs)
-        if not is_signal and (self._starts_signal(operation, args) or (is_tokens and operation == RECURRENT)):
+        if not is_signal and (self._starts_signal(operation, args, inputs) or (is_tokens and operation == RECURRENT)):
             return {"is_signal": True}
         params = frozenset[int]() if is_signal else frozenset[int]().union(*(value.params for value in inputs))
         return {"is_signal": is_signal, "is_tokens": is_tokens, "params": params}
 
-    def _starts_signal(self, operation: str, args: Any) -> bool:
+    def _starts_signal(self, operation: str, args: Any, inputs: Iterable[Value]) -> bool:
         """A table that tokens look up in, or a weight that meets numbers which no parameter gave."""
-        if operation in LOOKUPS:
-            indices = [value for value in tree_leaves(args[1:]) if isinstance(value, Value)]
-            return bool(args[0].params) and any(value.is_tokens for value in indices)
-        if operation not in PRODUCTS or self._is_parametrising:
+        row = weight_operation(operation)
+        weight = row.weight_of(args)
+        if row.word == "embedding":
+            return weight is not None and any(value.is_tokens for value in inputs if value is not weight)
+        if row.word != "dense" or weight is None or self._is_parametrising:
             return False
-        left, right = (args[place] for place in PRODUCTS[operation])
-        matrices = min(left.tensor.ndim, right.tensor.ndim) >= 2
-        return bool(left.params) != bool(right.params) and (matrices or left.is_tokens or right.is_tokens)
+        factors = row.factors(args)
+        return min(value.tensor.ndim for value in factors) >= 2 or any(value.is_tokens for value in factors)
 
     def _mark_learned_signal(self, operation: str, args: Any, inputs: dict[int, Value]) -> None:
         """A parameter that another module's layer takes in is a signal: learned queries and latents."""
-        place = PRODUCTS[operation][0] if operation in PRODUCTS else 0
-        if operation not in PRODUCTS and operation not in CONVOLUTIONS and not is_norm(operation):
+        row = weight_operation(operation)
+        if row.word not in ("dense", "convolution") and not is_norm(operation):
             return
-        tensor = args[place]
+        tensor = (row.factors(args) or args)[0]
         value = inputs.get(id(tensor))
         if value is None or not value.params or self._is_parametrising or not self.stack:
             return
@@ -232,14 +237,8 @@ def recurrent_names(module: nn.Module) -> list[str]:
 
 def applies_weight(value: Value) -> bool:
     """Whether the operation multiplies a signal with a parameter and sums."""
-    if value.operation == RECURRENT:
-        return True
-    if value.operation in PRODUCTS:
-        left, right = (value.args[place] for place in PRODUCTS[value.operation])
-        return bool(left.params) != bool(right.params)
-    if value.operation in CONVOLUTIONS or value.operation == "_trilinear":
-        return bool(value.args[1].params)
-    return False
+    row = value.row
+    return row.word == "recurrent" or (row.word != "embedding" and row.weight_of(value.args) is not None)
 
 
 def _storage(tensor: torch.Tensor) -> int:

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from ..._errors import SpecError
 from ...init import gain
 from ...init._activations import ACTIVATIONS
-from ._operations import ELEMENTWISE, LINEAR
+from .._operations import ELEMENTWISE, LINEAR
 from ._record import Value
 
 _LINE = np.linspace(-8, 8, 321)  # past where relu6 bends

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..._graph import Operation
 from ...init import gain
+from .._operations import LINEAR, PASSES
 from ._contractions import contraction_of
 from ._flow import Flow
 from ._laws import Law, law_of, second_moment, through
-from ._operations import CONVOLUTIONS, LINEAR, PASSES, PRODUCTS, RECURRENT
 from ._pools import ADDITIONS, pooled
 from ._record import Value
 from ._recurrences import state_moment
@@ -42,15 +41,6 @@ def read_signals(flow: Flow) -> dict[int, Signal]:
     return signals
 
 
-def operation_of(value: Value) -> Operation:
-    """What a weight does."""
-    if value.operation in PRODUCTS:
-        return "dense"
-    if value.operation in CONVOLUTIONS:
-        return "transposed convolution" if value.args[6] else "convolution"
-    return "recurrent" if value.operation == RECURRENT else "bilinear"
-
-
 _PLAIN = {
     "input": Signal("data", 1.0),
     "learned": Signal("embedding", 1.0),
@@ -68,7 +58,7 @@ def _signal(flow: Flow, value: Value, signals: dict[int, Signal]) -> Signal:
     if region is not None:
         return _through(region, value, flow, signals[region.start.index])
     if kind == "weight":
-        operation = operation_of(value)
+        operation = value.row.operation(value.args)
         return Signal(operation, state_moment(value.module) if operation == "recurrent" else 1.0)
     if kind == "norm":
         return Signal("normalisation", flow.normalised.get(value.index, (value, 1.0))[1])
@@ -92,8 +82,7 @@ def _combined(flow: Flow, kind: str | None, value: Value, operands: list[Signal]
             known = (None, None) if first.moment is None else pooled(value, first.moment, first.law)
             return Signal("pooling", known[0], law=known[1])
         case "attention":
-            kept = flow.factors[value.index][0] if value.index in flow.factors else value.args[2]
-            return Signal("attention", 1.0, kept.tensor.shape[-1])
+            return Signal("attention", 1.0, flow.factors[value.index][0].tensor.shape[-1])
         case "gate":
             return Signal("gate", _gated(value, operands))
         case "sum":
@@ -166,14 +155,11 @@ def _gated(value: Value, operands: list[Signal]) -> float | None:
     """Of a product element by element; one that sums over signals has no moment of its own."""
     if value.operation == "glu":
         operands = [operands[0], Signal("sigmoid", gain("sigmoid") ** -2)]
-    if value.operation in CONVOLUTIONS or (value.operation in PRODUCTS and _num_summed(value) > 1):
+    row = value.row
+    if row.word == "convolution" or (row.word == "dense" and row.factors(value.args)[0].tensor.shape[-1] > 1):
         return None
     known = [signal.moment for signal in operands if signal.moment is not None]
     return math.prod(known) if len(known) == len(operands) else None
-
-
-def _num_summed(value: Value) -> int:
-    return value.args[PRODUCTS[value.operation][0]].tensor.shape[-1]
 
 
 def _sum(value: Value, operands: list[Signal]) -> Signal:

@@ -1,7 +1,6 @@
 """Sums: which embeddings and positions are added to one signal."""
 
 from ._flow import Flow
-from ._operations import LOOKUPS
 from ._record import Value
 
 
@@ -22,7 +21,8 @@ def _terms(flow: Flow, value: Value, terms: dict[int, frozenset[int]]) -> frozen
     """The embeddings and positions that a signal is the sum of."""
     kind = flow.kind(value)
     if kind == "lookup":
-        return value.args[0].params
+        weight = value.row.weight_of(value.args)
+        return weight.params if weight else frozenset()
     if kind == "sum":
         return frozenset().union(*(terms.get(signal.index, frozenset()) for signal in value.signals))
     if kind == "shift":
@@ -34,4 +34,4 @@ def _terms(flow: Flow, value: Value, terms: dict[int, frozenset[int]]) -> frozen
 def _is_position(value: Value) -> bool:
     """A row for each position, looked up or not; a bias has one for all."""
     wide = sum(size > 1 for size in value.tensor.shape) > 1
-    return wide or any(v.operation in LOOKUPS for v in (value, *value.inputs))
+    return wide or any(v.row.word == "embedding" for v in (value, *value.inputs))

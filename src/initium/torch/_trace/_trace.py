@@ -10,10 +10,10 @@ from torch.utils._pytree import tree_leaves
 
 from ..._errors import ModelError, with_article
 from ..._graph import Graph
+from .._inputs import Inputs, cannot_make_up, described, given, made_up
 from .._read import check, check_shapes, named, quoted, read
 from .._shards import is_sharded
 from ._gather import gather
-from ._inputs import Inputs, cannot_make_up, described, given, made_up
 from ._run import NoOutputError, Recording, RunError, run, runs
 
 # What tensors without memory cannot do, though the model is right.

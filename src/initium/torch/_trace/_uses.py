@@ -1,22 +1,21 @@
 """Uses: what a model does with each parameter, in the order in which it does it."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..._graph import Operation, Role, Use
+from .._operations import PASSES, SPACE, is_norm
 from ._axes import axes_of, path_to
 from ._branches import Branches
 from ._contractions import Contraction, contraction_of
 from ._events import Reach, reach
 from ._flow import Flow
-from ._operations import CONVOLUTIONS, LOOKUPS, PASSES, PRODUCTS, RECURRENT, is_norm
 from ._record import Value
 from ._recurrences import cell_moment
-from ._signals import UNKNOWN, Signal, operation_of
+from ._signals import UNKNOWN, Signal
 
-_SPACE = ("", "w", "hw", "dhw")
+_MOVES = PASSES | {"cat", "stack"}
 # A matrix that went through one of these is no longer free to start as it likes.
 _BENDS = {"exp", "softplus", "tanh", "sigmoid", "log", "softmax", "_softmax", "sin", "cos", "square", "abs", "relu"}
 
@@ -115,9 +114,9 @@ class Reader:
 
     def _started(self, value: Value, operand: Value, key: int, met: Reach) -> Found:
         """A use on numbers that are neither the input nor learned, such as coordinates."""
-        is_bias = operand is not value.args[1]
+        is_bias = _is_bias(value, operand)
         role: Role = "bias" if is_bias else "weight"
-        operation = "addition" if is_bias else operation_of(value)
+        operation = "addition" if is_bias else value.row.operation(value.args)
         use = Use(operation=operation, fed_by="data", followed_by=met.names, scaled=met.scaled)
         axes, windows = _axes(value, operand, self.params[key], role, None)
         because = "bias" if is_bias else f"{operation} of constants"
@@ -126,14 +125,14 @@ class Reader:
     def _role(self, value: Value, operand: Value, param: Value, chain: list[Value]) -> tuple[Role, Operation, str]:
         """What one operation makes of one operand."""
         kind = self.flow.kind(value)
-        looked_up = any(step.operation in LOOKUPS for step in chain)
+        looked_up = any(step.row.word == "embedding" for step in chain)
         if kind == "weight":
             return self._in_weight(value, operand, param)
         if kind == "norm" and is_norm(value.operation):
             is_scale = _name_of(value, operand) == "weight"
             role: Role = "scale" if is_scale else "shift"
             return role, "normalisation", f"{role} of a normalisation"
-        if kind == "lookup" and operand is value.args[0]:
+        if kind == "lookup" and operand is value.row.weight_of(value.args):
             return "embedding", "embedding", "one row is picked for each token"
         if kind == "attention" or (kind == "shift" and self._is_score(value)):
             return "position", "embedding" if looked_up else "addition", "added to the scores of attention"
@@ -151,7 +150,7 @@ class Reader:
         return "kept", "other", f"taken in by {value.operation.strip('_')}"
 
     def _in_weight(self, value: Value, operand: Value, param: Value) -> tuple[Role, Operation, str]:
-        operation = operation_of(value)
+        operation = value.row.operation(value.args)
         if operation == "recurrent":
             is_bias = param.tensor.ndim < 2
             return ("bias" if is_bias else "weight"), operation, type(value.module).__name__
@@ -235,7 +234,7 @@ class Reader:
         norm = self._norm_before(value) if operation == "normalisation" and kind != "norm" else None
         if norm is not None:
             return self.signals[self.flow.normalised.get(norm.index, (norm.signals[0],))[0].index]
-        if value.operation == RECURRENT:
+        if value.row.word == "recurrent":
             return self._recurrent_signal(value, operand)
         if kind == "weight" and _is_bias(value, operand):
             return self.signals[value.index]
@@ -270,9 +269,7 @@ def _name_of(value: Value, operand: Value) -> str:
 
 
 def _is_bias(value: Value, operand: Value) -> bool:
-    if value.operation in PRODUCTS:
-        return all(value.args[place] is not operand for place in PRODUCTS[value.operation])
-    return value.operation in CONVOLUTIONS and len(value.args) > 2 and value.args[2] is operand
+    return all(factor is not operand for factor in value.row.factors(value.args))
 
 
 def _num_wide(value: Value) -> int:
@@ -282,11 +279,11 @@ def _num_wide(value: Value) -> int:
 
 def _bent(role: Role, because: str, chain: list[Value], operand: Value, param: Value) -> tuple[Role, str]:
     """What was done to the parameter before it was used."""
-    moved = PASSES | LOOKUPS | {"cat", "stack"}
     if any(_is_two(step) for step in chain) and role == "weight":
         return role, f"{because}, one of two that are multiplied with each other first"
     is_masked = any(step.operation == "mul" and _has_constants(step) for step in chain)
-    names = [step.operation.strip("_") for step in chain if step.operation not in moved and not _is_factor(step)]
+    bent = [step for step in chain if step.operation not in _MOVES and step.row.word != "embedding"]
+    names = [step.operation.strip("_") for step in bent if not _is_factor(step)]
     if is_masked and role == "weight" and set(names) <= {"mul"}:
         return role, f"{because}, through a mask"
     if not names:
@@ -317,7 +314,7 @@ def _direction(param: Value, operand: Value, key: int, chain: list[Value]) -> in
 
 def _is_two(step: Value) -> bool:
     """Whether it multiplies two parameters as matrices."""
-    return step.operation in PRODUCTS and sum(bool(v.params) for v in step.inputs) > 1
+    return step.row.word == "dense" and sum(bool(v.params) for v in step.inputs) > 1
 
 
 def _has_constants(step: Value) -> bool:
@@ -336,7 +333,7 @@ def _on_constants(chain: list[Value], param: Value) -> tuple[Value, Value] | Non
     """The convolution of constants in which a parameter takes part, and what stands for it there."""
     source = param
     for step in chain:
-        if step.operation in CONVOLUTIONS and not step.args[0].params:
+        if step.row.word == "convolution" and not step.row.factors(step.args)[0].params:
             return step, source
         source = step
     return None
@@ -347,8 +344,8 @@ def _place(chain: list[Value], param: Value, axes: str) -> int | None:
     source = param
     for step in chain:
         if _is_two(step) and len(axes) == 2:
-            is_left = step.args[PRODUCTS[step.operation][0]] is source
-            return 2 if axes[0 if is_left else 1] == "o" else 1
+            outer = step.row.letters(step.args, source).lstrip("b").find("o")
+            return 2 if axes[outer] == "o" else 1
         source = step
     return None
 
@@ -369,30 +366,15 @@ def _axes(
         return "vo", {}
     if role != "weight" or ndim < 2:
         return "o" * ndim, {}
-    letters, windows = _letters(value, operand)
     if contraction is not None:
-        letters, windows = contraction.axes[value.tensor.ndim - operand.tensor.ndim :], {}
-    usual = "oi" + _SPACE[ndim - 2] if ndim <= 5 else "o" * ndim
+        letters = contraction.axes[value.tensor.ndim - operand.tensor.ndim :]
+    else:
+        letters = value.row.letters(value.args, operand)
+    windows = value.row.windows(value.args)
+    usual = "oi" + SPACE[ndim - 2] if ndim <= 5 else "o" * ndim
     found = axes_of(param, operand, letters) or (letters if len(letters) == ndim else usual)
     if not {"d", "h", "w"} & set(found):
         windows.pop("stride", None)
     if windows and param.tensor.shape[found.find(letters[0])] != operand.tensor.shape[0]:
         windows.pop("groups", None)  # one kernel for all groups
     return found, windows
-
-
-def _letters(value: Value, operand: Value) -> tuple[str, dict[str, Any]]:
-    """The roles of the operand's own axes."""
-    ndim = operand.tensor.ndim
-    if value.operation in CONVOLUTIONS:
-        space = _SPACE[ndim - 2]
-        strides, transposed, groups = value.args[3], value.args[6], value.args[8]
-        stride = math.prod(strides) if len(strides) == len(space) else strides[0] ** len(space)
-        windows = {"groups": groups, "stride": stride, "transposed": transposed}
-        return ("io" if transposed else "oi") + space, windows
-    if value.operation in PRODUCTS:
-        is_left = value.args[PRODUCTS[value.operation][0]] is operand
-        if ndim == 1:
-            return "i", {}
-        return "b" * (ndim - 2) + ("oi" if is_left else "io"), {}
-    return ("oi" if value.operation == RECURRENT else "oii")[:ndim], {}

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivat
 from torch.nn.modules.conv import _ConvNd  # pyright: ignore[reportPrivateUsage]
 from torch.utils._pytree import tree_leaves, tree_map
 
-from ..._errors import ModelError, with_article
+from .._errors import ModelError, with_article
 
 _BATCH, _LENGTH = 2, 8
 # Widths of space that architectures were written for, the usual first.
