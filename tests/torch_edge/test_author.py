@@ -11,7 +11,7 @@ import torch
 from torch_edge.author_models import AUTHORS
 
 import initium
-from initium.init._law import Composed, Constant, Normal, Rows, TruncatedNormal, Uniform
+from initium.init._law import Composed, Constant, Given, Normal, Rows, TruncatedNormal, Uniform
 from initium.init._weight import Weight
 from initium.torch._deferred import deferred, record_of
 
@@ -130,7 +130,7 @@ def check(law, made, values, path):
             for size, part in runs:
                 check(part, made, values[at : at + size], path)
                 at += size
-        case Composed() if str(made.init).startswith("values"):
+        case Given():
             np.testing.assert_array_equal(ours(made, values.shape, path), values, err_msg=path)
         case Composed() if str(made.init).startswith("sinusoidal"):
             slack = values.shape[0] / 2**22 + 1e-7

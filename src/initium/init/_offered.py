@@ -32,6 +32,7 @@ def offered(name: str, make: Callable[..., Any], *added: inspect.Parameter) -> C
         return make(build(*args, **kwargs), **told)
 
     start.__name__ = start.__qualname__ = name
+    start.__module__ = make.__module__.partition("._")[0]
     gives = make if isinstance(make, type) else inspect.signature(make).return_annotation
     signature = own.replace(parameters=[*own.parameters.values(), *added], return_annotation=gives)
     setattr(start, "__signature__", signature)  # noqa: B010  for help()
