@@ -1,8 +1,10 @@
+import ml_dtypes
 import numpy as np
 import pytest
 
 import initium
 from initium import array
+from initium.init._tables import values_of
 
 
 def test_the_layout_does_not_change_the_numbers():
@@ -65,3 +67,21 @@ def test_bad_input_is_refused(arguments, error, message):
 def test_a_composed_start_that_leaves_its_dtype_is_refused():
     with pytest.raises(initium.SpecError, match=r"reaches 7e\+04, but float16 ends at 65504"):
         array("identity(gain=70000)", (3, 3), seed=0, path="a", dtype=np.float16)
+
+
+SCALAR, ROW = (str(values_of(np.asarray(table, np.float32))) for table in (2.5, range(4)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", ml_dtypes.bfloat16])
+def test_given_numbers_have_any_shape_and_lie_in_the_order_of_numbering(dtype):
+    assert array(SCALAR, (), seed=0, path="w", dtype=dtype).shape == ()
+    found = array(ROW, (6, 4), seed=0, path="w", dtype=dtype)
+    assert (found.dtype, found.flags.c_contiguous) == (np.dtype(dtype), True)
+    np.testing.assert_array_equal(found, np.broadcast_to(found[0], found.shape))
+
+
+@pytest.mark.parametrize("spec", ["normal", ROW])
+@pytest.mark.parametrize("dtype", ["int32", "bool", "complex64", ">f4"])
+def test_numbers_that_no_fill_writes_are_refused_whatever_the_start(spec, dtype):
+    with pytest.raises(TypeError, match=r"^a fill writes float32, float64, float16 and bfloat16"):
+        array(spec, (6, 4), seed=0, path="w", dtype=dtype)

@@ -211,7 +211,7 @@ head.weight        zeros      dense
 head.bias          zeros      bias
 
 8 parameters: 3 drawn, 5 constant.
-Recipe: he_normal, 2 by your rules.
+Recipe: he_normal, 2 by you.
 """
     )
     assert result.stderr == "building\n"

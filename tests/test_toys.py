@@ -1,4 +1,4 @@
-"""What somebody adds: a law of their own, and numbers from a file, through the public contract alone."""
+"""What somebody adds: a law of their own, and numbers from a file, each by one class and one function."""
 
 from dataclasses import dataclass
 

@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from . import _stream
 from ._errors import SpecError
+from ._fill import bits, check_dtype
 from ._tensor import Tensor
 from .init import Initialiser, parse
 from .init._weight import Weight, usual_weight
@@ -79,7 +80,10 @@ def tensor_of(init: Initialiser, weight: Weight, *, key: int, dtype: DTypeLike) 
     Raises:
         SpecError: if the initialiser would keep what is there.
     """
-    tensor = Tensor.of(init, weight, dtype=str(np.dtype(dtype)), key=key)
+    number = np.dtype(dtype)
+    check_dtype(bits(np.empty(0, number)).dtype)
+    name = "bfloat16" if number == np.uint16 else str(number)
+    tensor = Tensor.of(init, weight, dtype=name, key=key)
     if tensor.law.how == "kept":
         raise SpecError(f"`{init}` keeps what is there, and here there is nothing yet. Name another start.")
     return tensor

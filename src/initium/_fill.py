@@ -150,11 +150,16 @@ def _checked(job: Job) -> Kernel | None:
     return None
 
 
+def check_dtype(dtype: Any) -> None:
+    """Refuse numbers that no fill writes."""
+    if dtype not in _DTYPES:
+        names = "float32, float64, float16 and bfloat16 (as uint16)"
+        raise TypeError(f"a fill writes {names}; got {dtype}. Fill another array and convert it.")
+
+
 def _check(job: Job) -> None:
     out = job.out
-    if out.dtype not in _DTYPES:
-        names = "float32, float64, float16 and bfloat16 (as uint16)"
-        raise TypeError(f"a fill writes {names}; got {out.dtype}. Fill another array and convert it.")
+    check_dtype(out.dtype)
     if not out.flags.c_contiguous or not out.flags.writeable:
         what, other = ("strided", "a contiguous") if out.flags.writeable else ("read-only", "another")
         raise TypeError(f"a fill writes in place, but this array is {what}. Fill {other} one and copy it.")
@@ -232,7 +237,7 @@ def rounded(x: NDArray[Any], dtype: str) -> NDArray[Any]:
     with np.errstate(over="ignore"):
         if dtype in ("bfloat16", "float16"):
             x = x.astype(np.float32)  # as a fill computes
-        return _to_bfloat16(x) if dtype == "bfloat16" else x.astype(dtype)
+        return _to_bfloat16(x) if dtype == "bfloat16" else x.astype(dtype, order="C")
 
 
 def bits(x: NDArray[Any]) -> NDArray[Any]:
@@ -242,5 +247,5 @@ def bits(x: NDArray[Any]) -> NDArray[Any]:
 
 def _to_bfloat16(x: NDArray[Any]) -> NDArray[np.uint16]:
     """The bits of the bfloat16 nearest to each float32, ties to even."""
-    bits = np.ascontiguousarray(x).view(np.uint32)
+    bits = np.asarray(x, order="C").view(np.uint32)
     return ((bits + np.uint32(0x7FFF) + ((bits >> 16) & np.uint32(1))) >> 16).astype(np.uint16)

@@ -128,7 +128,7 @@ class Param(Weight):
         bias_of: of a bias, the path of the weight to whose output it is added.
         length_of: of the length in a weight norm, the path of the direction.
         padding: of an embedding, the row that stays zero.
-        uses: everything that is done with it, in order of execution; none if it was not used.
+        uses: everything that is done with it, look-ups first and else in order of execution; none if it was not used.
         dtype: of its numbers, as frameworks spell it: `float32`, `bfloat16`.
         made: how the constructor made it; None if that was not recorded.
     """

@@ -161,7 +161,7 @@ def _cited(what: Any) -> Iterable[str]:
     """Keys of the papers behind something."""
     match what:
         case Decisions():
-            recipe = [what.recipe] if what.version and parse_call(what.recipe).name in by_name() else []
+            recipe = [what.recipe] if what.version and what.recipe.partition("(")[0] in by_name() else []
             return _cited([*recipe, *(choice.init for choice in what.choices)])
         case Recipe() if what.version:
             return what.cites

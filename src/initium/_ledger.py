@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ._errors import counted, filled, section
+from .init._law import How as LawHow
 
 # How a parameter's numbers come about: as its law says, or set to the `length` of a direction, or `recorded`, which is
 # computed by the constructor's own operations.
-How = Literal["drawn", "computed", "constant", "loaded", "kept", "length", "recorded"]
+How = Literal[LawHow, "length", "recorded"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ class Entry:
         start: the initialiser's spec.
         rule: the rule that decided.
         tied: its other names, which were filled with it.
-        how: its numbers came about; of what is `recorded`, `start` tells the operations.
+        how: how its numbers came about; of what is `recorded`, `start` tells the operations.
     """
 
     path: str

@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 class Plan(Decisions):
     """One Choice for each parameter, in the model's order. It prints as a table, repeated blocks folded.
 
-    Attributes: see `Decisions`; these are its verbs.
+    Attributes:
+        choices: the decisions.
+        recipe: the spec of what decided where no rule of the user did.
+        notes: what a reader must know besides.
+        buffers: what a checkpoint holds beside the parameters.
+        version: of the recipe; None for an initialiser.
+        remakes: whether what the constructor drew is drawn anew where it has numbers already.
     """
 
     @classmethod

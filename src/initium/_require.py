@@ -3,7 +3,6 @@
 import contextlib
 import importlib
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 
 from ._errors import MissingExtraError
@@ -26,8 +25,10 @@ def require(module: str, *, to: str) -> ModuleType:
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """The version of each package that is installed."""
+    from importlib import metadata  # costs half of what `import initium` does
+
     found = {}
     for package in packages:
-        with contextlib.suppress(PackageNotFoundError):
-            found[package] = version(package)
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
     return found

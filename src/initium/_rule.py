@@ -28,7 +28,7 @@ class Decision:
         lr: what the learning rate is multiplied by for this parameter (muP).
         moment: the second moment that its output is meant to have; None if it does not matter.
         draws_as: the path under which numbers are drawn, if they are shared with another parameter.
-        by: who decides.
+        by: who decides; in a rule of the user's it is `you`.
     """
 
     init: Initialiser
@@ -207,7 +207,7 @@ def shown(value: Any) -> str:
 def _bare(start: Any) -> Any:
     """The initialiser that an edge's start is of; all else as it is."""
     held = getattr(start, "init", None)
-    return held if isinstance(held, Initialiser) and not isinstance(start, Decision) else start
+    return held if isinstance(held, Initialiser) and type(start) is not Decision else start
 
 
 def _catalogued(start: Any) -> str:

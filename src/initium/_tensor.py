@@ -13,7 +13,6 @@ from . import _fill, _stream
 from ._decisions import Choice, Decisions
 from ._errors import SpecError, listed
 from ._graph import Buffer
-from ._safetensors import CODES
 from .init import Initialiser
 from .init._law import Constant, Given, Law
 from .init._weight import Weight
@@ -81,11 +80,11 @@ class Tensor:
             SpecError: if what is computed leaves the dtype.
         """
         order = self.weight.order
-        box = (slice(None),) * len(order) if box is None else tuple(box)
+        cuts = (slice(None),) * len(order) if box is None else tuple(box)
         if isinstance(self.law, Given):
-            out = _fill.rounded(self.law.numbers[(*(box[axis] for axis in order), ...)], self.dtype)
+            out = _fill.rounded(self.law.numbers[(*(cuts[axis] for axis in order), ...)], self.dtype)
         else:
-            sizes = [len(range(size)[cut]) for size, cut in zip(self.shape, box, strict=True)]
+            sizes = [len(range(size)[cut]) for size, cut in zip(self.shape, cuts, strict=True)]
             out = np.empty([sizes[axis] for axis in order], self.number)
             _fill.fill_all([self.job(out, box)], threads=threads)
         return out.transpose(np.argsort(order))
@@ -139,12 +138,21 @@ def check_all(tensors: Iterable[Tensor]) -> None:
 
 def of_choice(choice: Choice, seed: int, dtype: str = "") -> Tensor:
     """A parameter as it is decided, in its own dtype or in the one that a model has by now."""
-    param, key = choice.param, _stream.key(seed, choice.draws_as or choice.path)
-    return Tensor.of(choice.init, param, dtype=dtype or param.dtype, key=key, path=param.path, tied=param.tied)
+    return Tensor(
+        path=choice.path,
+        tied=choice.param.tied,
+        start=str(choice.init),
+        dtype=dtype or choice.param.dtype,
+        law=choice.law,
+        weight=choice.init.sees(choice.param),
+        key=_stream.key(seed, choice.draws_as or choice.path),
+    )
 
 
 def of_buffer(buffer: Buffer, decisions: Decisions, seed: int) -> Tensor | None:
     """A buffer as it is drawn; nothing if nobody knows its numbers."""
+    from ._safetensors import CODES  # what a file can hold; its readers are rarely needed
+
     init = buffer.made.init if buffer.made else None
     if init is None or buffer.dtype not in CODES:
         return None

@@ -75,8 +75,8 @@ def test_a_manifest_holds_the_plan_and_all_that_its_bits_follow_from(file, tmp_p
 
 def test_a_manifest_loads_as_its_plan(file):
     assert Plan.load(file) == net()
-    stored, manifest = read(file)
-    assert Plan(*stored) == net()
+    decisions, manifest = read(file)
+    assert Plan.of(decisions) == net()
     assert manifest
     assert (manifest.seed, manifest.digest) == (3, net().digest(3))
 
@@ -121,7 +121,7 @@ def test_a_copy_of_the_source_that_was_not_installed_has_no_version(monkeypatch)
     def fails(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("initium._require.version", fails)
+    monkeypatch.setattr("importlib.metadata.version", fails)
     assert json.loads(net().manifest())["manifest"]["versions"]["initium"] == "unknown"
 
 

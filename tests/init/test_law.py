@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import initium
+from initium.init._law import Constant, Normal, Orthogonal, Packed
 from initium.init._weight import Weight
 
 SHAPE = (6, 4)
@@ -48,3 +49,16 @@ def test_what_is_told_is_what_is_drawn(spec):
         low, high = map(float, re.findall(r"-?\d[.\d]*\d|-?\d", text)[:2])
         assert low <= drawn.min() < low * 0.999
         assert high * 0.999 < drawn.max() <= high
+
+
+@pytest.mark.parametrize(
+    ("laws", "axes", "comes"),
+    [
+        ((Normal(0, 1), Constant(0)), "oi", True),
+        ((Normal(0, 1), Orthogonal(1)), "oi", False),
+        ((Normal(0, 1), Constant(0)), "io", False),  # the blocks lie within each row
+    ],
+)
+def test_packed_blocks_come_in_parts_where_each_does_and_they_follow_each_other(laws, axes, comes):
+    weight = Weight(shape=(6, 6), axes=axes, blocks=(4, 2))
+    assert Packed(laws).comes_in_parts(weight) is comes

@@ -341,7 +341,9 @@ def test_a_start_that_is_none_is_refused_as_array_refuses_it():
 def test_an_unknown_name_names_the_nearest():
     with pytest.raises(AttributeError) as error:
         initium.jax.he_norml  # noqa: B018
-    assert str(error.value) == "No initialiser is called 'he_norml'; the closest is 'he_normal'."
+    assert str(error.value) == (
+        "No initialiser is called 'he_norml'; the closest is 'he_normal'. `initium list` shows all of them."
+    )
 
 
 def test_arguments_are_refused_as_the_catalogue_refuses_them():

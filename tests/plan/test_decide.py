@@ -232,3 +232,10 @@ def test_what_no_start_says_is_computed_from_the_same_draws_in_each_copy():
     made = Made(init=None, because="two draws", origin=7)
     graph = Graph(tuple(param(f"{i}.weight", (3, 2), "oi", "weight", made=made) for i in range(2)))
     assert [choice.draws_as for choice in plan(graph, "author").choices] == ["", "0.weight"]
+
+
+def test_a_choice_of_another_plan_gives_its_initialiser():
+    first = plan(GRAPH, "he_normal").choices[0]
+    for start in (first, lambda param: first):
+        found = plan(GRAPH, "zeros", rules={first.path: start}).choices[0]
+        assert (found.init, found.by, found.param) == (first.init, "you", first.param)

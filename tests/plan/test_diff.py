@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from graphs import gpt, weight
 
 from initium import Plan, Rule, parse, plan
@@ -105,4 +107,16 @@ Another buffer: 2
       float32 (4,) zeros -> none
   count
       none -> int64 () not known"""
+    )
+
+
+def test_who_decided_and_what_is_drawn_anew_are_listed():
+    first = plan(Graph((weight("a.w", (4, 2)),)), "zeros")
+    other = replace(first, choices=(replace(first.choices[0], by="author"),), remakes=True)
+    assert str(first.diff(other)) == (
+        """\
+Recipe: zeros -> zeros, what is there drawn anew
+Somebody else decided: 1
+  a.w
+      recipe -> author"""
     )

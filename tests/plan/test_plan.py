@@ -35,7 +35,7 @@ ln_f.weight          ones                        scale of a normalisation
 ln_f.bias            zeros                       shift of a normalisation
 
 18 parameters: 7 drawn, 11 constant (1 tied).
-Recipe: he_normal, 4 by your rules.
+Recipe: he_normal, 4 by you.
 * the input was made up: `ids` int64 (2, 16)"""
     )
 

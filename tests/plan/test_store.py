@@ -115,7 +115,7 @@ def test_a_start_may_be_edited(file):
     file.write_text(file.read_text().replace('"start": "framework"', '"start": "normal(std=0.5)"'))
     choice = Plan.load(file).choices[0]
     assert (choice.init, choice.because) == (normal(std=0.5), "edited, was framework")
-    assert choice.rule == "edited in the file"
+    assert (choice.rule, choice.by) == ("edited in the file", "you")
     assert Plan.load(file).choices[1:] == MADE.choices[1:]
 
 

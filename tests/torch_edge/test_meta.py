@@ -462,7 +462,7 @@ def test_a_fill_that_breaks_off_leaves_on_meta_what_was_there(monkeypatch, error
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(_apply, "fill_all", fails)
+        patch.setattr(_apply, "fill", fails)
         with pytest.raises(error):
             apply(plan, model, seed=3)
     assert all(value.is_meta for value in model.state_dict().values())

@@ -165,7 +165,7 @@ def test_layers_not_known_yet_are_named_not_guessed():
         "  0.parametrizations.weight.original1  (ParametrizationList)\n"
         "  1.parametrizations.weight.original0  (ParametrizationList)\n"
         "  1.parametrizations.weight.original1  (ParametrizationList)\n"
-        "  2.weight  (LazyLinear)\n  ... and 1 more\n"
+        "  2.weight  (LazyLinear)\n... and 1 more\n"
         "Only `framework` can start such a model, or write the layer with Linear and Conv."
     )
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  its usual name
 from torch import nn
 
-from initium import ModelError, gain
+from initium import ModelError, gain, plan
 from initium._graph import Branch
 from initium.torch._trace import trace
 
@@ -656,6 +656,25 @@ def test_what_makes_a_weight_has_the_role_of_the_weight():
     }
     assert found["1.parametrizations.weight.original"].because == "dense, through div"
     assert found["0.parametrizations.weight.original0"].because == "length in a weight norm: follows its direction"
+    lengths = {path: p.length_of for path, p in found.items() if p.length_of}
+    assert lengths == {"0.parametrizations.weight.original0": "0.parametrizations.weight.original1"}
+
+
+def test_a_length_is_that_of_its_own_direction_and_a_frozen_one_of_none():
+    class Sums(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Parameter(torch.ones(4, 3)), nn.Parameter(torch.ones(3, 8))
+            self.v, self.g = nn.Parameter(torch.ones(4, 8)), nn.Parameter(torch.ones(4, 1))
+
+        def forward(self, x):
+            return x @ (self.a @ self.b + torch._weight_norm(self.v, self.g, 0)).T
+
+    assert {path: p.length_of for path, p in trace(Sums(), X).by_path.items() if p.length_of} == {"g": "v"}
+    frozen = Sums()
+    frozen.g.requires_grad_(False)
+    assert not any(param.length_of for param in trace(frozen, X).params)
+    assert "set to the length" not in str(plan(frozen, "he_normal", example=X))
 
 
 def test_what_is_not_used_is_noted():

@@ -42,7 +42,7 @@ class Choice(Decision):
 
     @property
     def how(self) -> How:
-        """Its numbers come about."""
+        """How its numbers come about."""
         return "length" if self.follows else self.law.how
 
     @cached_property

@@ -1,7 +1,7 @@
 """From a Graph, a recipe and a user's rules to a Plan."""
 
 from collections.abc import Hashable
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from .._errors import InitiumError, RuleError, ShapeError, counted, listed
 from .._graph import Buffer, Graph, Made, Param
@@ -39,7 +39,9 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Decisions:
             f"{listed(misfits)}\nGive it an initialiser that looks at no fan, such as `zeros` or `uniform(-0.1, 0.1)`."
         )
     choices, buffers = _copied(choices, graph)
-    return Decisions(choices, str(recipe), graph.notes, buffers, recipe.version, recipe.remakes)
+    return Decisions(
+        choices, recipe=str(recipe), notes=graph.notes, buffers=buffers, version=recipe.version, remakes=recipe.remakes
+    )
 
 
 def _first(param: Param, rules: tuple[Rule, ...]) -> Rule | None:
@@ -61,7 +63,8 @@ def _choice(param: Param, said: Decision, rule: str) -> Choice:
     """The choice that a rule makes, once its initialiser has accepted the parameter's axes."""
     said = _as_made(said, param)
     said = replace(said, because=said.because or param.because)
-    choice = Choice(param=replace(param, made=None), rule=rule, **vars(said))  # the choice says how it is made
+    kept = {field.name: getattr(said, field.name) for field in fields(Decision)}
+    choice = Choice(param=replace(param, made=None), rule=rule, **kept)  # the choice says how it is made
     _ = choice.law
     return choice
 

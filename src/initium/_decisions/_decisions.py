@@ -8,16 +8,7 @@ from ._choice import Choice
 
 @dataclass(frozen=True)
 class Decisions:
-    """One Choice for each parameter, in the model's order.
-
-    Attributes:
-        choices: the decisions.
-        recipe: the spec of what decided where no rule of the user did.
-        notes: what a reader must know besides.
-        buffers: what a checkpoint holds beside the parameters.
-        version: of the recipe; None for an initialiser.
-        remakes: whether what the constructor drew is drawn anew where it has numbers already.
-    """
+    """One Choice for each parameter, in the model's order; `Plan` says what its attributes are."""
 
     choices: tuple[Choice, ...]
     recipe: str = ""

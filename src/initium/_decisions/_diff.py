@@ -25,6 +25,7 @@ class PlanDiff:
             the same.
         laws: path, what its numbers are before, after, where start and shape are the same; such as for other fans.
         ties: path, its other names before, after.
+        deciders: path, who decided before, after, where one is the author, whose numbers are drawn anew.
         rates: path, multiplier of the learning rate before, after.
         reasons: path, reason before, reason after, where the start is the same.
         buffers: path, what is known of it before, after.
@@ -39,6 +40,7 @@ class PlanDiff:
     bits: tuple[tuple[str, str, str], ...] = ()
     laws: tuple[tuple[str, str, str], ...] = ()
     ties: tuple[tuple[str, str, str], ...] = ()
+    deciders: tuple[tuple[str, str, str], ...] = ()
     rates: tuple[tuple[str, float, float], ...] = ()
     reasons: tuple[tuple[str, str, str], ...] = ()
     buffers: tuple[tuple[str, str, str], ...] = ()
@@ -57,6 +59,7 @@ class PlanDiff:
             *_changed("The same start drawn as other numbers", self.bits),
             *_changed("The same start with other numbers", self.laws),
             *_changed("Other names beside its own", self.ties),
+            *_changed("Somebody else decided", self.deciders),
             *_changed("Another learning rate", self.rates),
             *_changed("The same start for another reason", self.reasons),
             *_changed("Another buffer", self.buffers),
@@ -71,7 +74,7 @@ def diff(before: Decisions, after: Decisions) -> PlanDiff:
     both = [(old[path], new[path]) for path in old if path in new]
     alike = [(a, b) for a, b in both if a.init == b.init]
     return PlanDiff(
-        recipes=(before.decided_by, after.decided_by) if before.decided_by != after.decided_by else None,
+        recipes=(_recipe(before), _recipe(after)) if _recipe(before) != _recipe(after) else None,
         only_before=tuple(path for path in old if path not in new),
         only_after=tuple(path for path in new if path not in old),
         shapes=_unlike(both, lambda choice: choice.param.shape),
@@ -80,10 +83,15 @@ def diff(before: Decisions, after: Decisions) -> PlanDiff:
         bits=_unlike(alike, _numbering),
         laws=_unlike([(a, b) for a, b in alike if a.param.shape == b.param.shape], _law),
         ties=_unlike(both, lambda choice: ", ".join(choice.param.tied) or "none"),
+        deciders=_unlike([(a, b) for a, b in alike if "author" in (a.by, b.by)], lambda choice: choice.by),
         rates=_unlike(both, lambda choice: choice.lr),
         reasons=_unlike(alike, lambda choice: choice.because),
         buffers=_buffers(before, after),
     )
+
+
+def _recipe(plan: Decisions) -> str:
+    return plan.decided_by + (", what is there drawn anew" if plan.remakes else "")
 
 
 def _numbering(choice: Choice) -> str:

@@ -6,7 +6,9 @@ from typing import Any
 _LENGTH = "follows its direction"
 # How a length and its direction are called under PyTorch's new weight norm and its old one.
 _DIRECTIONS = {"original0": "original1", "_g": "_v"}
-_RECIPE = re.compile(r"(.*?)(?: \(version (\d+)\))?$", re.DOTALL)
+_RECIPE = re.compile(r"(.*?)(?: \(version (\d{1,9})\))?$", re.DOTALL)
+# What muP's reasons told besides, and a table tells now.
+_RATE = re.compile(r", learning rate times \S+$")
 
 
 def upgraded(data: dict[str, Any]) -> dict[str, Any]:
@@ -25,4 +27,5 @@ def _entry(entry: dict[str, Any]) -> dict[str, Any]:
     who = next((by for start, by in (("your rule", "you"), ("author", "author")) if rule.startswith(start)), "")
     end = next((end for end in _DIRECTIONS if known.endswith(_LENGTH) and path.endswith(end)), "")
     length = {"length_of": path.removesuffix(end) + _DIRECTIONS[end]} if end else {}
-    return entry | ({"by": who} if who else {}) | length
+    because = _RATE.sub("", str(entry["because"])) if "because" in entry else None
+    return entry | ({"by": who} if who else {}) | length | ({"because": because} if because else {})

@@ -69,7 +69,7 @@ def _lines(row: Cells, columns: Columns) -> Iterator[str]:
 
 def _footer(plan: Decisions, width: int) -> list[str]:
     own = sum(choice.by == "you" for choice in plan.choices)
-    yours = f", {own} by your rules" if own else ""
+    yours = f", {own} by you" if own else ""
     lines = [f"{counts(plan)}.", f"Recipe: {plan.decided_by or 'none'}{yours}.", *(f"* {note}" for note in plan.notes)]
     return [part for line in lines for part in textwrap.wrap(line, width, subsequent_indent="  ")]
 

@@ -12,20 +12,9 @@ from ._data import Data
 
 @dataclass(frozen=True)
 class Study:
-    """Which starts are compared, on what, and how they are trained.
+    """Which starts are compared, all different, on what, and how they are trained; the rest is as `compare` has it.
 
-    Attributes:
-        model: a built-in model's spec, or a function without arguments that builds one.
-        data: what it is trained and tested on.
-        recipes: the starts, all different.
-        seeds: how many runs each start gets; run r of all of them shares its draws and its order.
-        epochs: passes over the training split.
-        batch_size: samples a step.
-        lr: learning rate.
-        optimizer: `sgd` (no momentum) or `adam`.
-        activation: of a built-in model.
-        seed: run r draws its weights under seed + r.
-        order_seed: run r orders its samples under order_seed + r.
+    Run r of all starts shares its draws and its order.
     """
 
     model: str | Callable[[], Any]

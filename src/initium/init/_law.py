@@ -46,9 +46,9 @@ class Law:
     """What numbers a weight receives.
 
     Attributes:
-        how: its numbers come about.
+        how: how its numbers come about.
         precision: of its own operations, whatever it draws.
-        is_whole: whether a part of it costs as much as all.
+        is_whole: whether a part of it costs as much as all; not so of what the fill draws by itself, or is given.
     """
 
     how: ClassVar[How] = "computed"
@@ -205,6 +205,9 @@ class Packed(Law):
     def words(self, weight: Weight) -> str:
         blocks = enumerate(self._blocks(weight), start=1)
         return "; ".join(f"block {number}: {law.words(part)}" for number, (law, part) in blocks)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.laws))
 
     def _blocks(self, weight: Weight) -> Iterator[tuple[Law, Weight]]:
         return zip(self.laws, weight.parts, strict=True)

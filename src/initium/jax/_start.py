@@ -27,16 +27,7 @@ from ._make import Box, Draw, make
 class Start:
     """An initialiser that follows the protocol of `jax.nn.initializers`: call it with a key and a shape.
 
-    Two that are equal, and then hash alike, give the same numbers.
-
-    Attributes:
-        spec: of the initialiser.
-        axes: the role of each axis, see `initium.fans`; None is by their number: `o`, `io`, `wio`, `hwio`, `dhwio`.
-        groups: see `initium.fans`, as are the others.
-        stride: product over the axes of space.
-        transposed: a transposed convolution.
-        blocks: packed along the output axis.
-        dtype: unless the call names one; None is JAX's default.
+    Two that are equal, and then hash alike, give the same numbers. `parse` makes one, and says what its attributes are.
     """
 
     spec: str

@@ -39,7 +39,7 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
         else:
             params[key] = param_of(path, module, name, value, _unused(module, name, value))
     unused = [param.path for key, param in params.items() if not uses[key]]
-    complete = _with_after(flow, _with_sums(flow, _with_lengths(_with_biases(params, uses), uses)), uses)
+    complete = _with_after(flow, _with_sums(flow, _with_lengths(recording, _with_biases(params, uses), uses)), uses)
     return Graph(tuple(complete.values()), buffers_of(model), (*notes, *_note(unused)), is_traced=True)
 
 
@@ -92,9 +92,10 @@ def _with_biases(params: dict[int, Param], uses: dict[int, list[Found]]) -> dict
     return named
 
 
-def _with_lengths(params: dict[int, Param], uses: dict[int, list[Found]]) -> dict[int, Param]:
-    """Each length of a weight norm with its direction."""
-    directions = {key: own[0].length_of for key, own in uses.items() if own and own[0].length_of}
+def _with_lengths(recording: Recording, params: dict[int, Param], uses: dict[int, list[Found]]) -> dict[int, Param]:
+    """Each length of a weight norm with its direction; a frozen one follows none."""
+    free = [key for key, own in uses.items() if own and recording.params[key].requires_grad]
+    directions = {key: length_of for key in free if (length_of := uses[key][0].length_of)}
     return params | {key: replace(params[key], length_of=params[other].path) for key, other in directions.items()}
 
 

@@ -109,7 +109,7 @@ class Reader:
             head_size=sizes[0] if sizes else signal.head_size,
         )
         bias_of = self._biased(value) if role == "bias" else None
-        length_of = _direction(param, operand, key, chain)
+        length_of = _direction(key, chain)
         return Found(key, role, because, axes, use, value, operand, met, windows, bias_of, length_of)
 
     def _started(self, value: Value, operand: Value, key: int, met: Reach) -> Found:
@@ -305,11 +305,12 @@ def _length(param: Value, operand: Value, through: str) -> tuple[Role, str] | No
     return "kept", f"sets the size of another parameter ({through})"
 
 
-def _direction(param: Value, operand: Value, key: int, chain: list[Value]) -> int | None:
-    """The key of the direction whose length a parameter is."""
-    is_normed = any("weight_norm" in step.operation for step in chain)
-    is_length = is_normed and operand.tensor.numel() > param.tensor.numel()
-    return next((other for other in operand.params if other != key), None) if is_length else None
+def _direction(key: int, chain: list[Value]) -> int | None:
+    """The key of the direction whose length a parameter is: a weight norm takes the direction, then the length."""
+    step = next((step for step in chain if "weight_norm" in step.operation), None)
+    if step is None or key in step.args[0].params:
+        return None
+    return next(iter(step.args[0].params), None)
 
 
 def _is_two(step: Value) -> bool:
