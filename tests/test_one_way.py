@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import initium
 from initium._cli import app
-from initium._compare._starts import decided
+from initium._engine import decided
 from initium._recipes import parse_recipe
 from initium._study._data import load_data
 from initium._study._study import Study

@@ -1,9 +1,11 @@
-"""What somebody adds: a law of their own, and numbers from a file, each by one class and one function."""
+"""What somebody adds: a law of their own, numbers from a file, and an engine, each by one class or one function."""
 
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 from torch import nn
 
@@ -16,6 +18,7 @@ from initium._tensor import of_choice
 from initium.init import Initialiser
 from initium.init._initialiser import CATALOGUE, initialiser
 from initium.init._law import Given, Law
+from initium.torch._train import Course, batches, loss
 
 
 @dataclass(frozen=True)
@@ -124,3 +127,34 @@ def test_a_part_of_a_law_in_a_file_reads_no_more_than_it_holds():
     assert tensor.comes_in_parts
     np.testing.assert_array_equal(tensor.part((slice(1, 3), slice(2, 4))), [[8, 9], [14, 15]])
     assert asked == [(slice(1, 3), slice(2, 4), ...)]
+
+
+def at_once(study, runs):
+    """All starts of one index under one optimiser: of plain SGD the gradient of a sum is each run's own."""
+    for index, group in groupby(runs, key=lambda run: run[1]):
+        starts = [start for start, _ in group]
+        models = [start.model(study, index) for start in starts]
+        pairs = list(zip(starts, models, strict=True))
+        courses = [Course(study, model, start.graph, str(start.recipe), index) for start, model in pairs]
+        optimizer = torch.optim.SGD([value for model in models for value in model.parameters()], lr=study.lr)
+        for epoch in range(study.epochs):
+            for inputs, wanted in batches(study, index, epoch):
+                optimizer.zero_grad()
+                sum(loss(model(inputs), wanted) for model in models).backward()
+                optimizer.step()
+            for course in courses:
+                course.note()
+        yield from (course.run() for course in courses)
+
+
+def test_an_engine_that_trains_several_runs_at_once_gives_what_the_engine_of_processes_gives():
+    asked = {"inits": ["he_normal", "glorot_uniform", "framework"], "seeds": 3, "epochs": 3, "progress": False}
+    ours = initium.compare("mlp(4, 8, 3)", "iris", engine=at_once, **asked)
+    theirs = initium.compare("mlp(4, 8, 3)", "iris", **asked)
+    assert not ours.interrupted
+    for recipe, runs in theirs.runs.items():
+        assert [run.index for run in ours.runs[recipe]] == [0, 1, 2]
+        for one, other in zip(ours.runs[recipe], runs, strict=True):
+            assert one.train_loss == pytest.approx(other.train_loss, rel=1e-5)
+            assert one.units_start == other.units_start
+            assert other.train_loss[3] < other.train_loss[0]

@@ -7,7 +7,6 @@ import pytest
 from torch import nn
 
 import initium
-from initium._compare import _pool
 from initium._study._data import load_data
 
 QUICK = {"seeds": 3, "epochs": 2, "progress": False}
@@ -57,14 +56,14 @@ def test_arrays_are_trained_on_as_the_built_in_set_that_they_came_from():
     assert numbers(ours) == numbers(theirs)
 
 
-def test_the_runs_that_finished_before_ctrl_c_are_kept_in_whole_pairs(monkeypatch):
-    def some(study, starts, jobs):
-        for index, start in [(0, 0), (0, 1), (2, 0), (1, 1), (1, 0)]:
-            yield starts[start].run(study, index)
+def test_the_runs_that_finished_before_ctrl_c_are_kept_in_whole_pairs():
+    def some(study, runs):
+        for place in (0, 1, 4, 3, 2):
+            start, index = runs[place]
+            yield start.run(study, index)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_pool, "_results", some)
-    found = initium.compare("mlp", "iris", inits=["he_normal", "zeros"], **QUICK)
+    found = initium.compare("mlp", "iris", inits=["he_normal", "zeros"], engine=some, **QUICK)
     assert found.interrupted
     assert {recipe: [run.index for run in runs] for recipe, runs in found.runs.items()} == {
         "he_normal": [0, 1],
@@ -72,14 +71,14 @@ def test_the_runs_that_finished_before_ctrl_c_are_kept_in_whole_pairs(monkeypatc
     }
 
 
-def test_ctrl_c_before_two_whole_pairs_is_ctrl_c(monkeypatch):
-    def one(study, starts, jobs):
-        yield starts[0].run(study, 0)
+def test_ctrl_c_before_two_whole_pairs_is_ctrl_c():
+    def one(study, runs):
+        start, index = runs[0]
+        yield start.run(study, index)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_pool, "_results", one)
     with pytest.raises(KeyboardInterrupt, match="before two runs of every start had finished"):
-        initium.compare("mlp", "iris", inits=["he_normal", "zeros"], **QUICK)
+        initium.compare("mlp", "iris", inits=["he_normal", "zeros"], engine=one, **QUICK)
 
 
 def test_a_thread_may_compare():
@@ -108,10 +107,12 @@ def test_one_spec_is_not_a_list_of_letters():
         initium.compare("mlp", "iris", inits="he_normal", **QUICK)
 
 
-def test_everything_is_checked_before_anything_is_trained(monkeypatch):
-    monkeypatch.setattr(_pool, "_results", lambda *_: pytest.fail("trained"))
+def test_everything_is_checked_before_anything_is_trained():
+    def none(study, runs):
+        pytest.fail("trained")
+
     with pytest.raises(initium.ShapeError):
-        initium.compare("mlp", "iris", inits=["zeros", "he_normal bias=he_normal"], **QUICK)
+        initium.compare("mlp", "iris", inits=["zeros", "he_normal bias=he_normal"], engine=none, **QUICK)
     bad = np.full((9, 2), np.nan)
     with pytest.raises(initium.DataError):
         initium.compare("mlp", (bad, range(9), bad, range(9)), inits=["zeros", "ones"], **QUICK)

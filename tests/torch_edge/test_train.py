@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from initium import DataError, ModelError, ShapeError, SpecError, UnknownNameError, _stream
-from initium._compare._starts import Start, _plan, decided
 from initium._draw import draw
+from initium._engine._start import Start, _plan, decided
 from initium._kernel import kernel
 from initium._recipes import parse_recipe
 from initium._study._data import load_data

@@ -4,14 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._draw import num_threads
+from .._engine import Engine, Processes, decided, trained
 from .._progress import progress as bar
 from .._recipes import Recipe, parse_recipe
 from .._study._data import Data, load_data
 from .._study._study import Study, check_whole
 from ..init import Initialiser
 from ._comparison import Comparison
-from ._pool import run_all
-from ._starts import decided
 
 
 def compare(
@@ -30,6 +29,7 @@ def compare(
     split_seed: int = 0,
     standardise: bool = True,
     jobs: int | None = None,
+    engine: Engine | None = None,
     progress: bool = True,
 ) -> Comparison:
     """Train a network from several starts, in paired runs, and test which is better.
@@ -61,6 +61,7 @@ def compare(
         standardise: give each feature zero mean and unit std over the training split. (The pixels of
             `"digits"` share one mean and one std, as images usually do.)
         jobs: processes; as many as there are processors unless said.
+        engine: what trains the runs; None is `jobs` processes of this machine.
         progress: show a progress bar on stderr.
 
     Returns:
@@ -95,7 +96,7 @@ def compare(
     )
     starts = decided(study)
     with bar("training runs", seeds * len(study.recipes), shown=progress) as on_run:
-        runs, interrupted = run_all(study, starts, jobs=jobs, on_run=on_run)
+        runs, interrupted = trained(study, starts, engine or Processes(jobs), on_run=on_run)
     comparison = Comparison(study, runs, interrupted)
     if comparison.num_runs < 2:
         raise KeyboardInterrupt("Interrupted before two runs of every start had finished")

@@ -1,123 +1,88 @@
 """From a Plan to a model's parameters."""
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import nn
 
 from .._decisions import Choice, Decisions
 from .._errors import ModelError, listed
-from .._ledger import Entry, How, Ledger
-from .._tensor import Tensor, check_all, of_choice
-from ._buffers import Remade, remade_buffers
-from ._deferred import Recorded, is_marked, mark, record_of
-from ._fill import drawn, fill
-from ._lengths import check_spectral_norms, free_parameters, length, lengths, renew_spectral_norms
+from .._ledger import Entry, Ledger
+from .._tensor import Tensor, check_all
+from ._deferred import mark
+from ._fill import fill
+from ._lengths import check_spectral_norms, free_parameters, renew_spectral_norms
 from ._materialise import Device, check_device, materialised
-from ._memory import DTYPES
 from ._parameters import parameters
 from ._path import plain_path
-from ._read import dtype_name, named
-from ._shards import check_shards, is_sharded, local, notice, parts, put, reshard
+from ._shards import check_shards, local, notice, parts, put, reshard
 from ._writable import check_apart, check_writable
-
-Followed = dict[str, tuple[torch.Tensor, str]]  # a length, and the path of its direction
+from ._write import Write
+from ._writes import writes_of
 
 
 @torch.no_grad()
 def apply(plan: Decisions, model: nn.Module, *, seed: int = 0, device: Device = None, partial: bool = False) -> Ledger:
     """Fill a model's parameters in place, and what is on meta besides, each once. See `Plan.apply`.
 
-    All is checked before the first is touched.
+    All is decided, then checked, before the first is touched.
     """
     reshard(model)
     values = parameters(plan, model, partial=partial)
-    choices = {choice.path: choice for choice in plan.choices if choice.path in values}
-    tensors = {path: of_choice(choice, seed, dtype_name(values[path])) for path, choice in choices.items()}
-    records = _records(model, values, {path for path, choice in choices.items() if choice.by == "author"})
-    chosen = [tensors[path] for path, choice in choices.items() if _is_drawn(choice, values[path], records)]
-    followed = _followed(model, values, choices, records)
-    written = {tensor.path for tensor in chosen} | followed.keys()
-    recorded = {path: record for path, record in records.items() if path not in written}
-    buffers = remade_buffers(model, plan, seed)
-    _check_recorded(values, written, recorded)
-    _check_buffers(model, buffers)
-    touched = {path: values[path] for path in written | recorded.keys()} | {one.path: one.value for one in buffers}
-    check_device(device, touched)
-    check_shards(touched)
-    check_spectral_norms(model, touched)
-    check_writable({tensor.path: local(values[tensor.path]) for tensor in chosen}, needs_memory=False)
-    check_apart(_apart({path: local(values[path]) for path in written | recorded.keys()}, buffers))
-    check_all(chosen)
-    free_parameters(model)
-    blank = [value for value in touched.values() if value.is_meta]
-    with materialised(touched, device):
-        fill((tensor, part) for tensor in chosen for part in parts(values[tensor.path]))
-        for tensor in chosen:
-            notice(values[tensor.path])
-        for path, record in recorded.items():
-            put(values[path], record.value(tensors[path].key))
-        for buffer in buffers:
-            put(buffer.value, buffer.make())
-        for size, path in followed.values():
-            put(size, length(_whole(tensors[path], values[path], recorded.get(path)), size))
-        renew_spectral_norms(model, {id(value) for value in touched.values()})
-    for value in blank:
-        mark(value)
+    writes = writes_of(plan, model, values, seed)
+    _check(model, values, writes, device)
+    _write(model, writes, device)
+    by_path = {write.path: write for write in writes}
     return Ledger(
-        entries=tuple(_entry(choice, followed, recorded) for choice in choices.values()),
+        entries=tuple(_entry(choice, by_path.get(choice.path)) for choice in plan.choices if choice.path in values),
         seed=int(seed),
-        buffers=tuple(buffer.path for buffer in buffers),
+        buffers=tuple(write.path for write in writes if write.is_buffer),
         on_meta=tuple(_on_meta(model)),
     )
 
 
-def _followed(
-    model: nn.Module, values: dict[str, torch.Tensor], choices: dict[str, Choice], records: Collection[str]
-) -> Followed:
-    """The length of each weight norm whose direction is written; else the weight would keep its old size.
-
-    A frozen length, and one that a rule or the plan decides, stays.
-    """
-    paths = {id(value): path for path, value in values.items()}
-    found = {}
-    for size, direction in lengths(model):
-        choice, by = choices[paths[id(size)]], choices[paths[id(direction)]]
-        is_free = choice.law.how == "kept" and choice.by != "you" and size.requires_grad
-        if is_free and (direction.is_meta or by.path in records or by.law.how != "kept"):
-            found[choice.path] = size, by.path
-    return found
+def _check(model: nn.Module, values: Mapping[str, torch.Tensor], writes: Sequence[Write], device: Device) -> None:
+    """Refuse what cannot be written, or would be left without numbers."""
+    _check_params(values, writes)
+    _check_buffers(writes)
+    touched = {write.path: write.value for write in writes}
+    check_device(device, touched)
+    check_shards(touched)
+    check_spectral_norms(model, touched)
+    drawn = [write for write in writes if isinstance(write.numbers, Tensor)]
+    check_writable({write.path: local(write.value) for write in drawn}, needs_memory=False)
+    check_apart(_apart(writes))
+    check_all([write.numbers for write in drawn if isinstance(write.numbers, Tensor)])
 
 
-def _records(model: nn.Module, values: dict[str, torch.Tensor], anew: Collection[str]) -> dict[str, Recorded]:
-    """How the constructor makes each parameter that is on meta, or was and is to be made anew by recipe `author`."""
-    marked = {path for path in anew if is_marked(values[path])}
-    paths = {id(value): path for path, value in values.items() if value.is_meta or path in marked}
-    found: dict[str, Recorded] = {}
-    for _, module, name, value in named(model) if paths else ():
-        record = record_of(module).get(name)
-        if id(value) in paths and record:
-            found.setdefault(paths[id(value)], record)
-    return found
+def _write(model: nn.Module, writes: Sequence[Write], device: Device) -> None:
+    free_parameters(model)
+    blank = [write.value for write in writes if write.value.is_meta]
+    drawn = [(write.numbers, write.value) for write in writes if isinstance(write.numbers, Tensor)]
+    with materialised({write.path: write.value for write in writes}, device):
+        fill((tensor, part) for tensor, value in drawn for part in parts(value))
+        for _, value in drawn:
+            notice(value)
+        for write in writes:
+            if not isinstance(write.numbers, Tensor):
+                put(write.value, write.numbers())
+        renew_spectral_norms(model, {id(write.value) for write in writes})
+    for value in blank:
+        mark(value)
 
 
-def _is_drawn(choice: Choice, value: torch.Tensor, records: dict[str, Recorded]) -> bool:
-    """Whether a fill writes it. Integers are none that it writes; those of the constructor are computed again."""
-    if value.dtype not in DTYPES and choice.path in records and choice.init == records[choice.path].made.init:
-        return False
-    return choice.law.how != "kept"
-
-
-def _check_recorded(values: dict[str, torch.Tensor], written: Collection[str], recorded: dict[str, Recorded]) -> None:
+def _check_params(values: Mapping[str, torch.Tensor], writes: Sequence[Write]) -> None:
     """Refuse to leave a parameter without numbers.
 
     Raises:
         ModelError: naming those that nothing writes.
     """
-    unknown = [path for path, value in values.items() if value.is_meta and path not in written | recorded.keys()]
-    unset = [f"{path}  (memory that its constructor never wrote)" for path, one in recorded.items() if one.is_unset]
-    if lines := sorted(f"  {line}" for line in unknown + unset):
+    written = {write.path: write for write in writes}
+    unknown = [path for path, value in values.items() if value.is_meta and path not in written]
+    unset = [write.path for write in writes if write.is_unset and not write.is_buffer]
+    lines = unknown + [f"{path}  (memory that its constructor never wrote)" for path in unset]
+    if lines := sorted(f"  {line}" for line in lines):
         raise ModelError(
             f"These parameters would stay uninitialised; they are on meta, and the plan leaves them as they were built:"
             f"\n{listed(lines)}\n"
@@ -125,27 +90,25 @@ def _check_recorded(values: dict[str, torch.Tensor], written: Collection[str], r
         )
 
 
-def _check_buffers(model: nn.Module, buffers: tuple[Remade, ...]) -> None:
+def _check_buffers(writes: Sequence[Write]) -> None:
     """Refuse to leave a buffer without numbers.
 
     Raises:
         ModelError: naming those that the constructor never wrote.
     """
-    paths = {id(buffer.value): buffer.path for buffer in buffers}
-    records = [
-        (module._buffers.get(name), one) for module in model.modules() for name, one in record_of(module).items()
-    ]
-    if lines := sorted(f"  {paths[id(value)]}" for value, one in records if id(value) in paths and one.is_unset):
+    if lines := sorted(f"  {write.path}" for write in writes if write.is_unset and write.is_buffer):
         raise ModelError(
             f"These buffers would stay uninitialised; their constructor never wrote them:\n{listed(lines)}\n"
             "Give them their values first: `module.name = torch.zeros(...)`."
         )
 
 
-def _apart(params: dict[str, torch.Tensor], buffers: tuple[Remade, ...]) -> dict[str, torch.Tensor]:
+def _apart(writes: Sequence[Write]) -> dict[str, torch.Tensor]:
     """What may not share memory: parameters, and a buffer with one of them. Two buffers may share one table."""
+    params = {write.path: local(write.value) for write in writes if not write.is_buffer}
     places = {value.untyped_storage()._cdata for value in params.values() if value.is_meta}
-    return params | {one.path: one.value for one in buffers if one.value.untyped_storage()._cdata in places}
+    buffers = {write.path: write.value for write in writes if write.is_buffer}
+    return params | {path: value for path, value in buffers.items() if value.untyped_storage()._cdata in places}
 
 
 def _on_meta(model: nn.Module) -> Iterator[str]:
@@ -157,29 +120,12 @@ def _on_meta(model: nn.Module) -> Iterator[str]:
                 yield plain_path(f"{prefix}.{name}" if prefix else name)
 
 
-def _whole(tensor: Tensor, value: torch.Tensor, record: Recorded | None) -> torch.Tensor:
-    """All of a parameter that was written; of one that is sharded it is made once more, beside it."""
-    if not is_sharded(value):
-        return value
-    return record.value(tensor.key).to(value.dtype) if record else drawn(tensor)
-
-
-def _entry(choice: Choice, followed: Collection[str], recorded: dict[str, Recorded]) -> Entry:
-    start, how = _told(choice, followed, recorded)
+def _entry(choice: Choice, write: Write | None) -> Entry:
     return Entry(
         path=choice.path,
         num_elements=math.prod(choice.param.shape),
-        start=start,
+        start=write.start if write else str(choice.init),
         rule=choice.rule,
         tied=choice.param.tied,
-        how=how,
+        how=write.how if write else "kept",
     )
-
-
-def _told(choice: Choice, followed: Collection[str], recorded: dict[str, Recorded]) -> tuple[str, How]:
-    """What its numbers come from, and how."""
-    if choice.path in recorded:
-        return recorded[choice.path].made.because, "recorded"
-    if choice.path in followed:
-        return "length of its direction", "length"
-    return str(choice.init), choice.law.how

@@ -1,7 +1,7 @@
 """What a model on meta keeps beside its parameters, computed."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -16,6 +16,7 @@ from ._deferred import record_of
 from ._fill import drawn
 from ._path import plain_path
 from ._read import buffers_of, named
+from ._write import Write
 
 # What `reset_running_stats` of every batch norm writes.
 _RUNNING = {"running_mean": 0, "running_var": 1, "num_batches_tracked": 0}
@@ -23,22 +24,7 @@ _RUNNING = {"running_mean": 0, "running_var": 1, "num_batches_tracked": 0}
 Make = Callable[[], torch.Tensor]
 
 
-@dataclass(frozen=True)
-class Remade:
-    """A buffer on meta.
-
-    Attributes:
-        path: its dotted name.
-        value: the buffer itself.
-        make: computes its numbers.
-    """
-
-    path: str
-    value: torch.Tensor
-    make: Make
-
-
-def remade_buffers(model: nn.Module, plan: Decisions, seed: int) -> tuple[Remade, ...]:
+def buffer_writes(model: nn.Module, plan: Decisions, seed: int) -> tuple[Write, ...]:
     """Every buffer that is on meta, or that the plan draws anew, with how its numbers are computed.
 
     Where the plan says it, that is as `plan.write` does.
@@ -55,7 +41,8 @@ def remade_buffers(model: nn.Module, plan: Decisions, seed: int) -> tuple[Remade
         is_anew = record is not None and record.is_random and plan.remakes
         if value.is_meta or is_anew:  # another seed draws others
             make = planned.get(path) or _maker(module, name, value, _stream.key(seed, path))
-            found += [Remade(path, value, make)] if make else []
+            is_unset = record is not None and record.is_unset
+            found += [Write(path, value, make, is_buffer=True, is_unset=is_unset)] if make else []
             unknown += [] if make else [f"  {path}  of {type(module).__name__}"]
     if unknown:
         raise ModelError(

@@ -4,9 +4,8 @@ import torch
 from torch import nn
 
 from .._decisions import Choice, Decisions
-from .._errors import ModelError, PlanError, listed
-from ._path import plain_path
-from ._read import check_shapes
+from .._errors import PlanError, listed
+from ._read import check_shapes, named
 from ._shards import is_flat, is_sharded
 
 _PART = "\nA stage of a pipeline takes its part of the plan: plan.apply(model, partial=True)."
@@ -32,7 +31,8 @@ def parameters(plan: Decisions, model: nn.Module, *, partial: bool = False) -> d
         ModelError: if a parameter has no shape yet, or two have one name.
         PlanError: listing every difference between the plan and the model.
     """
-    values = _named(model)
+    check_shapes(model)
+    values = {path: value for path, _, _, value in named(model)}
     absent = [f"  {name}  only in the plan" for choice in plan.choices for name in _names(choice) if name not in values]
     others = _differences(plan, values)
     if lines := others + ([] if partial else absent):
@@ -48,17 +48,6 @@ def parameters(plan: Decisions, model: nn.Module, *, partial: bool = False) -> d
 
 def _names(choice: Choice) -> tuple[str, ...]:
     return (choice.path, *choice.param.tied)
-
-
-def _named(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Every parameter by each of its names."""
-    values: dict[str, torch.Tensor] = {}
-    for name, value in model.named_parameters(remove_duplicate=False):
-        if values.setdefault(path := plain_path(name), value) is not value:
-            raise ModelError(f"Two parameters are called `{path}` once wrappers are stripped; rename one.")
-    if any(map(nn.parameter.is_lazy, values.values())):
-        check_shapes(model)
-    return values
 
 
 def _differences(plan: Decisions, values: dict[str, torch.Tensor]) -> list[str]:

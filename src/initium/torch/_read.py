@@ -108,12 +108,15 @@ def named(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, nn.Parameter]
         ModelError: if two parameters have one name without the prefixes.
     """
     seen: dict[str, int] = {}
-    for full, value in model.named_parameters(remove_duplicate=False):
-        path = plain_path(full)
-        if seen.setdefault(path, id(value)) != id(value):
-            raise ModelError(f"Two parameters are called `{path}` once wrappers are stripped; rename one.")
-        owner, _, name = full.rpartition(".")
-        yield path, model.get_submodule(owner), name, value
+    for prefix, module in model.named_modules(remove_duplicate=False):
+        owner = plain_path(f"{prefix}.") if prefix else ""
+        for name, value in module._parameters.items():
+            if value is None:
+                continue
+            path = owner + name
+            if seen.setdefault(path, id(value)) != id(value):
+                raise ModelError(f"Two parameters are called `{path}` once wrappers are stripped; rename one.")
+            yield path, module, name, value
 
 
 def buffers_of(model: nn.Module) -> tuple[Buffer, ...]:

@@ -59,47 +59,66 @@ def settle_process() -> None:
 
 def train(study: Study, model: nn.Module, graph: Graph, recipe: str, index: int) -> Run:
     """One run of a model at step zero: the same model, the same numbers, whatever else runs."""
-    before = _values(model)
-    order_seed = (study.order_seed + index) % 2**64
-    x, y = torch.from_numpy(study.data.x_train), torch.from_numpy(study.data.y_train)
-    torch.manual_seed(_stream.key(order_seed, "dropout"))  # what the model draws while training
+    course = Course(study, model, graph, recipe, index)
+    torch.manual_seed(_stream.key(_order_seed(study, index), "dropout"))  # what the model draws while training
     optimizer = _optimizer(study, model)
-    curve = [_evaluate(model, study.data)]
     for epoch in range(study.epochs):
-        key = _stream.key(order_seed, f"order.{epoch}")
-        _epoch(model, optimizer, x, y, _stream.permutation(key, len(x)), study.batch_size)
-        curve.append(_evaluate(model, study.data))
-        if not np.isfinite(curve[-1][:2]).all():
-            curve += [(np.nan, np.nan, np.full(len(study.data.y_test), np.nan))] * (study.epochs - epoch - 1)
+        model.train()
+        for inputs, wanted in batches(study, index, epoch):
+            optimizer.zero_grad(set_to_none=True)
+            loss(model(inputs), wanted).backward()
+            optimizer.step()
+        if not course.note():
             break
-    after = _values(model)
-    train_loss, test_loss, worth = zip(*curve, strict=True)
-    return Run(
-        recipe=recipe,
-        index=index,
-        train_loss=train_loss,
-        test_loss=test_loss,
-        test_score=tuple(float(each.mean()) for each in worth),
-        merits=worth[-1],
-        units_start=distinct_hidden_units(graph, before),
-        units_end=distinct_hidden_units(graph, after),
-        widths=hidden_widths(graph),
-        first_weights=_first(graph, before, after) if index == 0 else None,
-    )
+    return course.run()
 
 
-def _epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor, order: Any, size: int
-) -> None:
-    model.train()
-    shuffled = torch.from_numpy(order)
-    for inputs, wanted in zip(x[shuffled].split(size), y[shuffled].split(size), strict=True):
-        optimizer.zero_grad(set_to_none=True)
-        _loss(model(inputs), wanted).backward()
-        optimizer.step()
+class Course:
+    """What one run shows, from step zero on, noted after every epoch; however it is trained."""
+
+    def __init__(self, study: Study, model: nn.Module, graph: Graph, recipe: str, index: int) -> None:
+        self._study, self._model, self._graph = study, model, graph
+        self._recipe, self._index = recipe, index
+        self._before, self._curve = _values(model), [_evaluate(model, study.data)]
+
+    def note(self) -> bool:
+        """Evaluate the model as it is after an epoch; whether its losses are finite, or nothing more will come."""
+        self._curve.append(_evaluate(self._model, self._study.data))
+        return bool(np.isfinite(self._curve[-1][:2]).all())
+
+    def run(self) -> Run:
+        """What was noted; of the epochs that a diverged run was spared, NaN."""
+        spared = self._study.epochs + 1 - len(self._curve)
+        nothing = np.nan, np.nan, np.full(len(self._study.data.y_test), np.nan)
+        train_loss, test_loss, worth = zip(*self._curve, *[nothing] * spared, strict=True)
+        after = _values(self._model)
+        return Run(
+            recipe=self._recipe,
+            index=self._index,
+            train_loss=train_loss,
+            test_loss=test_loss,
+            test_score=tuple(float(each.mean()) for each in worth),
+            merits=worth[-1],
+            units_start=distinct_hidden_units(self._graph, self._before),
+            units_end=distinct_hidden_units(self._graph, after),
+            widths=hidden_widths(self._graph),
+            first_weights=_first(self._graph, self._before, after) if self._index == 0 else None,
+        )
 
 
-def _loss(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def batches(study: Study, index: int, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Inputs and targets of each step of an epoch, in the order that all starts of a run share."""
+    x, y = torch.from_numpy(study.data.x_train), torch.from_numpy(study.data.y_train)
+    shuffled = torch.from_numpy(_stream.permutation(_stream.key(_order_seed(study, index), f"order.{epoch}"), len(x)))
+    return zip(x[shuffled].split(study.batch_size), y[shuffled].split(study.batch_size), strict=True)
+
+
+def _order_seed(study: Study, index: int) -> int:
+    return (study.order_seed + index) % 2**64
+
+
+def loss(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Cross entropy of classes, squared error of targets, both averaged over samples."""
     if y.ndim == 1:
         return functional.cross_entropy(outputs, y)
     return functional.mse_loss(outputs.reshape(y.shape), y)
@@ -111,8 +130,8 @@ def _evaluate(model: nn.Module, data: Data) -> tuple[float, float, Any]:
     model.eval()
     trained, tested = _outputs(model, data.x_train), _outputs(model, data.x_test)
     return (
-        _loss(trained, torch.from_numpy(data.y_train)).item(),
-        _loss(tested, torch.from_numpy(data.y_test)).item(),
+        loss(trained, torch.from_numpy(data.y_train)).item(),
+        loss(tested, torch.from_numpy(data.y_test)).item(),
         merits(tested.reshape(len(tested), -1).numpy(), data.y_test),
     )
 
@@ -164,6 +183,6 @@ def _check_outputs(model: nn.Module, study: Study) -> None:
     if not outputs.requires_grad:
         raise ModelError("The model has no parameter to train: its outputs require no gradient.")
     try:
-        _loss(outputs, torch.from_numpy(data.y_train[:rows])).backward()
+        loss(outputs, torch.from_numpy(data.y_train[:rows])).backward()
     except Exception as error:
         raise ModelError(f"The model cannot be trained: {type(error).__name__}: {error}") from error

@@ -16,8 +16,8 @@ from .._study._study import Study
 _ROWS = 256  # of the training split: what a recipe traces and calibrates with
 
 
-def engine() -> ModuleType:
-    """The edge that trains: a module with `build`, `checked`, `train` and `settle_process`."""
+def trainer() -> ModuleType:
+    """The part of an edge that trains: a module with `build`, `checked`, `train` and `settle_process`."""
     require("torch", to="Training")
     from ..torch import _train
 
@@ -39,15 +39,19 @@ class Start:
     def model(self, study: Study, index: int) -> Any:
         """A model at step zero of one run, as `initialize` makes it of the same example."""
         seed = (study.seed + index) % 2**64
-        model = engine().build(study, seed, is_deferred=not self.recipe.traces)
+        model = trainer().build(study, seed, is_deferred=not self.recipe.traces)
         if self.plan:
             begin(self.plan, self.recipe, model, seed, study.data.x_train[:_ROWS])
         return model
 
+    @property
+    def graph(self) -> Graph:
+        """What is known of the model's parameters."""
+        return Graph(tuple(choice.param for choice in self.plan.choices) if self.plan else ())
+
     def run(self, study: Study, index: int) -> Run:
         """Train a network once: the same seed, the same numbers, whatever else runs."""
-        graph = Graph(tuple(choice.param for choice in self.plan.choices) if self.plan else ())
-        return engine().train(study, self.model(study, index), graph, str(self.recipe), index)
+        return trainer().train(study, self.model(study, index), self.graph, str(self.recipe), index)
 
 
 def decided(study: Study) -> tuple[Start, ...]:
@@ -56,7 +60,7 @@ def decided(study: Study) -> tuple[Start, ...]:
     Raises:
         InitiumError: what does not fit.
     """
-    with engine().checked(study) as check:
+    with trainer().checked(study) as check:
         graphs: dict[bool, Graph] = {}
         starts = tuple(Start(recipe, _plan(study, recipe, graphs)) for recipe in study.recipes)
         for start in starts:
@@ -67,7 +71,7 @@ def decided(study: Study) -> tuple[Start, ...]:
 def _plan(study: Study, recipe: Recipe, graphs: dict[bool, Graph]) -> Plan | None:
     try:
         if recipe.traces not in graphs:
-            model = engine().build(study, study.seed, is_deferred=not recipe.traces)
+            model = trainer().build(study, study.seed, is_deferred=not recipe.traces)
             graphs[recipe.traces] = graph_of(model, recipe, example=study.data.x_train[:_ROWS])
     except ModelError:
         if recipe != parse_recipe("framework"):

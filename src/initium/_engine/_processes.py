@@ -1,0 +1,55 @@
+"""Processes: the engine that trains on all processors of this machine, one run at a time on each."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .._require import require
+from .._study._run import Run
+from .._study._study import Study
+from ._start import Start, trainer
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Loky's processes start clean, take functions from a notebook, and need no `__main__` guard.
+
+    Always in processes of their own, one of them as well: training settles its process for good.
+
+    Attributes:
+        jobs: how many.
+    """
+
+    jobs: int
+
+    def __call__(self, study: Study, runs: Sequence[tuple[Start, int]]) -> Iterator[Run]:
+        """Each run as it finishes."""
+        loky = require("loky", to="Training in parallel")
+        with _deaf_children():
+            executor = loky.get_reusable_executor(max_workers=self.jobs, initializer=_settle, timeout=60)
+            futures = [executor.submit(Start.run, start, study, index) for start, index in runs]
+        try:
+            for future in loky.as_completed(futures):
+                yield future.result()
+        except BaseException:
+            executor.shutdown(kill_workers=True)
+            raise
+
+
+@contextlib.contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes started in here do not hear Ctrl-C: we do, and end them without their tracebacks."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set a signal, and only it hears Ctrl-C
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _settle() -> None:
+    trainer().settle_process()
