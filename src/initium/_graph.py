@@ -127,6 +127,7 @@ class Param(Weight):
         packs: what each packed block is, in order: `query`, `key`, `value`; `input`, `forget`, `cell`, `output`.
         bias_of: of a bias, the path of the weight to whose output it is added.
         length_of: of the length in a weight norm, the path of the direction.
+        sized_by: what sets its size in its place, such as `divided by its own norm`; empty if nothing does.
         padding: of an embedding, the row that stays zero.
         uses: everything that is done with it, look-ups first and else in order of execution; none if it was not used.
         dtype: of its numbers, as frameworks spell it: `float32`, `bfloat16`.
@@ -141,6 +142,7 @@ class Param(Weight):
     packs: tuple[str, ...] = ()
     bias_of: str | None = None
     length_of: str | None = None
+    sized_by: str = ""
     padding: int | None = None
     uses: tuple[Use, ...] = ()
     dtype: str = "float32"
@@ -207,6 +209,10 @@ class Graph:
 
     def bias_of(self, weight: Param) -> Param | None:
         """The bias that is added to what a weight gives, if there is one."""
-        sibling = weight.path.removesuffix("weight") + "bias"
-        biases = [p for p in self.params if p.role == "bias"]
-        return next((p for p in biases if p.bias_of == weight.path or (not p.bias_of and p.path == sibling)), None)
+        return next((p for p in self.params if p.role == "bias" and self.weight_of(p) is weight), None)
+
+    def weight_of(self, bias: Param) -> Param | None:
+        """The weight to whose output a bias is added; if nothing says which, the one that is named like it."""
+        owner, dot, name = bias.path.rpartition(".")
+        found = self.by_path.get(bias.bias_of or owner + dot + name.replace("bias", "weight"))
+        return found if found is not bias else None

@@ -45,7 +45,7 @@ def auto(graph: Graph) -> tuple[Rule, ...]:
         Rule(role="weight", start=model.weight),
         Rule(role="embedding", start=model.embedding),
         forget_gates(graph),
-        Rule("*dt_proj.bias", framework(), when=_is_step_size, because="step sizes of a state space, its author's"),
+        Rule(role="bias", when=_is_positive, start=framework(), because="a softplus makes it a size, its author's"),
         Rule(role="bias", start=zeros(), because="bias"),
         Rule(role="scale", when=ends_branch, start=_branch_scale),
         Rule(role="scale", start=ones(), because="hands the signal on"),
@@ -92,8 +92,9 @@ class _Model:
         share, ends = self.share(use)
         init = normal(0.0, gain * math.sqrt(share) / math.sqrt(fan) / _factor(use))
         because += "" if _factor(use) == 1 else f" times 1/{_factor(use):.4g} for the constant on the weight,"
+        sized = f"; it is {param.sized_by}, which may set the size" if param.sized_by else ""
         moment = None if use.is_normalised else share * self.chains.given(param)
-        return Decision(init=init, because=f"{ends}{because} {mode} {fan:.4g}{_parametrised(param)}", moment=moment)
+        return Decision(init=init, because=f"{ends}{because} {mode} {fan:.4g}{sized}", moment=moment)
 
     def head(self, param: Param, use: Use) -> Decision:
         num = param.size("o")
@@ -190,19 +191,13 @@ def _slope(name: str) -> float:
         return 0.0  # no activation, or one without a name
 
 
-def _parametrised(param: Param) -> str:
-    """A word where something else than the weight sets its size."""
-    is_free = param.layer != "ParametrizationList" or param.path.endswith(("original0", "original1"))
-    return "" if is_free else "; its parametrisation may set the size"
-
-
 def _is_summed(param: Param) -> bool:
     """Whether it is added to embeddings, and so is one of them."""
     return bool(param.use.sums_with)
 
 
-def _is_step_size(param: Param) -> bool:
-    """Mamba's: zeros would make all its channels forget alike."""
+def _is_positive(param: Param) -> bool:
+    """Whether it sets a positive size, such as the steps of a state space: zeros would make all of them alike."""
     return "softplus" in param.use.followed_by
 
 

@@ -16,7 +16,7 @@ from ..init import (
 )
 from ._embeddings import embeddings
 from ._recipe import USUAL, recipe
-from ._recurrent import forget_gates, is_recurrent, weight_of
+from ._recurrent import forget_gates, is_recurrent
 
 _ATTENTION = "MultiheadAttention"
 
@@ -44,12 +44,12 @@ def torch_layers(graph: Graph) -> tuple[Rule, ...]:
     """The rules for PyTorch's layers, which other recipes end with."""
 
     def like_its_weight(param: Param) -> Initialiser:
-        weight = weight_of(graph, param)
+        weight = graph.weight_of(param)
         bound = _torch_bound(weight) if weight else 0.0
         return uniform(-bound, bound)
 
     def has_weight(param: Param) -> bool:
-        weight = weight_of(graph, param)
+        weight = graph.weight_of(param)
         return weight is not None and _torch_bound(weight) > 0
 
     return (

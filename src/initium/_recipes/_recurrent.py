@@ -5,13 +5,6 @@ from .._rule import Rule
 from ..init import Initialiser, forget_gate_bias
 
 
-def weight_of(graph: Graph, bias: Param) -> Param | None:
-    """The weight to whose output a bias is added; if the graph does not say, the one that is named like it."""
-    *owner, name = bias.path.rpartition(".")
-    found = graph.by_path.get(bias.bias_of or "".join(owner) + name.replace("bias", "weight"))
-    return found if found is not bias else None
-
-
 def is_recurrent(param: Param) -> bool:
     """Whether it multiplies the state of a recurrence."""
     return param.use.operation == "recurrent" and param.use.fed_by == "state"
@@ -21,7 +14,7 @@ def forget_gates(graph: Graph) -> Rule:
     """The rule for the bias of an LSTM's forget gate: 1, in one of two vectors that are added."""
 
     def forgets(param: Param) -> bool:
-        weight = weight_of(graph, param)
+        weight = graph.weight_of(param)
         return "forget" in _gates(graph, param) and not (weight and is_recurrent(weight))
 
     def forget_one(param: Param) -> Initialiser:
@@ -34,5 +27,5 @@ def forget_gates(graph: Graph) -> Rule:
 
 
 def _gates(graph: Graph, bias: Param) -> tuple[str, ...]:
-    weight = weight_of(graph, bias)
+    weight = graph.weight_of(bias)
     return bias.packs or (weight.packs if weight else ())

@@ -10,7 +10,6 @@ from ._branches import ends_branch
 from ._embeddings import embeddings
 from ._frameworks import torch_layers
 from ._recipe import USUAL, recipe
-from ._recurrent import weight_of
 
 
 @recipe(version=1, cites=("dosovitskiy2021image", "wightman2019timm"))
@@ -44,7 +43,7 @@ def vit(graph: Graph, std: float = 0.02) -> tuple[Rule, ...]:
 
 
 def _is_of_dense(graph: Graph, bias: Param) -> bool:
-    weight = weight_of(graph, bias)
+    weight = graph.weight_of(bias)
     return weight is None or weight.use.operation == "dense"
 
 

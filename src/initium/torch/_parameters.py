@@ -1,5 +1,7 @@
 """A model's parameters under the names of a Plan."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 
@@ -50,7 +52,7 @@ def _names(choice: Choice) -> tuple[str, ...]:
     return (choice.path, *choice.param.tied)
 
 
-def _differences(plan: Decisions, values: dict[str, torch.Tensor]) -> list[str]:
+def _differences(plan: Decisions, values: Mapping[str, torch.Tensor]) -> list[str]:
     """A line for each name that only the model has, or that the plan means otherwise."""
     planned = {name: choice for choice in plan.choices for name in _names(choice)}
     lines = [f"  {name}  only in the model" for name in values.keys() - planned.keys()]
@@ -69,7 +71,7 @@ def _differences(plan: Decisions, values: dict[str, torch.Tensor]) -> list[str]:
     return lines
 
 
-def _is_split(plan: Decisions, values: dict[str, torch.Tensor]) -> bool:
+def _is_split(plan: Decisions, values: Mapping[str, torch.Tensor]) -> bool:
     """Whether a weight that is tied in the plan was sharded under each of its names apart."""
     groups = [[values[name] for name in _names(choice) if name in values] for choice in plan.choices]
     return any(len(set(map(id, group))) > 1 and all(map(is_sharded, group)) for group in groups)

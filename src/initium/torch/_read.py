@@ -13,6 +13,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # pyright: ignore[r
 from .._errors import ModelError, few, listed, with_article
 from .._graph import Buffer, Graph, Made, Operation, Param, Use
 from ._deferred import Recorded, record_of
+from ._lengths import remade
 from ._path import plain_path
 
 _SPACE = ("", "w", "hw", "dhw")
@@ -47,19 +48,21 @@ def read(model: nn.Module) -> Graph:
             f"Initium does not know yet what these parameters do:\n{listed(unknown)}\n"
             "Only `framework` can start such a model, or write the layer with Linear and Conv."
         )
-    params = params_of(model, lambda *owned: facts_of(*owned) or {})
+    params = tuple(params_of(model, lambda *owned: facts_of(*owned) or {}).values())
     return Graph(params, buffers_of(model), () if params else ("this model has no parameters",))
 
 
-def params_of(model: nn.Module, facts: Callable[[nn.Module, str, nn.Parameter], Facts]) -> tuple[Param, ...]:
-    """The parameters, each once; those that share one name their others."""
+def params_of(model: nn.Module, facts: Callable[[nn.Module, str, nn.Parameter], Facts]) -> dict[int, Param]:
+    """The parameters, each once, by their id; those that share one name their others."""
     params: dict[int, Param] = {}
+    by_others = remade(model)
     for path, module, name, value in named(model):
         if seen := params.get(id(value)):
             params[id(value)] = replace(seen, tied=(*seen.tied, path))
         else:
-            params[id(value)] = param_of(path, module, name, value, facts(module, name, value))
-    return tuple(params.values())
+            told = facts(module, name, value) | {"sized_by": by_others.get(id(value), "")}
+            params[id(value)] = _param_of(path, module, name, value, told)
+    return params
 
 
 def check(model: object, caller: str) -> None:
@@ -155,7 +158,7 @@ def dtype_name(value: torch.Tensor) -> str:
     return str(value.dtype).removeprefix("torch.")
 
 
-def param_of(path: str, module: nn.Module, name: str, value: nn.Parameter, facts: Facts) -> Param:
+def _param_of(path: str, module: nn.Module, name: str, value: nn.Parameter, facts: Facts) -> Param:
     """A Param of a parameter's facts, in which `bias_of` names a parameter of the same module."""
     prefix = path.rpartition(".")[0]
     if sibling := facts.get("bias_of"):

@@ -24,7 +24,7 @@ def survey(model: nn.Module) -> Graph:
     """
     check(model, "survey")
     check_shapes(model)
-    return Graph(params_of(model, _facts), buffers_of(model))
+    return Graph(tuple(params_of(model, _facts).values()), buffers_of(model))
 
 
 def _facts(module: nn.Module, name: str, value: nn.Parameter) -> Facts:

@@ -8,7 +8,7 @@ from torch.nn.utils.parametrizations import _Orthogonal  # pyright: ignore[repor
 
 from ..._errors import few
 from ..._graph import Graph, Param, Use
-from .._read import Facts, buffers_of, facts_of, kept, named, param_of
+from .._read import Facts, buffers_of, facts_of, kept, params_of
 from ._after import find_after
 from ._branches import find_branches
 from ._flow import Flow, read_flow
@@ -29,15 +29,12 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
         uses[found.key].append(found)
     for own in uses.values():
         own.sort(key=lambda found: found.role != "embedding")  # a table that multiplies as well is a table first
-    params: dict[int, Param] = {}
-    for path, module, name, value in named(model):
-        key = id(value)
-        if key in params:
-            params[key] = replace(params[key], tied=(*params[key].tied, path))
-        elif uses[key]:
-            params[key] = param_of(path, module, name, value, _used(flow, module, value, values[key], uses[key]))
-        else:
-            params[key] = param_of(path, module, name, value, _unused(module, name, value))
+
+    def facts(module: nn.Module, name: str, value: nn.Parameter) -> Facts:
+        own = uses[id(value)]
+        return _used(flow, module, value, values[id(value)], own) if own else _unused(module, name, value)
+
+    params = params_of(model, facts)
     unused = [param.path for key, param in params.items() if not uses[key]]
     complete = _with_after(flow, _with_sums(flow, _with_lengths(recording, _with_biases(params, uses), uses)), uses)
     return Graph(tuple(complete.values()), buffers_of(model), (*notes, *_note(unused)), is_traced=True)
