@@ -20,6 +20,7 @@ from ._parameters import parameters
 from ._path import plain_path
 from ._read import dtype_name, named
 from ._shards import check_shards, is_sharded, local, notice, parts, put, reshard
+from ._torch import own_buffers, own_parameters, storage_of
 from ._writable import check_apart, check_writable
 
 Followed = dict[str, tuple[torch.Tensor, str]]  # a length, and the path of its direction
@@ -133,7 +134,7 @@ def _check_buffers(model: nn.Module, buffers: tuple[Remade, ...]) -> None:
     """
     paths = {id(buffer.value): buffer.path for buffer in buffers}
     records = [
-        (module._buffers.get(name), one) for module in model.modules() for name, one in record_of(module).items()
+        (own_buffers(module).get(name), one) for module in model.modules() for name, one in record_of(module).items()
     ]
     if lines := sorted(f"  {paths[id(value)]}" for value, one in records if id(value) in paths and one.is_unset):
         raise ModelError(
@@ -144,15 +145,15 @@ def _check_buffers(model: nn.Module, buffers: tuple[Remade, ...]) -> None:
 
 def _apart(params: dict[str, torch.Tensor], buffers: tuple[Remade, ...]) -> dict[str, torch.Tensor]:
     """What may not share memory: parameters, and a buffer with one of them. Two buffers may share one table."""
-    places = {value.untyped_storage()._cdata for value in params.values() if value.is_meta}
-    return params | {one.path: one.value for one in buffers if one.value.untyped_storage()._cdata in places}
+    places = {storage_of(value) for value in params.values() if value.is_meta}
+    return params | {one.path: one.value for one in buffers if storage_of(one.value) in places}
 
 
 def _on_meta(model: nn.Module) -> Iterator[str]:
     """Plain attributes without memory: what their draws made, nobody recorded. Old norms make theirs on each call."""
     for prefix, module in model.named_modules():
         for name, value in vars(module).items():
-            is_remade = any(held.startswith(f"{name}_") for held in module._parameters)
+            is_remade = any(held.startswith(f"{name}_") for held in own_parameters(module))
             if isinstance(value, torch.Tensor) and value.is_meta and not is_remade:
                 yield plain_path(f"{prefix}.{name}" if prefix else name)
 
