@@ -61,7 +61,7 @@ _HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 class ModeWithoutDynamo(TorchDispatchMode):
-    """A mode that PyTorch does not have Dynamo skip, for which it would import it, for two seconds."""
+    """A mode that Dynamo does not skip: to have it skipped, PyTorch would import Dynamo, for two seconds."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
