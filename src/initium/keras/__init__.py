@@ -12,7 +12,7 @@ Keras's own meaning, drawn faster.
 from .._errors import MissingExtraError
 
 try:
-    import keras as _keras  # noqa: F401  # pyright: ignore[reportMissingImports]
+    import keras as _framework  # noqa: F401  # pyright: ignore[reportMissingImports]
 except ModuleNotFoundError as error:
     _others = {"tensorflow": "torch or jax", "torch": "jax or tensorflow", "jax": "torch or tensorflow"}
     if error.name == "keras":

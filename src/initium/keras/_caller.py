@@ -4,9 +4,8 @@ import sys
 from typing import Any, NamedTuple
 
 import keras  # pyright: ignore[reportMissingImports]
-from keras.src.backend.common.name_scope import current_path  # pyright: ignore[reportMissingImports]
-from keras.src.backend.common.stateless_scope import in_stateless_scope  # pyright: ignore[reportMissingImports]
 
+from ._keras import current_path, in_stateless_scope, own_variables, with_layers_within
 from ._memory import own_path
 
 
@@ -61,7 +60,7 @@ def caller(shape: tuple[int, ...], init: Any) -> Caller:
 
 def _owner(variable: Any, layer: Any) -> Any:
     """Which of a layer and those within it made the variable."""
-    for one in layer._flatten_layers():
-        if any(own is variable for own in (*one._trainable_variables, *one._non_trainable_variables)):
+    for one in with_layers_within(layer):
+        if any(own is variable for own in own_variables(one)):
             return one
     return layer

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras  # pyright: ignore[reportMissingImports]
-from keras.src.initializers.random_initializers import RandomInitializer  # pyright: ignore[reportMissingImports]
 
 from .. import _stream
 from .._array import drawn
@@ -15,6 +14,7 @@ from .._fill import DTYPES
 from ..init import Initialiser, parse
 from ..init._offered import offered
 from ._caller import caller
+from ._keras import RandomInitializer
 from ._seed import number
 from ._tensor import tensor
 from ._weight import weight

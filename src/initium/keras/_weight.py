@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from keras import layers  # pyright: ignore[reportMissingImports]
-from keras.src.layers.rnn.conv_lstm import ConvLSTMCell  # pyright: ignore[reportMissingImports]
 
 from ..init import layout
 from ..init._weight import Weight, usual_axes
 from ._caller import Caller
+from ._keras import ConvLSTMCell
 
 _SUMMED_TO = frozenset({"bias", "gamma", "beta"})  # weights that no input is multiplied with and summed over
 

@@ -33,8 +33,6 @@ from typing import Any
 import keras  # pyright: ignore[reportMissingImports]
 import numpy as np
 from keras import initializers as _keras  # pyright: ignore[reportMissingImports]
-from keras.src.initializers import ALL_OBJECTS_DICT  # pyright: ignore[reportMissingImports]
-from keras.src.initializers.random_initializers import compute_fans  # pyright: ignore[reportMissingImports]
 from numpy.typing import NDArray
 
 from .. import _stream
@@ -43,6 +41,7 @@ from .._fill import DTYPES, bits, fill
 from ..init import _law as law
 from ..init._weight import Weight
 from ._caller import caller
+from ._keras import ALL_OBJECTS_DICT, compute_fans
 from ._seed import number
 from ._tensor import tensor
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .._errors import MissingExtraError
 
 try:
-    import torch as _torch  # noqa: F401
+    import torch as _framework  # noqa: F401
 except ModuleNotFoundError as error:
     if error.name != "torch":
         raise

@@ -17,6 +17,7 @@ from ._materialise import Device, check_device, materialised
 from ._parameters import parameters
 from ._path import plain_path
 from ._shards import check_shards, local, notice, parts, put, reshard
+from ._torch import own_parameters, storage_of
 from ._writable import check_apart, check_writable
 from ._write import Write
 from ._writes import writes_of
@@ -106,16 +107,16 @@ def _check_buffers(writes: Sequence[Write]) -> None:
 def _apart(writes: Sequence[Write]) -> dict[str, torch.Tensor]:
     """What may not share memory: parameters, and a buffer with one of them. Two buffers may share one table."""
     params = {write.path: local(write.value) for write in writes if not write.is_buffer}
-    places = {value.untyped_storage()._cdata for value in params.values() if value.is_meta}
+    places = {storage_of(value) for value in params.values() if value.is_meta}
     buffers = {write.path: write.value for write in writes if write.is_buffer}
-    return params | {path: value for path, value in buffers.items() if value.untyped_storage()._cdata in places}
+    return params | {path: value for path, value in buffers.items() if storage_of(value) in places}
 
 
 def _on_meta(model: nn.Module) -> Iterator[str]:
     """Plain attributes without memory: what their draws made, nobody recorded. Old norms make theirs on each call."""
     for prefix, module in model.named_modules():
         for name, value in vars(module).items():
-            is_remade = any(held.startswith(f"{name}_") for held in module._parameters)
+            is_remade = any(held.startswith(f"{name}_") for held in own_parameters(module))
             if isinstance(value, torch.Tensor) and value.is_meta and not is_remade:
                 yield plain_path(f"{prefix}.{name}" if prefix else name)
 

@@ -6,7 +6,6 @@ from functools import partial
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
 
 from .. import _stream
 from .._decisions import Decisions
@@ -16,6 +15,7 @@ from ._deferred import record_of
 from ._fill import drawn
 from ._path import plain_path
 from ._read import buffers_of, named
+from ._torch import NormBase
 from ._write import Write
 
 # What `reset_running_stats` of every batch norm writes.
@@ -79,6 +79,6 @@ def _first(model: nn.Module, origin: Hashable) -> str:
 def _maker(module: nn.Module, name: str, value: torch.Tensor, key: int) -> Make | None:
     if recorded := record_of(module).get(name):
         return lambda: recorded.value(key)
-    if isinstance(module, _NormBase) and name in _RUNNING:
+    if isinstance(module, NormBase) and name in _RUNNING:
         return lambda: torch.full(value.shape, _RUNNING[name], dtype=value.dtype, device="cpu")
     return None

@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from .._aims import aims
 from .._calibration import Calibrated, Calibration
@@ -20,6 +18,7 @@ from ._inputs import Inputs, given
 from ._lengths import lengths, remade
 from ._parameters import parameters
 from ._probe import Meeting, Probe
+from ._torch import TorchDispatchMode, tree_leaves
 from ._writable import check_writable
 
 

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
-from torch.nn.modules.conv import _ConvNd  # pyright: ignore[reportPrivateUsage]
-from torch.utils._pytree import tree_leaves, tree_map
 
 from .._errors import ModelError, with_article
+from ._torch import ConvNd, NormBase, tree_leaves, tree_map
 
 _BATCH, _LENGTH = 2, 8
 # Widths of space that architectures were written for, the usual first.
@@ -224,7 +222,7 @@ def _by_name(model: nn.Module, name: str) -> torch.Tensor | None:
 
 def _images(model: nn.Module) -> Iterator[torch.Tensor]:
     for module in model.modules():
-        if isinstance(module, _ConvNd):
+        if isinstance(module, ConvNd):
             yield from _of_layer(module)
             return
 
@@ -261,7 +259,7 @@ def _of_layer(module: Any) -> Iterator[torch.Tensor]:
     if isinstance(module, nn.Embedding | nn.EmbeddingBag):
         yield _tokens()
         yield _tokens()[:, 0]
-    elif isinstance(module, _ConvNd):
+    elif isinstance(module, ConvNd):
         num_space = len(module.kernel_size)
         yield from (torch.zeros(_BATCH, module.in_channels, *[width] * num_space) for width in _SPACE[num_space])
         if module.transposed:
@@ -279,7 +277,7 @@ def _of_layer(module: Any) -> Iterator[torch.Tensor]:
     elif isinstance(module, nn.LayerNorm | nn.RMSNorm):
         yield torch.zeros(_BATCH, _LENGTH, *module.normalized_shape)
         yield torch.zeros(_BATCH, *module.normalized_shape)
-    elif isinstance(module, _NormBase):
+    elif isinstance(module, NormBase):
         yield torch.zeros(_BATCH, module.num_features)
         yield torch.zeros(_BATCH, module.num_features, 32, 32)
 

@@ -5,16 +5,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations
 from torch.nn.utils.parametrize import ParametrizationList
 from torch.nn.utils.spectral_norm import SpectralNorm as OldSpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm as OldWeightNorm
 
 from .._errors import ModelError, listed
 from ._shards import is_sharded
-
-_WeightNorm: Any = parametrizations._WeightNorm  # pyright: ignore[reportPrivateUsage]
-_SpectralNorm: Any = parametrizations._SpectralNorm  # pyright: ignore[reportPrivateUsage]
+from ._torch import SpectralNorm, WeightNorm, iterate_power_method, pre_hooks
 
 # Of 100 Gaussian matrices of 300 x 400 the greatest singular value was then found to 1 in 1,000 on average, 1 in 90
 # at worst; 50 gave twice the worst.
@@ -25,7 +22,7 @@ _BY_ITS_NORM = "divided by its own norm"
 def lengths(model: nn.Module) -> Iterator[tuple[nn.Parameter, nn.Parameter]]:
     """The length and the direction of every weight under a weight norm, PyTorch's new one or its old one."""
     for module in model.modules():
-        if isinstance(module, ParametrizationList) and isinstance(module[0], _WeightNorm):
+        if isinstance(module, ParametrizationList) and isinstance(module[0], WeightNorm):
             yield module.original0, module.original1  # pyright: ignore[reportReturnType]
         for hook in _hooks(module, OldWeightNorm):
             yield getattr(module, f"{hook.name}_g"), getattr(module, f"{hook.name}_v")
@@ -56,7 +53,7 @@ def remade(model: nn.Module) -> dict[int, str]:
     found: dict[int, str] = {}
     for module in model.modules():
         if isinstance(module, ParametrizationList):
-            names = [type(part).__name__.strip("_") for part in module if not isinstance(part, _WeightNorm)]
+            names = [type(part).__name__.strip("_") for part in module if not isinstance(part, WeightNorm)]
             by = _BY_ITS_NORM if "SpectralNorm" in names else f"made anew by {', '.join(names)}"
             found |= {id(value): by for value in module.parameters(recurse=False) if names}
         for hook in _hooks(module, OldSpectralNorm):
@@ -81,7 +78,7 @@ def check_spectral_norms(model: nn.Module, values: dict[str, torch.Tensor]) -> N
 def renew_spectral_norms(model: nn.Module, is_filled: set[int]) -> None:
     """Find the greatest singular value of each weight that was filled; spectral norm keeps the old one's vectors."""
     for module in model.modules():
-        if isinstance(module, ParametrizationList) and any(isinstance(part, _SpectralNorm) for part in module):
+        if isinstance(module, ParametrizationList) and any(isinstance(part, SpectralNorm) for part in module):
             originals = list(module.parameters(recurse=False))
             if is_filled & set(map(id, originals)):
                 _renew(list(module), originals)
@@ -95,11 +92,11 @@ def _renew(parts: list[Any], originals: list[nn.Parameter]) -> None:
     """Follow a weight through its parametrisations; each spectral norm sees what those before it give."""
     value, *others = originals
     for part in parts:
-        if not isinstance(part, _SpectralNorm):
+        if not isinstance(part, SpectralNorm):
             value, others = part(value, *others), []
         elif value.ndim > 1 and value.any():  # of zeros the vectors would be zeros for ever
-            part._power_method(part._reshape_weight_to_matrix(value), _POWER_ITERATIONS)
+            iterate_power_method(part, value, _POWER_ITERATIONS)
 
 
 def _hooks(module: nn.Module, kind: type) -> list[Any]:
-    return [hook for hook in module._forward_pre_hooks.values() if isinstance(hook, kind)]
+    return [hook for hook in pre_hooks(module) if isinstance(hook, kind)]

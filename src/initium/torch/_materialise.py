@@ -8,10 +8,9 @@ import torch
 
 from .._errors import ModelError, SettingError
 from ._shards import is_sharded, local
+from ._torch import hooks_of, make_subclass, put_hooks, spec_of
 
 Device = torch.device | str | int | None
-# What swapping leaves with the tensor that is thrown away.
-_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 @contextmanager
@@ -52,19 +51,18 @@ def _swap_first(path: str, value: torch.Tensor, other: torch.Tensor) -> None:
 
 
 def _swap(value: torch.Tensor, other: torch.Tensor) -> None:
-    hooks = {name: held for name in _HOOKS if (held := getattr(value, name)) is not None}
+    hooks = hooks_of(value)  # which swapping leaves with the tensor that is thrown away
     torch.utils.swap_tensors(value, other)
-    for name, held in hooks.items():
-        setattr(value, name, held)
+    put_hooks(value, hooks)
 
 
 def _empty(value: torch.Tensor, place: torch.device) -> torch.Tensor:
     """A tensor of the same class, shape, strides and attributes that has memory."""
     if is_sharded(value):
         sharded: Any = value
-        made = type(sharded)(_plain(local(value), place), sharded._spec, requires_grad=value.requires_grad)
+        made = type(sharded)(_plain(local(value), place), spec_of(sharded), requires_grad=value.requires_grad)
     else:
-        made = torch.Tensor._make_subclass(type(value), _plain(value, place), value.requires_grad)
+        made = make_subclass(type(value), _plain(value, place), value.requires_grad)
     vars(made).update(vars(value))
     return made
 

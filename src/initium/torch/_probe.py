@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from ._memory import extent
 from ._operations import weight_operation
+from ._torch import TorchDispatchMode, can_decompose, is_backward, tree_leaves
 
 _COPIES = {"_to_copy", "clone", "_unsafe_view", "_reshape_alias", "_weight_norm_interface"}
 _MULTIPLES = {"mul", "div", "neg"}
@@ -67,7 +66,7 @@ class Probe(TorchDispatchMode):
         """Run one operation of the model."""
         kwargs, name = kwargs or {}, func.overloadpacket.__name__
         self._hook()
-        if torch.is_inference_mode_enabled() and func._can_decompose():
+        if torch.is_inference_mode_enabled() and can_decompose(func):
             with self:  # there PyTorch leaves the taking apart to whoever watches
                 return func.decompose(*args, **kwargs)
         row = weight_operation(name)
@@ -75,7 +74,7 @@ class Probe(TorchDispatchMode):
             if path := self._path(args[place]):
                 signals = tuple(args[other] for other in row.operands if other != place)
                 given, bias = row.split(func, args, kwargs)
-                return self._meet(Meeting(path, args[place], signals, given, _is_backward()), bias)
+                return self._meet(Meeting(path, args[place], signals, given, is_backward()), bias)
         self.seen.update(path for arg in args if (path := self._path(arg)))
         given = func(*args, **kwargs)
         if args and (func.is_view or name in _COPIES or name in _MULTIPLES):
@@ -119,10 +118,6 @@ class Probe(TorchDispatchMode):
             for function in meeting.on_gradient if output.requires_grad else ():
                 output.register_hook(function)
         self._unhooked = []
-
-
-def _is_backward() -> bool:
-    return torch._C._current_graph_task_id() >= 0  # pyright: ignore[reportPrivateUsage]
 
 
 def _address(tensor: Any) -> int | None:

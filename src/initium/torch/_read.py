@@ -7,20 +7,19 @@ from typing import Any
 
 import torch
 from torch import jit, nn
-from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd  # pyright: ignore[reportPrivateUsage]
 
 from .._errors import ModelError, few, listed, with_article
 from .._graph import Buffer, Graph, Made, Operation, Param, Use
 from ._deferred import Recorded, record_of
 from ._lengths import remade
 from ._path import plain_path
+from ._torch import ConvNd, ConvTransposeNd, NormBase, is_packed, own_parameters, unsaved_buffers
 
 _SPACE = ("", "w", "hw", "dhw")
 _GATES = {"LSTM": ("input", "forget", "cell", "output"), "GRU": ("reset", "update", "new")}
 # How PyTorch calls what its layers hold; a subclass may hold more.
 _NAMES = ("weight", "bias", "in_proj_", "q_proj_weight", "k_proj_weight", "v_proj_weight")
-_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, _NormBase)
+_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, NormBase)
 
 Facts = dict[str, Any]
 
@@ -76,7 +75,7 @@ def check(model: object, caller: str) -> None:
     modules = dict(model.named_modules())
     if compiled := [path for path, module in modules.items() if isinstance(module, jit.ScriptModule)]:
         raise ModelError(f"{_are(compiled)} compiled by torch.jit. Plan the model as it was before.")
-    packed = [path for path, m in modules.items() if hasattr(m, "_packed_params") or hasattr(m, "_all_weight_values")]
+    packed = [path for path, module in modules.items() if is_packed(module)]
     if packed := [path for path in packed if not path.endswith("_packed_params")]:
         raise ModelError(f"{_are(packed)} quantised, with packed weights. Plan the model as it was before.")
 
@@ -113,7 +112,7 @@ def named(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, nn.Parameter]
     seen: dict[str, int] = {}
     for prefix, module in model.named_modules(remove_duplicate=False):
         owner = plain_path(f"{prefix}.") if prefix else ""
-        for name, value in module._parameters.items():
+        for name, value in own_parameters(module).items():
             if value is None:
                 continue
             path = owner + name
@@ -130,7 +129,7 @@ def buffers_of(model: nn.Module) -> tuple[Buffer, ...]:
     found: dict[int, list[tuple[bool, str, torch.Tensor]]] = {}
     for path, value in model.named_buffers(remove_duplicate=False):
         owner, _, name = path.rpartition(".")
-        is_saved = name not in model.get_submodule(owner)._non_persistent_buffers_set
+        is_saved = name not in unsaved_buffers(model.get_submodule(owner))
         found.setdefault(id(value), []).append((is_saved, path, value))
     return tuple(_buffer(model, names) for names in found.values())
 
@@ -205,7 +204,7 @@ def _weight(operation: Operation, because: str, axes: str, **facts: Any) -> Fact
 
 def _bias(module: nn.Module, value: nn.Parameter, of: str = "weight", **facts: Any) -> Facts:
     uses = (Use(operation="addition"),)
-    bias_of = of if of in module._parameters else None
+    bias_of = of if of in own_parameters(module) else None
     return {"role": "bias", "because": "bias", "axes": "o" * value.ndim, "bias_of": bias_of, "uses": uses} | facts
 
 
@@ -263,12 +262,12 @@ def _attention(module: Any, name: str, value: nn.Parameter) -> Facts:
     return _weight("dense", "MultiheadAttention", "oi", **facts)
 
 
-# The first type that fits decides; a transposed convolution is a _ConvNd as well.
+# The first type that fits decides; a transposed convolution is a ConvNd as well.
 _LAYERS: dict[Any, Callable[[Any, str, nn.Parameter], Facts]] = {
     nn.Linear: _dense,
     nn.Bilinear: _bilinear,
-    _ConvTransposeNd: _transposed,
-    _ConvNd: _convolution,
+    ConvTransposeNd: _transposed,
+    ConvNd: _convolution,
     _NORMS: _norm,
     nn.PReLU: lambda module, name, value: kept(value, "slope of an activation", "activation"),
     (nn.Embedding, nn.EmbeddingBag): _embedding,

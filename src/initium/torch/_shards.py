@@ -13,6 +13,7 @@ from torch import nn
 from torch.autograd.graph import increment_version
 
 from .._errors import ModelError, listed
+from ._torch import is_split, spec_of, split
 
 Box = tuple[slice, ...]
 
@@ -100,11 +101,11 @@ def indices(value: torch.Tensor) -> list[NDArray[np.int64]] | None:
     if place is None:
         return None
     held = [torch.arange(size, device="cpu") for size in value.shape]
-    for mesh_axis in _order(sharded._spec):
+    for mesh_axis in _order(spec_of(sharded)):
         placement = sharded.placements[mesh_axis]
         if not placement.is_replicate():
             along = held[placement.dim].view([-1 if axis == placement.dim else 1 for axis in range(value.ndim)])
-            shards, _ = placement._split_tensor(along, mesh.size(mesh_axis), with_padding=False, contiguous=False)
+            shards = split(placement, along, mesh.size(mesh_axis))
             held[placement.dim] = shards[place[mesh_axis]].reshape(-1)
     return [axis.numpy() for axis in held]
 
@@ -139,7 +140,7 @@ def check_shards(values: dict[str, torch.Tensor]) -> None:
 
 def _fits(value: torch.Tensor) -> bool:
     sharded: Any = value
-    if not all(placement.is_replicate() or hasattr(placement, "_split_tensor") for placement in sharded.placements):
+    if not all(placement.is_replicate() or is_split(placement) for placement in sharded.placements):
         return False
     held = indices(value)
     # Outside of the mesh nothing is held; of a tensor of no elements its shape does not matter.

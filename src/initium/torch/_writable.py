@@ -7,6 +7,7 @@ import torch
 
 from .._errors import ModelError, listed
 from ._memory import DTYPES, extent
+from ._torch import storage_of
 
 _UNSEEN = torch.Tensor.__torch_dispatch__  # pyright: ignore[reportAttributeAccessIssue]  of a plain tensor
 
@@ -89,6 +90,5 @@ def check_apart(values: dict[str, torch.Tensor]) -> None:
 def _span(value: torch.Tensor) -> tuple[str, int, int]:
     """Where a tensor lies: from an address of a device on; on meta in all of its storage."""
     if value.is_meta:
-        storage = value.untyped_storage()
-        return f"meta {storage._cdata}", 0, storage.nbytes()
+        return f"meta {storage_of(value)}", 0, value.untyped_storage().nbytes()
     return str(value.device), value.data_ptr(), extent(value)

@@ -35,19 +35,9 @@ import torch
 from numpy import put_along_axis
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch._C import _get_tracing_state as _trace
-from torch._C import _len_torch_dispatch_stack as _num_dispatch_modes
-from torch._C import _len_torch_function_stack as _num_function_modes
-from torch._C._functorch import peek_interpreter_stack as _transform
-from torch.autograd import forward_ad
 from torch.autograd.graph import increment_version
 from torch.compiler import is_dynamo_compiling
 from torch.nn.init import (
-    _calculate_correct_fan,
-    _calculate_fan_in_and_fan_out,
-    _FanMode,
-    _make_deprecate,
-    _NonlinearityType,
     calculate_gain,
     constant,
     constant_,
@@ -58,8 +48,6 @@ from torch.nn.init import (
     ones_,
     zeros_,
 )
-from torch.overrides import _get_current_function_mode_stack
-from torch.utils._device import DeviceContext
 
 from .. import _stream
 from .._draw import draw
@@ -68,6 +56,7 @@ from .._kernel import kernel, normal_between
 from ..init._law import Normal, Orthogonal, Uniform
 from ..init._weight import Weight
 from ._memory import DTYPES, has_memory, memory
+from ._torch import FanMode, NonlinearityType, correct_fan, fan_in_and_fan_out, is_watched, make_deprecate
 
 __all__ = [
     "calculate_gain",
@@ -197,8 +186,8 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: torch.Generator
 def kaiming_uniform_(
     tensor: Tensor,
     a: float = 0,
-    mode: _FanMode = "fan_in",
-    nonlinearity: _NonlinearityType = "leaky_relu",
+    mode: FanMode = "fan_in",
+    nonlinearity: NonlinearityType = "leaky_relu",
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Uniform of std `calculate_gain(nonlinearity, a)` / sqrt(fan), also called He's.
@@ -214,8 +203,8 @@ def kaiming_uniform_(
 def kaiming_normal_(
     tensor: Tensor,
     a: float = 0,
-    mode: _FanMode = "fan_in",
-    nonlinearity: _NonlinearityType = "leaky_relu",
+    mode: FanMode = "fan_in",
+    nonlinearity: NonlinearityType = "leaky_relu",
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Gaussian of std `calculate_gain(nonlinearity, a)` / sqrt(fan), also called He's.
@@ -266,23 +255,23 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: torch
     return _write(tensor, partial(_draw_sparse, chosen=chosen, num_zeros=num_zeros), generator)
 
 
-uniform = _make_deprecate(uniform_)
-normal = _make_deprecate(normal_)
-xavier_uniform = _make_deprecate(xavier_uniform_)
-xavier_normal = _make_deprecate(xavier_normal_)
-kaiming_uniform = _make_deprecate(kaiming_uniform_)
-kaiming_normal = _make_deprecate(kaiming_normal_)
-orthogonal = _make_deprecate(orthogonal_)
-sparse = _make_deprecate(sparse_)
+uniform = make_deprecate(uniform_)
+normal = make_deprecate(normal_)
+xavier_uniform = make_deprecate(xavier_uniform_)
+xavier_normal = make_deprecate(xavier_normal_)
+kaiming_uniform = make_deprecate(kaiming_uniform_)
+kaiming_normal = make_deprecate(kaiming_normal_)
+orthogonal = make_deprecate(orthogonal_)
+sparse = make_deprecate(sparse_)
 
 
 def _xavier_std(tensor: Tensor, gain: float) -> float:
-    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
+    fan_in, fan_out = fan_in_and_fan_out(tensor)
     return gain * math.sqrt(2.0 / float(fan_in + fan_out))
 
 
-def _kaiming_std(tensor: Tensor, a: float, mode: _FanMode, nonlinearity: _NonlinearityType) -> float:
-    fan = _calculate_correct_fan(tensor, mode)
+def _kaiming_std(tensor: Tensor, a: float, mode: FanMode, nonlinearity: NonlinearityType) -> float:
+    fan = correct_fan(tensor, mode)
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
 
@@ -376,7 +365,7 @@ def _is_ours(tensor: Tensor, generator: torch.Generator | None, *numbers: float)
             return False
     return (
         not is_dynamo_compiling()
-        and not _is_watched()  # first: a mode sees even that a dtype is asked for
+        and not is_watched()  # first: a mode sees even that a dtype is asked for
         and type(tensor) in _TYPES
         and tensor.dtype in _MOST
         and tensor.layout is torch.strided
@@ -385,19 +374,3 @@ def _is_ours(tensor: Tensor, generator: torch.Generator | None, *numbers: float)
         and (not tensor.is_inference() or torch.is_inference_mode_enabled())
         and tensor.data_ptr() != 0  # nor empty, meta, or freed
     )
-
-
-def _is_watched() -> bool:
-    """Whether a mode, a transform or a tracer is to see what is done to tensors."""
-    return (
-        _num_dispatch_modes() > 0
-        or _transform() is not None
-        or _trace() is not None
-        or forward_ad._current_level >= 0
-        or (_num_function_modes() > 0 and _is_function_watched())
-    )
-
-
-def _is_function_watched() -> bool:
-    """A default device is a mode as well, but watches only what makes tensors."""
-    return any(type(mode) is not DeviceContext for mode in _get_current_function_mode_stack())

@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 import torch
 
 from ..._errors import ModelError
+from .._torch import has_compatible_type, make_subclass, no_torch_function
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 DEVICE: Any = torch.ops.prim.device.default
-# What `tensor.data = other` asks for.
-_FITS: Any = torch.ops.aten._has_compatible_shallow_copy_type.default
 
 
 class Blank(torch.Tensor):
@@ -24,11 +23,11 @@ class Blank(torch.Tensor):
     @staticmethod
     def __new__(cls, meta: torch.Tensor, device: torch.device = CPU) -> "Blank":
         """A tensor over the same storage as one on meta."""
-        made = torch.Tensor._make_subclass(cls, meta, False, dispatch_device=True, device_for_backend_keys=device)  # type: ignore[call-arg]
+        made = make_subclass(cls, meta, False, dispatch_device=True, device_for_backend_keys=device)
         made.claimed = device
         return made
 
-    __torch_function__: Any = torch._C._disabled_torch_function_impl  # pyright: ignore
+    __torch_function__: Any = no_torch_function
 
     @property
     def device(self) -> torch.device:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -43,7 +42,7 @@ class Blank(torch.Tensor):
         """Reached where no recorder is at work, and by calls that pass over it."""
         if op is DEVICE:
             return args[0].claimed
-        if op is _FITS:
+        if op is has_compatible_type:
             return True
         raise ModelError(
             f"`{op}` asks for numbers of a tensor that a deferred constructor made, and it has none. "

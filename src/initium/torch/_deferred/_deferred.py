@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from ..._errors import InitiumError, ModelError
+from .._torch import dispatch_modes
 from ._patch import truncated_noted
 from ._place import place_of
 from ._recorder import Recorder
@@ -44,7 +44,7 @@ def deferred(build: Callable[..., nn.Module], *args: Any, **kwargs: Any) -> nn.M
         raise ModelError(
             "`deferred` takes what builds a model, and this one is built: write `deferred(lambda: Net())`."
         )
-    if any(isinstance(mode, Recorder) for mode in _get_current_dispatch_mode_stack()):
+    if any(isinstance(mode, Recorder) for mode in dispatch_modes()):
         return build(*args, **kwargs)  # within another's constructor, whose record it joins
     recorder = Recorder()
     try:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ..._errors import ModelError
+from .._torch import schema_of
 from ._blank import View
 
 
@@ -71,9 +72,7 @@ def name_of(op: Any) -> str:
 @cache
 def overwrites(op: Any) -> bool:
     """Whether what an operation writes does not depend on what was there."""
-    return name_of(op) in _OVERWRITES or any(
-        argument.is_out for argument in getattr(getattr(op, "_schema", None), "arguments", ())
-    )
+    return name_of(op) in _OVERWRITES or any(argument.is_out for argument in getattr(schema_of(op), "arguments", ()))
 
 
 @dataclass
@@ -147,9 +146,9 @@ _UNSAID: dict[str, tuple[tuple[int, str], ...]] = dict.fromkeys(
 @cache
 def places_written(op: Any) -> tuple[tuple[int, str], ...]:
     """The arguments that an operation changes, by place and name."""
-    if not hasattr(op, "_schema"):
+    if (schema := schema_of(op)) is None:
         return ((0, "tensor"),) if op is trunc_normal_ else ()
-    arguments = enumerate(op._schema.arguments)
+    arguments = enumerate(schema.arguments)
     return _UNSAID.get(name_of(op), ()) + tuple(
         (place, one.name) for place, one in arguments if one.alias_info and one.alias_info.is_write
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from .._torch import put_trunc_normal_within, trunc_normal_within
 from ._recorder import Recorder
 
 _LOCK = threading.Lock()
@@ -21,8 +22,8 @@ def truncated_noted(recorder: Recorder) -> Iterator[None]:
     PyTorch's own looks at what it drew, over and over, until all of it fits.
     """
     with _LOCK:
-        _WITHIN.append(_WITHIN[0] if _WITHIN else torch.nn.init._no_grad_trunc_normal_)
-        torch.nn.init._no_grad_trunc_normal_ = _noted_by(_WITHIN[0])
+        _WITHIN.append(_WITHIN[0] if _WITHIN else trunc_normal_within())
+        put_trunc_normal_within(_noted_by(_WITHIN[0]))
     _HERE.recorder = recorder
     try:
         yield
@@ -31,7 +32,7 @@ def truncated_noted(recorder: Recorder) -> Iterator[None]:
         with _LOCK:
             real = _WITHIN.pop()
             if not _WITHIN:
-                torch.nn.init._no_grad_trunc_normal_ = real
+                put_trunc_normal_within(real)
 
 
 def _noted_by(real: Any) -> Any:

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from ..._graph import Made
+from .._torch import own_buffers, own_parameters
 from ._blank import View
 from ._cells import Unset
 from ._log import Log, is_random
@@ -98,7 +99,7 @@ RECORDS: WeakKeyDictionary[nn.Module, Mapping[str, Recorded]] = WeakKeyDictionar
 
 def record_of(module: nn.Module) -> Mapping[str, Recorded]:
     """How the parameters and buffers that a module itself owns were made, by name; empty if it was not deferred."""
-    held = {**module._buffers, **module._parameters}
+    held = {**own_buffers(module), **own_parameters(module)}
     return {name: record for name, record in RECORDS.get(module, {}).items() if record.tells_of(held.get(name))}
 
 

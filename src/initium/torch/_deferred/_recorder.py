@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch.nn.parameter import is_lazy
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..._errors import ModelError
+from .._torch import ModeWithoutDynamo, conj, conj_physical, neg_view, schema_of, storage_of
 from ._blank import CPU, DEVICE, META, Blank, View
 from ._log import Event, Log, constant, is_random, mapped, name_of, places_written, trunc_normal_, unseen
 from ._place import place_of
@@ -21,7 +21,7 @@ _REAL = {"arange", "linspace", "logspace", "range", "scalar_tensor", "tensor"}
 _FEW = 1 << 16
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(ModeWithoutDynamo):
     """While it is entered, nothing is drawn, and tensors have no memory but for small ones without chance.
 
     Attributes:
@@ -35,10 +35,6 @@ class Recorder(TorchDispatchMode):
         self.log, self.own, self.stale = Log(), set[int](), set[int]()
         self._numbers: dict[int, int] = {}
         self._alive: list[torch.UntypedStorage] = []  # an address stands for a storage as long as that lives
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # to skip it, PyTorch would import it, for two seconds
 
     def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """One operation."""
@@ -55,10 +51,9 @@ class Recorder(TorchDispatchMode):
 
     def view(self, tensor: torch.Tensor) -> View:
         """Where a tensor lies; a storage that was not met before is written down as it is now."""
-        storage = tensor.untyped_storage()
-        number = self._numbers.get(storage._cdata)
+        number = self.number(tensor)
         if number is None:
-            number = self._number(storage)
+            number, storage = self._number(tensor), tensor.untyped_storage()
             whole = View(number, 0, (storage.nbytes() // tensor.dtype.itemsize,), (1,), tensor.dtype)
             has_numbers = not isinstance(tensor, Blank) and not tensor.is_meta
             values = (whole.on(storage).clone().cpu(),) if has_numbers else ()
@@ -67,12 +62,13 @@ class Recorder(TorchDispatchMode):
 
     def number(self, tensor: torch.Tensor) -> int | None:
         """The number of a tensor's storage, if that was met."""
-        return self._numbers.get(tensor.untyped_storage()._cdata)
+        return self._numbers.get(storage_of(tensor))
 
-    def _number(self, storage: torch.UntypedStorage) -> int:
+    def _number(self, tensor: torch.Tensor) -> int:
+        storage = tensor.untyped_storage()
         self._alive.append(storage)
         self.log.nbytes.append(storage.nbytes())
-        self._numbers[storage._cdata] = number = len(self._alive) - 1
+        self._numbers[storage_of(tensor)] = number = len(self._alive) - 1
         return number
 
     def _looked_at(self, op: Any, args: Any, kwargs: Any) -> Any:
@@ -155,10 +151,9 @@ class Recorder(TorchDispatchMode):
 
     def _made(self, tensor: torch.Tensor) -> View | None:
         """Where a tensor lies, if its storage is new."""
-        storage = tensor.untyped_storage()
-        if storage._cdata in self._numbers:
+        if self.number(tensor) is not None:
             return None
-        self.own.add(self._number(storage))
+        self.own.add(self._number(tensor))
         return self.view(tensor)
 
     def note_truncated(self, tensor: torch.Tensor, mean: float, std: float, a: float, b: float) -> torch.Tensor:
@@ -182,10 +177,7 @@ class Recorder(TorchDispatchMode):
 
 
 # What marks numbers as conjugate or negative changes them instead: a View knows of no marks.
-_PLAIN: dict[Any, Any] = {
-    torch.ops.aten._conj.default: torch.ops.aten._conj_physical.default,
-    torch.ops.aten._neg_view.default: torch.ops.aten.neg.default,
-}
+_PLAIN: dict[Any, Any] = {conj: conj_physical, neg_view: torch.ops.aten.neg.default}
 _LIFT = torch.ops.aten.lift_fresh.default
 
 
@@ -215,12 +207,12 @@ def _tensors(tree: Any) -> Iterator[torch.Tensor]:
 
 @cache
 def _is_view(op: Any) -> bool:
-    return any(value.alias_info and not value.alias_info.is_write for value in op._schema.returns)
+    return any(value.alias_info and not value.alias_info.is_write for value in schema_of(op).returns)
 
 
 @cache
 def _takes_device(op: Any) -> bool:
-    return any(argument.name == "device" for argument in op._schema.arguments)
+    return any(argument.name == "device" for argument in schema_of(op).arguments)
 
 
 @cache

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from ..._errors import ModelError
+from .._torch import overload_name, schema_of
 from ._blank import View
 from ._log import Event, Log, is_random, mapped, name_of
 
@@ -52,10 +53,10 @@ def _do(log: Log, event: Event, memory: dict[int, torch.UntypedStorage], generat
 
 def _seeded(op: Any, generator: torch.Generator) -> tuple[Any, dict[str, Any]]:
     """An operation that draws, in the form that takes a generator."""
-    schema = getattr(op, "_schema", None)
+    schema = schema_of(op)
     if schema is None or any(argument.name == "generator" for argument in schema.arguments):
         return op, {"generator": generator}
-    packet, name = op.overloadpacket, op._overloadname
+    packet, name = op.overloadpacket, overload_name(op)
     for other in ("generator" if name == "default" else f"{name}_generator", "low_generator_dtype"):
         if other in packet.overloads():
             return getattr(packet, other), {"generator": generator}

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from .._torch import IS_PARAMETER, hooks_of, own_buffers, own_parameters, put_hooks
 from ._blank import META, Blank, View
 from ._record import RECORDS, Recorded, record_of
 from ._recorder import Recorder
@@ -54,8 +55,8 @@ class _Settling:
         made = self._place(value)
         if isinstance(value, nn.Parameter):
             made = nn.Parameter(made, requires_grad=value.requires_grad)
-            _carry_hooks(value, made)
-        kept = {name: held for name, held in vars(value).items() if name not in ("_is_param", "claimed")}
+            put_hooks(made, hooks_of(value))
+        kept = {name: held for name, held in vars(value).items() if name not in (IS_PARAMETER, "claimed")}
         vars(made).update({name: held for name, held in kept.items() if not isinstance(held, Blank)})
         return made
 
@@ -100,14 +101,6 @@ class _Settling:
         return replay(log, view)
 
 
-def _carry_hooks(value: Any, made: Any) -> None:
-    """What is to be called when a gradient arrives."""
-    if value._backward_hooks:
-        made._backward_hooks = value._backward_hooks
-    if value._post_accumulate_grad_hooks:
-        made._post_accumulate_grad_hooks = value._post_accumulate_grad_hooks
-
-
 def _contained(value: Any) -> Any:
     """What a container holds, to be changed in place; None of what is none. An optimiser holds its parameters."""
     if isinstance(value, torch.optim.Optimizer) or (
@@ -118,7 +111,7 @@ def _contained(value: Any) -> Any:
 
 
 def _own(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    for held in (module._parameters, module._buffers):
+    for held in (own_parameters(module), own_buffers(module)):
         yield from ((name, value) for name, value in held.items() if value is not None)
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .._torch import schema_of
 from ._log import Event, constant, is_random, name_of, unseen
 
 # What came from outside of the constructor's own operations.
@@ -16,7 +17,7 @@ _NO_NUMBERS = ("self", "size", "n", "dtype", "layout", "device", "pin_memory", "
 
 def arguments(event: Event) -> dict[str, Any]:
     """What an operation was given, by name, with what it takes where nothing is given."""
-    schema = getattr(event.op, "_schema", None)
+    schema = schema_of(event.op)
     if schema is None:
         return dict(zip(("self", "mean", "std", "a", "b"), event.args, strict=False))
     given = {one.name: one.default_value for one in schema.arguments if one.has_default_value()}

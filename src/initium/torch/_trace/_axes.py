@@ -1,6 +1,7 @@
 """Axes: which of a parameter's own axes an operation sums over, found through views and casts."""
 
 from .._operations import ELEMENTWISE
+from .._torch import storage_of
 from ._record import Value
 
 _Dims = list[tuple[int, ...]]  # for each axis of a value, the parameter's axes that it runs along
@@ -54,7 +55,7 @@ def _step(source: Value, value: Value) -> _Dims | None:
     old, new = source.tensor, value.tensor
     if value.operation == "mm" and old.ndim == 2:  # of two in a row both have the axes of their product
         return [(0,), (1,)]
-    if old.untyped_storage()._cdata != new.untyped_storage()._cdata:
+    if storage_of(old) != storage_of(new):
         same = new.shape == old.shape and value.operation in ELEMENTWISE
         return [(axis,) for axis in range(new.ndim)] if same else None
     if new.shape == old.shape and new.stride() == old.stride():

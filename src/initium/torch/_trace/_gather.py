@@ -4,11 +4,11 @@ from collections import defaultdict
 from dataclasses import replace
 
 from torch import nn
-from torch.nn.utils.parametrizations import _Orthogonal  # pyright: ignore[reportPrivateUsage]
 
 from ..._errors import few
 from ..._graph import Graph, Param, Use
 from .._read import Facts, buffers_of, facts_of, kept, params_of
+from .._torch import Orthogonal
 from ._after import find_after
 from ._branches import find_branches
 from ._flow import Flow, read_flow
@@ -66,7 +66,7 @@ _ORTHOGONAL = "its orthogonal parametrisation reads it in a form of its own"
 
 def _is_orthogonal(module: nn.Module) -> bool:
     """Whether a parameter holds reflections or a skew matrix, of which a plain draw would make another matrix, or 0."""
-    return isinstance(module, nn.utils.parametrize.ParametrizationList) and isinstance(module[0], _Orthogonal)
+    return isinstance(module, nn.utils.parametrize.ParametrizationList) and isinstance(module[0], Orthogonal)
 
 
 def _together(uses: tuple[Use, ...]) -> tuple[Use, ...]:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.utils._pytree import tree_leaves, tree_map
 
 from .._operations import CASTS, PASSES
+from .._torch import storage_of, tree_leaves, tree_map
 from ._events import Event, reach
 from ._flow import Flow
 from ._record import Value
@@ -105,7 +105,7 @@ def _output_axis(found: Found) -> int:
 
 def _first_row(param: Value, found: Found) -> int:
     operand = found.operand.tensor
-    if operand.untyped_storage()._cdata != param.tensor.untyped_storage()._cdata:
+    if storage_of(operand) != storage_of(param.tensor):
         return 0
     stride, size = param.tensor.stride(found.axes.index("o")), param.tensor.shape[found.axes.index("o")]
     return int(operand.storage_offset()) // stride % size if stride else 0

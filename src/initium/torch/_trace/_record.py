@@ -7,14 +7,18 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensor
-from torch.utils._python_dispatch import (
-    TorchDispatchMode,
-    _disable_current_modes,  # pyright: ignore[reportPrivateUsage]
-)
-from torch.utils._pytree import tree_leaves, tree_map
 
 from .._operations import RECURRENT, WeightOperation, is_norm, weight_operation
+from .._torch import (
+    FakeTensor,
+    TorchDispatchMode,
+    disable_current_modes,
+    flat_weights_names,
+    schema_of,
+    storage_of,
+    tree_leaves,
+    tree_map,
+)
 
 # Modules recorded as one operation: the additions of an unrolled cell would pass for residual ones.
 OPAQUE = (nn.RNNBase, nn.RNNCellBase)
@@ -144,8 +148,8 @@ class Recorder(TorchDispatchMode):
         for tensor in tensors:
             if id(tensor) not in self._current and not isinstance(tensor, FakeTensor):
                 self._foreign[_storage(tensor)] = tensor
-        if self._foreign and func._schema.is_mutable:
-            with _disable_current_modes():
+        if self._foreign and schema_of(func).is_mutable:
+            with disable_current_modes():
                 for key in self._foreign.keys() & set(map(_storage, tensors)):
                     tensor = self._foreign.pop(key)
                     self.overwritten.append((tensor, tensor.detach().clone()))
@@ -231,7 +235,8 @@ class Recorder(TorchDispatchMode):
 
 def recurrent_names(module: nn.Module) -> list[str]:
     """The attributes of a recurrent module that are its weights and biases."""
-    names = getattr(module, "_flat_weights_names", ["weight_ih", "weight_hh", "bias_ih", "bias_hh"])
+    cells = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
+    names = flat_weights_names(module) if isinstance(module, nn.RNNBase) else cells
     return [name for name in names if isinstance(getattr(module, name, None), torch.Tensor)]
 
 
@@ -243,7 +248,7 @@ def applies_weight(value: Value) -> bool:
 
 def _storage(tensor: torch.Tensor) -> int:
     """What tensors that share memory have in common; a sparse one shares with nobody."""
-    return tensor.untyped_storage()._cdata if tensor.layout is torch.strided else id(tensor)
+    return storage_of(tensor) if tensor.layout is torch.strided else id(tensor)
 
 
 def _tensors(tree: Any) -> list[torch.Tensor]:

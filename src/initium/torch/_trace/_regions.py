@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils._pytree import tree_leaves, tree_map
 
 from ..._errors import SpecError
 from ...init import gain
 from ...init._activations import ACTIVATIONS
 from .._operations import ELEMENTWISE, LINEAR
+from .._torch import schema_of, tree_leaves, tree_map
 from ._record import Value
 
 _LINE = np.linspace(-8, 8, 321)  # past where relu6 bends
@@ -195,7 +195,7 @@ def _called(function: Any, args: Any, kwargs: Any) -> Any:
     try:
         return function(*args, **kwargs)
     except (RuntimeError, TypeError):
-        wanted = [argument.type.kind() == "TensorType" for argument in function._schema.arguments]
+        wanted = [argument.type.kind() == "TensorType" for argument in schema_of(function).arguments]
         args = [torch.tensor(a) if w and isinstance(a, float) else a for a, w in zip(args, wanted, strict=False)]
         return function(*args, **kwargs)
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.utils._pytree import tree_map
 
+from .._torch import FakeTensorMode, flat_weights_names, put_flat_weights, tree_map
 from ._record import Recorder, Value
 
 
@@ -212,9 +211,9 @@ def _swap_flat_weights(model: nn.Module, state: dict[str, Any]) -> None:
     """Recurrent modules hold their weights a second time, in a list that nobody else swaps."""
     for path, module in model.named_modules():
         if isinstance(module, nn.RNNBase):
-            stand_ins = [state.get(_joined(path, name)) for name in module._flat_weights_names]
+            stand_ins = [state.get(_joined(path, name)) for name in flat_weights_names(module)]
             if None not in stand_ins:  # a parametrised one makes them anew
-                module._flat_weights = stand_ins
+                put_flat_weights(module, stand_ins)
 
 
 def _tensors(tree: Any) -> list[torch.Tensor]:

@@ -5,25 +5,15 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses import fake_tensor
-from torch.utils._pytree import tree_leaves
 
 from ..._errors import ModelError, with_article
 from ..._graph import Graph
 from .._inputs import Inputs, cannot_make_up, described, given, made_up
 from .._read import check, check_shapes, named, quoted, read
 from .._shards import is_sharded
+from .._torch import NEEDS_NUMBERS, tree_leaves, uncompiled
 from ._gather import gather
 from ._run import NoOutputError, Recording, RunError, run, runs
-
-# What tensors without memory cannot do, though the model is right.
-_NEEDS_NUMBERS = (
-    fake_tensor.DataDependentOutputException,
-    fake_tensor.DynamicOutputShapeException,
-    fake_tensor.UnsupportedOperatorException,
-    fake_tensor.UnsupportedFakeTensorException,
-    NotImplementedError,
-)
 
 
 def trace(model: nn.Module, example: Any = None) -> Graph:
@@ -77,8 +67,8 @@ def _trace(model: nn.Module, example: Any) -> Graph:
 
 def _unwrapped(model: nn.Module) -> nn.Module:
     """The model within wrappers that only say where it runs, and what torch.compile made of it."""
-    while isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel) or hasattr(model, "_orig_mod"):
-        model = model.module if hasattr(model, "module") else model._orig_mod  # pyright: ignore
+    while isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel) or uncompiled(model) is not None:
+        model = model.module if hasattr(model, "module") else uncompiled(model)  # pyright: ignore
     return model
 
 
@@ -97,7 +87,7 @@ def _traced(model: nn.Module, inputs: Inputs, *, is_sure: bool) -> Graph:
     except NoOutputError as error:
         raise _no_output(model, error) from None
     except RunError as error:
-        if not is_sure and not isinstance(error.error, _NEEDS_NUMBERS):
+        if not is_sure and not isinstance(error.error, NEEDS_NUMBERS):
             raise
         return _on_numbers(model, inputs, error, is_sure=is_sure)
 
@@ -118,7 +108,7 @@ def _on_numbers(model: nn.Module, inputs: Inputs, first: RunError, *, is_sure: b
     """On the model's own numbers; by its layers' types if it has none."""
     why = f"without numbers it raises {_said(first.error)}"
     if not _has_numbers(model, inputs):
-        if is_sure and not isinstance(first.error, _NEEDS_NUMBERS):
+        if is_sure and not isinstance(first.error, NEEDS_NUMBERS):
             raise _raised(model, inputs, first) from first.error
         return _by_layers(model, why)
     try:

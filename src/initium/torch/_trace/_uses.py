@@ -6,6 +6,7 @@ from typing import Any
 
 from ..._graph import Operation, Role, Use
 from .._operations import PASSES, SPACE, is_norm
+from .._torch import schema_of
 from ._axes import axes_of, path_to
 from ._branches import Branches
 from ._contractions import Contraction, contraction_of
@@ -262,7 +263,7 @@ class Reader:
 
 def _name_of(value: Value, operand: Value) -> str:
     """What the operation calls an argument."""
-    schema = getattr(value.function, "_schema", None)
+    schema = schema_of(value.function)
     names = [argument.name for argument in schema.arguments] if schema else []
     given = {id(part): name for name, part in [*zip(names, value.args, strict=False), *value.kwargs.items()]}
     return given.get(id(operand), "")

@@ -1,0 +1,190 @@
+"""What PyTorch keeps private and Initium uses: named here alone, so that a new version of PyTorch breaks one file.
+
+`tests/test_private_api.py` names whatever a version lacks.
+"""
+# ruff: noqa: F401  Most of what is imported here is for other files.
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._C import _current_graph_task_id, _get_tracing_state, _len_torch_dispatch_stack, _len_torch_function_stack
+from torch._C import _disabled_torch_function_impl as no_torch_function
+from torch._C._functorch import peek_interpreter_stack
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+    UnsupportedFakeTensorException,
+    UnsupportedOperatorException,
+)
+from torch.autograd import forward_ad
+from torch.nn.init import _calculate_correct_fan as correct_fan
+from torch.nn.init import _calculate_fan_in_and_fan_out as fan_in_and_fan_out
+from torch.nn.init import _FanMode as FanMode
+from torch.nn.init import _make_deprecate as make_deprecate
+from torch.nn.init import _NonlinearityType as NonlinearityType
+from torch.nn.modules.batchnorm import _NormBase as NormBase
+from torch.nn.modules.conv import _ConvNd as ConvNd
+from torch.nn.modules.conv import _ConvTransposeNd as ConvTransposeNd
+from torch.nn.utils.parametrizations import _Orthogonal as Orthogonal
+from torch.nn.utils.parametrizations import _SpectralNorm as SpectralNorm
+from torch.nn.utils.parametrizations import _WeightNorm as WeightNorm
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import _disable_current_modes as disable_current_modes
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack as dispatch_modes
+from torch.utils._pytree import tree_leaves, tree_map
+
+# What tensors without memory cannot do, though the model is right.
+NEEDS_NUMBERS = (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    UnsupportedOperatorException,
+    UnsupportedFakeTensorException,
+    NotImplementedError,
+)
+
+_aten: Any = torch.ops.aten
+# A view that marks numbers as conjugate, and what changes them instead; a view that marks them as negative.
+conj, conj_physical, neg_view = _aten._conj.default, _aten._conj_physical.default, _aten._neg_view.default
+# What `tensor.data = other` asks for.
+has_compatible_type = _aten._has_compatible_shallow_copy_type.default
+
+make_subclass: Any = Tensor._make_subclass
+
+# The entry of a tensor's attributes that makes a Parameter of one of another class.
+IS_PARAMETER = "_is_param"
+_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+
+
+class ModeWithoutDynamo(TorchDispatchMode):
+    """A mode that Dynamo does not skip: to have it skipped, PyTorch would import Dynamo, for two seconds."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+
+def is_watched() -> bool:
+    """Whether a mode, a transform or a tracer is to see what is done to tensors."""
+    return (
+        _len_torch_dispatch_stack() > 0
+        or peek_interpreter_stack() is not None
+        or _get_tracing_state() is not None
+        or forward_ad._current_level >= 0
+        or (_len_torch_function_stack() > 0 and _is_function_watched())
+    )
+
+
+def _is_function_watched() -> bool:
+    """A default device is a mode as well, but watches only what makes tensors."""
+    return any(type(mode) is not DeviceContext for mode in _get_current_function_mode_stack())
+
+
+def is_backward() -> bool:
+    """Whether a backward pass is under way."""
+    return _current_graph_task_id() >= 0
+
+
+def storage_of(tensor: Tensor) -> int:
+    """What tensors that share memory have in common, on meta too."""
+    return tensor.untyped_storage()._cdata
+
+
+def hooks_of(tensor: Any) -> dict[str, Any]:
+    """What is to be called when a gradient arrives."""
+    return {name: held for name in _HOOKS if (held := getattr(tensor, name))}
+
+
+def put_hooks(tensor: Tensor, hooks: dict[str, Any]) -> None:
+    """Give a tensor the hooks of another."""
+    for name, held in hooks.items():
+        setattr(tensor, name, held)
+
+
+def schema_of(op: Any) -> Any:
+    """What an operation takes and returns; None of a function that is no operator."""
+    return getattr(op, "_schema", None)
+
+
+def overload_name(op: Any) -> str:
+    """`Tensor` of `aten.mul.Tensor`."""
+    return op._overloadname
+
+
+def can_decompose(op: Any) -> bool:
+    """Whether an operation is made of others."""
+    return op._can_decompose()
+
+
+def own_parameters(module: nn.Module) -> dict[str, nn.Parameter | None]:
+    """What a module itself has registered as parameters, None too."""
+    return module._parameters
+
+
+def own_buffers(module: nn.Module) -> dict[str, Tensor | None]:
+    """What a module itself has registered as buffers, None too."""
+    return module._buffers
+
+
+def unsaved_buffers(module: nn.Module) -> set[str]:
+    """The names of its own buffers that no checkpoint holds."""
+    return module._non_persistent_buffers_set
+
+
+def pre_hooks(module: nn.Module) -> list[Any]:
+    """What is called before a module runs."""
+    return list(module._forward_pre_hooks.values())
+
+
+def uncompiled(model: nn.Module) -> Any:
+    """The model within what torch.compile made of it; None of any other."""
+    return getattr(model, "_orig_mod", None)
+
+
+def is_packed(module: nn.Module) -> bool:
+    """Whether a module is quantised and holds its weights where nobody can name them."""
+    return hasattr(module, "_packed_params") or hasattr(module, "_all_weight_values")
+
+
+def flat_weights_names(module: nn.RNNBase) -> list[str]:
+    """The weights and biases of a recurrent module, in the order of its second list of them."""
+    return module._flat_weights_names
+
+
+def put_flat_weights(module: nn.RNNBase, weights: list[Any]) -> None:
+    """Replace that list."""
+    module._flat_weights = weights
+
+
+def iterate_power_method(norm: Any, weight: Tensor, num_iterations: int) -> None:
+    """Let a spectral norm look for the greatest singular value of a weight."""
+    norm._power_method(norm._reshape_weight_to_matrix(weight), num_iterations)
+
+
+def trunc_normal_within() -> Any:
+    """What draws for PyTorch's truncated normal, now."""
+    return nn.init._no_grad_trunc_normal_
+
+
+def put_trunc_normal_within(function: Any) -> None:
+    """Let another function draw for it."""
+    nn.init._no_grad_trunc_normal_ = function
+
+
+def spec_of(sharded: Any) -> Any:
+    """How a DTensor lies on its mesh."""
+    return sharded._spec
+
+
+def is_split(placement: Any) -> bool:
+    """Whether a placement of a DTensor says how it splits a tensor."""
+    return hasattr(placement, "_split_tensor")
+
+
+def split(placement: Any, tensor: Tensor, num_shards: int) -> list[Tensor]:
+    """What each place of a mesh's axis gets."""
+    return placement._split_tensor(tensor, num_shards, with_padding=False, contiguous=False)[0]
