@@ -20,8 +20,12 @@ def ledger():
 def test_a_ledger_tells_what_was_filled_tied_and_left_and_by_which_rule():
     assert str(ledger()) == (
         "Filled 3 of 4 parameters, 5,401 of 5,421 elements, seed 7.\n"
-        "2 parameters (5,400 elements) by gpt2: role=weight -> normal(std=0.02)\n"
-        "1 parameter (1 element) by gpt2: role=bias -> zeros\n"
+        "\n"
+        "rule                                   parameters  elements\n"
+        "-----------------------------------------------------------\n"
+        "gpt2: role=weight -> normal(std=0.02)           2     5,400\n"
+        "gpt2: role=bias -> zeros                        1         1\n"
+        "\n"
         "Tied:\n"
         "  lm_head.weight is wte.weight\n"
         "Left as built:\n"

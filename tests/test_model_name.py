@@ -104,7 +104,7 @@ def test_what_is_printed_does_not_mix_with_our_output(folder, capsys):
             "A file is named with its ending, as in 'model.py:build'.",
         ),
         ("mine.py:biuld", "'mine.py' has no `biuld`; the closest is `build`."),
-        ("mine.py:xyz", "'mine.py' has no `xyz`; it has Configured, Group, Small, build, fails."),
+        ("mine.py:xyz", "'mine.py' has no `xyz`; it has Configured, Group, Small, build, fails and 2 more."),
         ("mine.py:Group.xyz", "'mine.py' has no `Group.xyz`; the closest is `Group`."),
         ("mine.py:table", "`table` of 'mine.py' is a dict, not a function that builds a model."),
         (

@@ -1,14 +1,10 @@
 """The Calibration: what one pass of real data changed in each weight."""
 
 import math
-import textwrap
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ._errors import counted, section
-
-_WIDTH = 80
-_PATHS = 40  # columns that the table has for paths; a longer one stands on a line of its own
+from ._errors import counted
+from ._report import List, Report, Reported, Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +35,7 @@ class Calibrated:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calibration:
+class Calibration(Reported):
     """What one pass of real data changed.
 
     Attributes:
@@ -55,31 +51,46 @@ class Calibration:
         """The weight whose output is farthest from what is meant; None if none was rescaled."""
         return max(self.weights, key=lambda weight: weight.off, default=None)
 
-    def __str__(self) -> str:
-        lines = [_headline(self.worst, len(self.weights)), *_table(self.weights)]
-        shared = [f"{weight.path}  {weight.num_uses} uses" for weight in self.weights if weight.num_uses > 1]
-        lines += section("Used more than once, rescaled for the first use", shared)
-        for because in dict.fromkeys(because for _, because in self.left):
-            lines += section(f"Left alone, {because}", [path for path, why in self.left if why == because])
-        return "\n".join(lines)
+    def report(self) -> Report:
+        """The second moment of each weight's output, before and after, and what was left alone.
+
+        Example:
+            >>> print(Calibration(weights=(Calibrated(path="fc", meant=1, before=4, after=1, factor=0.5),)))
+            Rescaled 1 weight.
+            fc is farthest from what is meant, 1.0000 for 1.
+            <BLANKLINE>
+            weight  before  after  meant
+            ----------------------------
+            fc           4      1      1
+        """
+        worst = self.worst
+        if worst is None:
+            title, subtitle = "No weight was rescaled.", ""
+        else:
+            title = f"Rescaled {counted(len(self.weights), 'weight')}."
+            subtitle = f"{worst.path} is farthest from what is meant, {worst.after:.4f} for {worst.meant:.4g}."
+        shared = tuple(f"{weight.path}  {weight.num_uses} uses" for weight in self.weights if weight.num_uses > 1)
+        reasons = dict.fromkeys(because for _, because in self.left)
+        return Report(
+            title=title,
+            subtitle=subtitle,
+            sections=(
+                _moments(self),
+                List("Used more than once, rescaled for the first use", shared),
+                *(
+                    List(f"Left alone, {because}", tuple(path for path, why in self.left if why == because))
+                    for because in reasons
+                ),
+            ),
+        )
 
 
-def _headline(worst: Calibrated | None, num_weights: int) -> str:
-    if worst is None:
-        return "No weight was rescaled."
-    told = f"{worst.path} is farthest from what is meant, {worst.after:.4f} for {worst.meant:.4g}"
-    return textwrap.fill(f"Rescaled {counted(num_weights, 'weight')}; {told}.", _WIDTH)
-
-
-def _table(weights: Sequence[Calibrated]) -> list[str]:
-    if not weights:
-        return []
-    rows = [("weight", "before", "after", "meant")]
-    rows += [(w.path, *(f"{value:.4g}" for value in (w.before, w.after, w.meant))) for w in weights]
-    width = min(_PATHS, max(len(path) for path, *_ in rows))
-    return [_row(path, width, numbers) for path, *numbers in rows]
-
-
-def _row(path: str, width: int, numbers: Sequence[str]) -> str:
-    told = "".join(f"{number:>12}" for number in numbers)
-    return f"  {path:<{width}}{told}" if len(path) <= width else f"  {path}\n  {'':<{width}}{told}"
+def _moments(found: Calibration) -> Table:
+    return Table(
+        title="",
+        columns=("weight", "before", "after", "meant"),
+        rows=tuple(
+            (weight.path, *(f"{moment:.4g}" for moment in (weight.before, weight.after, weight.meant)))
+            for weight in found.weights
+        ),
+    )

@@ -33,7 +33,6 @@ from ._model_name import model_function
 from ._plan import Plan
 from ._recipes import Recipe, parse_recipe, recipes
 from ._report._page import MARK
-from ._report._text import renderable
 from ._rule import Rule
 
 P = ParamSpec("P")
@@ -116,7 +115,7 @@ def compare(
     result.save(out)
     for alias, name in _renamed(inits):
         typer.echo(f"{alias} is {name}: one method, two names.")
-    Console(highlight=False).print(renderable(result.report()))
+    Console(highlight=False).print(result)
     typer.echo(f"\nPage with curves: {out}")
     if result.interrupted:
         _refuse(f"Interrupted: {result.num_runs} of {seeds} runs of each start had finished; they are above and saved.")

@@ -1,6 +1,5 @@
 """Every error a user can meet, under one base class."""
 
-import textwrap
 from collections.abc import Sequence
 
 
@@ -61,26 +60,21 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def section(title: str, lines: Sequence[str]) -> list[str]:
-    """A title and the first of some lines below it; nothing if there are none."""
-    return [f"{title}:", *(f"  {line}" for line in listed(lines).splitlines())] if lines else []
-
-
 def listed(lines: Sequence[str]) -> str:
     """The first five of some lines, and how many more there are."""
-    more = [f"... and {len(lines) - 5} more"] if len(lines) > 5 else []
-    return "\n".join([*lines[:5], *more])
-
-
-def filled(line: str) -> str:
-    """A line wrapped to 80 columns; a path is never broken in two."""
-    return textwrap.fill(line, 80, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    first, more = first_few(lines)
+    return "\n".join([*first, f"... {more}"] if more else first)
 
 
 def few(names: Sequence[str]) -> str:
     """The first five of some names, and how many more there are, in a sentence."""
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
+    first, more = first_few(names)
+    return " ".join(filter(None, [", ".join(first), more]))
+
+
+def first_few(texts: Sequence[str]) -> tuple[Sequence[str], str]:
+    """The first five, and in words how many more there are."""
+    return texts[:5], f"and {len(texts) - 5} more" if len(texts) > 5 else ""
 
 
 def with_article(name: str) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ._errors import counted, filled, section
+from ._errors import counted
+from ._report import List, Report, Reported, Table
 from .init._law import How as LawHow
 
 # How a parameter's numbers come about: as its law says, or set to the `length` of a direction, or `recorded`, which is
@@ -44,7 +45,7 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ledger:
+class Ledger(Reported):
     """What became of every parameter of a model, in the plan's order.
 
     Attributes:
@@ -80,24 +81,42 @@ class Ledger:
         rules = dict.fromkeys(entry.rule for entry in self.filled)
         return {rule: tuple(entry for entry in self.filled if entry.rule == rule) for rule in rules}
 
-    def __str__(self) -> str:
+    def report(self) -> Report:
+        """What was filled, by which rule; what was tied, left and computed.
+
+        Example:
+            >>> print(Ledger(entries=(Entry(path="bias", num_elements=3, start="zeros", rule="mine"),), seed=7))
+            Filled 1 of 1 parameter, 3 of 3 elements, seed 7.
+            <BLANKLINE>
+            rule  parameters  elements
+            --------------------------
+            mine           1         3
+        """
         num_filled, num_all = _num_elements(self.filled), _num_elements(self.entries)
-        lines = [
-            f"Filled {len(self.filled):,} of {counted(len(self.entries), 'parameter')}, "
-            f"{num_filled:,} of {counted(num_all, 'element')}, seed {self.seed}."
-        ]
-        lines += [f"{_counted(entries)} by {rule or 'no named rule'}" for rule, entries in self.by_rule.items()]
-        lines += section("Tied", [f"{name} is {path}" for name, path in self.tied.items()])
-        computed = [f"{entry.path}: {entry.start}" for entry in self.entries if entry.is_computed]
-        lines += section("Computed by the constructor's own operations", computed)
-        lines += section("Left as built", [entry.path for entry in self.left])
-        lines += section(f"Computed {counted(len(self.buffers), 'buffer')}", self.buffers)
-        lines += section("Still on meta, attributes that the constructor drew", self.on_meta)
-        return "\n".join(filled(line) for line in lines)
+        computed = tuple(f"{entry.path}: {entry.start}" for entry in self.entries if entry.is_computed)
+        return Report(
+            title=f"Filled {len(self.filled):,} of {counted(len(self.entries), 'parameter')}, "
+            f"{num_filled:,} of {counted(num_all, 'element')}, seed {self.seed}.",
+            sections=(
+                _by_rule(self),
+                List("Tied", tuple(f"{name} is {path}" for name, path in self.tied.items())),
+                List("Computed by the constructor's own operations", computed),
+                List("Left as built", tuple(entry.path for entry in self.left)),
+                List(f"Computed {counted(len(self.buffers), 'buffer')}", self.buffers),
+                List("Still on meta, attributes that the constructor drew", self.on_meta),
+            ),
+        )
 
 
-def _counted(entries: Sequence[Entry]) -> str:
-    return f"{counted(len(entries), 'parameter')} ({counted(_num_elements(entries), 'element')})"
+def _by_rule(ledger: Ledger) -> Table:
+    return Table(
+        title="",
+        columns=("rule", "parameters", "elements"),
+        rows=tuple(
+            (rule or "no named rule", f"{len(entries):,}", f"{_num_elements(entries):,}")
+            for rule, entries in ledger.by_rule.items()
+        ),
+    )
 
 
 def _num_elements(entries: Sequence[Entry]) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ._errors import InitiumError, ModelError, UnknownNameError
+from ._errors import InitiumError, ModelError, UnknownNameError, few
 
 
 def model_function(text: str) -> Callable[[], Any]:
@@ -81,7 +81,7 @@ def _near(name: str, module: ModuleType) -> str:
     if near := difflib.get_close_matches(name, names, n=1):
         return f"; the closest is `{near[0]}`"
     own = [one for one in names if getattr(module.__dict__.get(one), "__module__", None) == module.__name__]
-    return f"; it has {', '.join(own[:5])}" if own else ""
+    return f"; it has {few(own)}" if own else ""
 
 
 def _without_arguments(found: Any, where: str, name: str) -> Callable[[], Any]:

@@ -1,6 +1,6 @@
 """The Plan: one Choice for each parameter."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 from ._decisions import Decisions
 from ._edge import edge_of
 from ._errors import PlanError, UnknownNameError
+from ._report import Report, Reported
 from ._rule import shown
 from ._spec import unknown_name
 
 # What shows, compares and stores a plan is imported by the method that needs it: `import initium` stays light.
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions
-    from rich.text import Text
-
     from ._calibration import Calibration
     from ._decisions._diff import PlanDiff
     from ._ledger import Ledger
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Plan(Decisions):
+class Plan(Reported, Decisions):
     """One Choice for each parameter, in the model's order. It prints as a table, repeated blocks folded.
 
     Attributes:
@@ -40,6 +38,21 @@ class Plan(Decisions):
     def of(cls, decisions: Decisions) -> "Plan":
         """What was decided, with the verbs of a plan."""
         return cls(**vars(decisions))
+
+    def report(self) -> Report:
+        """The table that is printed, as data.
+
+        Returns:
+            Repeated blocks folded, numbers to three digits, and what it sums up to; `save` of it writes a page.
+
+        Example:
+            >>> print(Plan(()).report())
+            0 parameters.
+            Recipe: none.
+        """
+        from ._decisions._present import present
+
+        return present(self)
 
     def explain(self, path: str) -> str:
         """Everything that is known of one parameter: its axes and fans, what feeds it, how it starts and why.
@@ -306,25 +319,3 @@ class Plan(Decisions):
             [('lr x 1', 0.1, 2)]
         """
         return edge_of(model).param_groups(self, model, lr=lr, weight_decay=weight_decay, **options)
-
-    def __str__(self) -> str:
-        from ._decisions._table import table
-
-        return table(self)
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        from ._decisions._table import table
-
-        return f"<pre>{escape(table(self, width=110))}</pre>"
-
-    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[Text]":
-        from rich.text import Text
-
-        width = min(max(options.max_width, 60), 120)  # wider is no easier to read
-        from ._decisions._table import table
-
-        header, lines = table(self, width).split("\n", maxsplit=1)
-        yield Text(header, style="bold")
-        yield Text(lines)

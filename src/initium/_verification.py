@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._errors import counted, filled, section
+from ._errors import counted
 from ._files import in_bytes
+from ._report import List, Report, Reported
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verification:
+class Verification(Reported):
     """What a checkpoint is beside what its plan draws; true if they are equal.
 
     Attributes:
@@ -52,11 +53,20 @@ class Verification:
     def __bool__(self) -> bool:
         return not self.differences
 
-    def __str__(self) -> str:
-        drawn = f"{counted(self.num_tensors, 'tensor')}, {in_bytes(self.num_bytes)}, seed {self.seed}"
-        lines = [drawn]
-        lines += section("Different", [str(difference) for difference in self.differences])
-        lines += section("Equal but for last bits, which depend on the machine", self.close)
-        lines += section("Not compared, since nobody recorded how they are made", self.unknown)
-        told = f"{self.path} {'equals' if self else 'differs from'} what the plan draws."
-        return "\n".join([told, *map(filled, lines)])
+    def report(self) -> Report:
+        """Whether they are equal, where they differ, and what could not be compared.
+
+        Example:
+            >>> print(Verification(path=Path("w.safetensors"), seed=0, num_tensors=2, num_bytes=640))
+            w.safetensors equals what the plan draws.
+            2 tensors, 640 bytes, seed 0
+        """
+        return Report(
+            title=f"{self.path} {'equals' if self else 'differs from'} what the plan draws.",
+            subtitle=f"{counted(self.num_tensors, 'tensor')}, {in_bytes(self.num_bytes)}, seed {self.seed}",
+            sections=(
+                List("Different", tuple(map(str, self.differences))),
+                List("Equal but for last bits, which depend on the machine", self.close),
+                List("Not compared, since nobody recorded how they are made", self.unknown),
+            ),
+        )

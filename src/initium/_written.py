@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._errors import counted, filled, section
+from ._errors import counted
 from ._files import in_bytes
+from ._report import List, Report, Reported
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
+class Written(Reported):
     """A checkpoint that was written.
 
     Attributes:
@@ -32,10 +33,15 @@ class Written:
     tied: Mapping[str, str]
     left_out: tuple[str, ...]
 
-    def __str__(self) -> str:
+    def report(self) -> Report:
+        """Which file, what it holds and its digest; what was tied and left out."""
         several = f" in {len(self.files)} files" if len(self.files) > 1 else ""
         held = f"{counted(len(self.sha256), 'tensor')}, {in_bytes(self.num_bytes)}{several}, seed {self.seed}"
-        lines = [held, f"digest {self.digest}"]
-        lines += section("Tied", [f"{name} is {path}" for name, path in self.tied.items()])
-        lines += section("Left out, since nobody recorded how they are made", self.left_out)
-        return "\n".join([f"Wrote {self.path}", *map(filled, lines)])
+        return Report(
+            title=f"Wrote {self.path}",
+            subtitle=f"{held}\ndigest {self.digest}",
+            sections=(
+                List("Tied", tuple(f"{name} is {path}" for name, path in self.tied.items())),
+                List("Left out, since nobody recorded how they are made", self.left_out),
+            ),
+        )

@@ -1,7 +1,8 @@
 import json
+import sys
 from html.parser import HTMLParser
 
-from initium._report import Figure, Report, Table
+from initium._report import Figure, List, Report, Table
 from initium._report._page import MARK, fragment, page
 from initium._report._text import text
 
@@ -12,8 +13,8 @@ REPORT = Report(
     remarks=("zeros: stuck.",),
     sections=(
         Table("Shown in both", ("name", "value"), (("a</script>", "1"),), note="A note."),
-        Table("Shown in text", ("name", "value"), (), only="text"),
-        Table("Shown on the page", ("name", "value"), (), only="page"),
+        Table("Shown in text", ("name", "value"), (("a", "1"),), only="text"),
+        Table("Shown on the page", ("name", "value"), (("a", "1"),), only="page"),
         Figure("Curves", ({"data": [{"name": "a</script><b>", "y": [1, None]}], "layout": {}},)),
     ),
     facts=(("command", "initium compare"),),
@@ -57,6 +58,29 @@ def test_a_rendering_shows_the_tables_meant_for_it():
     assert "Shown in both" in in_text
     assert ("Shown on the page" in in_page, "Shown on the page" in in_text) == (True, False)
     assert ("Shown in text" in in_page, "Shown in text" in in_text) == (False, True)
+
+
+def test_a_page_without_charts_needs_no_plotly_and_one_without_a_title_is_known_by_its_answer(monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    html = page(Report(answer="No <winner>."))
+    assert "<title>No &lt;winner&gt;.</title>" in html
+    assert "<script" not in html
+    assert "<h1>" not in html
+    assert "What was run" not in html
+
+
+def test_of_many_lines_the_first_five_are_seen_and_the_others_can_be():
+    report = Report(sections=(List("Paths", tuple(f"<b>.{n}" for n in range(42))), List("None", ())))
+    seen, hidden = page(report).split("<details><summary>and 37 more</summary>")
+    assert [f"<li>&lt;b&gt;.{n}</li>" in seen for n in (0, 4, 5)] == [True, True, False]
+    assert "<li>&lt;b&gt;.41</li>" in hidden
+    assert "None" not in seen + hidden
+    assert "<details" not in page(Report(sections=(List("Paths", ("a",) * 5),)))
+
+
+def test_a_fragment_without_jinja_is_the_text(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    assert fragment(Report(title="A <title>")) == "<pre>A &lt;title&gt;</pre>"
 
 
 def test_a_fragment_holds_the_tables_and_no_script():

@@ -467,20 +467,26 @@ def test_a_calibration_prints_as_a_table(x):
     plan = started(model, "lsuv", rules)
     found = calibrate(plan, model, x / x.square().mean().sqrt())
     assert str(found) == (
-        "Rescaled 1 weight; 1.weight is farthest from what is meant, 1.0000 for 1.\n"
-        "  weight        before       after       meant\n"
-        "  1.weight           4           1           1\n"
+        "Rescaled 1 weight.\n"
+        "1.weight is farthest from what is meant, 1.0000 for 1.\n"
+        "\n"
+        "weight    before  after  meant\n"
+        "------------------------------\n"
+        "1.weight       4      1      1\n"
+        "\n"
         "Left alone, it starts at zero:\n"
         "  2.a_module_with_a_long_name_that_holds.one_projection.weight"
     )
     shown = replace(found.weights[0], path="2.a_module_with_a_long_name_that_holds.one_projection.weight")
     table = str(replace(found, weights=(shown,), left=()))
     assert table == (
-        "Rescaled 1 weight; 2.a_module_with_a_long_name_that_holds.one_projection.weight\n"
-        "is farthest from what is meant, 1.0000 for 1.\n"
-        "  weight                                        before       after       meant\n"
-        "  2.a_module_with_a_long_name_that_holds.one_projection.weight\n"
-        "                                                     4           1           1"
+        "Rescaled 1 weight.\n"
+        "2.a_module_with_a_long_name_that_holds.one_projection.weight is farthest from\n"
+        "what is meant, 1.0000 for 1.\n"
+        "\n"
+        "weight                                                       before after meant\n"
+        "-------------------------------------------------------------------------------\n"
+        "2.a_module_with_a_long_name_that_holds.one_projection.weight      4     1     1"
     )
     assert max(map(len, table.splitlines())) <= 80
 

@@ -6,7 +6,7 @@ from os import PathLike
 
 import numpy as np
 
-from .._report import Report
+from .._report import Report, Reported
 from .._study._run import Run
 from .._study._study import Study
 from ._statistics import Difference, differences
@@ -15,7 +15,7 @@ from ._verdict import remarks, verdict
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Reported):
     """Which start trains a network better, with what certainty.
 
     Printed it is a table, a notebook shows it as one, `save` writes a page with curves.
@@ -78,10 +78,8 @@ class Comparison:
         """What to know about single starts: collapsed layers, failed runs."""
         return remarks(self.summaries, self.num_runs)
 
-    # Renderers are imported when used: Rich alone costs 50 ms that `import initium` need not spend.
-
     def report(self) -> Report:
-        """The tables and figures, as data."""
+        """The verdict, the tables and the figures, as data."""
         from ._present import present
 
         return present(self)
@@ -92,16 +90,4 @@ class Comparison:
         Raises:
             OutputError: if it cannot be written there.
         """
-        from .._report import _page
-
-        _page.save(self.report(), path)
-
-    def __str__(self) -> str:
-        from .._report import _text
-
-        return _text.text(self.report())
-
-    def _repr_html_(self) -> str:
-        from .._report import _page
-
-        return _page.fragment(self.report())
+        self.report().save(path)

@@ -6,19 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._report import Figure
+from .._report._plots import GREY, Plot, axis, faint, layout, line_style, numbers
 from .._study._run import Run
 
 if TYPE_CHECKING:
     from ._comparison import Comparison
-
-Plot = dict[str, Any]
-
-# Okabe and Ito's colours, told apart by the colour-blind; their yellow is too pale on paper, grey instead.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9", "#7F7F7F")
-# Six dashes beside eight colours: no two of the first 24 lines look alike, even in black and white.
-_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-_FONT = {"family": 'system-ui, "DejaVu Sans", sans-serif', "size": 13, "color": "#1b1b1b"}
-_AXIS = {"showline": True, "linecolor": "#8a8a8a", "gridcolor": "#e6e6e6", "zeroline": False, "automargin": True}
 
 
 def figures(comparison: "Comparison") -> tuple[Figure, ...]:
@@ -56,7 +48,7 @@ def _points(comparison: "Comparison") -> Plot:
         style, scores = _style(comparison, row.recipe), comparison.scores[row.recipe]
         middle, ends = place(row.score.mean), sorted((place(row.score.low), place(row.score.high)))
         traces += [
-            {"type": "scatter", "mode": "markers", "x": _numbers(place(scores)), "y": [row.recipe] * len(scores),
+            {"type": "scatter", "mode": "markers", "x": numbers(place(scores)), "y": [row.recipe] * len(scores),
              "marker": {"color": style["color"], "opacity": 0.3, "size": 6}, "hoverinfo": "x", "showlegend": False},
             {"type": "scatter", "mode": "markers", "x": [middle], "y": [row.recipe], "showlegend": False,
              "marker": {"color": style["color"], "size": 11, "line": {"color": "white", "width": 1}},
@@ -64,18 +56,15 @@ def _points(comparison: "Comparison") -> Plot:
                          "arrayminus": [middle - ends[0]], "color": style["color"], "thickness": 2.5, "width": 6},
              "name": row.recipe, "hovertemplate": "%{x:.4g}<extra>%{y}</extra>"},
         ]  # fmt: skip
-    title = "test error, % (log scale)" if as_error else f"{_score_name(comparison)}"
-    axis = {**_AXIS, "title": {"text": title}} | (
-        {"type": "log", "tickvals": [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]} if as_error else {}
-    )
-    height = 120 + 34 * len(rows)
+    title = "test error, % (log scale)" if as_error else _score_name(comparison)
+    log = {"type": "log", "tickvals": [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]} if as_error else {}
     return {
         "data": traces,
-        "layout": {
-            **_layout(height),
-            "xaxis": axis,
-            "yaxis": {**_AXIS, "type": "category", "range": [-0.7, len(rows) - 0.3]},
-        },
+        "layout": layout(
+            120 + 34 * len(rows),
+            xaxis=axis(title, **log),
+            yaxis=axis(type="category", range=[-0.7, len(rows) - 0.3]),
+        ),
     }
 
 
@@ -86,12 +75,8 @@ def _curves(comparison: "Comparison", field: str, name: str, *, log: bool) -> Pl
     kind: dict[str, Any] = {"type": "log", "tickformat": "~g", "dtick": "D2"} if log else {}
     if field == "test_score" and comparison.study.data.is_classification:
         kind = {"tickformat": ".0%"}
-    layout = _layout(440) | {
-        "xaxis": {**_AXIS, "title": {"text": "epoch"}},
-        "yaxis": {**_AXIS, "title": {"text": name}} | kind,
-        "legend": {"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0, "xanchor": "left"},
-    }
-    return {"data": traces, "layout": layout}
+    legend = {"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0, "xanchor": "left"}
+    return {"data": traces, "layout": layout(440, xaxis=axis("epoch"), yaxis=axis(name, **kind), legend=legend)}
 
 
 def _curve(recipe: str, runs: Sequence[Run], field: str, style: dict[str, str]) -> list[Plot]:
@@ -103,10 +88,10 @@ def _curve(recipe: str, runs: Sequence[Run], field: str, style: dict[str, str]) 
     band = {"type": "scatter", "mode": "lines", "legendgroup": recipe, "showlegend": False, "hoverinfo": "skip",
             "line": {"width": 0}, "x": epochs}  # fmt: skip
     return [
-        {**band, "y": _numbers(low)},
-        {**band, "y": _numbers(high), "fill": "tonexty", "fillcolor": _faint(style["color"])},
+        {**band, "y": numbers(low)},
+        {**band, "y": numbers(high), "fill": "tonexty", "fillcolor": faint(style["color"])},
         {"type": "scatter", "mode": "lines", "name": recipe, "legendgroup": recipe, "x": epochs,
-         "y": _numbers(middle), "line": {**style, "width": 2}},
+         "y": numbers(middle), "line": {**style, "width": 2}},
     ]  # fmt: skip
 
 
@@ -122,21 +107,22 @@ def _histograms(comparison: "Comparison") -> tuple[Plot, ...]:
 def _histogram(recipe: str, start: np.ndarray, end: np.ndarray, *, colour: str) -> Plot:
     start, end = (weights[np.isfinite(weights)].astype(np.float64) for weights in (start, end))
     edges = _edges(np.concatenate([start, end]))
-    middles = _numbers((edges[1:] + edges[:-1]) / 2)
+    middles = numbers((edges[1:] + edges[:-1]) / 2)
     traces = []
-    for weights, name, line in ((start, "step 0", "#7F7F7F"), (end, "end", colour)):
+    for weights, name, line in ((start, "step 0", GREY), (end, "end", colour)):
         share = np.histogram(weights, edges)[0] / max(weights.size, 1)
-        traces.append({"type": "scatter", "mode": "lines", "name": name, "x": middles, "y": _numbers(share),
+        traces.append({"type": "scatter", "mode": "lines", "name": name, "x": middles, "y": numbers(share),
                        "line": {"color": line, "shape": "hvh", "dash": "dot" if name == "step 0" else "solid"},
-                       "fill": "tozeroy", "fillcolor": _faint(line)})  # fmt: skip
-    layout = _layout(230) | {
-        "title": {"text": recipe, "font": {"size": 13}, "x": 0.02, "y": 0.97},
-        "xaxis": {**_AXIS, "nticks": 5},
-        "yaxis": {**_AXIS, "nticks": 4, "rangemode": "tozero"},
-        "showlegend": False,
-        "margin": {"l": 40, "r": 10, "t": 34, "b": 30},
-    }
-    return {"data": traces, "layout": layout}
+                       "fill": "tozeroy", "fillcolor": faint(line)})  # fmt: skip
+    look = layout(
+        230,
+        title={"text": recipe, "font": {"size": 13}, "x": 0.02, "y": 0.97},
+        xaxis=axis(nticks=5),
+        yaxis=axis(nticks=4, rangemode="tozero"),
+        showlegend=False,
+        margin={"l": 40, "r": 10, "t": 34, "b": 30},
+    )
+    return {"data": traces, "layout": look}
 
 
 def _edges(values: np.ndarray) -> np.ndarray:
@@ -148,26 +134,4 @@ def _edges(values: np.ndarray) -> np.ndarray:
 
 def _style(comparison: "Comparison", recipe: str) -> dict[str, str]:
     # By the order asked for, so that a start looks alike in every chart.
-    index = list(comparison.runs).index(recipe)
-    return {"color": _COLOURS[index % len(_COLOURS)], "dash": _DASHES[index % len(_DASHES)]}
-
-
-def _layout(height: int) -> dict[str, Any]:
-    return {
-        "height": height,
-        "font": _FONT,
-        "margin": {"l": 50, "r": 12, "t": 16, "b": 44},
-        "paper_bgcolor": "white",
-        "plot_bgcolor": "white",
-        "hovermode": "closest",
-    }
-
-
-def _faint(colour: str) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.13)"
-
-
-def _numbers(values: np.ndarray) -> list[float | None]:
-    # JSON has no NaN; Plotly draws a gap for null. Six digits are more than a screen shows.
-    return [float(f"{v:.6g}") if np.isfinite(v) else None for v in np.ravel(values)]
+    return line_style(list(comparison.runs).index(recipe))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
+from .._errors import few
 from .._graph import Graph, Param
 from .._rule import Rule
 
@@ -26,8 +27,8 @@ def _unmet(rule: Rule, named: list[Param]) -> Iterator[str]:
     for condition, there in found.items():
         wanted = getattr(rule, condition)
         if wanted and wanted not in there:
-            few = ", ".join(sorted(map(repr, there))[:5])
-            yield f"none of the {len(named)} that it names has {condition}={wanted!r}; they have {few}"
+            said = few(sorted(map(repr, there)))
+            yield f"none of the {len(named)} that it names has {condition}={wanted!r}; they have {said}"
     if rule.but and all(any(fnmatchcase(name, rule.but) for name in (p.path, *p.tied)) for p in named):
         yield f"but='{rule.but}' leaves out all {len(named)} that it names"
 

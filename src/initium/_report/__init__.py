@@ -1,5 +1,7 @@
-"""Reports as data. Their renderers are loaded when used: `_text` for a terminal, `_page` for one HTML file."""
+"""Reports: what a noun says of itself, as data, and what shows it. A noun inherits `Reported` and writes `report`."""
 
-from ._document import Figure as Figure
-from ._document import Report as Report
-from ._document import Table as Table
+from ._report import Report as Report
+from ._report import Reported as Reported
+from ._sections import Figure as Figure
+from ._sections import List as List
+from ._sections import Table as Table

@@ -1,41 +1,54 @@
-"""A report as one HTML file that needs nothing else."""
+"""A report as HTML: one file that needs nothing else, or what a notebook shows."""
 
 import json
+from html import escape
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .._errors import MissingExtraError, first_few
 from .._files import write_text
 from .._require import require
-from ._document import Report, Table
+from ._sections import Figure
+from ._text import text
+
+if TYPE_CHECKING:
+    from ._report import Report
 
 # A page is known by it, so that a report replaces a report and nothing else.
 MARK = '<meta name="generator" content="initium">'
 
 
-def save(report: Report, path: str | PathLike[str]) -> None:
+def save(report: "Report", path: str | PathLike[str]) -> None:
     """Write the page, whole or not at all."""
     write_text(path, page(report), mark=MARK)
 
 
-def page(report: Report) -> str:
-    """The whole page, with Plotly's code inside."""
-    plotly = require("plotly.offline", to="A page").get_plotlyjs()
+def page(report: "Report") -> str:
+    """The whole page, with Plotly's code inside if it has charts."""
+    charted = any(isinstance(section, Figure) for section in report.sections)
+    plotly = require("plotly.offline", to="A page").get_plotlyjs() if charted else ""
     return _render("page.html", report, plotly=plotly, mark=MARK)
 
 
-def fragment(report: Report) -> str:
-    """Tables and answer alone, for a notebook."""
-    return _render("fragment.html", report)
+def fragment(report: "Report") -> str:
+    """All but charts and facts, for a notebook; as plain text where there is no Jinja."""
+    try:
+        return _render("fragment.html", report)
+    except MissingExtraError:
+        return f"<pre>{escape(text(report))}</pre>"
 
 
-def _render(name: str, report: Report, **more: Any) -> str:
+def _render(name: str, report: "Report", **more: Any) -> str:
     jinja2 = require("jinja2", to="A page")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("initium._report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["plot_json"] = _plot_json
-    environment.tests["table"] = lambda section: isinstance(section, Table)
+    environment.filters |= {"kind": _kind, "first_few": first_few, "plot_json": _plot_json}
     return environment.get_template(name).render(report=report, **more)
+
+
+def _kind(section: Any) -> str:
+    return type(section).__name__
 
 
 def _plot_json(plot: dict[str, Any]) -> str:

@@ -1,0 +1,59 @@
+"""A plan as a report: its table and what it sums up to."""
+
+import re
+from collections import Counter
+
+from .._errors import counted
+from .._ledger import How
+from .._report import Report, Table
+from ._choice import Choice
+from ._decisions import Decisions
+from ._fold import fold
+
+_DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?:e[+-]?\d+)?(?![\w.])")
+_TABLE = re.compile(r"'([\w+/=]{8})[\w+/=]{32,}'")  # numbers in a text that nobody reads
+
+
+def present(plan: Decisions) -> Report:
+    """Repeated blocks folded, numbers to three digits."""
+    rows = fold((choice.path, (str(choice.init), _why(choice))) for choice in plan.choices)
+    table = Table(
+        title="",
+        columns=("parameter", "start", "because"),
+        rows=tuple((row.paths, _shortened(row.kind[0]), row.kind[1]) for row in rows),
+        words=("start", "because"),
+    )
+    own = sum(choice.by == "you" for choice in plan.choices)
+    yours = f", {own} by you" if own else ""
+    return Report(
+        sections=(table,),
+        answer=f"{_counts(plan)}.\nRecipe: {plan.decided_by or 'none'}{yours}.",
+        remarks=plan.notes,
+    )
+
+
+def _shortened(spec: str) -> str:
+    """A spec with its decimals to three digits and its tables left out, for reading."""
+    return _DECIMAL.sub(lambda found: f"{float(found[0]):.3g}", _TABLE.sub(r"'\1...'", spec))
+
+
+def _why(choice: Choice) -> str:
+    return choice.because if choice.lr == 1 else f"{choice.because}; learning rate times {choice.lr:.3g}"
+
+
+_IN_WORDS: dict[How, str] = {
+    "drawn": "drawn",
+    "computed": "computed",
+    "constant": "constant",
+    "loaded": "loaded",
+    "length": "set to the length of a direction",
+    "kept": "left as built",
+}
+
+
+def _counts(plan: Decisions) -> str:
+    """How many parameters there are, and how they start."""
+    found = Counter(choice.how for choice in plan.choices)
+    parts = ", ".join(f"{found[how]} {words}" for how, words in _IN_WORDS.items() if found[how])
+    tied = sum(bool(choice.param.tied) for choice in plan.choices)
+    return f"{counted(len(plan.choices), 'parameter')}{': ' if parts else ''}{parts}{f' ({tied} tied)' if tied else ''}"

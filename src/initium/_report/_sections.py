@@ -1,0 +1,38 @@
+"""What stands in a report, as data; one that is empty is not shown."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text, the first column names, which are never cut.
+
+    Attributes:
+        words: the columns that hold words, which are wrapped; the others hold figures.
+        only: a rendering that alone shows it: the terminal's `text` or the `page`.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    words: tuple[str, ...] = ()
+    only: Literal["text", "page"] | None = None
+
+
+@dataclass(frozen=True)
+class List:
+    """Lines of one kind, such as paths; the first five are seen at once."""
+
+    title: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Charts that belong together, each in Plotly's JSON schema; shown on the page only."""
+
+    title: str
+    plots: tuple[dict[str, Any], ...]
+    note: str = ""

@@ -1,0 +1,122 @@
+"""Every noun is shown by its report, and by nothing else."""
+
+import io
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from initium import Comparison, OutputError, Plan
+from initium._calibration import Calibrated, Calibration
+from initium._decisions import decide
+from initium._graph import Graph, Param
+from initium._ledger import Entry, Ledger
+from initium._recipes import parse_recipe
+from initium._report import List, Report, Reported, Table
+from initium._report._page import MARK, fragment, page
+from initium._report._text import text
+from initium._study._data import Data
+from initium._study._run import Run
+from initium._study._study import Study
+from initium._verification import Difference, Verification
+from initium._written import Written
+
+PATH = "<b>.weight"
+
+
+@dataclass(frozen=True)
+class Toy(Reported):
+    """All that a new noun writes."""
+
+    path: str = PATH
+
+    def report(self):
+        table = Table("Figures", ("path", "mean"), ((self.path, "1.5"),))
+        return Report(title="A toy", sections=(table, List("Paths", (self.path,))), answer="It plays.", remarks=("on",))
+
+
+def plan():
+    param = Param(path=PATH, shape=(3,), axes="o", role="bias", because="a bias")
+    return Plan.of(decide(Graph((param,)), parse_recipe("zeros")))
+
+
+def comparison():
+    x, y = np.zeros((4, 2), np.float32), np.array([0, 1, 0, 1])
+    starts = ("zeros", "ones")
+    data = Data(PATH, "classification", x, y, x, y, 2)
+    study = Study("mlp", data, tuple(map(parse_recipe, starts)), seeds=2, epochs=1)
+    run = {"train_loss": (1.0, 0.5), "test_loss": (1.0, 0.5), "test_score": (0.5, 1.0), "merits": np.ones(4)}
+    units = {"units_start": (2,), "units_end": (2,), "widths": (2,), "first_weights": None}
+    return Comparison(study, {name: [Run(recipe=name, index=i, **run, **units) for i in (0, 1)] for name in starts})
+
+
+NOUNS = [
+    Toy(),
+    plan(),
+    comparison(),
+    Ledger(entries=(Entry(path=PATH, num_elements=3, start="zeros", tied=("tied",)),), seed=0),
+    Calibration(weights=(Calibrated(path=PATH, meant=1.0, before=4.0, after=1.0, factor=0.5),)),
+    Verification(
+        path=Path(PATH), seed=0, num_tensors=1, num_bytes=12, differences=(Difference(path=PATH, what="is not there"),)
+    ),
+    Written(
+        path=Path(PATH), files=(Path(PATH),), sha256={PATH: "0"}, digest="0", num_bytes=12, seed=0, tied={}, left_out=()
+    ),
+]
+each_noun = pytest.mark.parametrize("noun", NOUNS, ids=lambda noun: type(noun).__name__)
+
+
+def test_every_noun_is_tested():
+    ours = {noun for noun in Reported.__subclasses__() if noun.__module__.startswith("initium.")}
+    assert {type(noun) for noun in NOUNS} == {Toy, *ours}
+
+
+@each_noun
+def test_a_noun_prints_as_the_text_of_its_report(noun):
+    assert str(noun) == text(noun.report())
+    assert PATH in str(noun)
+    assert f"{noun.report()}" == str(noun)
+
+
+@each_noun
+def test_a_terminal_shows_the_same_lines_some_of_them_bold(noun):
+    plain, coloured = io.StringIO(), io.StringIO()
+    Console(file=plain, width=80, color_system=None, highlight=False).print(noun, soft_wrap=True)
+    assert plain.getvalue() == f"{noun}\n"
+    Console(file=coloured, width=80, force_terminal=True, color_system="standard", highlight=False).print(
+        noun, soft_wrap=True
+    )
+    assert "\x1b[1m" in coloured.getvalue()
+
+
+@each_noun
+def test_a_notebook_and_a_page_show_what_the_text_shows_and_escape_it(noun):
+    shown = noun._repr_html_()
+    assert shown == fragment(noun.report())
+    for html in (shown, page(noun.report()).split("<script>")[0]):
+        assert "&lt;b&gt;.weight" in html
+        assert "<b>.weight" not in html
+    tables = [one for one in noun.report().sections if isinstance(one, Table) and one.only != "page"]
+    assert all(f">{cell}<" in unescape(shown) for table in tables for row in table.rows for cell in row)
+
+
+@each_noun
+def test_a_report_is_saved_as_a_page_and_replaces_nothing_else(noun, tmp_path):
+    file = tmp_path / "report.html"
+    noun.report().save(file)
+    noun.report().save(file)
+    assert MARK in file.read_text()[:1000]
+    file.write_text("mine")
+    with pytest.raises(OutputError, match="Initium did not write it"):
+        noun.report().save(file)
+
+
+def test_a_noun_without_a_report_is_none():
+    class Bare(Reported):
+        pass
+
+    with pytest.raises(TypeError, match="report"):
+        Bare()
