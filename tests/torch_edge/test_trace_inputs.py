@@ -155,7 +155,7 @@ def test_what_the_analysis_cannot_tell_the_layers_do(monkeypatch):
 
 
 def test_what_cannot_be_written_down_the_layers_tell(monkeypatch):
-    monkeypatch.setattr("initium.torch._trace._record.Recorder._record", fail)
+    monkeypatch.setattr("initium.torch._trace._tracer.Tracer._record", fail)
     graph = trace(nn.Linear(4, 2), torch.ones(2, 4))
     assert not graph.is_traced
     assert graph.notes == (

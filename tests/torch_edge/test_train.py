@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from initium import DataError, ModelError, ShapeError, SpecError, UnknownNameError, _stream
 from initium._draw import draw
-from initium._engine._start import Start, _plan, decided
+from initium._engine._contender import Contender, _plan, decided
 from initium._kernel import kernel
 from initium._recipes import parse_recipe
 from initium._study._data import load_data
@@ -145,7 +145,7 @@ def test_framework_trains_what_nothing_can_be_said_of(monkeypatch):
     monkeypatch.setattr("initium.torch._trace._trace.gather", fail)
     assert trained(study("framework", "zeros", model=Dropped)).units_start == (16,)  # the layers' types are known
     framework = _plan(study(model=Odd), parse_recipe("framework"), {})
-    assert Start(parse_recipe("framework"), framework).run(study(model=Odd), 0).units_start == ()
+    assert Contender(parse_recipe("framework"), framework).run(study(model=Odd), 0).units_start == ()
     with pytest.raises(ModelError, match=r"cube"):
         decided(study("framework", "he_normal", model=Odd))
 

@@ -5,13 +5,13 @@ from typing import Protocol
 
 from .._study._run import Run
 from .._study._study import Study
-from ._start import Start
+from ._contender import Contender
 
 
 class Engine(Protocol):
     """Trains some runs of a study, wherever and however many at once."""
 
-    def __call__(self, study: Study, runs: Sequence[tuple[Start, int]]) -> Iterator[Run]:
+    def __call__(self, study: Study, runs: Sequence[tuple[Contender, int]]) -> Iterator[Run]:
         """Yield each run as it is finished, in any order; on Ctrl-C end what was begun, and let it through.
 
         Args:
@@ -23,7 +23,7 @@ class Engine(Protocol):
 
 
 def trained(
-    study: Study, starts: Sequence[Start], engine: Engine, *, on_run: Callable[[int], object]
+    study: Study, starts: Sequence[Contender], engine: Engine, *, on_run: Callable[[int], object]
 ) -> tuple[dict[str, list[Run]], bool]:
     """The runs of each start that finished, as whole pairs, and whether Ctrl-C ended them early."""
     done: dict[int, dict[str, Run]] = {index: {} for index in range(study.seeds)}

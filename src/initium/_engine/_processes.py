@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .._require import require
 from .._study._run import Run
 from .._study._study import Study
-from ._start import Start, trainer
+from ._contender import Contender, trainer
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Processes:
 
     jobs: int
 
-    def __call__(self, study: Study, runs: Sequence[tuple[Start, int]]) -> Iterator[Run]:
+    def __call__(self, study: Study, runs: Sequence[tuple[Contender, int]]) -> Iterator[Run]:
         """Each run as it finishes."""
         loky = require("loky", to="Training in parallel")
         with _deaf_children():
             executor = loky.get_reusable_executor(max_workers=self.jobs, initializer=_settle, timeout=60)
-            futures = [executor.submit(Start.run, start, study, index) for start, index in runs]
+            futures = [executor.submit(Contender.run, start, study, index) for start, index in runs]
         try:
             for future in loky.as_completed(futures):
                 yield future.result()

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import keras  # pyright: ignore[reportMissingImports]
 
 from ._keras import current_path, in_stateless_scope, own_variables, with_layers_within
-from ._memory import own_path
+from ._paths import own_path
 
 
 class Caller(NamedTuple):

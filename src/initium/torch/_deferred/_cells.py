@@ -13,7 +13,7 @@ import torch
 FAR = 8.0
 
 
-class Law(NamedTuple):
+class Distribution(NamedTuple):
     """A distribution; its numbers are mean and std, low and high, or mean, std, low and high.
 
     What was multiplied by a negative number is turned: great where the draw was small.
@@ -23,17 +23,17 @@ class Law(NamedTuple):
     numbers: tuple[float, ...]
     is_turned: bool = False
 
-    def times(self, factor: float) -> "Law":
+    def times(self, factor: float) -> "Distribution":
         """Of a draw multiplied by a number."""
         is_turned = self.is_turned != (factor < 0)
         if self.kind == "normal":
             mean, std = self.numbers
-            return Law("normal", (mean * factor, std * abs(factor)), is_turned)
+            return Distribution("normal", (mean * factor, std * abs(factor)), is_turned)
         *inner, low, high = (number * factor for number in self.numbers)
         ends = (low, high) if factor >= 0 else (high, low)
-        return Law(self.kind, (*([inner[0], abs(inner[1])] if inner else []), *ends), is_turned)
+        return Distribution(self.kind, (*([inner[0], abs(inner[1])] if inner else []), *ends), is_turned)
 
-    def plus(self, shift: float) -> "Law":
+    def plus(self, shift: float) -> "Distribution":
         """Of a draw to which a number is added."""
         if self.kind == "uniform":
             low, high = self.numbers
@@ -41,18 +41,18 @@ class Law(NamedTuple):
         mean, std, *ends = self.numbers
         return self._replace(numbers=(mean + shift, std, *(end + shift for end in ends)))
 
-    def clamped(self, low: float, high: float) -> "Law | None":
+    def clamped(self, low: float, high: float) -> "Distribution | None":
         """Of a draw that is clamped; None if that would move any."""
         least, most = self.reach
         slack = 1e-6 * (most - least)  # an end was rounded on its way
         return self if low <= least + slack and most - slack <= high else None
 
-    def erfinv(self) -> "Law | None":
+    def erfinv(self) -> "Distribution | None":
         """Of the inverse error function of a draw."""
         if self.kind != "uniform":
             return None
         low, high = map(_erfinv, self.numbers)
-        return Law("truncated", (0.0, math.sqrt(0.5), low, high), self.is_turned)
+        return Distribution("truncated", (0.0, math.sqrt(0.5), low, high), self.is_turned)
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -97,18 +97,18 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Draw:
-    """Independent draws of one law, each put through the same program.
+    """Independent draws of one distribution, each put through the same program.
 
     Attributes:
-        law: of each; None if it is none of those that have a name here.
-        source: the law of what was drawn.
+        distribution: of each; None if it is none of those that have a name here.
+        source: the distribution of what was drawn.
         origin: the event that drew, and how its elements were rearranged since.
         first: which of its elements is the first here.
         program: from what was drawn: `HOLE` for that, or an operation with its arguments.
     """
 
-    law: Law | None
-    source: Law
+    distribution: Distribution | None
+    source: Distribution
     origin: Hashable
     first: int = 0
     program: Any = "draw"

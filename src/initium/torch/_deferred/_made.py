@@ -11,9 +11,9 @@ from ..._graph import Made
 from ...init import Initialiser, orthogonal, parse
 from ...init._tables import flattened
 from ._blank import View
-from ._cells import FAR, Cell, Const, Draw, Law, Matrix, Unknown, Unset, cell_of, rounded
+from ._cells import FAR, Cell, Const, Distribution, Draw, Matrix, Unknown, Unset, cell_of, rounded
+from ._contents import MOST_NOTED, Call, Content, Pieces
 from ._log import Log
-from ._memory import MOST_NOTED, Call, Content, Pieces
 from ._program import step_size, through
 from ._reader import contents
 from ._replay import replay
@@ -107,10 +107,10 @@ def _spec(cell: Cell, view: View) -> str:
     match cell:
         case Const(value) if isinstance(value, float | int) and _is_plain(value):
             return {0.0: "zeros", 1.0: "ones"}.get(float(value), f"constant({_shortest(value, view)!r})")
-        case Draw(law=law) if law:
-            return _spec_of_law(law)
+        case Draw(distribution=distribution) if distribution:
+            return _spec_of(distribution)
         case Draw(source=source, program=program):
-            return step_size(source, program) or through(str(_parsed(_spec_of_law(source)) or ""), program)
+            return step_size(source, program) or through(str(_parsed(_spec_of(source)) or ""), program)
         case Matrix(part="orthogonal", size=size, gain=gain) if view.size == size or (
             view.is_contiguous and view.size[0] == size[0]
         ):
@@ -118,13 +118,13 @@ def _spec(cell: Cell, view: View) -> str:
     return ""
 
 
-def _spec_of_law(law: Law) -> str:
-    match law:
-        case Law("uniform", (low, high)):
+def _spec_of(distribution: Distribution) -> str:
+    match distribution:
+        case Distribution("uniform", (low, high)):
             return f"uniform({low!r}, {high!r})" if low < high else f"constant({low!r})"
-        case Law("normal", (mean, std)):
+        case Distribution("normal", (mean, std)):
             return f"normal({mean!r}, {std!r})" if std else f"constant({mean!r})"
-        case Law("truncated", (mean, std, low, high)):
+        case Distribution("truncated", (mean, std, low, high)):
             return _truncated(mean, std, (mean - low) / std, (high - mean) / std) if std else f"constant({mean!r})"
     return ""
 

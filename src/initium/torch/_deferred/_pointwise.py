@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ._blank import View
-from ._cells import Cell, Const, Draw, Law, Matrix, Table, Unknown, Unset, cell_of
+from ._cells import Cell, Const, Distribution, Draw, Matrix, Table, Unknown, Unset, cell_of
 from ._log import Event, mapped, name_of
 from ._replay import tensors
 from ._words import arguments
@@ -75,45 +75,45 @@ def _full(view: View, cell: Cell) -> torch.Tensor:
 
 
 def _programmed(event: Event, name: str, cells: list[Cell], draw: Draw) -> Cell:
-    """A draw put through one more operation: folded into its law where that stays one, else kept to be compared."""
+    """A draw put through one more operation: folded into its distribution where that stays one, else kept to be compared."""
     places = iter(cells)
     args = mapped(event.args, View, lambda _: next(places))
     program = event.op, mapped(args, Draw | Const, _leaf), event.kwargs
-    is_alone = draw.law and sum(isinstance(cell, Draw) for cell in cells) == 1
+    is_alone = draw.distribution and sum(isinstance(cell, Draw) for cell in cells) == 1
     plain = [one.value if isinstance(one, Const) else one for one in args]
-    law = _folded(name, plain, arguments(event), draw.law) if draw.law and is_alone else None
-    return replace(draw, law=law, program=program)
+    distribution = _folded(name, plain, arguments(event), draw.distribution) if draw.distribution and is_alone else None
+    return replace(draw, distribution=distribution, program=program)
 
 
 def _leaf(cell: Cell) -> Any:
     return cell.value if isinstance(cell, Const) else cell.program if isinstance(cell, Draw) else cell
 
 
-def _folded(name: str, args: list[Any], said: dict[str, Any], law: Law) -> Law | None:
-    """The law that an operation makes of another, where it has one."""
+def _folded(name: str, args: list[Any], said: dict[str, Any], distribution: Distribution) -> Distribution | None:
+    """The distribution that an operation makes of another, where it has one."""
     alpha = said.get("alpha", 1)
     match name, args:
         case (("mul" | "multiply"), [Draw(), float() | int() as factor] | [float() | int() as factor, Draw()]) if (
             factor
         ):
-            return law.times(factor)
+            return distribution.times(factor)
         case (("div" | "divide" | "true_divide"), [Draw(), float() | int() as factor]) if factor:
-            return law.times(1 / factor) if not said.get("rounding_mode") else None
+            return distribution.times(1 / factor) if not said.get("rounding_mode") else None
         case "add", [Draw(), float() | int() as shift, *_]:
-            return law.plus(alpha * shift)
+            return distribution.plus(alpha * shift)
         case "add", [float() | int() as shift, Draw(), *_]:
-            return law.times(alpha).plus(shift)
+            return distribution.times(alpha).plus(shift)
         case "sub", [Draw(), float() | int() as shift, *_]:
-            return law.plus(-alpha * shift)
+            return distribution.plus(-alpha * shift)
         case ("sub", [float() | int() as shift, Draw(), *_]) | ("rsub", [Draw(), float() | int() as shift, *_]):
-            return law.times(-alpha).plus(shift)
+            return distribution.times(-alpha).plus(shift)
         case "neg", _:
-            return law.times(-1.0)
+            return distribution.times(-1.0)
         case (("clamp" | "clamp_min" | "clamp_max"), _):
             low, high = (said.get(name) for name in ("min", "max"))
             if any(isinstance(end, View) for end in (low, high)):
                 return None
-            return law.clamped(-math.inf if low is None else low, math.inf if high is None else high)
+            return distribution.clamped(-math.inf if low is None else low, math.inf if high is None else high)
         case "erfinv", _:
-            return law.erfinv()
+            return distribution.erfinv()
     return None

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from ..._spec import Call, format_call
-from ._cells import HOLE, Law
+from ._cells import HOLE, Distribution
 from ._log import name_of
 
 # Quantiles at which programs are compared, and by how much of their range they may differ.
@@ -14,7 +14,7 @@ _PLACES = torch.linspace(0, 1, 257, dtype=torch.float64)
 _CLOSE = 1e-5
 
 
-def step_size(source: Law, program: Any) -> str:
+def step_size(source: Distribution, program: Any) -> str:
     """The spec of `mamba_dt` if a program makes the inverse softplus of log-uniform steps; else nothing.
 
     Known by what it does to the quantiles of the draw, since it can be written in many ways.

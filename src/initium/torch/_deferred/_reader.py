@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from ._blank import View
-from ._cells import Cell, Const, Draw, Law, Matrix, Table, Unknown, Unset, cell_of, rounded
+from ._cells import Cell, Const, Distribution, Draw, Matrix, Table, Unknown, Unset, cell_of, rounded
+from ._contents import Call, Content, Memory, Pieces, aligned
 from ._log import Event, Log, constant, is_random, name_of, overwrites, read_by, views_in
-from ._memory import Call, Content, Memory, Pieces, aligned
 from ._pointwise import combined
 from ._replay import replay
 from ._words import COPIES, EMPTY, arguments, filled, said
@@ -49,9 +49,9 @@ def _computes(event: Event) -> bool:
 
 def _origin(cell: Cell) -> Hashable:
     match cell:
-        case Draw(law=law, source=source):
-            law = law or source
-            return cell.origin, cell.first, law.kind, law.is_turned
+        case Draw(distribution=distribution, source=source):
+            distribution = distribution or source
+            return cell.origin, cell.first, distribution.kind, distribution.is_turned
         case Matrix():
             return cell.origin, cell.part, cell.gain > 0
     return None
@@ -163,8 +163,8 @@ def _normal(index: int, mean: Any, std: Any) -> Cell:
 
 
 def _draw(index: int, kind: Any, *numbers: float) -> Draw:
-    law = Law(kind, numbers)
-    return Draw(law, law, index)
+    distribution = Distribution(kind, numbers)
+    return Draw(distribution, distribution, index)
 
 
 def _copied(target: View, view: View, content: Content) -> Pieces:
@@ -186,7 +186,12 @@ def _is_first_axis(event: Event) -> bool:
 def _factor(index: int, given: tuple[View, Content], target: View, place: int) -> Cell:
     view, content = given
     cell = content.only
-    is_normal = isinstance(cell, Draw) and cell.law and cell.law.kind == "normal" and cell.law.numbers[0] == 0
+    is_normal = (
+        isinstance(cell, Draw)
+        and cell.distribution
+        and cell.distribution.kind == "normal"
+        and cell.distribution.numbers[0] == 0
+    )
     if not is_normal or len(view.size) != 2 or view.size[0] < view.size[1]:
         return Unknown()
     return Matrix("q" if place == 0 else "r", index, target.size, target.stride)

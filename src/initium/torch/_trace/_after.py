@@ -1,7 +1,7 @@
 """After: from which weights' outputs each signal is made."""
 
 from ._flow import Flow
-from ._record import Value
+from ._tracer import Value
 
 # Whose scale does not follow from that of the weights before.
 _STOPS = ("norm", "inside", "attention", "scores", "softmax", "input", "learned", "lookup")

@@ -2,7 +2,7 @@
 
 from .._operations import ELEMENTWISE
 from .._torch import storage_of
-from ._record import Value
+from ._tracer import Value
 
 _Dims = list[tuple[int, ...]]  # for each axis of a value, the parameter's axes that it runs along
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..._graph import Branch
 from ._flow import Flow
-from ._record import Value
 from ._residual import Step
+from ._tracer import Value
 
 
 @dataclass(frozen=True)

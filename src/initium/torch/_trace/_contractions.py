@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ._flow import Flow
-from ._record import Value
+from ._tracer import Value
 
 _KEEPS = ("pass", "norm", "scale", "shift")
 

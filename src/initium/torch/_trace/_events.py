@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .._operations import is_attention
 from ._flow import Flow
-from ._record import Value
+from ._tracer import Value
 
 
 @dataclass(frozen=True)

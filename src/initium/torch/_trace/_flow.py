@@ -6,10 +6,10 @@ from typing import Literal
 
 from .._operations import PASSES, POOLS, SOFTMAXES, is_attention, is_norm
 from ._norms import find_norm
-from ._record import Value
 from ._regions import Constants, Region, find_region
 from ._residual import Step, find_steps
 from ._run import Recording
+from ._tracer import Value
 
 Kind = Literal[
     "input",

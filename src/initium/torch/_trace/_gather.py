@@ -13,11 +13,11 @@ from ._after import find_after
 from ._branches import find_branches
 from ._flow import Flow, read_flow
 from ._packs import find_packs
-from ._record import Value
 from ._run import Recording
 from ._signals import read_signals
 from ._sums import find_sums
-from ._uses import Found, Reader
+from ._tracer import Value
+from ._uses import Found, UseReader
 
 
 def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) -> Graph:
@@ -25,7 +25,7 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
     flow = read_flow(recording)
     values = {key: value for value in recording.values if value.operation == "parameter" for key in value.params}
     uses: dict[int, list[Found]] = defaultdict(list)
-    for found in Reader(flow, read_signals(flow), find_branches(flow), values).uses():
+    for found in UseReader(flow, read_signals(flow), find_branches(flow), values).uses():
         uses[found.key].append(found)
     for own in uses.values():
         own.sort(key=lambda found: found.role != "embedding")  # a table that multiplies as well is a table first

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from .._operations import CASTS
-from ._record import Value
+from ._tracer import Value
 
 _ROOTS = CASTS | {"rsqrt", "sqrt", "reciprocal", "pow", "add", "clamp", "clamp_min", "maximum", "expand", "mul", "div"}
 _SHAPES = CASTS | {"unsqueeze", "view", "expand_as", "expand"}

@@ -9,7 +9,7 @@ from .._operations import CASTS, PASSES
 from .._torch import storage_of, tree_leaves, tree_map
 from ._events import Event, reach
 from ._flow import Flow
-from ._record import Value
+from ._tracer import Value
 from ._uses import Found
 
 _MOST_ELEMENTS = 2**27  # of an output whose channels are followed one by one

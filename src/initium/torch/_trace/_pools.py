@@ -2,8 +2,8 @@
 
 import math
 
-from ._laws import Law, gaussian, highest, second_moment
-from ._record import Value
+from ._quantiles import Quantiles, gaussian, highest, second_moment
+from ._tracer import Value
 
 _MEANS = {"mean", "segment_reduce"}
 _SUMS = {"sum"}
@@ -12,8 +12,8 @@ ADDITIONS = {"cumsum", "scatter_add", "scatter_reduce", "index_add", "index_put"
 _MAXIMA = {"amax", "max"}
 
 
-def pooled(value: Value, moment: float, law: Law | None) -> tuple[float | None, Law | None]:
-    """The second moment and the law of a pooled signal; a law of None is Gaussian.
+def pooled(value: Value, moment: float, quantiles: Quantiles | None) -> tuple[float | None, Quantiles | None]:
+    """The second moment and the quantiles of a pooled signal; a quantiles of None is Gaussian.
 
     A mean is taken to hand the moment on, as if all it averages were one: that is the most it can be. A sum and a
     maximum are of independent elements.
@@ -23,10 +23,10 @@ def pooled(value: Value, moment: float, law: Law | None) -> tuple[float | None, 
         return moment, None
     num = _num(value)
     if name in _SUMS:
-        mean = 0.0 if law is None else float(law.mean())
+        mean = 0.0 if quantiles is None else float(quantiles.mean())
         return num * (moment - mean**2) + (num * mean) ** 2, None
     if name in _MAXIMA or "max_pool" in name:
-        top = highest(gaussian(moment) if law is None else law, num)
+        top = highest(gaussian(moment) if quantiles is None else quantiles, num)
         return second_moment(top), top
     return None, None
 

@@ -16,7 +16,7 @@ from ...init import gain
 from ...init._activations import ACTIVATIONS
 from .._operations import ELEMENTWISE, LINEAR
 from .._torch import schema_of, tree_leaves, tree_map
-from ._record import Value
+from ._tracer import Value
 
 _LINE = np.linspace(-8, 8, 321)  # past where relu6 bends
 # Found by a number of their own, below.

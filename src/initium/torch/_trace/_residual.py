@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ._record import Value
+from ._tracer import Value
 
 
 @dataclass(eq=False)

@@ -1,4 +1,4 @@
-"""Run a model once under the Recorder, with nothing of it changed afterwards."""
+"""Run a model once under the Tracer, with nothing of it changed afterwards."""
 
 import contextlib
 import copy
@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from .._torch import FakeTensorMode, flat_weights_names, put_flat_weights, tree_map
-from ._record import Recorder, Value
+from ._tracer import Tracer, Value
 
 
 @dataclass(frozen=True)
@@ -68,22 +68,22 @@ def run(
         NoOutputError: if it returns no tensor.
     """
     mode = FakeTensorMode(allow_non_fake_inputs=True) if fake else contextlib.nullcontext()
-    recorder = Recorder({id(module): path for path, module in model.named_modules()})
+    tracer = Tracer({id(module): path for path, module in model.named_modules()})
     stand_in = (lambda tensor: _fake(tensor, mode, dtype)) if fake else _own
     try:
-        state, params, buffers = _declare_state(model, recorder, stand_in)
+        state, params, buffers = _declare_state(model, tracer, stand_in)
         args, kwargs = tree_map(lambda a: stand_in(a) if isinstance(a, torch.Tensor) else a, (args, kwargs))
         for tensor in _tensors((args, kwargs)):
             floating = tensor.is_floating_point() or tensor.is_complex()
-            recorder.declare(tensor, "input", is_signal=floating, is_tokens=not floating)
-        with _settled(model, recorder, state), torch.no_grad(), mode, recorder:
+            tracer.declare(tensor, "input", is_signal=floating, is_tokens=not floating)
+        with _settled(model, tracer, state), torch.no_grad(), mode, tracer:
             output = torch.func.functional_call(model, state, args, kwargs, tie_weights=False)
     except Exception as error:  # whatever a user's own code may raise
-        raise RunError(error, next((path for _, path in reversed(recorder.stack) if path), "")) from error
-    outputs = [recorder.value(tensor) for tensor in _tensors(output)]
+        raise RunError(error, next((path for _, path in reversed(tracer.stack) if path), "")) from error
+    outputs = [tracer.value(tensor) for tensor in _tensors(output)]
     if not outputs:
         raise NoOutputError(type(output).__name__)
-    return Recording(recorder.values, outputs, params, buffers)
+    return Recording(tracer.values, outputs, params, buffers)
 
 
 def runs(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -101,7 +101,7 @@ def runs(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> boo
 
 
 def _declare_state(
-    model: nn.Module, recorder: Recorder, make: Callable[[torch.Tensor], torch.Tensor]
+    model: nn.Module, tracer: Tracer, make: Callable[[torch.Tensor], torch.Tensor]
 ) -> tuple[dict[str, Any], dict[int, nn.Parameter], dict[Value, torch.Tensor]]:
     """A stand-in for each parameter and buffer; shared ones share it."""
     stand_ins: dict[int, torch.Tensor] = {}
@@ -118,11 +118,11 @@ def _declare_state(
             state[_joined(path, name)] = stand_in(param)
             if id(param) not in params:
                 params[id(param)] = param
-                recorder.declare(stand_in(param), "parameter", params=frozenset([id(param)]))
-            recorder.declare_owner(id(param), module)
+                tracer.declare(stand_in(param), "parameter", params=frozenset([id(param)]))
+            tracer.declare_owner(id(param), module)
         for name, buffer in module.named_buffers(recurse=False):
             state[_joined(path, name)] = stand_in(buffer)
-            buffers[recorder.value(stand_in(buffer))] = buffer
+            buffers[tracer.value(stand_in(buffer))] = buffer
     return state, params, buffers
 
 
@@ -144,13 +144,13 @@ def _fake(tensor: torch.Tensor, mode: Any, dtype: torch.dtype | None) -> torch.T
 
 
 @contextlib.contextmanager
-def _settled(model: nn.Module, recorder: Recorder, state: dict[str, Any]) -> Iterator[None]:
+def _settled(model: nn.Module, tracer: Tracer, state: dict[str, Any]) -> Iterator[None]:
     """Evaluation without fused attention, hooks in place; all as before afterwards."""
     held = [(holder, holder.copy()) for holder in _holders([vars(module) for module in model.modules()])]
     fast = torch.backends.mha.get_fastpath_enabled()
     hooks = [
-        register_module_forward_pre_hook(lambda module, args: recorder.enter(module)),
-        register_module_forward_hook(recorder.leave),
+        register_module_forward_pre_hook(lambda module, args: tracer.enter(module)),
+        register_module_forward_hook(tracer.leave),
     ]
     random = torch.get_rng_state()
     log = logging.getLogger("torch._subclasses.fake_tensor")
@@ -169,7 +169,7 @@ def _settled(model: nn.Module, recorder: Recorder, state: dict[str, Any]) -> Ite
             hook.remove()
         for holder, contents in held:
             _put_back(holder, contents)
-        for tensor, numbers in reversed(recorder.overwritten):
+        for tensor, numbers in reversed(tracer.overwritten):
             tensor.data.copy_(numbers)
 
 

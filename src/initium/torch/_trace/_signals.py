@@ -9,11 +9,11 @@ from ...init import gain
 from .._operations import LINEAR, PASSES
 from ._contractions import contraction_of
 from ._flow import Flow
-from ._laws import Law, law_of, second_moment, through
 from ._pools import ADDITIONS, pooled
-from ._record import Value
+from ._quantiles import Quantiles, quantiles_of, second_moment, through
 from ._recurrences import state_moment
 from ._regions import Curve, Region
+from ._tracer import Value
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Signal:
         source: where it comes from, in the words of `Use.fed_by`.
         moment: its second moment if what every weight gives is Gaussian, independent, of second moment 1.
         head_size: of attention's output.
-        law: how its numbers are spread; None for a Gaussian.
+        quantiles: how its numbers are spread; None for a Gaussian.
     """
 
     source: str
     moment: float | None
     head_size: int | None = None
-    law: Law | None = field(default=None, compare=False, repr=False)
+    quantiles: Quantiles | None = field(default=None, compare=False, repr=False)
 
 
 def read_signals(flow: Flow) -> dict[int, Signal]:
@@ -79,8 +79,8 @@ def _combined(flow: Flow, kind: str | None, value: Value, operands: list[Signal]
         case "pool" if _contracts(flow, value):
             return Signal("dense", 1.0)
         case "pool":
-            known = (None, None) if first.moment is None else pooled(value, first.moment, first.law)
-            return Signal("pooling", known[0], law=known[1])
+            known = (None, None) if first.moment is None else pooled(value, first.moment, first.quantiles)
+            return Signal("pooling", known[0], quantiles=known[1])
         case "attention":
             return Signal("attention", 1.0, flow.factors[value.index][0].tensor.shape[-1])
         case "gate":
@@ -102,10 +102,10 @@ def _contracts(flow: Flow, value: Value) -> bool:
 
 def _handed_on(value: Value, signal: Signal) -> Signal:
     if value.operation in ADDITIONS:
-        return replace(signal, moment=None, law=None)
+        return replace(signal, moment=None, quantiles=None)
     if value.operation == "constant_pad_nd" and signal.moment and not any(value.args[2:]):
         share = value.signals[0].tensor.numel() / max(value.tensor.numel(), 1)
-        return replace(signal, moment=share * signal.moment, law=None)
+        return replace(signal, moment=share * signal.moment, quantiles=None)
     return signal
 
 
@@ -118,17 +118,21 @@ def _is_bent(value: Value) -> bool:
 
 def _through(region: Region, value: Value, flow: Flow, signal: Signal) -> Signal:
     """What a function makes of a signal."""
-    curve, moment, law = region.exits[value], signal.moment, None
+    curve, moment, quantiles = region.exits[value], signal.moment, None
     if moment is None:
         pass
-    elif signal.law is not None:
-        law = through(curve, signal.law)
-        moment = None if law is None else second_moment(law)
+    elif signal.quantiles is not None:
+        quantiles = through(curve, signal.quantiles)
+        moment = None if quantiles is None else second_moment(quantiles)
     elif curve.line is None and _was_through(flow, region.start, curve):
         pass  # what the stream brings is unchanged
     else:
-        moment, law = curve.moment(moment), None if curve.line else law_of(curve, round(moment, 12))
-    return replace(signal, moment=moment, law=law) if curve.line else Signal(curve.name, moment, law=law)
+        moment, quantiles = curve.moment(moment), None if curve.line else quantiles_of(curve, round(moment, 12))
+    return (
+        replace(signal, moment=moment, quantiles=quantiles)
+        if curve.line
+        else Signal(curve.name, moment, quantiles=quantiles)
+    )
 
 
 def _was_through(flow: Flow, stream: Value, curve: Curve) -> bool:
@@ -168,7 +172,7 @@ def _sum(value: Value, operands: list[Signal]) -> Signal:
     if {signal.source for signal in operands} == {"embedding"} or is_rotated:
         return operands[0]
     known = [signal.moment for signal in operands if signal.moment is not None]
-    return replace(operands[0], moment=sum(known) if len(known) == len(operands) else None, law=None)
+    return replace(operands[0], moment=sum(known) if len(known) == len(operands) else None, quantiles=None)
 
 
 def _meets_constants(value: Value) -> bool:
@@ -185,5 +189,5 @@ def _beside(value: Value, operands: list[Signal]) -> Signal:
     source = max(zip(sizes, range(len(sizes)), strict=True), key=lambda pair: (pair[0], -pair[1]))[1]
     known = [(size, signal.moment) for size, signal in zip(sizes, operands, strict=True) if signal.moment is not None]
     if len(known) < len(sizes):
-        return replace(operands[source], moment=None, law=None)
-    return replace(operands[source], moment=sum(size * m for size, m in known) / sum(sizes), law=None)
+        return replace(operands[source], moment=None, quantiles=None)
+    return replace(operands[source], moment=sum(size * m for size, m in known) / sum(sizes), quantiles=None)

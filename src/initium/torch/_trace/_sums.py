@@ -1,7 +1,7 @@
 """Sums: which embeddings and positions are added to one signal."""
 
 from ._flow import Flow
-from ._record import Value
+from ._tracer import Value
 
 
 def find_sums(flow: Flow) -> dict[int, set[int]]:

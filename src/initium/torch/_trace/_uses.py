@@ -12,9 +12,9 @@ from ._branches import Branches
 from ._contractions import Contraction, contraction_of
 from ._events import Reach, reach
 from ._flow import Flow
-from ._record import Value
 from ._recurrences import cell_moment
 from ._signals import UNKNOWN, Signal
+from ._tracer import Value
 
 _MOVES = PASSES | {"cat", "stack"}
 # A matrix that went through one of these is no longer free to start as it likes.
@@ -58,7 +58,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Reader:
+class UseReader:
     """Everything known of the signals, asked for each parameter's uses."""
 
     flow: Flow

@@ -13,36 +13,36 @@ from ._regions import Curve
 _SIZE = 4001
 _PLACES = (np.arange(_SIZE) + 0.5) / _SIZE
 
-Law = NDArray[Any]  # ascending
+Quantiles = NDArray[Any]  # ascending
 
 
 @cache
-def _gaussian() -> Law:
+def _gaussian() -> Quantiles:
     z = np.array([NormalDist().inv_cdf(place) for place in _PLACES.tolist()])
     return z / math.sqrt(np.mean(z**2))
 
 
-def gaussian(second: float) -> Law:
+def gaussian(second: float) -> Quantiles:
     """Of mean zero, with this second moment."""
     return math.sqrt(second) * _gaussian()
 
 
 @lru_cache(256)
-def law_of(curve: Curve, second: float) -> Law | None:
+def quantiles_of(curve: Curve, second: float) -> Quantiles | None:
     """What a function makes of a Gaussian."""
     return through(curve, gaussian(second))
 
 
-def through(curve: Curve, law: Law) -> Law | None:
+def through(curve: Curve, quantiles: Quantiles) -> Quantiles | None:
     """What a function makes of a signal; None if it cannot be computed."""
-    return None if curve.f is None else np.sort(curve.f(law))
+    return None if curve.f is None else np.sort(curve.f(quantiles))
 
 
-def highest(law: Law, num: float) -> Law:
+def highest(quantiles: Quantiles, num: float) -> Quantiles:
     """Of the highest of so many independent ones: its quantile at p is theirs at p^(1/num)."""
-    return np.interp(_PLACES ** (1 / num), _PLACES, law)
+    return np.interp(_PLACES ** (1 / num), _PLACES, quantiles)
 
 
-def second_moment(law: Law) -> float:
+def second_moment(quantiles: Quantiles) -> float:
     """E[x^2]."""
-    return float(np.mean(law**2))
+    return float(np.mean(quantiles**2))

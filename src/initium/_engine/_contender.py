@@ -1,4 +1,4 @@
-"""The starts of a study: each decided once, and laid into a new model for every run."""
+"""Contender: one start of a study, decided once, and laid into a new model for every run."""
 
 from dataclasses import dataclass
 from types import ModuleType
@@ -25,7 +25,7 @@ def trainer() -> ModuleType:
 
 
 @dataclass(frozen=True)
-class Start:
+class Contender:
     """One of the starts that are compared.
 
     Attributes:
@@ -54,7 +54,7 @@ class Start:
         return trainer().train(study, self.model(study, index), self.graph, str(self.recipe), index)
 
 
-def decided(study: Study) -> tuple[Start, ...]:
+def decided(study: Study) -> tuple[Contender, ...]:
     """What each start decides, the model traced once; and whether all can be trained, found out before any is.
 
     Raises:
@@ -62,7 +62,7 @@ def decided(study: Study) -> tuple[Start, ...]:
     """
     with trainer().checked(study) as check:
         graphs: dict[bool, Graph] = {}
-        starts = tuple(Start(recipe, _plan(study, recipe, graphs)) for recipe in study.recipes)
+        starts = tuple(Contender(recipe, _plan(study, recipe, graphs)) for recipe in study.recipes)
         for start in starts:
             check(start.model(study, 0))
     return starts

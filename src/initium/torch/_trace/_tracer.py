@@ -1,4 +1,4 @@
-"""The Recorder: every tensor that a model makes, and from what it was made."""
+"""The Tracer: every tensor that a model makes, and from what it was made."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -89,7 +89,7 @@ class Value:
         return bool(self.before >> other.index & 1)
 
 
-class Recorder(TorchDispatchMode):
+class Tracer(TorchDispatchMode):
     """Writes down each operation that is dispatched."""
 
     def __init__(self, names: dict[int, str]) -> None:

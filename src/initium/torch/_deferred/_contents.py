@@ -1,4 +1,4 @@
-"""Memory: which cells the storages hold, as events write them."""
+"""Contents: which cells the storages hold, as events write them."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
