@@ -75,7 +75,7 @@ def _full(view: View, cell: Cell) -> torch.Tensor:
 
 
 def _programmed(event: Event, name: str, cells: list[Cell], draw: Draw) -> Cell:
-    """A draw put through one more operation: folded into its distribution where that stays one, else kept to be compared."""
+    """A draw put through one more operation: folded where a distribution stays one, else kept to be compared."""
     places = iter(cells)
     args = mapped(event.args, View, lambda _: next(places))
     program = event.op, mapped(args, Draw | Const, _leaf), event.kwargs
