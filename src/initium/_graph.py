@@ -128,6 +128,7 @@ class Param(Weight):
         bias_of: of a bias, the path of the weight to whose output it is added.
         length_of: of the length in a weight norm, the path of the direction.
         sized_by: what sets its size in its place, such as `divided by its own norm`; empty if nothing does.
+        built: what it was built with, where that is no draw and it is started anew all the same: `-4.6`.
         padding: of an embedding, the row that stays zero.
         uses: everything that is done with it, look-ups first and else in order of execution; none if it was not used.
         dtype: of its numbers, as frameworks spell it: `float32`, `bfloat16`.
@@ -143,6 +144,7 @@ class Param(Weight):
     bias_of: str | None = None
     length_of: str | None = None
     sized_by: str = ""
+    built: str = ""
     padding: int | None = None
     uses: tuple[Use, ...] = ()
     dtype: str = "float32"

@@ -1,9 +1,9 @@
 """From a Graph, a recipe and a user's rules to a Plan."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import fields, replace
 
-from .._errors import InitiumError, RuleError, ShapeError, counted, listed
+from .._errors import InitiumError, RuleError, ShapeError, counted, few, listed
 from .._graph import Buffer, Graph, Made, Param
 from .._recipes import Recipe
 from .._rule import Decision, Rule, Rules, read_rules
@@ -39,9 +39,19 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Decisions:
             f"{listed(misfits)}\nGive it an initialiser that looks at no fan, such as `zeros` or `uniform(-0.1, 0.1)`."
         )
     choices, buffers = _copied(choices, graph)
+    notes = (*graph.notes, *_anew(choices))
     return Decisions(
-        choices, recipe=str(recipe), notes=graph.notes, buffers=buffers, version=recipe.version, remakes=recipe.remakes
+        choices, recipe=str(recipe), notes=notes, buffers=buffers, version=recipe.version, remakes=recipe.remakes
     )
+
+
+def _anew(choices: Iterable[Choice]) -> Iterator[str]:
+    """What somebody built on purpose, as it seems, and a recipe starts otherwise."""
+    found = [choice for choice in choices if choice.param.built and choice.by == "recipe" and choice.how != "kept"]
+    if found:
+        told = few([f"`{choice.path}` ({choice.param.built})" for choice in found])
+        keeps = f"{{'{found[0].path}': 'framework'}} keeps it"
+        yield f"started anew though built with numbers that are no draw: {told}; {keeps}"
 
 
 def _first(param: Param, rules: tuple[Rule, ...]) -> Rule | None:

@@ -23,7 +23,7 @@ _BESIDE = 0.02
 _DRIFT = 2.0
 
 
-@recipe(version=1, cites=("he2015delving", "glorot2010understanding", "zhang2019fixup"))
+@recipe(version=2, cites=("he2015delving", "glorot2010understanding", "zhang2019fixup"))
 def auto(graph: Graph) -> tuple[Rule, ...]:
     """Every parameter from what the model does with it: signals keep second moment 1 on the paths that were traced.
 

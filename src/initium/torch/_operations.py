@@ -40,6 +40,9 @@ ELEMENTWISE = LINEAR | _names(
     logical_and logical_not bitwise_and bitwise_not
     """
 )
+# Functions that are 0 at 0: those whose gradient passes there, and those where it stops.
+THROUGH_ZERO = _names("gelu silu tanh elu leaky_relu mish celu selu hardswish sin atan asinh erf sinh neg abs sign")
+STOPS_AT_ZERO = _names("relu relu6 threshold square softshrink hardshrink sqrt")
 POOLS = _names(
     """
     mean sum adaptive_avg_pool1d adaptive_avg_pool2d _adaptive_avg_pool2d _adaptive_avg_pool3d avg_pool1d avg_pool2d

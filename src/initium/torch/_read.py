@@ -194,6 +194,11 @@ def kept(value: nn.Parameter, because: str, operation: Operation = "other") -> F
     return {"role": "kept", "axes": "o" * value.ndim, "because": because, "uses": (Use(operation=operation),)}
 
 
+def is_layers(module: nn.Module, name: str) -> bool:
+    """Whether a parameter belongs to a layer that is known here, and not to code of somebody's own."""
+    return _is_torchs(module) or (isinstance(module, tuple(_LAYERS)) and name.startswith(_NAMES))
+
+
 def _is_torchs(module: nn.Module) -> bool:
     return type(module).__module__.startswith("torch.")
 

@@ -12,6 +12,7 @@ from .._torch import Orthogonal
 from ._after import find_after
 from ._branches import find_branches
 from ._flow import Flow, read_flow
+from ._meant import as_meant
 from ._packs import find_packs
 from ._run import Recording
 from ._signals import read_signals
@@ -37,6 +38,7 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
     params = params_of(model, facts)
     unused = [param.path for key, param in params.items() if not uses[key]]
     complete = _with_after(flow, _with_sums(flow, _with_lengths(recording, _with_biases(params, uses), uses)), uses)
+    complete = as_meant(model, flow, recording.values, complete, uses)
     return Graph(tuple(complete.values()), buffers_of(model), (*notes, *_note(unused)), is_traced=True)
 
 

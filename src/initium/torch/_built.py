@@ -1,0 +1,101 @@
+"""built: what the numbers say that a parameter was built with."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from .._errors import ModelError
+from ._deferred import record_of
+
+# Whoever fills more than this by hand does it by a draw.
+_MOST = 1 << 20
+# Fewer numbers look ordered by chance too often; what has so few is taken for meant.
+_FEW = 5
+# Memory that nobody wrote holds what was there: numbers that no author gives.
+_RANGE = (1e-20, 1e6)
+# A mean this many standard errors from zero is no accident of a draw around zero: 1 in 16,000.
+_FAR = 4.0
+
+_SAMPLE = 1 << 12  # as many of a large tensor say whether its numbers repeat
+
+Kind = Literal["constant", "table", "draw", "unset", "trained", "unknown"]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a parameter was built with.
+
+    Attributes:
+        kind: a `constant`; a `table`, of numbers in order, few different ones, or all to one side of zero; a `draw`
+            around zero; `unset` memory that nobody wrote; `trained` since; `unknown`.
+        words: for a reader, `-10` or `16 numbers from 0 to 1`.
+        value: of a constant.
+        highest: absolute value.
+        is_aside: whether all that tells it from a draw is a mean far from zero.
+    """
+
+    kind: Kind
+    words: str = ""
+    value: float = math.nan
+    highest: float = 0.0
+    is_aside: bool = False
+
+    @property
+    def is_meant(self) -> bool:
+        """Whether somebody chose these numbers, and no chance."""
+        return self.kind in ("constant", "table")
+
+
+def built(module: nn.Module, name: str, value: nn.Parameter) -> Built:
+    """What a parameter of a module was built with; on meta that is what its record tells."""
+    record = record_of(module).get(name) if value.is_meta else None
+    if value.numel() == 0 or value.numel() > _MOST or not value.is_floating_point() or (value.is_meta and not record):
+        return Built("unknown")
+    if record and record.is_unset:
+        return Built("unset")
+    if record and record.is_random and value.numel() > _SAMPLE:
+        return Built("draw")
+    if value.grad is not None:
+        return Built("trained")
+    try:
+        numbers = record.value(0) if record else value
+        return _told(numbers.detach().to("cpu", torch.float64).numpy())
+    except (ModelError, RuntimeError):  # of a record that cannot be repeated, or a tensor without plain numbers
+        return Built("unknown")
+
+
+def is_zero(module: nn.Module, name: str, value: nn.Parameter) -> bool:
+    """Whether it was built with zeros alone."""
+    if value.is_meta:
+        record = record_of(module).get(name)
+        return (
+            record is not None and record.made.init is not None and str(record.made.init) in ("zeros", "constant(0.0)")
+        )
+    return value.numel() > 0 and not value.any().item()
+
+
+def _told(numbers: NDArray[np.float64]) -> Built:
+    sizes = np.abs(numbers[numbers != 0])
+    if not np.isfinite(numbers).all() or (sizes.size and not _RANGE[0] < sizes.min() <= sizes.max() < _RANGE[1]):
+        return Built("unset")
+    low, high, size = numbers.min(), numbers.max(), numbers.size
+    if low == high:
+        return Built("constant", f"{low:.4g}", float(low), abs(float(low)))
+    highest = float(max(-low, high))
+    sample = numbers.ravel()[:_SAMPLE]
+    if size < _FEW or len(np.unique(sample)) <= sample.size // 4 or _is_ordered(numbers):
+        return Built("table", f"{size} numbers from {low:.3g} to {high:.3g}", highest=highest)
+    if abs(numbers.mean()) > _FAR * numbers.std() / math.sqrt(size):
+        return Built("table", f"{size} numbers around {numbers.mean():.3g}", highest=highest, is_aside=True)
+    return Built("draw")
+
+
+def _is_ordered(numbers: NDArray[np.float64]) -> bool:
+    """Whether they rise, or fall, along one of the axes everywhere."""
+    steps = [np.diff(numbers, axis=axis) for axis, size in enumerate(numbers.shape) if size >= _FEW]
+    return any((step >= 0).all() or (step <= 0).all() for step in steps)

@@ -1,0 +1,124 @@
+"""Zeros on purpose: which weights may start at zero, because training moves them and signals pass beside them."""
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property
+
+from .._operations import CASTS, PASSES, POOLS, STOPS_AT_ZERO, THROUGH_ZERO
+from ._flow import Flow
+from ._tracer import Value
+
+_SUMS = {"add", "sub", "rsub", "cat", "stack"}
+_PRODUCTS = {"mul", "div", "addcmul"}
+# What gives zeros for zeros alone.
+_KEEPS = _SUMS | THROUGH_ZERO | STOPS_AT_ZERO | POOLS | CASTS | PASSES
+
+
+def on_purpose(flow: Flow, values: Sequence[Value], built: Sequence[int], always: Set[int]) -> set[int]:
+    """Of the parameters that were built as zeros those that may stay so.
+
+    One may if, with it at zero, every weight that saw the model's input still sees it, and every weight at zero gets a
+    gradient. They are tried one after another, so that of two that would hold each other at zero one is drawn.
+
+    Args:
+        flow: of the model.
+        values: all, in the order of execution.
+        built: keys of the candidates, in the model's order.
+        always: keys of what is zero besides and stays so, such as frozen weights.
+    """
+    seen = _Signals(flow, values, always).seeing if built else set()
+
+    def may_stay(keys: set[int]) -> bool:
+        tried = _Signals(flow, values, always | keys)
+        return seen <= tried.seeing and keys <= tried.learning
+
+    kept = set(built)
+    if may_stay(kept):
+        return kept
+    kept.clear()
+    for key in built:
+        if may_stay(kept | {key}):
+            kept.add(key)
+    return kept
+
+
+@dataclass(frozen=True)
+class _Signals:
+    """What is zero, what tells of the input, and what gets a gradient, if these parameters are zero."""
+
+    flow: Flow
+    values: Sequence[Value]
+    zeros: Set[int]
+
+    @property
+    def seeing(self) -> set[int]:
+        """Values of weights' uses, and outputs of the model's body, whose other operand tells of the input."""
+        _, alive = self._forward
+        return {v.index for v in self.flow.live if v.is_weighted and any(s.index in alive for s in v.signals)}
+
+    @property
+    def learning(self) -> set[int]:
+        """Keys of the zero parameters that a gradient reaches."""
+        zero, _ = self._forward
+        reached = self._backward(zero)
+        params = (v for v in self.values if v.operation == "parameter" and v.index in reached)
+        return {key for v in params for key in v.params & self.zeros}
+
+    @cached_property
+    def _forward(self) -> tuple[set[int], set[int]]:
+        zero, alive = set[int](), set[int]()
+        for value in self.values:
+            if self._is_zero(value, zero):
+                zero.add(value.index)
+            elif value.operation in ("input", "learned signal") or value.is_tokens or self._tells(value, zero, alive):
+                alive.add(value.index)
+        return zero, alive
+
+    def _is_zero(self, value: Value, zero: set[int]) -> bool:
+        if value.operation == "parameter":
+            return value.params <= self.zeros
+        inputs = [other.index in zero for other in value.inputs]
+        if not any(inputs):
+            return False
+        if factors := _factors(value):
+            rest = [other for other in value.inputs if not any(other is factor for factor in factors)]
+            return any(f.index in zero for f in factors) and all(other.index in zero for other in rest)
+        if value.operation in _SUMS and any(isinstance(arg, int | float) and arg for arg in value.args[:2]):
+            return False  # such as 1 + w
+        if value.operation in _KEEPS or "norm" in value.operation:
+            return all(inputs)
+        return False
+
+    def _tells(self, value: Value, zero: set[int], alive: set[int]) -> bool:
+        if not any(other.index in alive for other in value.inputs):
+            return False
+        factors = _factors(value)
+        if not any(factor.index in zero for factor in factors):
+            return True
+        return any(other.index in alive for other in value.inputs if not any(other is factor for factor in factors))
+
+    def _backward(self, zero: set[int]) -> set[int]:
+        reached = set(self.flow.outputs)
+        for value in reversed(self.values):
+            if value.index not in reached or (value.operation in STOPS_AT_ZERO and value.inputs[0].index in zero):
+                continue
+            factors = _factors(value)
+            for other in value.inputs:
+                partners = [factor for factor in factors if factor is not other]
+                is_factor = len(partners) < len(factors)
+                if not (is_factor and any(partner.index in zero for partner in partners)):
+                    reached.add(other.index)
+        return reached
+
+
+def _factors(value: Value) -> tuple[Value, ...]:
+    """What a value is a product of; nothing if it is none."""
+    if value.row.word == "recurrent" or not isinstance(value.args, tuple):
+        return ()
+    if value.operation in _PRODUCTS:
+        found = value.args[1:3] if value.operation == "addcmul" else value.args[:2]
+    elif value.row.word == "embedding":
+        found = value.row.factors(value.args)[:1]
+    else:
+        found = value.row.factors(value.args)
+    return tuple(other for other in found if isinstance(other, Value))

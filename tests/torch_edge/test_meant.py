@@ -1,0 +1,291 @@
+"""What an author built on purpose: constants and tables of their own code, and zeros that training moves."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import initium
+import initium.torch
+
+RECIPES = ["auto", "he", "gpt2", "torch", "llama", "he_normal"]
+
+
+class Net(nn.Module):
+    """A function of somebody's own parameters and layers."""
+
+    def __init__(self, function, **held):
+        super().__init__()
+        self.function = function
+        for name, one in held.items():
+            setattr(self, name, one if isinstance(one, nn.Module) else nn.Parameter(one))
+
+    def forward(self, *inputs):
+        return self.function(self, *inputs)
+
+
+def zero(layer):
+    """A layer with all its parameters at zero."""
+    for value in layer.parameters():
+        nn.init.zeros_(value)
+    return layer
+
+
+def x(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+
+
+def layer(function, **held):
+    """Somebody's own between two layers of PyTorch."""
+    return nn.Sequential(nn.Linear(8, 16), Net(function, **held), nn.Linear(16, 4))
+
+
+CHOSEN = {
+    "a bias of softplus": (lambda s, x: functional.softplus(x + s.w), torch.full((16,), -4.6), "-4.6"),
+    "a bias of logits": (lambda s, x: (x @ x.T + s.w) @ x, torch.tensor(-10.0), "-10"),
+    "a bound": (lambda s, x: s.w - functional.softplus(s.w - x), torch.full((1, 16), 0.5), "0.5"),
+    "a temperature, divided by": (lambda s, x: (x / s.w).softmax(-1), torch.tensor([0.07]), "0.07"),
+    "a temperature, multiplied by": (lambda s, x: (x * s.w).softmax(-1), torch.tensor(14.3), "14.3"),
+    "attention's scale": (lambda s, x: (x @ x.T * s.w).softmax(-1) @ x, torch.tensor([0.125]), "0.125"),
+    "a mix of two tokens": (
+        lambda s, x: x * s.w + x.roll(1, 0) * (1 - s.w),
+        torch.linspace(0, 1, 16),
+        "16 numbers from 0 to 1",
+    ),
+    "a zigzag": (lambda s, x: torch.exp(x + s.w), torch.arange(16) % 3 - 1.2, "16 numbers from -1.2 to 0.8"),
+    "slopes of distances": (
+        lambda s, x: ((x @ x.T)[None] - s.w * torch.ones(6, 6)).softmax(-1)[0] @ x,
+        2.0 ** -torch.arange(1.0, 9.0).reshape(8, 1, 1),
+        "8 numbers from 0.00391 to 0.5",
+    ),
+    "what tanh is fed by": (lambda s, x: torch.tanh(s.w * x), torch.full((1,), 0.5), "0.5"),
+    "a threshold": (lambda s, x: x.sign() * functional.relu(x.abs() - s.w), torch.full((16,), 0.1), "0.1"),
+    "a response that starts at none": (
+        lambda s, x: x + s.w * (x * x.norm(dim=0) / x.norm(dim=0).mean()),
+        torch.zeros(16),
+        "0",
+    ),
+    "step sizes, drawn to one side of zero": (
+        lambda s, x: functional.softplus(x + s.w),
+        -3 + 0.5 * x(16),
+        "16 numbers around -3.06",
+    ),
+}
+
+
+@pytest.mark.parametrize("is_deferred", [False, True])
+@pytest.mark.parametrize("case", CHOSEN)
+def test_numbers_that_somebody_chose_for_code_of_their_own_stay(case, is_deferred):
+    function, value, words = CHOSEN[case]
+    if is_deferred and "drawn" in case:
+        pytest.skip("this record is of a draw made before")
+    build = lambda: layer(function, w=value.clone())  # noqa: E731
+    for recipe in RECIPES:
+        model = initium.torch.deferred(build) if is_deferred else build()
+        plan = initium.initialize(model, 0, recipe, example=x(6, 8))
+        torch.testing.assert_close(model[1].w.detach(), value, rtol=0, atol=0)
+        choice = plan.choices[2]
+        assert (choice.path, choice.param.role) == ("1.w", "kept")
+        if not is_deferred:
+            assert choice.because.startswith(f"its author's, built as {words}: ")
+
+
+def test_a_rule_overrides_what_an_author_built():
+    model = layer(lambda s, x: functional.softplus(x + s.w), w=torch.full((16,), -4.6))
+    initium.initialize(model, 0, rules={"1.w": "zeros"}, example=x(6, 8))
+    assert not model[1].w.any()
+
+
+NEUTRAL_OR_DRAWN = {
+    "a scale of 1": (lambda s, x: x * s.w, torch.ones(16), 1.0, "hands the signal on"),
+    "a shift of 0": (lambda s, x: torch.tanh(x) + s.w, torch.zeros(16), 0.0, "shift"),
+    "a scale drawn around 0": (lambda s, x: x * s.w, x(16), 1.0, "hands the signal on"),
+    "a shift drawn around 0": (lambda s, x: torch.tanh(x) + s.w, x(16), 0.0, "shift"),
+    "a norm's scale": (lambda s, x: functional.layer_norm(x, (16,), s.w), torch.full((16,), 0.3), 1.0, None),
+}
+
+
+@pytest.mark.parametrize("case", NEUTRAL_OR_DRAWN)
+def test_what_says_nothing_or_the_graph_knows_better_starts_by_its_role(case):
+    function, value, start, because = NEUTRAL_OR_DRAWN[case]
+    model = layer(function, w=value.clone())
+    plan = initium.initialize(model, 0, example=x(6, 8))
+    assert (model[1].w == start).all()
+    if because:
+        assert plan.choices[2].because == because
+
+
+def test_what_was_trained_since_and_what_was_never_written_start_by_their_role():
+    model = layer(lambda s, x: torch.tanh(x * s.w), w=torch.full((16,), 0.5))
+    model(x(6, 8)).sum().backward()
+    plan = initium.plan(model, example=x(6, 8))
+    assert (str(plan.choices[2].init), plan.choices[2].param.because) == (
+        "ones",
+        "multiplies a signal element by element; trained since it was built",
+    )
+    deferred = initium.torch.deferred(lambda: layer(lambda s, x: torch.tanh(x * s.w), w=torch.empty(16)))
+    plan = initium.plan(deferred, example=x(6, 8))
+    assert (str(plan.choices[2].init), plan.choices[2].param.because) == (
+        "ones",
+        "multiplies a signal element by element; its constructor never wrote it",
+    )
+
+
+def test_the_size_of_noise_on_a_weight_stays_and_the_weight_is_drawn():
+    bound = 8**-0.5
+    noise = x(16, 8)
+    model = nn.Sequential(
+        Net(lambda s, x: x @ (s.mu + s.sigma * noise).T, mu=x(16, 8) * bound, sigma=torch.full((16, 8), 0.5 * bound)),
+        nn.ReLU(),
+        nn.Linear(16, 2),
+    )
+    initium.initialize(model, 0, example=x(6, 8))
+    assert (model[0].sigma == 0.5 * bound).all()
+    assert model[0].mu.std().item() == pytest.approx(bound, rel=5 / math.sqrt(2 * 128))
+
+
+def test_a_matrix_that_is_the_same_everywhere_is_drawn_where_it_is_alone():
+    model = layer(lambda s, x: x @ s.w, w=torch.ones(16, 16))
+    initium.initialize(model, 0, example=x(6, 8))
+    assert model[1].w.unique().numel() == 256
+    model = layer(lambda s, x: x @ s.w, w=torch.eye(16))
+    initium.initialize(model, 0, example=x(6, 8))
+    assert (model[1].w == torch.eye(16)).all()
+
+
+@pytest.mark.parametrize("recipe", ["auto", "he", "torch"])
+def test_a_layers_bias_that_was_built_otherwise_starts_anew_and_is_named(recipe):
+    model = nn.Sequential(nn.Linear(8, 16), nn.Sigmoid(), nn.Linear(16, 4), nn.Linear(4, 2))
+    nn.init.constant_(model[0].bias, -2.0)
+    with torch.no_grad():
+        model[2].bias.copy_(torch.tensor([0.0, 3.0, 0.0, 0.0]))
+    plan = initium.initialize(model, 0, recipe, example=x(6, 8))
+    assert model[0].bias.mean() > -1
+    assert [note for note in plan.notes if "draw" in note] == [
+        "started anew though built with numbers that are no draw: `0.bias` (-2), `2.bias` (4 numbers from 0 to 3); "
+        "{'0.bias': 'framework'} keeps it"
+    ]
+    kept = initium.plan(model, recipe, example=x(6, 8), rules={"*.bias": "framework"})
+    assert not [note for note in kept.notes if "draw" in note]
+
+
+def coupled(self, x):
+    a, b = x.chunk(2, -1)
+    shift, scale = self.last(torch.tanh(self.first(a))).chunk(2, -1)
+    return torch.cat([a, b * scale.exp() + shift], -1), scale.sum(-1)
+
+
+def modulated(self, x):
+    shift, scale, gate = self.zero(functional.silu(self.condition(x))).chunk(3, -1)
+    inner = functional.layer_norm(x, (8,)) * (1 + scale) + shift
+    return self.head(x + gate * self.second(functional.gelu(self.first(inner))))
+
+
+ON_PURPOSE = {
+    "an adapter on a frozen base": lambda: Net(
+        lambda s, x: s.base(x) + 2 * s.up(s.down(x)),
+        base=nn.Linear(8, 8).requires_grad_(False),
+        down=nn.Linear(8, 2),
+        up=zero(nn.Linear(2, 8)),
+    ),
+    "a convolution beside another": lambda: Net(
+        lambda s, x: s.last(functional.relu(s.main(x[..., None]) + s.zero(x[..., None]))).mean(-1),
+        main=nn.Conv1d(8, 4, 1),
+        zero=zero(nn.Conv1d(8, 4, 1)),
+        last=nn.Conv1d(4, 2, 1),
+    ),
+    "gates that modulate": lambda: Net(
+        modulated,
+        condition=nn.Linear(8, 8),
+        zero=zero(nn.Linear(8, 24)),
+        first=nn.Linear(8, 16),
+        second=nn.Linear(16, 8),
+        head=nn.Linear(8, 2),
+    ),
+    "a flow's last layer": lambda: Net(coupled, first=nn.Linear(4, 16), last=zero(nn.Linear(16, 8))),
+    "the last weight of a branch": lambda: Net(
+        lambda s, x: s.head(x + s.second(functional.relu(s.first(x)))),
+        first=nn.Linear(8, 16),
+        second=zero(nn.Linear(16, 8)),
+        head=nn.Linear(8, 2),
+    ),
+    "a branch's own scale": lambda: Net(
+        lambda s, x: s.head(x + s.scale * s.inner(x)),
+        scale=torch.zeros(1),
+        inner=nn.Linear(8, 8),
+        head=nn.Linear(8, 2),
+    ),
+    "a norm at the end of a branch": lambda: Net(
+        lambda s, x: s.head(functional.relu(x + s.norm(s.inner(x)))),
+        inner=nn.Linear(8, 8),
+        norm=zero(nn.BatchNorm1d(8)),
+        head=nn.Linear(8, 2),
+    ),
+    "queries": lambda: Net(
+        lambda s, x: s.head((s.query(x) @ s.key(x).T).softmax(-1) @ s.value(x)),
+        query=zero(nn.Linear(8, 8)),
+        key=nn.Linear(8, 8),
+        value=nn.Linear(8, 8),
+        head=nn.Linear(8, 2),
+    ),
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("case", ON_PURPOSE)
+def test_zeros_that_training_moves_stay(case, recipe):
+    model = ON_PURPOSE[case]()
+    zeros = [path for path, value in model.named_parameters() if value.ndim > 1 and not value.any()]
+    zeros = zeros or [path for path, value in model.named_parameters() if path in ("scale", "norm.weight")]
+    before = model.eval()(x(6, 8))
+    plan = initium.initialize(model, 0, recipe, example=x(6, 8))
+    assert all(not model.get_parameter(path).any() for path in zeros)
+    reasons = {choice.path: choice.because for choice in plan.choices}
+    assert {reasons[path] for path in zeros} <= {
+        "zero on purpose: training moves it",
+        "its author's, built as 0: multiplies a signal element by element",
+    }
+    outputs = model.train()(x(6, 8))
+    sum(one.sin().sum() for one in (outputs if isinstance(outputs, tuple) else [outputs])).backward()
+    assert all(model.get_parameter(path).grad.any() for path in zeros)
+    if case == "an adapter on a frozen base":
+        torch.testing.assert_close(model.eval()(x(6, 8)), before, rtol=0, atol=0)
+
+
+def net(*zeros):
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 2))
+    for index in zeros:
+        zero(model[index])
+    return model
+
+
+def both_zero():
+    model = ON_PURPOSE["an adapter on a frozen base"]()
+    zero(model.down)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("build", "drawn", "note"),
+    [
+        (lambda: net(2), ["2.weight"], "`2.weight` (0, where nothing could be trained)"),
+        (lambda: net(0), ["0.weight"], "`0.weight` (0, where nothing could be trained)"),
+        (lambda: net(0, 2), ["0.weight", "2.weight"], None),
+        (lambda: net(0, 2, 4), ["0.weight", "2.weight", "4.weight"], None),
+        (both_zero, ["down.weight"], "`down.weight` (0, where nothing could be trained)"),
+    ],
+)
+def test_zeros_that_would_stop_signals_or_gradients_are_drawn_and_named(build, drawn, note):
+    model = build()
+    plan = initium.initialize(model, 0, example=x(6, 8))
+    assert all(model.get_parameter(path).all() for path in drawn)
+    told = [line for line in plan.notes if line.startswith("started anew")]
+    assert not note or told == [
+        f"started anew though built with numbers that are no draw: {note}; {{'{drawn[0]}': 'framework'}} keeps it"
+    ]
+    model(x(6, 8)).sin().sum().backward()
+    moved = [path for path, value in model.named_parameters() if value.requires_grad and path.endswith("weight")]
+    # At the first step what lies before an adapter's last weight has no gradient yet.
+    assert all(model.get_parameter(path).grad.any() for path in moved if path != "down.weight")
