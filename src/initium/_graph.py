@@ -51,6 +51,25 @@ class Branch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Output:
+    """How what a weight gives becomes the model's output, with no other weight behind it.
+
+    Attributes:
+        kind: `logits` before a softmax or cross-entropy; `open` if nothing says what it is; `normalised` if its size is
+            divided out; `product` if it is a factor of a dot product; `output` behind any other function, constant or
+            loss.
+        scaled: by which constant it is multiplied on the way; 1 if one is added as well, which then is the unit.
+        factors: of a dot product, how many factors share its size.
+        size: of a dot product, its second moment if each of those factors has second moment 1.
+    """
+
+    kind: Literal["logits", "open", "normalised", "product", "output"]
+    scaled: float = 1.0
+    factors: int = 1
+    size: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Use:
     """One operation that a parameter takes part in.
 
@@ -72,6 +91,7 @@ class Use:
         after: paths of the weights whose output this operand is made from, whatever function, pooling, reshaping,
             sum or concatenation lies between; none behind a normalisation, attention or a recurrence.
         sums_with: paths of the other embeddings and positions that are added to the same signal.
+        output: how it becomes the model's output, if it does and no other weight takes it in.
     """
 
     operation: Operation
@@ -84,6 +104,7 @@ class Use:
     factor: float = 1.0
     after: tuple[str, ...] = ()
     sums_with: tuple[str, ...] = ()
+    output: Output | None = None
 
     @property
     def is_normalised(self) -> bool:
@@ -92,8 +113,9 @@ class Use:
 
     @property
     def is_head(self) -> bool:
-        """Whether what it gives is the model's output, and feeds nothing else."""
-        return set(self.followed_by) == {"output"}
+        """Whether what it gives is the model's output, perhaps bent or multiplied, and feeds no other weight."""
+        ends = self.output is not None or set(self.followed_by) == {"output"}
+        return ends and self.operation != "recurrent"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ import pytest
 
 from initium import gain
 from initium._decisions import decide
-from initium._graph import Branch, Graph, Param, Use
+from initium._graph import Branch, Graph, Output, Param, Use
 from initium._recipes import parse_recipe
 
 
@@ -152,6 +152,62 @@ def test_logits_have_a_tenth_of_log_k():
     choice = chosen(weight((1000, 2048), fed_by="pooling", moment=0.5, followed_by=("output",)))
     assert std(choice) ** 2 * 2048 * 0.5 == pytest.approx(math.log(1000) / 10)
     assert choice.because == "head of 1000: logits have second moment log(1000)/10"
+
+
+@pytest.mark.parametrize(
+    ("output", "moment", "because"),
+    [
+        ({"kind": "logits"}, math.log(1000) / 10, "head of 1000: logits have second moment log(1000)/10"),
+        ({"kind": "logits", "scaled": 2}, math.log(1000) / 40, "head of 1000: logits have second moment log(1000)/10"),
+        ({"kind": "output"}, math.log(1000) / 10, "head of 1000: output, kept small, second moment log(1000)/10"),
+        (
+            {"kind": "output", "scaled": 0.1},  # small on purpose
+            math.log(1000) / 10,
+            "head of 1000: output, kept small, second moment log(1000)/10",
+        ),
+        ({"kind": "normalised"}, math.log(1000) / 10, "head of 1000: output, normalised, which sets its size"),
+        (
+            {"kind": "product", "factors": 2, "size": 1000},
+            math.sqrt(math.log(2) / 10 / 1000),
+            "factor of a dot product: output, kept small, second moment log(2)/10",
+        ),
+    ],
+)
+def test_an_output_is_as_small_as_logits_whatever_lies_behind_it(output, moment, because):
+    branch = Branch(stream=0, number=1, depth=1, layer=2, layers=2, is_last=True)
+    facts = {"fed_by": "relu", "moment": 0.5, "followed_by": ("tanh",), "branch": branch}
+    choice = chosen(weight((1000, 2048), output=Output(**output), **facts))
+    assert std(choice) ** 2 * 2048 * 0.5 == pytest.approx(moment)
+    assert choice.because == because
+
+
+@pytest.mark.parametrize(
+    ("width", "outputs", "expected"),
+    [
+        (64, [Output(kind="product", factors=2, size=64)], (math.log(2) / 10 / 64) ** 0.25),
+        (64, [Output(kind="logits")], math.sqrt(math.log(64) / 10)),
+        (1, [Output(kind="open")], math.sqrt(math.log(2) / 10)),
+        (64, [Output(kind="open")], 1.0),
+        (64, [None], 1.0),
+        # What it fed is met again by its own rows: as a head that it is tied to.
+        (64, [None, Output(kind="product", size=64)], math.sqrt(math.log(500) / 10 / 64)),
+    ],
+)
+def test_an_embedding_whose_rows_are_the_output_is_as_small(width, outputs, expected):
+    uses = [Use(operation="embedding", fed_by="tokens", output=output) for output in outputs]
+    param = Param(path="table", shape=(500, width), axes="vo", role="embedding", because="", uses=tuple(uses))
+    assert std(chosen(param)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "followed_by", [("normalisation",), ("query", "key", "value", "residual stream"), ("dense", "residual stream")]
+)
+def test_a_tied_row_that_a_normalisation_makes_large_stays_under_half_of_log_k(followed_by):
+    head = Use(operation="dense", fed_by="normalisation", moment=1.0, followed_by=("output",))
+    facts = {"operation": "embedding", "axes": "vo", "role": "embedding", "followed_by": followed_by, "scaled": 32.0}
+    choice = chosen(weight((4000, 1024), more=(head,), **facts))
+    assert std(choice) * 1024 == pytest.approx(math.log(4000) / 2)
+    assert choice.because == "tied to the head: a token's own logit stays under log(4000)/2"
 
 
 def test_an_embedding_tied_to_the_head_is_as_small_as_the_head_and_so_is_what_it_is_summed_with():

@@ -86,3 +86,77 @@ def test_every_parameter_of_every_model_is_decided_and_filled(name):
     drawn = [choice for choice in plan.choices if str(choice.init) != "framework"]
     assert len(ledger.filled) >= len(drawn) > 0
     assert all(torch.isfinite(value).all() for value in model.parameters())
+
+
+class Tied(nn.Module):
+    """Two layers under a head that is the embedding: norms at once, before the branches, or behind them."""
+
+    def __init__(self, *, embedding_norm, post_norm, width=1024, num=4000):
+        super().__init__()
+        self.words, self.places = nn.Embedding(num, width), nn.Embedding(16, width)
+        self.first = nn.LayerNorm(width) if embedding_norm else nn.Identity()
+        self.mixers = nn.ModuleList(nn.MultiheadAttention(width, 8, batch_first=True) for _ in range(2))
+        self.nets = nn.ModuleList(
+            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)) for _ in range(2)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(5))
+        self.post_norm = post_norm
+
+    def forward(self, ids):
+        x = self.first(self.words(ids) + self.places(torch.arange(ids.shape[1])))
+        norms = iter(self.norms)
+        for mixer, net in zip(self.mixers, self.nets, strict=True):
+            for branch in (lambda z, mixer=mixer: mixer(z, z, z)[0], net):
+                norm = next(norms)
+                x = norm(x + branch(x)) if self.post_norm else x + branch(norm(x))
+        x = x if self.post_norm else next(norms)(x)
+        return x @ self.words.weight.T
+
+
+@pytest.mark.parametrize(
+    "norms",
+    [
+        {"embedding_norm": True, "post_norm": False},
+        {"embedding_norm": True, "post_norm": True},
+        {"embedding_norm": False, "post_norm": True},
+        {"embedding_norm": False, "post_norm": False},
+    ],
+)
+def test_a_tied_head_behind_norms_does_not_find_its_token(norms):
+    torch.manual_seed(0)
+    model, ids = Tied(**norms), torch.randint(0, 4000, (2, 16))
+    initium.initialize(model, seed=0, example=ids)
+    with torch.no_grad():
+        logits = model(ids)
+    own = logits.gather(-1, ids[..., None]).mean().item()
+    assert own < math.log(4000) / 2
+    assert abs(excess(logits)) < 0.1
+
+
+class Factors(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.users, self.items = nn.Embedding(1000, 64), nn.Embedding(1000, 64)
+        self.tower = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 64))
+
+    def forward(self, users, items):
+        raise NotImplementedError
+
+
+class Factorisation(Factors):
+    def forward(self, users, items):
+        return (self.users(users) * self.items(items)).sum(-1)
+
+
+class TwoTowers(Factors):
+    def forward(self, users, items):
+        return self.tower(self.users(users)) @ self.items(items).T
+
+
+@pytest.mark.parametrize("kind", [Factorisation, TwoTowers])
+def test_a_dot_product_of_towers_has_a_tenth_of_log_2(kind):
+    torch.manual_seed(0)
+    model, ids = kind(), (torch.randint(0, 1000, (1000,)), torch.randint(0, 1000, (1000,)))
+    initium.initialize(model, seed=0, example=ids)
+    with torch.no_grad():
+        assert model(*ids).square().mean().item() == pytest.approx(math.log(2) / 10, rel=0.15)

@@ -12,7 +12,7 @@ from torch import nn
 from torch_edge.zoo import MODELS
 
 import initium
-from initium._graph import Branch, Param
+from initium._graph import Branch, Output, Param
 from initium.torch._trace import trace
 
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if model.full else name for name, model in MODELS.items()]
@@ -1035,8 +1035,9 @@ def test_a_weight_has_as_many_blocks_as_it_packs(name):
 def test_a_graph_holds_plain_numbers_and_strings(name):
     _, _, graph = traced(name)
     uses = [use for param in graph.params for use in param.uses]
-    values = [getattr(thing, field.name) for thing in (*graph.params, *uses) for field in fields(thing)]
-    assert {type(value) for value in values} <= {str, float, int, bool, tuple, Branch, type(None)}
+    outputs = [use.output for use in uses if use.output]
+    values = [getattr(thing, field.name) for thing in (*graph.params, *uses, *outputs) for field in fields(thing)]
+    assert {type(value) for value in values} <= {str, float, int, bool, tuple, Branch, Output, type(None)}
     assert {type(size) for param in graph.params for size in param.shape} <= {int}
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .._errors import InitiumError
-from .._graph import Graph, Param, Use
+from .._graph import Graph, Output, Param, Use
 from .._rule import Decision, Rule
 from ..init import constant, framework, normal, ones, orthogonal, stability, zeros
 from ._branches import ends_branch
@@ -19,6 +19,7 @@ from ._recurrent import forget_gates, is_recurrent
 _HEAD = 0.1
 # Of what is added to, or put beside, a signal of second moment 1: the field's usual size, as in BERT and ViT.
 _BESIDE = 0.02
+_PRODUCT = "factor of a dot product: output, kept small, second moment log(2)/10"
 # An error that plain layers multiply by so much in all is worth a word.
 _DRIFT = 2.0
 
@@ -97,11 +98,10 @@ class _Model:
         return Decision(init=init, because=f"{ends}{because} {mode} {fan:.4g}{sized}", moment=moment)
 
     def head(self, param: Param, use: Use) -> Decision:
-        num = param.size("o")
-        moment = _logits(num) / (use.scaled**2 or 1)
+        moment, because = _output_of(param, use)
         reaching = (use.moment or 1.0) * self.chains.surplus(param)
         std = math.sqrt(moment / (fans(param).fan_in * reaching)) / _factor(use)
-        return Decision(init=normal(0.0, std), because=_head_clause(num), moment=moment)
+        return Decision(init=normal(0.0, std), because=because, moment=None if use.is_normalised else moment)
 
     def gain(self, param: Param, use: Use) -> tuple[float, str]:
         """What makes up for what reaches a weight, and the clause that says so."""
@@ -130,7 +130,7 @@ class _Model:
 
     def embedding(self, param: Param) -> Decision:
         summed = [path for path in param.use.sums_with if path in self.graph.by_path]
-        std, because = self.tied(param) or (0.0, "")
+        std, because = self.tied(param) or _looked_up_output(param, 1 + len(summed)) or (0.0, "")
         shared = [self.tied(self.graph.by_path[path]) for path in summed]
         if not std and any(shared):
             std, because = (
@@ -144,7 +144,7 @@ class _Model:
 
     def tied(self, param: Param) -> tuple[float, str] | None:
         """The std of an embedding that multiplies as well, and so is the head, and the clause."""
-        use = next((use for use in param.uses if use.operation == "dense"), None)
+        use = next((use for use in param.uses if use.operation == "dense"), None) or _met_again(param)
         if param.role != "embedding" or use is None:
             return None
         num, width = param.size("v"), param.size("o")
@@ -160,8 +160,43 @@ def _logits(num: int) -> float:
     return _HEAD * math.log(max(num, 2))
 
 
-def _head_clause(num: int) -> str:
-    return f"head of {num}: logits have second moment log({max(num, 2)})/10"
+def _head_clause(num: int, what: str = "logits have") -> str:
+    return f"head of {num}: {what} second moment log({max(num, 2)})/10"
+
+
+def _output_of(param: Param, use: Use) -> tuple[float, str]:
+    """The second moment of what a head gives, and the clause."""
+    num = param.size("o")
+    output = use.output or Output(kind="open", scaled=use.scaled)
+    moment, scale = _logits(num), output.scaled**2 or 1
+    if output.kind == "output":
+        scale = max(scale, 1)  # a constant that makes it smaller still does so on purpose
+    if output.kind == "product":
+        return (_logits(1) / (output.size or 1)) ** (1 / output.factors) / scale, _PRODUCT
+    if output.kind == "normalised":
+        return moment / scale, f"head of {num}: output, normalised, which sets its size"
+    what = "output, kept small," if output.kind == "output" else "logits have"
+    return moment / scale, _head_clause(num, what)
+
+
+def _looked_up_output(param: Param, num_summed: int) -> tuple[float, str] | None:
+    """The std of a table whose rows are the model's output, and the clause.
+
+    Rows that are returned as they are may be meant for any weight, unless each is one number.
+    """
+    kinds = {use.output.kind if use.output else "" for use in param.uses}
+    is_open = "open" in kinds and param.size("o") > 1
+    if is_open or not kinds or kinds & {"", "normalised"}:
+        return None
+    moment, because = _output_of(param, param.use)
+    return math.sqrt(moment / num_summed), because
+
+
+def _met_again(param: Param) -> Use | None:
+    """The use of a table whose rows feed weights, and meet what came of them in a dot product."""
+    is_fed = any(use.output is None for use in param.uses)
+    ends = (use for use in param.uses if use.output and use.output.kind == "product")
+    return next(ends, None) if is_fed else None
 
 
 def _factor(use: Use) -> float:
@@ -173,15 +208,25 @@ def _own_token_std(param: Param, moment: float) -> float:
     """So that a tied embedding does not find itself: the logit of the token that was read stays under log(k) / 2.
 
     With d the width and c the constant behind the embedding the stream is c e + b, the branches b of second moment 1,
-    and the logit of the token of e is d s (c s) sqrt(moment) / sqrt((c s)^2 + 1).
+    and the logit of the token of e is d s (c s) sqrt(moment) / sqrt((c s)^2 + 1). Where a normalisation makes e as
+    large as a signal is, the branches may not outweigh it, and the logit is d s sqrt(moment) at most.
     """
     scale = abs(param.use.scaled)
     if not scale:
         return math.inf
     most = math.log(max(param.size("v"), 2)) / (2 * param.size("o") * math.sqrt(moment))
+    if any(_is_made_large(use) for use in param.uses):
+        return most
     # s (c s) = most sqrt((c s)^2 + 1), for (c s)^2
     ratio = (most * scale) ** 2
     return math.sqrt((ratio + math.sqrt(ratio**2 + 4 * ratio)) / 2) / scale
+
+
+def _is_made_large(use: Use) -> bool:
+    """Whether a row is normalised itself: at once, or with branches that are as small as it is."""
+    names = set(use.followed_by)
+    is_unnormalised = "residual stream" in names and "normalisation" not in names
+    return use.operation == "embedding" and (use.is_normalised or is_unnormalised)
 
 
 def _slope(name: str) -> float:

@@ -33,7 +33,8 @@ class Chains:
 
     def surplus(self, param: Param) -> float:
         """How much larger the second moment is of what reaches a weight than if nothing before had compromised."""
-        if usual_use(param).branch:
+        use = usual_use(param)
+        if use.branch and not use.is_head:
             return 1.0  # a branch adds its share of whatever the stream has become
         sources = self._sources(param)
         ends = [source.use.branch for source in sources if source.use.branch and source.use.branch.is_last]

@@ -5,7 +5,7 @@ from .._graph import Graph
 from .._rule import Decision, Rule
 from ..init import mup_hidden, mup_input, mup_output, normal
 from ._embeddings import embeddings
-from ._ends import is_head, sees_data
+from ._ends import is_head, sees_data, sizes_output
 from ._recipe import USUAL, recipe
 
 
@@ -52,7 +52,7 @@ def _width(graph: Graph) -> int:
         ModelError: if no head is known.
     """
     for param in reversed(graph.params):
-        if any(use.is_head for use in param.uses) and param.role in ("weight", "embedding"):
+        if any(sizes_output(use) for use in param.uses) and param.role in ("weight", "embedding"):
             return param.size("i") if param.role == "weight" else param.size("o")
     why = "no weight gives this model's output" if graph.is_traced else "this model was not run, so none is known"
     raise ModelError(

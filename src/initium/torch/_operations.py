@@ -51,6 +51,24 @@ POOLS = _names(
     """
 )
 SOFTMAXES = _names("_softmax softmax _safe_softmax _log_softmax")
+# What each loss takes in; one of log-probabilities says nothing of what gave them.
+LOSSES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(_names("nll_loss nll_loss_forward nll_loss_nd nll_loss2d nll_loss2d_forward _ctc_loss"), ()),
+    "binary_cross_entropy_with_logits": ("softmax",),
+    **dict.fromkeys(
+        _names(
+            """
+            mse_loss smooth_l1_loss huber_loss binary_cross_entropy soft_margin_loss multi_margin_loss
+            multilabel_margin_loss_forward
+            """
+        ),
+        ("function",),
+    ),
+}
+# Draws that take the shape of a signal and nothing else of it.
+NOISE = _names(
+    "randn_like rand_like randint_like zeros_like ones_like empty_like full_like new_zeros new_ones new_empty"
+)
 RECURRENT = "recurrent module"  # stands for a whole module of nn's, recorded as one operation
 _NORMS = _names("native_layer_norm native_group_norm _fused_rms_norm rms_norm")
 

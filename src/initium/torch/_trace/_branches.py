@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..._graph import Branch
 from ._flow import Flow
 from ._residual import Step
@@ -154,12 +152,7 @@ def _is_bounded(flow: Flow, value: Value) -> bool:
     while flow.kind(value) == "pass" and value.index not in flow.ends:
         value = value.signals[0]
     region = flow.ends.get(value.index)
-    f = region.exits[value].f if region else None
-    if f is None:
-        return False
-    with np.errstate(all="ignore"):
-        far, near = np.abs(f(np.array([-1e4, 1e4]))), np.abs(f(np.linspace(-8, 8, 17)))
-    return bool(np.isfinite(far).all() and far.max() <= 1.1 * near.max())
+    return region is not None and region.exits[value].is_bounded
 
 
 def _bits(bits: int) -> list[int]:

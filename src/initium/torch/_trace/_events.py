@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .._operations import is_attention
+from .._operations import LOSSES, is_attention
 from ._flow import Flow
 from ._tracer import Value
 
@@ -124,6 +124,8 @@ def _event(flow: Flow, consumer: Value, carrier: Value) -> Event:
             ends = reach(flow, consumer).events
             is_output = any(end.name == "output" or _is_loss(end.taker) for end in ends)
             return Event("output" if is_output else "f", carrier, taker=consumer)
+        case "other" if consumer.operation in LOSSES:
+            return Event("output", carrier, taker=consumer)
         case kind:
             return Event(_NAMES.get(kind or "", "unknown"), carrier, taker=consumer)
 

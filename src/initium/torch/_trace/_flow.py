@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
-from .._operations import PASSES, POOLS, SOFTMAXES, is_attention, is_norm
+from .._operations import NOISE, PASSES, POOLS, SOFTMAXES, is_attention, is_norm
 from ._norms import find_norm
 from ._regions import Constants, Region, find_region
 from ._residual import Step, find_steps
@@ -76,6 +77,27 @@ class Flow:
             return region.exits[value].line is not None
         return self.kind(value) in ("pass", "shift")
 
+    @cached_property
+    def taken(self) -> set[int]:
+        """Indices of the signals that a weight takes in later, whatever lies between."""
+        taken = set[int]()
+        for value in reversed(self.live):
+            takers = [v for v in value.consumers if v.index in self.kinds]
+            if any(v.index in taken or _is_weight(self, v) for v in takers):
+                taken.add(value.index)
+        return taken
+
+    @cached_property
+    def data(self) -> set[int]:
+        """Indices of the signals that are made of the input alone, and of noise."""
+        data = set[int]()
+        for value in self.live:
+            is_made = self.kinds[value.index] not in ("weight", "lookup", "learned") and bool(value.signals)
+            is_plain = is_made and all(v.index in data for v in value.signals)
+            if value.operation == "input" or value.operation in NOISE or is_plain:
+                data.add(value.index)
+        return data
+
     def back(self, value: Value) -> Value:
         """Where the signal came from that this value hands on."""
         while self.passes(value):
@@ -95,7 +117,8 @@ def read_flow(recording: Recording) -> Flow:
         if value.operation in ("mul", "div") and len(value.signals) == 2:
             _read_norm(flow, value)
     _read_regions(flow)
-    flow.steps = find_steps([v for v in flow.live if flow.kinds[v.index] == "sum"])
+    # A sum of single numbers adds losses.
+    flow.steps = find_steps([v for v in flow.live if flow.kinds[v.index] == "sum" and v.tensor.ndim > 0])
     for index in flow.steps:
         flow.kinds[index] = "residual"
     for value in flow.live:
@@ -109,6 +132,13 @@ def read_flow(recording: Recording) -> Flow:
 def main_signal(value: Value) -> Value:
     """The first of the signals that a value is made from."""
     return value.signals[0]
+
+
+def _is_weight(flow: Flow, value: Value) -> bool:
+    """Whether it multiplies with a parameter of several axes, which may be summed over, or looks something up."""
+    kind = flow.kinds[value.index]
+    wide = any(v.params and sum(size > 1 for size in v.tensor.shape) > 1 for v in value.inputs)
+    return kind in ("weight", "lookup") or (kind == "scale" and wide)
 
 
 def _reached(outputs: list[Value]) -> set[int]:

@@ -47,6 +47,20 @@ class Curve:
         """What `initium.gain` calls it, whatever constant its result is multiplied by; `f` if it has no name."""
         return _named(self)[0]
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether it is of one size however large its argument."""
+        if self.f is None:
+            return False
+        with np.errstate(all="ignore"):
+            far, near = np.abs(self.f(np.array([-1e4, 1e4]))), np.abs(self.f(np.linspace(-8, 8, 17)))
+        return bool(np.isfinite(far).all() and far.max() <= 1.1 * near.max())
+
+    @property
+    def is_gate(self) -> bool:
+        """Whether it is bounded and never negative."""
+        return self.is_bounded and self.f is not None and bool((self.f(_LINE) >= 0).all())
+
     def moment(self, second: float) -> float | None:
         """E[f(x)^2] if x is Gaussian with this second moment."""
         if self.line:

@@ -12,6 +12,7 @@ from ._branches import Branches
 from ._contractions import Contraction, contraction_of
 from ._events import Reach, reach
 from ._flow import Flow
+from ._outputs import output_of
 from ._recurrences import cell_moment
 from ._signals import UNKNOWN, Signal
 from ._tracer import Value
@@ -108,6 +109,7 @@ class UseReader:
             scaled=met.scaled,
             factor=self._factor(chain),
             head_size=sizes[0] if sizes else signal.head_size,
+            output=None if place == 1 else output_of(self.flow, met.values[0]),
         )
         bias_of = self._biased(value) if role == "bias" else None
         length_of = _direction(key, chain)
@@ -118,7 +120,13 @@ class UseReader:
         is_bias = _is_bias(value, operand)
         role: Role = "bias" if is_bias else "weight"
         operation = "addition" if is_bias else value.row.operation(value.args)
-        use = Use(operation=operation, fed_by="data", followed_by=met.names, scaled=met.scaled)
+        use = Use(
+            operation=operation,
+            fed_by="data",
+            followed_by=met.names,
+            scaled=met.scaled,
+            output=output_of(self.flow, value),
+        )
         axes, windows = _axes(value, operand, self.params[key], role, None)
         because = "bias" if is_bias else f"{operation} of constants"
         return Found(key, role, because, axes, use, value, operand, met, windows, value if is_bias else None)
