@@ -384,6 +384,115 @@ def test_a_saved_model_loads_and_starts_anew_as_it_did(tmp_path):
     np.testing.assert_array_equal(numbers(keras.models.clone_model(loaded).layers[0].kernel), start)
 
 
+class Twins(L.Layer):
+    """Two layers of one initialiser within a layer, and two weights of one name."""
+
+    def __init__(self, kernel_initializer, **kwargs):
+        super().__init__(**kwargs)
+        self.init = keras.initializers.get(kernel_initializer)
+        self.twice = Twice(self.init)
+        self.dense = L.Dense(9, kernel_initializer=self.init, name="dense")
+
+    def build(self, shape):
+        self.twice.build(shape)
+        self.dense.build(shape)
+
+    def call(self, x):
+        return self.dense(self.twice(x))
+
+    def get_config(self):
+        return super().get_config() | {"kernel_initializer": keras.initializers.serialize(self.init)}
+
+
+def sequential(*layers):
+    return keras.Sequential([keras.Input((4, 9)), *layers], name="net")
+
+
+def functional(*layers):
+    x = inputs = keras.Input((4, 9))
+    for layer in layers:
+        x = layer(x)
+    return keras.Model(inputs, x, name="net")
+
+
+def nested(*layers):
+    return functional(keras.Sequential(list(layers), name="inner"))
+
+
+LAYERS = {
+    "dense": lambda init: [L.Dense(9, kernel_initializer=init(), name=name) for name in "ab"],
+    "one object": lambda init: (lambda one: [L.Dense(9, kernel_initializer=one, name=name) for name in "ab"])(init()),
+    "lstm": lambda init: [L.LSTM(3, kernel_initializer=init(), recurrent_initializer=init(), name="lstm")],
+    "bidirectional": lambda init: [
+        L.Bidirectional(L.LSTM(3, kernel_initializer=init(), recurrent_initializer="zeros"), name="both")
+    ],
+    "attention": lambda init: [Attentive(init(), name="within")],
+    "layers within": lambda init: [Twins(init(), name="twins")],
+}
+
+
+class Attentive(L.Layer):
+    """Attention to itself, which copies its initialiser."""
+
+    def __init__(self, kernel_initializer, **kwargs):
+        super().__init__(**kwargs)
+        self.attention = L.MultiHeadAttention(3, 3, kernel_initializer=kernel_initializer, name="attention")
+
+    def build(self, shape):
+        self.attention.build(shape, shape)
+
+    def call(self, x):
+        return self.attention(x, x)
+
+    def get_config(self):
+        return super().get_config() | {"kernel_initializer": self.attention.get_config()["kernel_initializer"]}
+
+
+@pytest.mark.parametrize(
+    "rebuilt",
+    [lambda model: keras.models.model_from_json(model.to_json()), keras.models.clone_model],
+    ids=["JSON", "clone"],
+)
+@pytest.mark.parametrize("make", [initium.keras.normal, initium.keras.initializers.HeNormal])
+@pytest.mark.parametrize("around", [sequential, functional, nested])
+@pytest.mark.parametrize("layers", LAYERS)
+def test_a_rebuilt_model_starts_as_it_did(layers, around, make, rebuilt):
+    model = around(*LAYERS[layers](lambda: make(seed=0)))
+    with keras.saving.custom_object_scope({"Twins": Twins, "Attentive": Attentive}):
+        again = rebuilt(rebuilt(model))
+    weights = [[numbers(one) for one in built.weights] for built in (model, again)]
+    assert len(weights[0]) > 0
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_second_model_of_one_object_is_rebuilt_as_the_second():
+    init = initium.keras.he_normal(seed=0)
+    models = [tower(init, name) for name in "ab"]
+    again = [keras.models.model_from_json(model.to_json()) for model in models]
+    kernels = [numbers(model.get_layer("hidden").kernel) for model in (*models, *again)]
+    np.testing.assert_array_equal(kernels[:2], kernels[2:])
+    assert not np.isin(kernels[0], kernels[1]).any()
+
+
+def test_of_one_config_layers_in_several_places_differ():
+    config = built(
+        L.Dense(8, kernel_initializer=initium.keras.he_normal(seed=0), name="hidden"), (None, 8)
+    ).get_config()
+    kernels = []
+    for name in "ab":
+        model = keras.Sequential([keras.Input((8,)), L.Dense.from_config(config)], name=name)
+        kernels.append(numbers(model.layers[0].kernel))
+    assert not np.isin(*kernels).any()
+
+
+def test_a_saved_drop_in_is_read_by_keras_alone():
+    layer = built(L.Dense(8, kernel_initializer=initium.keras.initializers.HeNormal(seed=0), name="hidden"), (None, 8))
+    config = layer.get_config()["kernel_initializer"]
+    assert config["build_config"] == {"paths": ["hidden/kernel"]}
+    assert config["config"] == keras.initializers.HeNormal(seed=0).get_config()
+
+
 # What is built, of which weight, with which letters and with which true fan-in and fan-out.
 FANS = {
     "dense": (L.Dense(320), [(None, 330)], "kernel", 330, 320),

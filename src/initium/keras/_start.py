@@ -15,13 +15,14 @@ from ..init import Initialiser, parse
 from ..init._offered import offered
 from ._caller import caller
 from ._keras import RandomInitializer
+from ._paths import Rebuilt
 from ._seed import number
 from ._tensor import tensor
 from ._weight import weight
 
 
 @keras.saving.register_keras_serializable(package="initium")
-class Start(RandomInitializer):
+class Start(Rebuilt, RandomInitializer):
     """An initialiser of the catalogue for `kernel_initializer=` and its like in any layer of Keras.
 
     Element (output o, input i, position) is a function of seed, path and its place alone, and so equal to the
@@ -36,8 +37,10 @@ class Start(RandomInitializer):
     those of a Sequential or subclassed model do. The count is this object's: a copy, and layers that copy their
     initialiser (attention does), begin at the plain path.
 
-    Names are those of build time: a Sequential that a Functional model builds is "a/hidden/kernel", and
-    "hidden/kernel" when the model is cloned or loaded, where its layers come built. Pass `path=` to hold on to one.
+    A layer that is made again from its config, as when a model is cloned or read from JSON, starts as the layer did
+    that was saved: Keras may build it outside of its model, as "hidden/kernel" where it was "a/hidden/kernel", and so
+    the paths of a layer that is built are saved with it. Under another name, or in a further model, it is another
+    layer. Pass `path=` to hold on to one.
 
     What the axes of the weight mean comes from the layer: true fans of grouped, strided, depthwise and transposed
     convolutions, embeddings, attention (the equation of EinsumDense), and gate by gate of LSTM and GRU, whose
@@ -115,7 +118,9 @@ class Start(RandomInitializer):
 
     def get_config(self) -> dict[str, Any]:
         """Spec, seed, path and what was said of the axes."""
-        return {"spec": str(self.init), **super().get_config(), "path": self.path, **self._axes()}
+        config = super().get_config()
+        config |= {"spec": str(self.init), "path": self.path, **self._axes()}
+        return config
 
     def __getstate__(self) -> dict[str, Any]:
         """The spec in place of the initialiser, whose functions cannot be pickled; a seed that was drawn stays."""

@@ -16,7 +16,8 @@ Differs: the numbers depend on the path of the weight as well as on the seed, so
     process, as it does in Keras: the second model's unnamed layers are called dense_2 and dense_3 where the first
     one's were dense and dense_1, and a name met again is counted if one object starts both. Call
     `keras.utils.clear_session()` before the model is built anew, or name the layers and make the initialisers anew.
-    Another process repeats it as it is. A uniform interval is closed, and may hold its upper end.
+    Another process repeats it as it is, and so does a model that is cloned or read from its config. A uniform interval
+    is closed, and may hold its upper end.
 
 Example:
     >>> import keras
@@ -42,6 +43,7 @@ from ..init import _law as law
 from ..init._weight import Weight
 from ._caller import caller
 from ._keras import ALL_OBJECTS_DICT, compute_fans
+from ._paths import Rebuilt
 from ._seed import number
 from ._tensor import tensor
 
@@ -50,7 +52,7 @@ _CUT_AT_2 = 0.87962566103423978
 _register = keras.saving.register_keras_serializable(package="initium")
 
 
-class _Drawn:
+class _Drawn(Rebuilt):
     """What replaces the `__call__` of a class of Keras."""
 
     seed: Any
