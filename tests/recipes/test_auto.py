@@ -95,7 +95,7 @@ def test_a_constant_on_the_weight_itself_is_made_up_for():
     )
     assert std(hidden) == pytest.approx(16 / math.sqrt(512))
     assert std(head) ** 2 * 512 * 0.5 / 16**2 == pytest.approx(math.log(10) / 10)
-    assert hidden.because == "after data: gain 1, times 1/0.0625 for the constant on the weight, fan_in 512"
+    assert hidden.because == "after data: gain 1, times 1/0.0625 for what is done to the weight first, fan_in 512"
 
 
 def test_behind_a_branch_there_is_no_chain():

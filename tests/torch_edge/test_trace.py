@@ -197,13 +197,101 @@ def test_a_normalisation_may_subtract_the_mean(function):
     assert (found["b.weight"].use.fed_by, found["b.weight"].use.moment) == ("normalisation", 1.0)
 
 
-def test_a_scale_that_is_added_to_one_starts_like_a_shift():
-    def forward(m, x):
-        return m.b(x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * (1 + m.w))
+CENTRE = torch.full((8,), 0.25)
 
-    found = trace(of(forward, b=nn.Linear(8, 8), w=torch.zeros(8)), X).by_path["w"]
-    assert (found.role, found.use.operation) == ("shift", "normalisation")
-    assert found.because == "scale of a normalisation, added to 1"
+
+@pytest.mark.parametrize(
+    ("function", "factor", "offset"),
+    [
+        (lambda w: 1 + w, 1, 1),
+        (lambda w: 0 + w, 1, 0),
+        (lambda w: w + 1e-6, 1, 1e-6),
+        (lambda w: 0.5 + w, 1, 0.5),
+        (lambda w: 1 - w, -1, 1),
+        (lambda w: 2 * w, 2, 0),
+        (lambda w: w / 4 - 3, 0.25, -3),
+        (lambda w: 0.5 * (1 + w), 0.5, 0.5),
+        (lambda w: -w, -1, 0),
+        (lambda w: w + w, 2, 0),
+        (lambda w: torch.add(1, w, alpha=2), 2, 1),
+        (lambda w: torch.sub(w, torch.ones(8), alpha=3), 1, -3),
+        (lambda w: torch.ones_like(w) + w.float(), 1, 1),
+        (lambda w: w.new_ones(8) + w[None], 1, 1),
+        (lambda w: w + torch.full((8,), 0.25), 1, 0.25),
+        (lambda w: w + CENTRE, 1, 0.25),
+        (lambda w: torch.lerp(w, torch.ones(8), 0.25), 0.75, 0.25),
+        (lambda w: w.clone().mul_(2).add_(1), 2, 1),
+    ],
+)
+@pytest.mark.parametrize("is_norm", [True, False])
+def test_a_scale_is_told_with_the_constants_on_its_way(function, factor, offset, is_norm):
+    def forward(m, x):
+        x = m.a(x)
+        return m.b((F.rms_norm(x, (8,)) if is_norm else x) * function(m.w))
+
+    found = trace(of(forward, a=nn.Linear(8, 8), b=nn.Linear(8, 8), w=torch.zeros(8)), X).by_path["w"]
+    assert (found.role, found.use.operation) == ("scale", "normalisation" if is_norm else "multiplication")
+    assert (found.use.factor, found.use.offset) == pytest.approx((factor, offset))
+
+
+@pytest.mark.parametrize(
+    ("function", "because"),
+    [
+        (lambda w: w.abs() + 1e-6, "used through abs, add"),
+        (lambda w: w * w, "used through mul"),
+        (lambda w: 1 + w.tanh(), "used through tanh, add"),
+        (lambda w: 0 * w, "used through mul"),
+        (lambda w: w + torch.arange(8), "used through add"),
+    ],
+)
+def test_a_scale_that_no_line_leads_to_is_kept(function, because):
+    found = trace(of(lambda m, x: m.b(x) * function(m.w), b=nn.Linear(8, 8), w=torch.ones(8)), X).by_path["w"]
+    assert (found.role, found.because) == ("kept", because)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, b, w: torch.addcmul(b, w, x),
+        lambda x, b, w: torch.addcmul(b, x, w),
+        lambda x, b, w: torch.addcmul(b.view(1, 1, 8), x, w.view(1, 1, 8), value=3),
+        lambda x, b, w: b.expand(2, 5, 8).clone().addcmul_(x, w),
+        lambda x, b, w: torch.addcdiv(b, x, w),
+        lambda x, b, w: torch.add(x * w, b, alpha=2),
+        lambda x, b, w: torch.sub(b, x * w, alpha=2),
+        lambda x, b, w: (x * w).add_(b, alpha=0.5),
+        lambda x, b, w: torch.addcmul(x * w, b, torch.ones(8)),
+    ],
+)
+def test_an_operation_that_multiplies_and_adds_is_a_scale_and_a_shift(function):
+    parts = {"a": nn.Linear(8, 8), "b": torch.zeros(8), "w": torch.ones(8)}
+    found = trace(of(lambda m, x: function(m.a(x).relu(), m.b, m.w), **parts), X).by_path
+    assert (found["w"].role, found["b"].role) == ("scale", "shift")
+
+
+@pytest.mark.parametrize(
+    ("function", "moment"),
+    [
+        (lambda m, x: torch.add(m.a(x), m.c(x), alpha=2), 5),
+        (lambda m, x: torch.sub(m.a(x), m.c(x), alpha=2), 5),
+        (lambda m, x: torch.addcmul(m.a(x), m.c(x), torch.tensor(2.0)), 5),
+        (lambda m, x: torch.lerp(m.a(x), m.c(x), 0.25), 0.625),
+        (lambda m, x: m.a(x).lerp_(m.c(x), 0.25), 0.625),
+    ],
+)
+def test_a_sum_that_multiplies_is_as_large_as_if_it_were_written_out(function, moment):
+    model = of(lambda m, x: m.b(function(m, x)), **{name: nn.Linear(8, 8) for name in "abc"})
+    assert use(model, "b.weight", X).moment == pytest.approx(moment)
+
+
+def test_a_branch_that_one_operation_scales_and_adds_is_a_branch():
+    model = of(lambda m, x: torch.addcmul(x, m.g, m.b(x)), b=nn.Linear(8, 8), g=torch.ones(8))
+    found = trace(model, X).by_path
+    assert (found["g"].role, found["g"].use.branch.is_last, found["b.weight"].use.branch.is_last) == (
+        "scale",
+        True,
+        True,
+    )
 
 
 def test_a_length_divided_out_leaves_a_moment_of_one_over_the_width():

@@ -48,6 +48,8 @@ POOLS = _names(
     """
 )
 SOFTMAXES = _names("_softmax softmax _safe_softmax _log_softmax")
+# Take the shape of a tensor and none of its numbers.
+SHAPED = _names("zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty")
 RECURRENT = "recurrent module"  # stands for a whole module of nn's, recorded as one operation
 _NORMS = _names("native_layer_norm native_group_norm _fused_rms_norm rms_norm")
 

@@ -12,12 +12,14 @@ from ._branches import Branches
 from ._contractions import Contraction, contraction_of
 from ._events import Reach, reach
 from ._flow import Flow
+from ._lines import Line, growth, line_of
 from ._recurrences import cell_moment
 from ._signals import UNKNOWN, Signal
 from ._tracer import Value
 
 _MOVES = PASSES | {"cat", "stack"}
 # A matrix that went through one of these is no longer free to start as it likes.
+_ON_LINES = ("scale", "shift", "bias")  # whose start follows from the constants on the way
 _BENDS = {"exp", "softplus", "tanh", "sigmoid", "log", "softmax", "_softmax", "sin", "cos", "square", "abs", "relu"}
 
 
@@ -92,7 +94,8 @@ class UseReader:
         contraction = (
             contraction_of(self.flow, value) if role == "weight" and self.flow.kind(value) == "scale" else None
         )
-        role, because = _bent(role, because, chain, operand, param)
+        line = line_of(param, operand, self.flow.constants)
+        role, because = _bent(role, because, chain, operand, param, line)
         axes, windows = _axes(value, operand, param, role, contraction)
         place = _place(chain, param, axes) if role == "weight" else None
         signal = Signal("dense", 1.0) if place == 2 else self._signal(value, operand, operation)
@@ -106,7 +109,8 @@ class UseReader:
             followed_by=("dense",) if place == 1 else met.names,
             branch=None if role in ("position", "embedding", "token") else self.branches.of(value),
             scaled=met.scaled,
-            factor=self._factor(chain),
+            factor=growth(param, operand, self.flow.constants) if line is None or role == "weight" else line.factor,
+            offset=0.0 if line is None else line.offset,
             head_size=sizes[0] if sizes else signal.head_size,
         )
         bias_of = self._biased(value) if role == "bias" else None
@@ -139,9 +143,9 @@ class UseReader:
             return "position", "embedding" if looked_up else "addition", "added to the scores of attention"
         match kind:
             case "scale":
-                return self._in_scale(value, operand)
+                return self._in_scale(value, operand, param)
             case "shift":
-                return self._in_shift(value, operand, looked_up)
+                return self._in_shift(value, operand, param, looked_up)
             case "slope":
                 return "kept", "activation", "slope of an activation"
             case "token" | "concatenation":
@@ -161,11 +165,11 @@ class UseReader:
             return "kept", operation, "a vector that is summed over, without an output axis"
         return "weight", operation, operation
 
-    def _in_scale(self, value: Value, operand: Value) -> tuple[Role, Operation, str]:
+    def _in_scale(self, value: Value, operand: Value, param: Value) -> tuple[Role, Operation, str]:
         norm = self._norm_before(value)
         if norm is not None and not any(v.params for v in norm.inputs):
             return "scale", "normalisation", "scale of a normalisation"
-        if _num_wide(operand) > 1:
+        if _num_wide(operand, param) > 1:
             found = contraction_of(self.flow, value)
             if found is None or set(found.axes) == {"-"}:
                 return "kept", "multiplication", "a matrix that multiplies element by element"
@@ -178,36 +182,22 @@ class UseReader:
             )
         return "scale", "multiplication", "multiplies a signal element by element"
 
-    def _in_shift(self, value: Value, operand: Value, looked_up: bool) -> tuple[Role, Operation, str]:
+    def _in_shift(
+        self, value: Value, operand: Value, param: Value, looked_up: bool
+    ) -> tuple[Role, Operation, str]:
         if looked_up:
             others = self.signals[value.signals[0].index].source == "embedding"
             because = "one row is picked for each position"
             return ("embedding" if others else "position"), "embedding", because
         if value.operation in ("sub", "rsub") and value.tensor.numel() > value.signals[0].tensor.numel():
             return "kept", "addition", "subtracted from the signal along an axis of its own"
-        if self._norm_before(value) is not None and _num_wide(operand) <= 1:
+        if self._norm_before(value) is not None and _num_wide(operand, param) <= 1:
             return "shift", "normalisation", "shift of a normalisation"
-        if _num_wide(operand) > 1:
+        if _num_wide(operand, param) > 1:
             return "position", "addition", "added to the signal at each position"
         if self._biased(value) is not None:
             return "bias", "addition", "bias"
         return "shift", "addition", "added to a signal"
-
-    def _factor(self, chain: list[Value]) -> float:
-        """The constant that a parameter is multiplied by before its use."""
-        factor = 1.0
-        for step in chain:
-            others = [v for v in step.args[:2] if not (isinstance(v, Value) and v.params)]
-            if step.operation in ("mul", "div") and len(others) == 1:
-                number = self._number(others[0])
-                factor *= number if step.operation == "mul" else 1 / number if number else 1.0
-        return factor
-
-    def _number(self, constant: Any) -> float:
-        try:
-            return self.flow.constants.number(constant) if isinstance(constant, Value) else float(constant)
-        except (ValueError, RuntimeError):
-            return 1.0  # a mask, or not known
 
     def _is_score(self, value: Value) -> bool:
         queue = [value.signals[0]]
@@ -273,12 +263,15 @@ def _is_bias(value: Value, operand: Value) -> bool:
     return all(factor is not operand for factor in value.row.factors(value.args))
 
 
-def _num_wide(value: Value) -> int:
-    """How many axes are longer than 1."""
-    return sum(size > 1 for size in value.tensor.shape)
+def _num_wide(operand: Value, param: Value) -> int:
+    """Along how many axes a parameter differs where it is used; one that was expanded is the same along those."""
+    is_expanded = operand.tensor.numel() > param.tensor.numel()
+    return sum(size > 1 for size in (param if is_expanded else operand).tensor.shape)
 
 
-def _bent(role: Role, because: str, chain: list[Value], operand: Value, param: Value) -> tuple[Role, str]:
+def _bent(
+    role: Role, because: str, chain: list[Value], operand: Value, param: Value, line: Line | None
+) -> tuple[Role, str]:
     """What was done to the parameter before it was used."""
     if any(_is_two(step) for step in chain) and role == "weight":
         return role, f"{because}, one of two that are multiplied with each other first"
@@ -287,13 +280,13 @@ def _bent(role: Role, because: str, chain: list[Value], operand: Value, param: V
     names = [step.operation.strip("_") for step in bent if not _is_factor(step)]
     if is_masked and role == "weight" and set(names) <= {"mul"}:
         return role, f"{because}, through a mask"
+    if role in _ON_LINES and bent:
+        names = [] if line is not None and line.factor else [step.operation.strip("_") for step in bent]
     if not names:
         return role, because
     through = ", ".join(dict.fromkeys(names))
     if role == "weight" and not _BENDS & set(names):
         return _length(param, operand, through) or (role, f"{because}, through {through}")
-    if role == "scale" and because == "scale of a normalisation" and set(names) <= {"add", "sub", "rsub"}:
-        return "shift", "scale of a normalisation, added to 1"
     return ("kept", f"used through {through}") if role not in ("embedding", "position", "token") else (role, because)
 
 
