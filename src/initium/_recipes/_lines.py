@@ -16,11 +16,11 @@ def used_as(wanted: float | Callable[[Param], float], because: str | Callable[[P
     """
 
     def _start(param: Param) -> Decision:
-        size = wanted if isinstance(wanted, float) else wanted(param)
+        size = wanted(param) if callable(wanted) else wanted
         starts = dict.fromkeys(_solved(use, size) for use in (param.uses or (param.use,)))
         if len(starts) > 1 or None in starts:
             return Decision(init=framework(), because=f"{_used(param)}, of which no start makes {size:.4g}: kept")
-        reason = because if isinstance(because, str) else because(param)
+        reason = because(param) if callable(because) else because
         is_plain = (param.use.factor, param.use.offset) == (1.0, 0.0)
         return Decision(init=_constant(next(iter(starts))), because=reason if is_plain else f"{reason}, {_used(param)}")
 

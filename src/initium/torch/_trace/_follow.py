@@ -19,13 +19,13 @@ def followed(value: Value, numbers: dict[Value, torch.Tensor]) -> torch.Tensor |
         elsewhere = torch.full((1,), -1, dtype=torch.int32).expand(argument.tensor.shape)
         return numbers.get(argument, elsewhere)
 
-    if value.operation not in (PASSES | {"cat", "stack"}) - CASTS:
-        known = next((numbers[v] for v in value.inputs if v in numbers), None)
-        return None if known is None else known.expand(value.tensor.shape)
-    if value.operation in _SHAPES:
-        source = numbers.get(value.args[0])
-        return None if source is None else source.reshape(value.tensor.shape)
     try:
+        if value.operation not in (PASSES | {"cat", "stack"}) - CASTS:
+            known = next((numbers[v] for v in value.inputs if v in numbers), None)
+            return None if known is None else known.expand(value.tensor.shape)
+        if value.operation in _SHAPES:
+            source = numbers.get(value.args[0])
+            return None if source is None else source.reshape(value.tensor.shape)
         args, kwargs = tree_map(told, (value.args, value.kwargs))
         return tree_leaves(value.function(*args, **kwargs))[value.position]  # pyright: ignore
     except Exception:  # an operation that whole numbers do not have
@@ -34,4 +34,5 @@ def followed(value: Value, numbers: dict[Value, torch.Tensor]) -> torch.Tensor |
 
 def varies(numbers: torch.Tensor, axis: int) -> bool:
     """Whether elements from different places lie along an axis."""
-    return numbers.stride(axis) != 0 and bool((numbers != numbers.narrow(axis, 0, 1)).any())
+    apart = numbers[tuple(slice(1 if stride == 0 else None) for stride in numbers.stride())]
+    return numbers.stride(axis) != 0 and bool((apart != apart.narrow(axis, 0, 1)).any())

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def taken_apart(name: str, args: Any, kwargs: Any) -> Callable[[], Tensor] | None:
-    """The same in plain operations; None of what is one already.
+    """The same in plain operations, to be run; None of what is one already.
 
     Args:
         name: of the operation; one that writes its first argument ends with an underscore.
@@ -16,9 +16,15 @@ def taken_apart(name: str, args: Any, kwargs: Any) -> Callable[[], Tensor] | Non
         kwargs: of it.
     """
     apart, is_inplace = _APART.get(name.rstrip("_")), name.endswith("_")
-    if apart is None or "out" in kwargs or not _is_fused(name.rstrip("_"), args, kwargs):
+    if apart is None or not _is_fused(name.rstrip("_"), args, kwargs):
         return None
-    return lambda: apart(is_inplace, *args, **kwargs)
+    numbers, out = {key: value for key, value in kwargs.items() if key != "out"}, kwargs.get("out")
+
+    def done() -> Tensor:
+        result = apart(is_inplace, *args, **numbers)
+        return result if out is None else out.copy_(result)
+
+    return done
 
 
 def _is_fused(name: str, args: Any, kwargs: Any) -> bool:

@@ -74,7 +74,7 @@ def growth(param: Value, operand: Value, constants: Constants) -> float:
 def _growth(value: Value, param: Value, constants: Constants) -> float:
     if value is param:
         return 1.0
-    holders = [v for v in value.inputs if v.params & param.params]
+    holders = [v for v in value.args[:2] if isinstance(v, Value) and v.params & param.params]
     if value.operation in ("add", "sub") and len(holders) == 2:
         return _of_sum(value.operation, holders, param, constants)
     grown = _growth(_source(value, param), param, constants)

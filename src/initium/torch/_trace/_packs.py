@@ -126,9 +126,9 @@ def _channels(found: Found) -> dict[Value, torch.Tensor]:
     numbers = torch.arange(start.shape[axis], dtype=torch.int32).reshape(shape).expand(start.shape)
     channels = {found.value: numbers}
     for value in found.met.values[1:]:
-        followed = followed(value, channels)
-        if followed is not None:
-            channels[value] = followed
+        numbers = followed(value, channels)
+        if numbers is not None:
+            channels[value] = numbers
     return channels
 
 
