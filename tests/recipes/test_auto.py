@@ -95,7 +95,7 @@ def test_a_constant_on_the_weight_itself_is_made_up_for():
     )
     assert std(hidden) == pytest.approx(16 / math.sqrt(512))
     assert std(head) ** 2 * 512 * 0.5 / 16**2 == pytest.approx(math.log(10) / 10)
-    assert hidden.because == "after data: gain 1, times 1/0.0625 for the constant on the weight, fan_in 512"
+    assert hidden.because == "after data: gain 1, times 1/0.0625 for what is done to the weight first, fan_in 512"
 
 
 def test_behind_a_branch_there_is_no_chain():
@@ -295,3 +295,37 @@ def test_an_lstm_opens_its_forget_gates_in_one_of_two_biases():
     assert [str(choice.init) for choice in (first_bias, states, second_bias)] == [
         "forget_gate_bias", "orthogonal", "zeros"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("role", "factor", "offset", "start", "because"),
+    [
+        ("scale", 1, 0, "ones", "hands the signal on"),
+        ("scale", 1, 1, "zeros", "hands the signal on, used as 1 + w"),
+        ("scale", -1, 1, "zeros", "hands the signal on, used as 1 - w"),
+        ("scale", 2, 0, "constant(0.5)", "hands the signal on, used as 2 w"),
+        ("scale", -0.5, 0.25, "constant(-1.5)", "hands the signal on, used as 0.25 - 0.5 w"),
+        ("shift", 2, 0, "zeros", "shift, used as 2 w"),
+        ("shift", 1, -3, "constant(3)", "shift, used as -3 + w"),
+        ("bias", 2, 0, "zeros", "bias, used as 2 w"),
+        ("bias", 4, 1, "constant(-0.25)", "bias, used as 1 + 4 w"),
+    ],
+)
+def test_a_scale_is_1_and_a_shift_0_where_it_is_used(role, factor, offset, start, because):
+    choice = chosen(weight((16,), axes="o", role=role, operation="multiplication", factor=factor, offset=offset))
+    assert (str(choice.init), choice.because) == (start, because)
+
+
+def test_a_scale_at_the_end_of_a_branch_carries_the_depth_where_it_is_used():
+    branch = Branch(stream=0, number=1, depth=16, layer=1, layers=1, is_last=True)
+    choice = chosen(weight((16,), axes="o", role="scale", operation="normalisation", offset=1.0, branch=branch))
+    assert (choice.law.value, choice.because) == (-0.75, "scales a residual branch, 1/sqrt(16), used as 1 + w")
+
+
+def test_a_scale_whose_uses_want_different_starts_is_kept():
+    more = [Use(operation="multiplication", factor=-1.0, offset=1.0)]
+    choice = chosen(weight((16,), axes="o", role="scale", operation="multiplication", more=more))
+    assert (str(choice.init), choice.because) == (
+        "framework",
+        "used as w and as 1 - w, of which no start makes 1: kept",
+    )

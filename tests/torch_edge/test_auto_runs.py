@@ -160,3 +160,78 @@ def test_a_dot_product_of_towers_has_a_tenth_of_log_2(kind):
     initium.initialize(model, seed=0, example=ids)
     with torch.no_grad():
         assert model(*ids).square().mean().item() == pytest.approx(math.log(2) / 10, rel=0.15)
+
+
+class Scaled(nn.Module):
+    """A normalisation written out, whose scale reaches it by a function."""
+
+    def __init__(self, function, built):
+        super().__init__()
+        self.weight, self.function = nn.Parameter(torch.full((16,), built)), function
+
+    def forward(self, x):
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * self.function(self.weight)
+
+
+@pytest.mark.parametrize("recipe", ["auto", "llama", "gpt2", "he_normal", "t_fixup"])
+@pytest.mark.parametrize(
+    ("function", "built"),
+    [
+        (lambda w: 1 + w, 0.0),
+        (lambda w: 0 + w, 0.3),
+        (lambda w: w + 1e-6, 0.3),
+        (lambda w: 0.5 + w, 0.3),
+        (lambda w: 1 - w, 0.3),
+        (lambda w: 2 * w, 0.3),
+        (lambda w: w.abs() + 1e-6, 1.0),
+    ],
+)
+def test_a_normalisation_gives_second_moment_1_whatever_reaches_its_scale(recipe, function, built):
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = Scaled(function, built)
+            self.q, self.k, self.v, self.o = (nn.Linear(16, 16) for _ in range(4))
+            self.up, self.down = nn.Linear(16, 16), nn.Linear(16, 16)
+
+        def forward(self, x):
+            y = self.norm(x)
+            x = x + self.o(nn.functional.scaled_dot_product_attention(self.q(y), self.k(y), self.v(y)))
+            return x + self.down(self.up(x).relu())
+
+    model, batch = Block(), torch.randn(4, 8, 16)
+    initium.initialize(model, seed=0, recipe=recipe, example=batch)
+    assert last_moment(model.norm, batch) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda m, x: x @ (m.square + m.square.T),
+        lambda m, x: x @ ((m.square - m.square.T) / 2),
+        lambda m, x: torch.einsum("bi,bio->bo", x, m.stack[torch.arange(len(x)) % 8 + 0 * x[:, 0].long()]),
+        lambda m, x: (x[..., None] * m.stack[x[:, 0].long() % 8]).sum(-2),
+        lambda m, x: x.view(32, 8, 256) @ (m.mix @ m.stack.flatten(1)).view(32, 256, 256),
+        lambda m, x: torch.addcmul(m.shift, m.scale, x @ m.square),
+    ],
+)
+def test_a_weight_hands_on_second_moment_1_whatever_it_is_made_by(function):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.square, self.stack = nn.Parameter(torch.zeros(256, 256)), nn.Parameter(torch.zeros(8, 256, 256))
+            self.mix = nn.Parameter(torch.zeros(32, 8))
+            self.scale, self.shift = nn.Parameter(torch.zeros(256)), nn.Parameter(torch.ones(256))
+            self.head = nn.Linear(256, 4)
+
+        def hidden(self, x):
+            return function(self, x)
+
+        def forward(self, x):
+            return self.head(self.hidden(x).tanh())
+
+    torch.manual_seed(0)
+    model, batch = Net(), torch.randn(256, 256)
+    initium.initialize(model, seed=0, example=batch)
+    with torch.no_grad():  # three times sqrt(2 / 256), by which the 32 * 8 numbers that mix stray
+        assert model.hidden(batch).square().mean().item() == pytest.approx(1, rel=0.26)

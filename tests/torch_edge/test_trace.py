@@ -140,7 +140,7 @@ def test_a_tied_head_and_a_recurrent_layer_come_after_the_weights_before():
 def test_what_a_table_multiplies_before_it_is_looked_up_comes_after_the_weights_before():
     def scores_then_rows(m, x):
         found = m.a(x).relu() @ m.e.weight.T
-        return m.b(m.e(found.argmax(-1)))
+        return m.b(m.e(found.argmax(-1))), found
 
     layers = {"a": nn.Linear(8, 8), "b": nn.Linear(8, 8), "e": nn.Embedding(9, 8)}
     uses = trace(of(scores_then_rows, **layers), X).by_path["e.weight"].uses
@@ -197,13 +197,102 @@ def test_a_normalisation_may_subtract_the_mean(function):
     assert (found["b.weight"].use.fed_by, found["b.weight"].use.moment) == ("normalisation", 1.0)
 
 
-def test_a_scale_that_is_added_to_one_starts_like_a_shift():
-    def forward(m, x):
-        return m.b(x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * (1 + m.w))
+CENTRE = torch.full((8,), 0.25)
 
-    found = trace(of(forward, b=nn.Linear(8, 8), w=torch.zeros(8)), X).by_path["w"]
-    assert (found.role, found.use.operation) == ("shift", "normalisation")
-    assert found.because == "scale of a normalisation, added to 1"
+
+@pytest.mark.parametrize(
+    ("function", "factor", "offset"),
+    [
+        (lambda w: 1 + w, 1, 1),
+        (lambda w: 0 + w, 1, 0),
+        (lambda w: w + 1e-6, 1, 1e-6),
+        (lambda w: 0.5 + w, 1, 0.5),
+        (lambda w: 1 - w, -1, 1),
+        (lambda w: 2 * w, 2, 0),
+        (lambda w: w / 4 - 3, 0.25, -3),
+        (lambda w: 0.5 * (1 + w), 0.5, 0.5),
+        (lambda w: -w, -1, 0),
+        (lambda w: w + w, 2, 0),
+        (lambda w: torch.add(1, w, alpha=2), 2, 1),
+        (lambda w: torch.sub(w, torch.ones(8), alpha=3), 1, -3),
+        (lambda w: torch.ones_like(w) + w.float(), 1, 1),
+        (lambda w: w.new_ones(8) + w[None], 1, 1),
+        (lambda w: w + torch.full((8,), 0.25), 1, 0.25),
+        (lambda w: w + CENTRE, 1, 0.25),
+        (lambda w: torch.lerp(w, torch.ones(8), 0.25), 0.75, 0.25),
+        (lambda w: w.clone().mul_(2).add_(1), 2, 1),
+    ],
+)
+@pytest.mark.parametrize("is_norm", [True, False])
+def test_a_scale_is_told_with_the_constants_on_its_way(function, factor, offset, is_norm):
+    def forward(m, x):
+        x = m.a(x)
+        return m.b((F.rms_norm(x, (8,)) if is_norm else x) * function(m.w))
+
+    found = trace(of(forward, a=nn.Linear(8, 8), b=nn.Linear(8, 8), w=torch.zeros(8)), X).by_path["w"]
+    assert (found.role, found.use.operation) == ("scale", "normalisation" if is_norm else "multiplication")
+    assert (found.use.factor, found.use.offset) == pytest.approx((factor, offset))
+
+
+@pytest.mark.parametrize(
+    ("function", "because"),
+    [
+        (lambda w: w.abs() + 1e-6, "used through abs, add"),
+        (lambda w: w * w, "used through mul"),
+        (lambda w: 1 + w.tanh(), "used through tanh, add"),
+        (lambda w: 0 * w, "used through mul"),
+        (lambda w: w + torch.arange(8), "used through add"),
+    ],
+)
+def test_a_scale_that_no_line_leads_to_is_kept(function, because):
+    found = trace(of(lambda m, x: m.b(x) * function(m.w), b=nn.Linear(8, 8), w=torch.ones(8)), X).by_path["w"]
+    assert (found.role, found.because) == ("kept", because)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, b, w: torch.addcmul(b, w, x),
+        lambda x, b, w: torch.addcmul(b, x, w),
+        lambda x, b, w: torch.addcmul(b.view(1, 1, 8), x, w.view(1, 1, 8), value=3),
+        lambda x, b, w: b.expand(2, 5, 8).clone().addcmul_(x, w),
+        lambda x, b, w: torch.addcmul(b, x, w, out=torch.empty(2, 5, 8)),
+        lambda x, b, w: torch.addcdiv(b, x, w),
+        lambda x, b, w: torch.add(x * w, b, alpha=2),
+        lambda x, b, w: torch.sub(b, x * w, alpha=2),
+        lambda x, b, w: (x * w).add_(b, alpha=0.5),
+        lambda x, b, w: torch.addcmul(x * w, b, torch.ones(8)),
+    ],
+)
+def test_an_operation_that_multiplies_and_adds_is_a_scale_and_a_shift(function):
+    parts = {"a": nn.Linear(8, 8), "b": torch.zeros(8), "w": torch.ones(8)}
+    found = trace(of(lambda m, x: function(m.a(x).relu(), m.b, m.w), **parts), X).by_path
+    assert (found["w"].role, found["b"].role) == ("scale", "shift")
+
+
+@pytest.mark.parametrize(
+    ("function", "moment"),
+    [
+        (lambda m, x: torch.add(m.a(x), m.c(x), alpha=2), 5),
+        (lambda m, x: torch.sub(m.a(x), m.c(x), alpha=2), 5),
+        (lambda m, x: torch.addcmul(m.a(x), m.c(x), torch.tensor(2.0)), 5),
+        (lambda m, x: torch.lerp(m.a(x), m.c(x), 0.25), 0.625),
+        (lambda m, x: m.a(x).lerp_(m.c(x), 0.25), 0.625),
+    ],
+)
+def test_a_sum_that_multiplies_is_as_large_as_if_it_were_written_out(function, moment):
+    model = of(lambda m, x: m.b(function(m, x)), **{name: nn.Linear(8, 8) for name in "abc"})
+    assert use(model, "b.weight", X).moment == pytest.approx(moment)
+
+
+def test_a_branch_that_one_operation_scales_and_adds_is_a_branch():
+    model = of(lambda m, x: torch.addcmul(x, m.g, m.b(x)), b=nn.Linear(8, 8), g=torch.ones(8))
+    found = trace(model, X).by_path
+    assert (found["g"].role, found["g"].use.branch.is_last, found["b.weight"].use.branch.is_last) == (
+        "scale",
+        True,
+        True,
+    )
 
 
 def test_a_length_divided_out_leaves_a_moment_of_one_over_the_width():
@@ -548,6 +637,223 @@ def test_a_bilinear_weight_sums_over_pairs():
     found = trace(nn.Bilinear(3, 4, 5)).by_path
     assert (found["weight"].axes, found["weight"].fans) == ("oii", (12, 5))
     assert found["bias"].bias_of == "weight"
+
+
+# Where a value goes says what it is.
+
+E, IDS, ROWS = 4, torch.zeros(2, 5, dtype=torch.long), torch.zeros(2, dtype=torch.long)
+
+
+def by_expert(m, x):
+    """As einsum does it for all experts at once: one product, whose outputs are then given axes of their own."""
+    return m.o((torch.einsum("btd,edh->bteh", x, m.w) + m.p).relu().sum(2))
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "role"),
+    [
+        (
+            lambda m, x: m.o((torch.bmm(x.reshape(1, 10, 8).expand(E, 10, 8), m.w) + m.p[:, None]).relu()),
+            (E, 6),
+            "bias",
+        ),
+        (lambda m, x: m.o((x[:, None] @ m.w + m.p).relu()), (E, 1, 6), "bias"),
+        (lambda m, x: m.o((x[:, None] @ m.w + m.p.expand(E, 5, 6)).relu()), (E, 1, 6), "bias"),
+        (
+            lambda m, x: m.o(torch.baddbmm(m.p[:, None], x.reshape(1, 10, 8).repeat(E, 1, 1), m.w).relu()),
+            (E, 6),
+            "bias",
+        ),
+        (by_expert, (E, 6), "bias"),
+        (lambda m, x: m.o((F.linear(x, m.w.mT.flatten(0, 1)).view(2, 5, E, 6) + m.p).relu()), (E, 6), "bias"),
+        (lambda m, x: m.o((x[:, None] @ m.w + m.p).relu()), (5, 6), "position"),
+        (lambda m, x: m.o((x @ m.w[0] + m.p).relu()), (5, 6), "position"),
+        (lambda m, x: m.o((x @ m.w[0] + m.p[0]).relu()), (E, 6), "bias"),
+    ],
+)
+def test_what_has_a_number_for_each_output_of_stacked_weights_is_a_bias(function, shape, role):
+    parts = {"w": torch.zeros(E, 8, 6), "p": torch.zeros(shape), "o": nn.Linear(6, 3)}
+    found = trace(of(function, **parts), X).by_path["p"]
+    assert (found.role, found.bias_of) == (role, "w" if role == "bias" else None)
+
+
+@pytest.mark.parametrize(
+    ("function", "axes"),
+    [
+        (lambda m, x, i: torch.einsum("btd,btdh->bth", x, m.w[i]), "bio"),
+        (lambda m, x, i: x @ m.w.index_select(0, i[:, 0]), "bio"),
+        (lambda m, x, i: x @ m.w[m.a(x).argmax(-1)[:, 0]], "bio"),
+        (lambda m, x, i: (x[..., None, None, :] @ m.w[m.a(x).topk(2).indices]).squeeze(-2).sum(2), "bio"),
+        (lambda m, x, i: (x[..., None] * m.w[i]).sum(-2), "bio"),
+        (lambda m, x, i: x @ m.w[torch.tensor([1, 0])], "bio"),
+        (
+            lambda m, x, i: (
+                F.conv1d(x.mT.reshape(1, -1, 5), m.w[i[:, 0]].mT.reshape(-1, 8, 1), groups=2).view(2, 6, 5).mT
+            ),
+            "bio",
+        ),
+    ],
+)
+def test_a_weight_that_is_picked_for_each_input_has_the_fans_of_one(function, axes):
+    parts = {"w": torch.zeros(E, 8, 6), "a": nn.Linear(8, E), "o": nn.Linear(6, 3)}
+    found = trace(of(lambda m, x, i: m.o(function(m, x, i).relu()), **parts), (X, IDS)).by_path
+    assert (found["w"].role, found["w"].axes, found["w"].fans) == ("weight", axes, (8, 6))
+    assert (found["w"].use.fed_by, found["w"].use.moment) == ("data", 1)
+
+
+def test_the_bias_that_is_picked_beside_a_weight_is_a_bias():
+    model = of(
+        lambda m, x, i: m.o(torch.einsum("btd,btdh->bth", x, m.w[i]) + m.b[i]),
+        w=torch.zeros(E, 8, 6),
+        b=torch.zeros(E, 6),
+        o=nn.Linear(6, 3),
+    )
+    found = trace(model, (X, IDS)).by_path
+    assert (found["w"].role, found["b"].role, found["b"].bias_of) == ("weight", "bias", "w")
+    assert (found["o.weight"].use.fed_by, found["o.weight"].use.moment) == ("dense", 1)
+
+
+@pytest.mark.parametrize(
+    ("function", "shape"),
+    [
+        (lambda m, x, i: m.o(torch.cat([m.p[i[:, 0]], x], 1)), (9, 3, 8)),
+        (lambda m, x, i: m.o(m.p[i[:, 0]]), (9, 3, 8)),
+        (lambda m, x, i: x @ m.p[i].mT, (9, 8)),
+        (lambda m, x, i: (m.o(x) * m.p[i]).sum(-1), (9, 8)),
+        (lambda m, x, i: m.o(x * m.p[i]), (9, 8)),
+    ],
+)
+def test_rows_that_are_no_matrices_stay_embeddings(function, shape):
+    found = trace(of(function, p=torch.zeros(shape), o=nn.Linear(8, 8)), (X, IDS)).by_path["p"]
+    assert found.role == "embedding"
+
+
+def test_what_holds_matrices_in_axes_that_are_not_its_own_is_kept():
+    model = of(lambda m, x, i: x @ m.e(i[:, 0]).view(-1, 8, 6), e=nn.Embedding(E, 48))
+    found = trace(model, (X, IDS)).by_path["e.weight"]
+    assert (found.role, found.because) == ("kept", "its rows are used as matrices, of which its own axes say nothing")
+    flat = trace(of(lambda m, x: F.linear(x, m.w.view(6, 8)), w=torch.zeros(48)), X).by_path["w"]
+    assert (flat.role, flat.because) == ("kept", "a vector that is used as a matrix")
+
+
+@pytest.mark.parametrize(
+    ("function", "role"),
+    [
+        (lambda m, i: (m.u(i) * m.v(i)).sum(-1) + m.b(i)[..., 0] + m.c(i)[..., 0] + m.mu, "bias"),
+        (lambda m, i: (m.u(i) * m.v(i)).sum(-1) + (m.b.weight[i] + m.c.weight[i]).squeeze(-1), "bias"),
+        (lambda m, i: torch.sigmoid(m.b(i) - m.c(i)), "bias"),
+        (lambda m, i: m.o(m.u(i).flatten(1)) + m.b(i).sum(1) + m.c(i).mean(1), "bias"),
+        (lambda m, i: m.p(m.b(i) + m.c(i)), "embedding"),
+        (lambda m, i: m.b(i) * m.c(i), "embedding"),
+        (lambda m, i: torch.cat([m.b(i), m.c(i)], -1), "embedding"),
+    ],
+)
+def test_one_number_that_is_picked_and_added_to_a_score_is_a_bias(function, role):
+    layers = {"u": nn.Embedding(9, 8), "v": nn.Embedding(9, 8), "b": nn.Embedding(9, 1), "c": nn.Embedding(9, 1)}
+    model = of(function, **layers, mu=torch.zeros(1), o=nn.Linear(40, 1), p=nn.Linear(1, 3))
+    found = trace(model, (IDS,)).by_path
+    assert (found["b.weight"].role, found["c.weight"].role) == (role, role)
+
+
+def distances(z, codes):
+    return z.pow(2).sum(1, keepdim=True) + codes.pow(2).sum(1) - 2 * z @ codes.T
+
+
+def placed(nearest):
+    return torch.zeros(len(nearest), 9).scatter_(1, nearest[:, None], 1)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda z, codes: F.embedding(distances(z, codes).argmin(1), codes),
+        lambda z, codes: codes[torch.cdist(z, codes).argmin(1)],
+        lambda z, codes: codes.index_select(0, (z @ codes.T).argmax(1)),
+        lambda z, codes: placed(distances(z, codes).argmin(1)) @ codes,
+        lambda z, codes: F.one_hot(torch.cdist(z, codes).argmin(1), 9).float() @ codes,
+    ],
+)
+@pytest.mark.parametrize("is_across", [False, True])
+def test_a_codebook_is_an_embedding_however_its_nearest_row_is_found(function, is_across):
+    def forward(m, x):
+        z = m.a(x).view(-1, 8)
+        found = function(z, m.c.T if is_across else m.c)
+        return m.b(z + (found - z).detach())
+
+    codes = torch.zeros(8, 9) if is_across else torch.zeros(9, 8)
+    found = trace(of(forward, a=nn.Linear(8, 8), b=nn.Linear(8, 8), c=codes), X).by_path["c"]
+    assert (found.role, [use.operation for use in found.uses]) == ("embedding", ["embedding"])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda m, x: x @ (m.mix @ m.bases.view(3, -1)).view(5, 8, 6)[1],
+        lambda m, x: torch.bmm(x, torch.einsum("rb,bio->rio", m.mix, m.bases)[:2]),
+        lambda m, x: torch.einsum("btd,rdh->btrh", x, (m.mix @ m.bases.view(3, -1)).view(5, 8, 6)).sum(2),
+        lambda m, x: x @ (m.mix @ m.bases.flatten(1))[2].view(8, 6),
+    ],
+)
+def test_what_mixes_matrices_sums_over_them_and_they_have_the_fans_of_one(function):
+    parts = {"mix": torch.zeros(5, 3), "bases": torch.zeros(3, 8, 6), "o": nn.Linear(6, 3)}
+    found = trace(of(lambda m, x: m.o(function(m, x).relu()), **parts), X).by_path
+    assert (found["bases"].role, found["bases"].axes, found["bases"].fans) == ("weight", "bio", (8, 6))
+    mix = found["mix"]
+    assert (mix.role, mix.axes, mix.fans, mix.use.moment, mix.use.followed_by) == (
+        "weight",
+        "oi",
+        (3, 5),
+        1,
+        ("dense",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "factor"),
+    [
+        (lambda w: w + w.T, math.sqrt(2)),
+        (lambda w: (w + w.T) / 2, math.sqrt(1 / 2)),
+        (lambda w: w - w.mT, math.sqrt(2)),
+        (lambda w: w + w.flip(0), math.sqrt(2)),
+        (lambda w: torch.add(w, w.T, alpha=3), math.sqrt(10)),
+        (lambda w: w.triu() + w.triu(1).T, 1),
+        (lambda w: w + w, 2),
+        (lambda w: w * 3, 3),
+    ],
+)
+def test_a_weight_that_is_summed_with_itself_is_larger_where_it_is_used(function, factor):
+    found = trace(of(lambda m, x: m.o((x @ function(m.w)).relu()), w=torch.zeros(8, 8), o=nn.Linear(8, 3)), X)
+    assert (found.by_path["w"].role, found.by_path["w"].use.factor) == ("weight", pytest.approx(factor))
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "axes", "fans"),
+    [
+        (lambda w: w.flatten(1), (8, 2, 3), "ioo", (8, 6)),
+        (lambda w: w.transpose(0, 1).flatten(1), (2, 8, 3), "oio", (8, 6)),
+        (lambda w: w.T, (6, 8), "oi", (8, 6)),
+        (lambda w: w.squeeze(-1).T, (6, 8, 1), "oib", (8, 6)),
+        (lambda w: w.view(8, 6), (2, 4, 6), "iio", (8, 6)),
+    ],
+)
+def test_a_weight_is_known_through_its_views(function, shape, axes, fans):
+    found = trace(of(lambda m, x: m.o((x @ function(m.w)).relu()), w=torch.zeros(shape), o=nn.Linear(6, 3)), X)
+    assert (found.by_path["w"].role, found.by_path["w"].axes, found.by_path["w"].fans) == ("weight", axes, fans)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, y, m: x + m * (y - x),
+        lambda x, y, m: x - (x - y) * m,
+        lambda x, y, m: torch.addcmul(x, y - x, m),
+        lambda x, y, m: torch.lerp(x, y, m),
+    ],
+)
+def test_what_mixes_two_signals_is_no_scale(function):
+    model = of(lambda m, x: m.o(function(x, x.roll(1, 1), m.mix)), mix=torch.full((8,), 0.5), o=nn.Linear(8, 3))
+    found = trace(model, X).by_path["mix"]
+    assert (found.role, found.because) in [("kept", "mixes two signals"), ("kept", "taken in by lerp")]
 
 
 # Attention and packs.

@@ -8,10 +8,11 @@ from functools import cached_property
 from .._errors import InitiumError
 from .._graph import Graph, Output, Param, Use
 from .._rule import Decision, Rule
-from ..init import constant, framework, normal, ones, orthogonal, stability, zeros
+from ..init import framework, normal, orthogonal, stability
 from ._branches import ends_branch
 from ._chain import Chains, added, fans, usual_use
 from ._embeddings import embeddings
+from ._lines import used_as
 from ._recipe import recipe
 from ._recurrent import forget_gates, is_recurrent
 
@@ -47,10 +48,10 @@ def auto(graph: Graph) -> tuple[Rule, ...]:
         Rule(role="embedding", start=model.embedding),
         forget_gates(graph),
         Rule(role="bias", when=_is_positive, start=framework(), because="a softplus makes it a size, its author's"),
-        Rule(role="bias", start=zeros(), because="bias"),
-        Rule(role="scale", when=ends_branch, start=_branch_scale),
-        Rule(role="scale", start=ones(), because="hands the signal on"),
-        Rule(role="shift", start=zeros(), because="shift"),
+        Rule(role="bias", start=used_as(0.0, "bias")),
+        Rule(role="scale", when=ends_branch, start=used_as(_branch_size, _branch_clause)),
+        Rule(role="scale", start=used_as(1.0, "hands the signal on")),
+        Rule(role="shift", start=used_as(0.0, "shift")),
         Rule(role="position", when=_is_summed, start=model.embedding),
         Rule(role="position", start=normal(0.0, _BESIDE), because="added to a signal of second moment 1"),
         Rule(role="token", start=normal(0.0, _BESIDE), because="put beside a signal of second moment 1"),
@@ -92,7 +93,7 @@ class _Model:
             mode, fan = "sqrt(fan_in fan_out)", fans(param).of("geo")
         share, ends = self.share(use)
         init = normal(0.0, gain * math.sqrt(share) / math.sqrt(fan) / _factor(use))
-        because += "" if _factor(use) == 1 else f" times 1/{_factor(use):.4g} for the constant on the weight,"
+        because += "" if _factor(use) == 1 else f" times 1/{_factor(use):.4g} for what is done to the weight first,"
         sized = f"; it is {param.sized_by}, which may set the size" if param.sized_by else ""
         moment = None if use.is_normalised else share * self.chains.given(param)
         return Decision(init=init, because=f"{ends}{because} {mode} {fan:.4g}{sized}", moment=moment)
@@ -246,7 +247,13 @@ def _is_positive(param: Param) -> bool:
     return "softplus" in param.use.followed_by
 
 
-def _branch_scale(param: Param) -> Decision:
-    depth = param.use.branch.depth if param.use.branch else 1
-    init = constant(1 / math.sqrt(depth)) if depth > 1 else ones()
-    return Decision(init=init, because=f"scales a residual branch, 1/sqrt({depth})")
+def _branch_size(param: Param) -> float:
+    return 1 / math.sqrt(_depth(param))
+
+
+def _branch_clause(param: Param) -> str:
+    return f"scales a residual branch, 1/sqrt({_depth(param)})"
+
+
+def _depth(param: Param) -> int:
+    return param.use.branch.depth if param.use.branch else 1

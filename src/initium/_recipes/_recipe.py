@@ -10,8 +10,9 @@ from .._errors import SpecError
 from .._graph import Graph
 from .._rule import Rule
 from .._spec import format_call
-from ..init import framework, ones, zeros
+from ..init import framework
 from ..init._initialiser import canonical, checked, plain
+from ._lines import used_as
 
 RECIPES: dict[str, Callable[..., "Recipe"]] = {}
 
@@ -69,9 +70,9 @@ def recipe(*, version: int = 1, **facts: Any) -> Callable[..., Any]:
 
 # What nearly every recipe says of parameters that are no matrix.
 USUAL = (
-    Rule(role="scale", operation="normalisation", start=ones(), because="scale of a normalisation"),
-    Rule(role="shift", start=zeros(), because="shift of a normalisation"),
-    Rule(role="bias", start=zeros(), because="bias"),
+    Rule(role="scale", operation="normalisation", start=used_as(1.0, "scale of a normalisation")),
+    Rule(role="shift", start=used_as(0.0, "shift of a normalisation")),
+    Rule(role="bias", start=used_as(0.0, "bias")),
     Rule(role="scale", start=framework()),
     Rule(role="kept", start=framework()),
     Rule(role="embedding", start=framework()),

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from .. import init
 from .._graph import Graph, Param
 from .._rule import Rule
-from ..init import Initialiser, glorot_normal, glorot_uniform, lecun_normal, ones, zeros
+from ..init import Initialiser, glorot_normal, glorot_uniform, lecun_normal, zeros
 from ._attention import block_by_block, parts_of
 from ._branches import Stack, depths, ends_branch, stacks
 from ._classics import unit_rows
 from ._embeddings import embeddings
 from ._ends import is_head
+from ._lines import used_as
 from ._recipe import USUAL, recipe
 from ._vision import by_outputs
 
@@ -46,7 +47,7 @@ def fixup(graph: Graph) -> tuple[Rule, ...]:
         Rule(role="weight", when=is_head, start=zeros(), because="the head starts at 0"),
         Rule(role="weight", when=lambda param: param.use.branch is not None, start=inside, because=reason),
         Rule(role="weight", start=by_outputs, because="ReLU, by outputs times positions"),
-        Rule(role="scale", start=ones(), because="a multiplier starts at 1"),
+        Rule(role="scale", start=used_as(1.0, "a multiplier starts at 1")),
         *embeddings(unit_rows, "rows of length 1"),
         *USUAL,
     )

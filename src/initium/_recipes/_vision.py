@@ -4,11 +4,12 @@ import math
 
 from .._graph import Graph, Param
 from .._rule import Decision, Rule
-from ..init import Initialiser, constant, mimetic_attention, normal, zeros
+from ..init import Initialiser, mimetic_attention, normal, zeros
 from ._attention import parts_of
 from ._branches import ends_branch
 from ._embeddings import embeddings
 from ._frameworks import torch_layers
+from ._lines import used_as
 from ._recipe import USUAL, recipe
 
 
@@ -124,8 +125,7 @@ def resnet(graph: Graph) -> tuple[Rule, ...]:
             role="scale",
             operation="normalisation",
             when=ends_branch,
-            start=zeros(),
-            because="ends residual branch, which starts as nothing",
+            start=used_as(0.0, "ends residual branch, which starts as nothing"),
         ),
         *torch_layers(graph),
         *USUAL,
@@ -160,7 +160,7 @@ def convnext(graph: Graph, std: float = 0.02, layer_scale: float = 1e-6) -> tupl
     """
     return (
         Rule(role="weight", start=normal(std=std), because=f"std {std:g} throughout"),
-        Rule(role="scale", operation="multiplication", start=constant(layer_scale), because="scales a residual branch"),
+        Rule(role="scale", operation="multiplication", start=used_as(layer_scale, "scales a residual branch")),
         *embeddings(normal(std=std), f"std {std:g} throughout"),
         Rule(role="token", start=normal(std=std), because=f"std {std:g} throughout"),
         *USUAL,

@@ -65,10 +65,10 @@ LOSSES: dict[str, tuple[str, ...]] = {
         ("function",),
     ),
 }
-# Draws that take the shape of a signal and nothing else of it.
-NOISE = _names(
-    "randn_like rand_like randint_like zeros_like ones_like empty_like full_like new_zeros new_ones new_empty"
-)
+# Take the shape of a tensor and none of its numbers.
+SHAPED = _names("zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty")
+# Draws of the shape of a signal besides.
+NOISE = SHAPED | _names("randn_like rand_like randint_like")
 RECURRENT = "recurrent module"  # stands for a whole module of nn's, recorded as one operation
 _NORMS = _names("native_layer_norm native_group_norm _fused_rms_norm rms_norm")
 

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import torch
 
-from .._operations import CASTS, PASSES
-from .._torch import storage_of, tree_leaves, tree_map
+from .._torch import storage_of
 from ._events import Event, reach
 from ._flow import Flow
+from ._follow import MOST_ELEMENTS, followed
 from ._tracer import Value
 from ._uses import Found
 
-_MOST_ELEMENTS = 2**27  # of an output whose channels are followed one by one
 _ATTENTION = ("query", "key", "value")
 
 
@@ -120,42 +119,17 @@ def _channels(found: Found) -> dict[Value, torch.Tensor]:
     """For each value that hands the output on, from which channel each element comes; -1 is from elsewhere."""
     start = found.value.tensor
     axis = _channel_axis(found)
-    if start.numel() > _MOST_ELEMENTS or start.ndim == 0:
+    if start.numel() > MOST_ELEMENTS or start.ndim == 0:
         return {}
     shape = [1] * start.ndim
     shape[axis] = -1
     numbers = torch.arange(start.shape[axis], dtype=torch.int32).reshape(shape).expand(start.shape)
     channels = {found.value: numbers}
     for value in found.met.values[1:]:
-        followed = _followed(value, channels)
-        if followed is not None:
-            channels[value] = followed
+        numbers = followed(value, channels)
+        if numbers is not None:
+            channels[value] = numbers
     return channels
-
-
-def _followed(value: Value, channels: dict[Value, torch.Tensor]) -> torch.Tensor | None:
-    """The operation that hands the signal on, done on the channels' numbers."""
-
-    def told(argument: object) -> object:
-        if not isinstance(argument, Value):
-            return argument
-        elsewhere = torch.full((1,), -1, dtype=torch.int32).expand(argument.tensor.shape)
-        return channels.get(argument, elsewhere)
-
-    if value.operation not in (PASSES | {"cat", "stack"}) - CASTS:
-        known = next((channels[v] for v in value.signals if v in channels), None)
-        return None if known is None else known.expand(value.tensor.shape)
-    if value.operation in _SHAPES:
-        source = channels.get(value.args[0])
-        return None if source is None else source.reshape(value.tensor.shape)
-    try:
-        args, kwargs = tree_map(told, (value.args, value.kwargs))
-        return tree_leaves(value.function(*args, **kwargs))[value.position]  # pyright: ignore
-    except Exception:  # an operation that whole numbers do not have
-        return None
-
-
-_SHAPES = {"view", "_unsafe_view", "reshape", "_reshape_alias"}  # whether or not memory allows a view
 
 
 def _flags(channels: torch.Tensor, most: int) -> torch.Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .._operations import RECURRENT, WeightOperation, is_norm, weight_operation
+from .._operations import RECURRENT, SHAPED, WeightOperation, is_norm, weight_operation
 from .._torch import (
     FakeTensor,
     TorchDispatchMode,
@@ -19,6 +19,7 @@ from .._torch import (
     tree_leaves,
     tree_map,
 )
+from ._fused import taken_apart
 
 # Modules recorded as one operation: the additions of an unrolled cell would pass for residual ones.
 OPAQUE = (nn.RNNBase, nn.RNNCellBase)
@@ -138,9 +139,13 @@ class Tracer(TorchDispatchMode):
         """Run the operation and write it down."""
         tensors = _tensors((args, kwargs or {}))
         self._save_foreign(func, tensors)
+        name = func.overloadpacket.__name__
+        if not self._num_opaque and (apart := taken_apart(name, args, kwargs or {})):
+            with self:
+                return apart()
         output = func(*args, **(kwargs or {}))
         if not self._num_opaque:
-            self._record(func.overloadpacket.__name__.rstrip("_"), func, tensors, args, kwargs or {}, output)
+            self._record(name.rstrip("_"), func, tensors, args, kwargs or {}, output)
         return output
 
     def _save_foreign(self, func: Any, tensors: list[torch.Tensor]) -> None:
@@ -176,7 +181,8 @@ class Tracer(TorchDispatchMode):
         is_tokens = not is_signal and any(value.is_tokens for value in inputs)
         if not is_signal and (self._starts_signal(operation, args, inputs) or (is_tokens and operation == RECURRENT)):
             return {"is_signal": True}
-        params = frozenset[int]() if is_signal else frozenset[int]().union(*(value.params for value in inputs))
+        is_bare = is_signal or operation in SHAPED
+        params = frozenset[int]() if is_bare else frozenset[int]().union(*(value.params for value in inputs))
         return {"is_signal": is_signal, "is_tokens": is_tokens, "params": params}
 
     def _starts_signal(self, operation: str, args: Any, inputs: Iterable[Value]) -> bool:

@@ -1,25 +1,38 @@
 """Uses: what a model does with each parameter, in the order in which it does it."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from ..._graph import Operation, Role, Use
-from .._operations import PASSES, SPACE, is_norm
+from .._operations import CASTS, PASSES, SPACE, is_norm
 from .._torch import schema_of
 from ._axes import axes_of, path_to
 from ._branches import Branches
 from ._contractions import Contraction, contraction_of
 from ._events import Reach, reach
+from ._felt import felt_of
 from ._flow import Flow
+from ._follow import MOST_ELEMENTS, followed, varies
+from ._lines import Line, growth, line_of
 from ._outputs import output_of
+from ._places import axes_from, is_mixing, letters_along
 from ._recurrences import cell_moment
 from ._signals import UNKNOWN, Signal
 from ._tracer import Value
 
 _MOVES = PASSES | {"cat", "stack"}
 # A matrix that went through one of these is no longer free to start as it likes.
+_ON_LINES = ("scale", "shift", "bias")  # whose start follows from the constants on the way
 _BENDS = {"exp", "softplus", "tanh", "sigmoid", "log", "softmax", "_softmax", "sin", "cos", "square", "abs", "relu"}
+
+
+# What multiplies a signal by more than a constant.
+_TAKES = {"dense", "convolution", "transposed convolution", "bilinear", "recurrent", "gate", "query", "key", "value"}
+_TAKES |= {"normalisation", "scale"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +81,12 @@ class UseReader:
     params: dict[int, Value]
 
     def uses(self) -> Iterator[Found]:
-        """All uses that an output depends on."""
+        """All uses that an output depends on; of what is also only compared, not the comparison."""
+        felt, uses = felt_of(self.flow), list(self._all_uses())
+        keys = {found.key for found in uses if found.value.index in felt}
+        return (found for found in uses if found.value.index in felt or found.key not in keys)
+
+    def _all_uses(self) -> Iterator[Found]:
         seen = set[int]()
         for value in self.flow.live:
             if id(value.inputs) in seen:  # another output of the same operation
@@ -93,10 +111,14 @@ class UseReader:
         contraction = (
             contraction_of(self.flow, value) if role == "weight" and self.flow.kind(value) == "scale" else None
         )
-        role, because = _bent(role, because, chain, operand, param)
-        axes, windows = _axes(value, operand, param, role, contraction)
+        line = line_of(param, operand, self.flow.constants)
+        role, because = _bent(role, because, chain, operand, param, line)
+        axes, windows = _axes(value, operand, param, role, chain, contraction)
+        if role == "weight" and _is_packed_in_rows(chain, param):
+            role, because = "kept", "its rows are used as matrices, of which its own axes say nothing"
         place = _place(chain, param, axes) if role == "weight" else None
-        signal = Signal("dense", 1.0) if place == 2 else self._signal(value, operand, operation)
+        mixes = place is not None and is_mixing(param, operand, chain, value.row.letters(value.args, operand))
+        signal = Signal("dense", 1.0) if place == 2 or mixes else self._signal(value, operand, operation)
         if contraction is not None and contraction.taker.operation == "sum":
             met = reach(self.flow, contraction.taker)
         sizes = [event.head_size for event in met.events if event.head_size]
@@ -104,10 +126,11 @@ class UseReader:
             operation=operation,
             fed_by=signal.source,
             moment=signal.moment,
-            followed_by=("dense",) if place == 1 else met.names,
-            branch=None if role in ("position", "embedding", "token") else self.branches.of(value),
-            scaled=met.scaled,
-            factor=self._factor(chain),
+            followed_by=("dense",) if place == 1 or mixes else met.names,
+            branch=None if mixes or role in ("position", "embedding", "token") else self.branches.of(value),
+            scaled=1.0 if mixes else met.scaled,
+            factor=growth(param, operand, self.flow.constants) if line is None or role == "weight" else line.factor,
+            offset=0.0 if line is None else line.offset,
             head_size=sizes[0] if sizes else signal.head_size,
             output=None if place == 1 else output_of(self.flow, met.values[0]),
         )
@@ -127,7 +150,7 @@ class UseReader:
             scaled=met.scaled,
             output=output_of(self.flow, value),
         )
-        axes, windows = _axes(value, operand, self.params[key], role, None)
+        axes, windows = _axes(value, operand, self.params[key], role, [], None)
         because = "bias" if is_bias else f"{operation} of constants"
         return Found(key, role, because, axes, use, value, operand, met, windows, value if is_bias else None)
 
@@ -142,14 +165,16 @@ class UseReader:
             role: Role = "scale" if is_scale else "shift"
             return role, "normalisation", f"{role} of a normalisation"
         if kind == "lookup" and operand is value.row.weight_of(value.args):
+            if _num_in_row(param) == 1 and self._is_added(value):
+                return "bias", "addition", "one number is picked for each token, and added"
             return "embedding", "embedding", "one row is picked for each token"
         if kind == "attention" or (kind == "shift" and self._is_score(value)):
             return "position", "embedding" if looked_up else "addition", "added to the scores of attention"
         match kind:
             case "scale":
-                return self._in_scale(value, operand)
+                return self._in_scale(value, operand, param)
             case "shift":
-                return self._in_shift(value, operand, looked_up)
+                return self._in_shift(value, operand, param, looked_up)
             case "slope":
                 return "kept", "activation", "slope of an activation"
             case "token" | "concatenation":
@@ -166,14 +191,18 @@ class UseReader:
         if _is_bias(value, operand):
             return "bias", "addition", "bias"
         if param.tensor.ndim < 2:
-            return "kept", operation, "a vector that is summed over, without an output axis"
+            is_matrix = sum(size > 1 for size in operand.tensor.shape) > 1
+            shape = "used as a matrix" if is_matrix else "summed over, without an output axis"
+            return "kept", operation, f"a vector that is {shape}"
+        if _is_one_hot(next((v for v in value.signals if v is not operand), value)):
+            return "embedding", "embedding", "one row is picked for each token, by a product with ones and zeros"
         return "weight", operation, operation
 
-    def _in_scale(self, value: Value, operand: Value) -> tuple[Role, Operation, str]:
+    def _in_scale(self, value: Value, operand: Value, param: Value) -> tuple[Role, Operation, str]:
         norm = self._norm_before(value)
         if norm is not None and not any(v.params for v in norm.inputs):
             return "scale", "normalisation", "scale of a normalisation"
-        if _num_wide(operand) > 1:
+        if _num_wide(operand, param) > 1:
             found = contraction_of(self.flow, value)
             if found is None or set(found.axes) == {"-"}:
                 return "kept", "multiplication", "a matrix that multiplies element by element"
@@ -184,38 +213,26 @@ class UseReader:
                 "multiplication",
                 "multiplies a signal element by element, then summed without an output axis",
             )
+        if _mixes(value):
+            return "kept", "multiplication", "mixes two signals"
         return "scale", "multiplication", "multiplies a signal element by element"
 
-    def _in_shift(self, value: Value, operand: Value, looked_up: bool) -> tuple[Role, Operation, str]:
+    def _in_shift(self, value: Value, operand: Value, param: Value, looked_up: bool) -> tuple[Role, Operation, str]:
+        if looked_up and self._is_picked(operand):
+            return "bias", "addition", "bias, of which one row is picked for each input"
         if looked_up:
             others = self.signals[value.signals[0].index].source == "embedding"
             because = "one row is picked for each position"
             return ("embedding" if others else "position"), "embedding", because
         if value.operation in ("sub", "rsub") and value.tensor.numel() > value.signals[0].tensor.numel():
             return "kept", "addition", "subtracted from the signal along an axis of its own"
-        if self._norm_before(value) is not None and _num_wide(operand) <= 1:
+        if self._norm_before(value) is not None and _num_wide(operand, param) <= 1:
             return "shift", "normalisation", "shift of a normalisation"
-        if _num_wide(operand) > 1:
+        if _num_wide(operand, param) > 1 and not self._adds_to_outputs(value, operand):
             return "position", "addition", "added to the signal at each position"
         if self._biased(value) is not None:
             return "bias", "addition", "bias"
         return "shift", "addition", "added to a signal"
-
-    def _factor(self, chain: list[Value]) -> float:
-        """The constant that a parameter is multiplied by before its use."""
-        factor = 1.0
-        for step in chain:
-            others = [v for v in step.args[:2] if not (isinstance(v, Value) and v.params)]
-            if step.operation in ("mul", "div") and len(others) == 1:
-                number = self._number(others[0])
-                factor *= number if step.operation == "mul" else 1 / number if number else 1.0
-        return factor
-
-    def _number(self, constant: Any) -> float:
-        try:
-            return self.flow.constants.number(constant) if isinstance(constant, Value) else float(constant)
-        except (ValueError, RuntimeError):
-            return 1.0  # a mask, or not known
 
     def _is_score(self, value: Value) -> bool:
         queue = [value.signals[0]]
@@ -234,6 +251,30 @@ class UseReader:
                 return None
             value = value.signals[0]
         return value
+
+    def _is_picked(self, operand: Value) -> bool:
+        """Whether an input picks its rows, rather than a position."""
+        while operand.row.word != "embedding":
+            operand = max((v for v in operand.inputs if v.params), key=lambda v: v.tensor.numel())
+        return any(v.is_signal or v.is_tokens for v in operand.inputs)
+
+    def _is_added(self, value: Value) -> bool:
+        """Whether it is added to other signals, and their sum multiplied by no weight."""
+        met = reach(self.flow, value)
+        pools = [event.taker for event in met.events if event.name == "pooling" and event.taker]
+        if {"residual stream", *_TAKES} & {event.name for event in met.events}:
+            return False
+        is_summed = any(self.flow.kind(v) == "sum" for v in met.values)
+        return is_summed or (bool(pools) and all(map(self._is_added, pools)))
+
+    def _adds_to_outputs(self, value: Value, operand: Value) -> bool:
+        """Whether it has a number for each output of a weight, perhaps of several stacked ones, at all positions."""
+        weighted = self._biased(value)
+        numbers = None if weighted is None else _outputs_of(weighted, value.signals[0])
+        if numbers is None:
+            return False
+        wide = [axis - operand.tensor.ndim for axis, size in enumerate(operand.tensor.shape) if size > 1]
+        return all(varies(numbers, axis) for axis in wide if operand.tensor.stride(axis) != 0)
 
     def _signal(self, value: Value, operand: Value, operation: Operation) -> Signal:
         """What the other operand is."""
@@ -281,12 +322,59 @@ def _is_bias(value: Value, operand: Value) -> bool:
     return all(factor is not operand for factor in value.row.factors(value.args))
 
 
-def _num_wide(value: Value) -> int:
-    """How many axes are longer than 1."""
-    return sum(size > 1 for size in value.tensor.shape)
+def _is_one_hot(value: Value) -> bool:
+    """Whether each of its rows is one 1 among zeros, whose place a signal gives, as the nearest row does."""
+    while value.operation in CASTS | {"view", "reshape"} and value.signals:
+        value = value.signals[0]
+    indices = [v for v in value.inputs if v.is_signal]
+    is_placed = value.operation == "eq" or (value.operation == "scatter" and value.args[3:] == (1,))
+    return is_placed and len(indices) == 1 and not indices[0].tensor.is_floating_point()
 
 
-def _bent(role: Role, because: str, chain: list[Value], operand: Value, param: Value) -> tuple[Role, str]:
+def _mixes(value: Value) -> bool:
+    """Whether it is the m of x + m (y - x)."""
+    difference = value.signals[0]
+    if difference.operation != "sub" or len(difference.signals) != 2:
+        return False
+    added = [v for v in value.consumers if v.operation in ("add", "sub") and len(v.signals) == 2]
+    return any(signal in difference.signals for v in added for signal in v.signals)
+
+
+def _num_in_row(table: Value) -> int:
+    return math.prod(table.tensor.shape[1:])
+
+
+def _outputs_of(weighted: Value, carrier: Value) -> torch.Tensor | None:
+    """Of each element of what hands on a weight's result, from which of the weight's outputs it comes."""
+    weight = weighted.row.weight_of(weighted.args)
+    if weight is None or weighted.row.word not in ("dense", "convolution") or weighted.tensor.numel() > MOST_ELEMENTS:
+        return None
+    shape = [1] * weighted.tensor.ndim
+    axis = weighted.row.output_axis(weighted.args, weight, len(shape))
+    shape[axis] = weighted.tensor.shape[axis]
+    if weight.tensor.ndim == weighted.tensor.ndim == 3 and weight.tensor.stride(0):  # stacked: (block, row, output)
+        shape[0] = weighted.tensor.shape[0]
+    numbers = torch.arange(math.prod(shape), dtype=torch.int32).reshape(shape).expand(weighted.tensor.shape)
+    known, way = {weighted: numbers}, [carrier]
+    while way[-1] is not weighted:
+        way.append(way[-1].signals[0])
+    for step in way[-2::-1]:
+        found = followed(step, known)
+        if found is None:
+            return None
+        known[step] = found
+    return known[carrier]
+
+
+def _num_wide(operand: Value, param: Value) -> int:
+    """Along how many axes a parameter differs where it is used; one that was expanded is the same along those."""
+    is_expanded = operand.tensor.numel() > param.tensor.numel()
+    return sum(size > 1 for size in (param if is_expanded else operand).tensor.shape)
+
+
+def _bent(
+    role: Role, because: str, chain: list[Value], operand: Value, param: Value, line: Line | None
+) -> tuple[Role, str]:
     """What was done to the parameter before it was used."""
     if any(_is_two(step) for step in chain) and role == "weight":
         return role, f"{because}, one of two that are multiplied with each other first"
@@ -295,13 +383,13 @@ def _bent(role: Role, because: str, chain: list[Value], operand: Value, param: V
     names = [step.operation.strip("_") for step in bent if not _is_factor(step)]
     if is_masked and role == "weight" and set(names) <= {"mul"}:
         return role, f"{because}, through a mask"
+    if role in _ON_LINES and bent:
+        names = [] if line is not None and line.factor else [step.operation.strip("_") for step in bent]
     if not names:
         return role, because
     through = ", ".join(dict.fromkeys(names))
     if role == "weight" and not _BENDS & set(names):
         return _length(param, operand, through) or (role, f"{because}, through {through}")
-    if role == "scale" and because == "scale of a normalisation" and set(names) <= {"add", "sub", "rsub"}:
-        return "shift", "scale of a normalisation, added to 1"
     return ("kept", f"used through {through}") if role not in ("embedding", "position", "token") else (role, because)
 
 
@@ -360,6 +448,28 @@ def _place(chain: list[Value], param: Value, axes: str) -> int | None:
     return None
 
 
+def _followed_axes(param: Value, operand: Value, chain: list[Value], letters: str) -> str | None:
+    """Letters of the parameter's axes, by where its elements go; what mixes gives one matrix for each of its rows."""
+    if not is_mixing(param, operand, chain, letters):
+        along = letters_along(param, operand, chain, letters) if chain else None
+        return axes_from(along) if along else None
+    source = param
+    for step in chain:
+        if _is_two(step) and param.tensor.ndim == 2:
+            own = step.row.letters(step.args, source)[-2:]
+            return axes_of(param, source, "b" * (source.tensor.ndim - 2) + own)
+        source = step
+    return None
+
+
+def _is_packed_in_rows(chain: list[Value], param: Value) -> bool:
+    """Whether what is picked of a table is one axis long and is then given two."""
+    picks = [
+        step for step in chain if step.row.word == "embedding" and any(v.is_signal or v.is_tokens for v in step.inputs)
+    ]
+    return bool(picks) and param.tensor.ndim < 3
+
+
 def _has_both(axes: str, value: Value, operand: Value) -> bool:
     """Whether a parameter has axes that are summed over and others."""
     own = axes[value.tensor.ndim - operand.tensor.ndim :]
@@ -368,12 +478,15 @@ def _has_both(axes: str, value: Value, operand: Value) -> bool:
 
 
 def _axes(
-    value: Value, operand: Value, param: Value, role: Role, contraction: Contraction | None
+    value: Value, operand: Value, param: Value, role: Role, chain: list[Value], contraction: Contraction | None
 ) -> tuple[str, dict[str, Any]]:
     """Letters of the parameter's axes, and a convolution's windows."""
     ndim = param.tensor.ndim
     if role == "embedding" and ndim == 2:
-        return "vo", {}
+        if value.row.word != "dense":
+            return "vo", {}
+        found = axes_of(param, operand, value.row.letters(value.args, operand))
+        return found.replace("i", "v") if found else "vo", {}
     if role != "weight" or ndim < 2:
         return "o" * ndim, {}
     if contraction is not None:
@@ -382,7 +495,9 @@ def _axes(
         letters = value.row.letters(value.args, operand)
     windows = value.row.windows(value.args)
     usual = "oi" + SPACE[ndim - 2] if ndim <= 5 else "o" * ndim
-    found = axes_of(param, operand, letters) or (letters if len(letters) == ndim else usual)
+    found = axes_of(param, operand, letters)
+    if found is None or not {"o", "i"} <= set(found):
+        found = _followed_axes(param, operand, chain, letters) or found or (letters if len(letters) == ndim else usual)
     if not {"d", "h", "w"} & set(found):
         windows.pop("stride", None)
     if windows and param.tensor.shape[found.find(letters[0])] != operand.tensor.shape[0]:

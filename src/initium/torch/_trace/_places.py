@@ -1,0 +1,77 @@
+"""Places: along which axes of what is used each axis of a parameter runs, where no view of it tells."""
+
+import torch
+
+from ._follow import MOST_ELEMENTS, followed, varies
+from ._tracer import Value
+
+
+def letters_along(param: Value, operand: Value, chain: list[Value], letters: str) -> list[set[str]] | None:
+    """For each axis of a parameter the letters of the operand's axes that it runs along; None if it gets lost.
+
+    Args:
+        param: the parameter.
+        operand: what an operation takes in.
+        chain: the values from the one to the other.
+        letters: of the operand's axes.
+    """
+    if len(letters) != operand.tensor.ndim or max(param.tensor.numel(), operand.tensor.numel()) > MOST_ELEMENTS:
+        return None
+    along = []
+    for axis, size in enumerate(param.tensor.shape):
+        shape = [size if axis == other else 1 for other in range(param.tensor.ndim)]
+        numbers = torch.arange(size, dtype=torch.int32).reshape(shape).expand(param.tensor.shape)
+        arrived = _arrived(numbers, param, chain)
+        if arrived is None or arrived.shape != operand.tensor.shape:
+            return None
+        along.append({letter for place, letter in enumerate(letters) if varies(arrived, place)})
+    return along
+
+
+def axes_from(along: list[set[str]]) -> str | None:
+    """The parameter's own letters; what runs along none was picked or mixed, and stacks others."""
+    if any(len(found - {"b"}) > 1 for found in along):
+        return None
+    return "".join(next(iter(found - {"b"}), "b") for found in along)
+
+
+def is_mixing(param: Value, operand: Value, chain: list[Value], letters: str) -> bool:
+    """Whether a parameter is multiplied with another one that holds whole matrices, one in each row, and so mixes them.
+
+    A column of the other then has both an input and an output of its own; of two weights in a row it has one of both.
+    """
+    source = param
+    for place, step in enumerate(chain):
+        if step.row.word == "dense":
+            is_left = step.row.factors(step.args)[0] is source
+            size = step.tensor.shape[-1 if is_left else -2]
+            numbers = torch.arange(size, dtype=torch.int32).reshape([1, size] if is_left else [size, 1])
+            if step.tensor.numel() > MOST_ELEMENTS:
+                return False
+            arrived = _arrived(numbers.expand(step.tensor.shape), step, chain[place + 1 :])
+            if arrived is None or arrived.shape != operand.tensor.shape or len(letters) != arrived.ndim:
+                return False
+            return {"o", "i"} <= {letter for axis, letter in enumerate(letters) if varies(arrived, axis)}
+        source = step
+    return False
+
+
+def _arrived(numbers: torch.Tensor, param: Value, chain: list[Value]) -> torch.Tensor | None:
+    source, known = param, numbers
+    for step in chain:
+        found = _stepped(step, source, known)
+        if found is None:
+            return None
+        source, known = step, found
+    return known
+
+
+def _stepped(step: Value, source: Value, numbers: torch.Tensor) -> torch.Tensor | None:
+    """What one step makes of the numbers; a product's rows are the left factor's, its columns the right one's."""
+    if step.row.word == "dense":
+        is_left = step.row.factors(step.args)[0] is source
+        return (numbers[..., :1] if is_left else numbers[..., :1, :]).expand(step.tensor.shape)
+    if step.row.word == "embedding" and step.args[0] is source:
+        num_picked = len(step.args[1]) if step.operation == "index" else 1
+        return numbers[(0,) * num_picked].expand(step.tensor.shape)
+    return followed(step, {source: numbers})
