@@ -270,7 +270,10 @@ def _in_dtype(plan: Plan, dtype: str) -> Plan:
     """The plan of a model that was converted, as `model.to(dtype)` does."""
     if dtype not in DTYPES:
         raise SettingError(f"`--dtype` is one of {', '.join(DTYPES)}, not '{dtype}'.")
-    choices = [replace(choice, param=replace(choice.param, dtype=dtype)) for choice in plan.choices]
+    choices = [
+        replace(choice, param=replace(choice.param, dtype=dtype)) if choice.param.dtype in DTYPES else choice
+        for choice in plan.choices
+    ]
     buffers = [replace(buffer, dtype=dtype) if buffer.dtype in DTYPES else buffer for buffer in plan.buffers]
     return replace(plan, choices=tuple(choices), buffers=tuple(buffers))
 

@@ -13,10 +13,10 @@ from ._errors import SpecError
 from ._haar import haar
 from ._kernel import Kernel, kernel
 from ._stream import child, words
+from .init._law import DTYPES as DTYPES
 from .init._law import Elementwise, Given, Keep, Law, Orthogonal, Packed, Rows, block_name
 from .init._weight import Weight
 
-DTYPES = ("float32", "float64", "float16", "bfloat16")  # what a fill writes
 # bfloat16, which NumPy cannot name, travels as uint16.
 _DTYPES = {np.dtype(name): name for name in ("float32", "float64", "float16")} | {np.dtype(np.uint16): "bfloat16"}
 _GREATEST = {

@@ -180,6 +180,23 @@ class Buffer:
     draws_as: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """What a normalisation keeps of the batches that it saw.
+
+    Attributes:
+        path: of the normalisation.
+        params: its own parameters; where it has none, those of the module around it.
+        frozen: those of them that are not to be trained.
+        has_counted: whether it holds anything else than what it is built with.
+    """
+
+    path: str
+    params: tuple[str, ...]
+    frozen: tuple[str, ...] = ()
+    has_counted: bool = False
+
+
 @dataclass(frozen=True)
 class Graph:
     """Every parameter of a model, in the model's own order.
@@ -189,12 +206,19 @@ class Graph:
         buffers: what the model keeps beside its parameters.
         notes: what a reader must know of how the graph was found.
         is_traced: whether the model was run; otherwise its layers' types alone speak.
+        statistics: of every normalisation that keeps some.
+        trained: what shows that the model was trained before; empty if nothing does.
+        learned: of a model that was, the parameters that are trained, and the saved buffers of which only their module
+            knows how they change.
     """
 
     params: tuple[Param, ...]
     buffers: tuple[Buffer, ...] = ()
     notes: tuple[str, ...] = ()
     is_traced: bool = False
+    statistics: tuple[Statistics, ...] = ()
+    trained: str = ""
+    learned: tuple[str, ...] = ()
 
     @cached_property
     def by_path(self) -> dict[str, Param]:

@@ -30,7 +30,7 @@ def plan(
         recipe: `auto`, another recipe's name, or any initialiser for all weights, as in `he_normal bias=0.1`.
         rules: the user's own, which win over the recipe: `{"head.*": "zeros"}`, pairs, or `Rule`s.
         example: inputs to trace the model with: a tensor, a tuple of arguments, or a dict of keyword arguments; None
-            makes them up from the model's signature.
+            makes them up from the model's signature. Lazy layers get their shapes from it.
 
     Raises:
         ModelError: if the model cannot be run on the inputs.
@@ -52,7 +52,7 @@ def graph_of(model: Any, recipe: Recipe, rules: tuple[Rule, ...] = (), example: 
     edge = edge_of(model)
     if recipe.traces:
         return edge.trace(model, example)
-    plain = edge.survey(model)
+    plain = edge.survey(model, example)
     if not rules:
         return plain
     try:

@@ -51,7 +51,7 @@ class Ledger(Reported):
     Attributes:
         entries: one for each parameter.
         seed: that it was filled with.
-        buffers: paths of those that had no memory and were computed.
+        buffers: paths of those that had no memory and were computed, or were started anew.
         on_meta: plain attributes that still have no memory, since nobody knows how they were drawn.
     """
 

@@ -346,8 +346,9 @@ def test_a_long_parameter_is_compared_with_all_that_start_before_its_end():
 def test_a_module_that_has_not_seen_data_has_no_shape():
     with pytest.raises(ModelError) as found:
         apply(of_params(PARAM), nn.LazyLinear(3, bias=False))
-    assert (
-        str(found.value) == "`weight` has no shape yet. Run the model once on a batch, so that its lazy layers get one."
+    assert str(found.value) == (
+        "`weight` has no shape yet. Run the model once on a batch, `model(batch)`, so that its lazy layers get one; "
+        "`plan` and `initialize` do so with example=batch."
     )
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  its usual name
 from torch import nn
 
-from initium import ModelError, gain, plan
+from initium import ModelError, gain, initialize, plan
 from initium._graph import Branch
 from initium.torch._trace import trace
 
@@ -878,11 +878,51 @@ def test_a_model_that_returns_no_tensor_is_refused():
     )
 
 
-def test_a_lazy_model_is_refused():
+def test_a_lazy_model_without_an_example_is_refused():
     with pytest.raises(ModelError) as error:
-        trace(nn.Sequential(nn.LazyLinear(3, bias=False)), X)
+        trace(nn.Sequential(nn.LazyLinear(3, bias=False)))
     assert str(error.value) == (
-        "`0.weight` has no shape yet. Run the model once on a batch, so that its lazy layers get one."
+        "`0.weight` has no shape yet. Run the model once on a batch, `model(batch)`, so that its lazy layers "
+        "get one; `plan` and `initialize` do so with example=batch."
+    )
+
+
+@pytest.mark.parametrize("recipe", ["auto", "he", "torch"])
+def test_lazy_layers_get_their_shapes_from_an_example(recipe):
+    def net(linear, norm):
+        return nn.Sequential(linear(8), norm(), nn.BatchNorm1d(8), nn.Dropout(), nn.ReLU(), linear(2))
+
+    model = net(nn.LazyLinear, nn.LazyBatchNorm1d)
+    usual = net(lambda num: nn.Linear(6 if num == 8 else 8, num), lambda: nn.BatchNorm1d(8))
+    random = torch.get_rng_state()
+    example = torch.ones(4, 6)
+    assert initialize(model, 0, recipe, example=example) == initialize(usual, 0, recipe, example=example)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert all(module.training for module in model.modules())
+    same = zip(model.state_dict().items(), usual.state_dict().items(), strict=True)
+    assert all(one[0] == other[0] and torch.equal(one[1], other[1]) for one, other in same)
+
+
+def refusal_of_lazy(build, example):
+    with pytest.raises(ModelError) as error:
+        plan(build(), example=example)
+    return str(error.value)
+
+
+def test_lazy_layers_that_get_no_shape_are_refused():
+    two = lambda: of(lambda m, x: m.a(x), a=nn.LazyLinear(3, bias=False), b=nn.LazyLinear(2, bias=False))  # noqa: E731
+    assert refusal_of_lazy(two, X) == (
+        "`b.weight` has no shape yet, since the example does not reach its layer. "
+        "Call that layer once, as training will."
+    )
+    assert refusal_of_lazy(lambda: nn.Sequential(nn.LazyConv2d(3, 3)), torch.zeros(3)).startswith(
+        "Sequential has lazy layers, which get their shapes from a run, and raises RuntimeError: "
+    )
+    with torch.device("meta"):
+        model = nn.Sequential(nn.LazyLinear(3), nn.Linear(3, 2))
+    assert refusal_of_lazy(lambda: model, X) == (
+        "The model has lazy layers, which get their shapes from a run, and no memory to run in. Build it with its "
+        "sizes, `nn.Linear(8, 4)` for `nn.LazyLinear(4)`, or not on meta."
     )
 
 

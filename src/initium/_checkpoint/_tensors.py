@@ -1,6 +1,6 @@
 """The tensors of a checkpoint, before a number of them is drawn."""
 
-from .._decisions import Decisions
+from .._decisions import Choice, Decisions
 from .._decisions._store import repeated
 from .._errors import PlanError, listed
 from .._fill import DTYPES
@@ -37,9 +37,16 @@ def _check_start(plan: Decisions) -> None:
     if lines:
         raise PlanError(
             f"These parameters stay as a model is built, so that a plan has no numbers for them:\n{listed(lines)}\n"
-            "Give them a start by a rule, such as Rule('PATH', 'zeros'); or take recipe `author` of a model built with "
-            "`initium.torch.deferred`. What no start can say is in `plan.apply(model)` alone."
+            f"{_remedy(plan, kept)}What no start can say is in `plan.apply(model)` alone."
         )
+
+
+def _remedy(plan: Decisions, kept: list[Choice]) -> str:
+    """What may be done about parameters that have no start, and was not done yet."""
+    if not any(choice.param.dtype in DTYPES for choice in kept):
+        return f"A start draws {', '.join(DTYPES)}, and these are something else. "
+    author = "; or take recipe `author` of a model built with `initium.torch.deferred`"
+    return f"Give them a start by a rule, such as Rule('PATH', 'zeros'){'' if plan.remakes else author}. "
 
 
 def _check_dtype(plan: Decisions) -> None:

@@ -1,5 +1,6 @@
 """What was decided for each parameter, and why, as data."""
 
+from ._anew import starts_anew as starts_anew
 from ._choice import Choice as Choice
 from ._decide import decide as decide
 from ._decisions import Decisions as Decisions

@@ -1,13 +1,15 @@
 """From a Graph, a recipe and a user's rules to a Plan."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import fields, replace
 
-from .._errors import InitiumError, RuleError, ShapeError, counted, listed
+from .._errors import InitiumError, RuleError, ShapeError, counted, few, listed
 from .._graph import Buffer, Graph, Made, Param
 from .._recipes import Recipe
 from .._rule import Decision, Rule, Rules, read_rules
-from ..init import framework
+from ..init import framework, zeros
+from ..init._law import DTYPES
+from ._anew import notes_of_training
 from ._choice import Choice
 from ._decisions import Decisions
 from ._fold import fold
@@ -24,13 +26,17 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Decisions:
     rules = read_rules(rules)
     _check_matches(graph, rules)
     _check_agreement(graph, rules)
-    usual = recipe.rules_of(graph)
+    usual = recipe.rules_of(replace(graph, params=tuple(param for param in graph.params if not _is_empty(param))))
     deciding = [(param, _first(param, rules), _first(param, usual)) for param in graph.params]
-    _check_decided([param for param, own, found in deciding if not (own or found)])
+    _check_decided([param for param, own, found in deciding if not (own or found or _is_empty(param))])
+    _check_drawable([(param, own) for param, own, _ in deciding if own])
     choices, misfits = [], []
     for param, own, found in deciding:
         try:
-            choices.append(_own(param, own, found) if own else _usual(param, found, recipe))
+            if _is_empty(param):
+                choices.append(_choice(param, Decision(init=zeros(), because="has no elements"), "no elements"))
+            else:
+                choices.append(_own(param, own, found) if own else _usual(param, found, recipe))
         except ShapeError as error:
             matched = f" Your rule `{own}` matched it." if own else ""
             misfits.append(f"{error}{matched}")
@@ -40,8 +46,18 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Decisions:
         )
     choices, buffers = _copied(choices, graph)
     return Decisions(
-        choices, recipe=str(recipe), notes=graph.notes, buffers=buffers, version=recipe.version, remakes=recipe.remakes
+        choices,
+        recipe=str(recipe),
+        notes=(*graph.notes, *_undrawn(choices), *notes_of_training(graph, choices)),
+        buffers=buffers,
+        version=recipe.version,
+        remakes=recipe.remakes,
     )
+
+
+def _is_empty(param: Param) -> bool:
+    """Whether it has no elements, as in a layer of 0 units; then there is no fan, and nothing to decide."""
+    return 0 in param.shape
 
 
 def _first(param: Param, rules: tuple[Rule, ...]) -> Rule | None:
@@ -61,7 +77,11 @@ def _usual(param: Param, rule: Rule | None, recipe: Recipe) -> Choice:
 
 def _choice(param: Param, said: Decision, rule: str) -> Choice:
     """The choice that a rule makes, once its initialiser has accepted the parameter's axes."""
-    said = _as_made(said, param)
+    if _is_drawable(param, said):
+        said = _as_made(said, param)
+    else:
+        said = _as_made(replace(said, init=framework(), because="", moment=None), param)
+        said = replace(said, because="; ".join(filter(None, (said.because, f"{param.dtype}, {_UNDRAWN}"))))
     said = replace(said, because=said.because or param.because)
     kept = {field.name: getattr(said, field.name) for field in fields(Decision)}
     choice = Choice(param=replace(param, made=None), rule=rule, **kept)  # the choice says how it is made
@@ -77,6 +97,21 @@ def _as_made(said: Decision, param: Param) -> Decision:
     if said.init != framework() or param.made is None or not param.made.is_pending:
         return said
     return replace(said, init=param.made.init or said.init, because=param.made.because)
+
+
+_UNDRAWN = "which no fill writes"
+
+
+def _is_drawable(param: Param, said: Decision) -> bool:
+    """Whether a parameter of that dtype can start so: complex or whole numbers only as their constructor makes them."""
+    return param.dtype in DTYPES or said.init in (framework(), param.made.init if param.made else framework())
+
+
+def _undrawn(choices: Iterable[Choice]) -> tuple[str, ...]:
+    """One line for what would be drawn, had it another dtype."""
+    rows = fold((choice.path, choice.param.dtype) for choice in choices if _UNDRAWN in choice.because)
+    lines = [f"{row.paths} ({row.kind})" for row in rows]
+    return (f"left as built, since a fill writes {', '.join(DTYPES)} alone: {few(lines)}",) if lines else ()
 
 
 def _copied(choices: list[Choice], graph: Graph) -> tuple[tuple[Choice, ...], tuple[Buffer, ...]]:
@@ -131,6 +166,19 @@ def _check_agreement(graph: Graph, rules: tuple[Rule, ...]) -> None:
         raise RuleError(
             f"Your rules disagree about {counted(len(torn), 'parameter')}:\n{listed(lines)}\n"
             f"Narrow one of them, for instance with but='{torn[0][0]}'."
+        )
+
+
+def _check_drawable(own: Iterable[tuple[Param, Rule]]) -> None:
+    """Refuse a rule that no fill can follow, before it is shown as a start."""
+    misfits = [
+        (param, rule) for param, rule in own if not (_is_empty(param) or _is_drawable(param, rule.decide(param)))
+    ]
+    if misfits:
+        lines = [f"  {param.path}  {param.dtype}, by your rule {rule}" for param, rule in misfits]
+        raise RuleError(
+            f"A fill writes {', '.join(DTYPES)}, and these parameters are something else:\n{listed(lines)}\n"
+            f"Leave them as built: narrow the rule, for instance with but='{misfits[0][0].path}'."
         )
 
 

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from ._weight import Weight
 
+# Of the numbers that a fill writes.
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+
 How = Literal["drawn", "computed", "constant", "loaded", "kept"]
 
 

@@ -8,24 +8,22 @@ import torch
 from torch import nn
 
 from .. import _stream
-from .._decisions import Decisions
+from .._decisions import Decisions, starts_anew
 from .._errors import ModelError, listed
 from .._tensor import of_buffer
 from ._deferred import record_of
 from ._fill import drawn
+from ._history import RUNNING, norms, statistics_of
 from ._path import plain_path
 from ._read import buffers_of, named
 from ._torch import NormBase
 from ._write import Write
 
-# What `reset_running_stats` of every batch norm writes.
-_RUNNING = {"running_mean": 0, "running_var": 1, "num_batches_tracked": 0}
-
 Make = Callable[[], torch.Tensor]
 
 
 def buffer_writes(model: nn.Module, plan: Decisions, seed: int) -> tuple[Write, ...]:
-    """Every buffer that is on meta, or that the plan draws anew, with how its numbers are computed.
+    """Every buffer that is on meta, or that the plan starts anew, with how its numbers are computed.
 
     Where the plan says it, that is as `plan.write` does.
 
@@ -34,12 +32,13 @@ def buffer_writes(model: nn.Module, plan: Decisions, seed: int) -> tuple[Write, 
     """
     found, unknown = [], []
     planned = _planned(model, plan, seed)
+    stale = _stale(model, plan)
     for full, value in model.named_buffers():
         owner, _, name = full.rpartition(".")
         module, path = model.get_submodule(owner), plain_path(full)
         record = record_of(module).get(name)
         is_anew = record is not None and record.is_random and plan.remakes
-        if value.is_meta or is_anew:  # another seed draws others
+        if value.is_meta or is_anew or (id(module) in stale and name in RUNNING):  # another seed draws others
             make = planned.get(path) or _maker(module, name, value, _stream.key(seed, path))
             is_unset = record is not None and record.is_unset
             found += [Write(path, value, make, is_buffer=True, is_unset=is_unset)] if make else []
@@ -51,6 +50,13 @@ def buffer_writes(model: nn.Module, plan: Decisions, seed: int) -> tuple[Write, 
             "Build the model by `initium.torch.deferred(build)`, which remembers it, or give them their values first."
         )
     return tuple(found)
+
+
+def _stale(model: nn.Module, plan: Decisions) -> set[int]:
+    """The normalisations whose running statistics are of weights that the plan replaces."""
+    choices = {choice.path: choice for choice in plan.choices}
+    pairs = zip(norms(model).values(), statistics_of(model), strict=True)
+    return {id(norm) for norm, one in pairs if one.has_counted and starts_anew(one, choices)}
 
 
 def _planned(model: nn.Module, plan: Decisions, seed: int) -> dict[str, Make]:
@@ -79,6 +85,6 @@ def _first(model: nn.Module, origin: Hashable) -> str:
 def _maker(module: nn.Module, name: str, value: torch.Tensor, key: int) -> Make | None:
     if recorded := record_of(module).get(name):
         return lambda: recorded.value(key)
-    if isinstance(module, NormBase) and name in _RUNNING:
-        return lambda: torch.full(value.shape, _RUNNING[name], dtype=value.dtype, device="cpu")
+    if isinstance(module, NormBase) and name in RUNNING:
+        return lambda: torch.full(value.shape, RUNNING[name], dtype=value.dtype, device="cpu")
     return None

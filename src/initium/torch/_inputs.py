@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from .._errors import ModelError, with_article
+from ._memory import DTYPES
 from ._torch import ConvNd, NormBase, tree_leaves, tree_map
 
 _BATCH, _LENGTH = 2, 8
@@ -64,7 +65,7 @@ def made_up(model: nn.Module) -> Iterator[Inputs]:
     Raises:
         ModelError: naming an input that cannot be told.
     """
-    dtype = next((param.dtype for param in model.parameters() if param.is_floating_point()), torch.float32)
+    dtype = next((param.dtype for param in model.parameters() if param.dtype in DTYPES), torch.float32)
     for inputs in _made_up(model):
         args, kwargs = tree_map(
             lambda value: value.to(dtype) if value.is_floating_point() else value, (inputs.args, inputs.kwargs)

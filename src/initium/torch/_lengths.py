@@ -10,6 +10,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm as OldSpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm as OldWeightNorm
 
 from .._errors import ModelError, listed
+from ._path import plain_path
 from ._shards import is_sharded
 from ._torch import SpectralNorm, WeightNorm, iterate_power_method, pre_hooks
 
@@ -86,6 +87,16 @@ def renew_spectral_norms(model: nn.Module, is_filled: set[int]) -> None:
             weight = getattr(module, f"{hook.name}_orig")
             for _ in range(_POWER_ITERATIONS if id(weight) in is_filled and weight.any() else 0):
                 hook.compute_weight(module, do_power_iteration=True)
+
+
+def spectral_buffers(model: nn.Module) -> Iterator[str]:
+    """The vectors that are renewed, by their path."""
+    for path, module in model.named_modules():
+        prefix = plain_path(f"{path}.") if path else ""
+        if isinstance(module, SpectralNorm):
+            yield from (prefix + name for name, _ in module.named_buffers(recurse=False))
+        for hook in _hooks(module, OldSpectralNorm):
+            yield from (f"{prefix}{hook.name}_{name}" for name in "uv")
 
 
 def _renew(parts: list[Any], originals: list[nn.Parameter]) -> None:

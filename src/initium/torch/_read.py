@@ -80,18 +80,26 @@ def check(model: object, caller: str) -> None:
         raise ModelError(f"{_are(packed)} quantised, with packed weights. Plan the model as it was before.")
 
 
-def check_shapes(model: nn.Module) -> None:
+def check_shapes(model: nn.Module, *, is_run: bool = False) -> None:
     """Refuse a model whose layers learn their shapes from the first batch.
+
+    Args:
+        model: to look at.
+        is_run: whether it was run on a batch.
 
     Raises:
         ModelError: naming them.
     """
     lazy = [path for path, _, _, value in named(model) if nn.parameter.is_lazy(value)]
-    if lazy:
-        raise ModelError(
-            f"{quoted(lazy)} {'has' if len(lazy) == 1 else 'have'} no shape yet. "
-            "Run the model once on a batch, so that its lazy layers get one."
-        )
+    if not lazy:
+        return
+    what = f"{quoted(lazy)} {'has' if len(lazy) == 1 else 'have'} no shape yet"
+    if is_run:
+        raise ModelError(f"{what}, since the example does not reach its layer. Call that layer once, as training will.")
+    raise ModelError(
+        f"{what}. Run the model once on a batch, `model(batch)`, so that its lazy layers get one; "
+        "`plan` and `initialize` do so with example=batch."
+    )
 
 
 def _are(paths: list[str]) -> str:

@@ -7,6 +7,7 @@ from torch import nn
 
 from ..._errors import few
 from ..._graph import Graph, Param, Use
+from .._history import history_of
 from .._read import Facts, buffers_of, facts_of, kept, params_of
 from .._torch import Orthogonal
 from ._after import find_after
@@ -27,17 +28,23 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
     uses: dict[int, list[Found]] = defaultdict(list)
     for found in UseReader(flow, read_signals(flow), find_branches(flow), values).uses():
         uses[found.key].append(found)
-    for own in uses.values():
+    for key, own in uses.items():
+        if not recording.params[key].numel():
+            own.clear()
         own.sort(key=lambda found: found.role != "embedding")  # a table that multiplies as well is a table first
 
     def facts(module: nn.Module, name: str, value: nn.Parameter) -> Facts:
         own = uses[id(value)]
+        if not value.numel():  # no axis of 0 units can be followed
+            return (facts_of(module, name, value) or kept(value, "of a layer that is not known")) | {"uses": ()}
         return _used(flow, module, value, values[id(value)], own) if own else _unused(module, name, value)
 
     params = params_of(model, facts)
-    unused = [param.path for key, param in params.items() if not uses[key]]
+    unused = [param.path for key, param in params.items() if not uses[key] and recording.params[key].numel()]
     complete = _with_after(flow, _with_sums(flow, _with_lengths(recording, _with_biases(params, uses), uses)), uses)
-    return Graph(tuple(complete.values()), buffers_of(model), (*notes, *_note(unused)), is_traced=True)
+    return Graph(
+        tuple(complete.values()), buffers_of(model), (*notes, *_note(unused)), is_traced=True, **history_of(model)
+    )
 
 
 def _used(flow: Flow, module: nn.Module, value: nn.Parameter, param: Value, uses: list[Found]) -> Facts:

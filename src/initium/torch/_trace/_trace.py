@@ -8,7 +8,9 @@ from torch import nn
 
 from ..._errors import ModelError, with_article
 from ..._graph import Graph
+from .._history import history_of
 from .._inputs import Inputs, cannot_make_up, described, given, made_up
+from .._lazy import give_shapes
 from .._read import check, check_shapes, named, quoted, read
 from .._shards import is_sharded
 from .._torch import NEEDS_NUMBERS, tree_leaves, uncompiled
@@ -20,8 +22,9 @@ def trace(model: nn.Module, example: Any = None) -> Graph:
     """What a model does with each of its parameters, found by running it once without memory or arithmetic.
 
     The model is run on tensors that have a shape and no numbers, so that neither its size nor its device matters
-    and nothing of it changes. Where numbers decide what it does, it is run once more on a copy of its own; where it
-    has none, or runs but cannot be followed, its layers' types speak alone. The Graph's notes say which it was.
+    and nothing of it changes; lazy layers alone get their shapes from an example. Where numbers decide what it does, it
+    is run once more on a copy of its own; where it has none, or runs but cannot be followed, its layers' types speak
+    alone. The Graph's notes say which it was.
 
     Args:
         model: on any device, `meta` too; it is run as in evaluation.
@@ -40,7 +43,9 @@ def trace(model: nn.Module, example: Any = None) -> Graph:
     """
     model = _unwrapped(model)
     check(model, "trace")
-    check_shapes(model)
+    if example is not None:
+        give_shapes(model, given(model, example))
+    check_shapes(model, is_run=example is not None)
     _check_unsharded(model)
     if next(model.parameters(), None) is None:
         return read(model)
@@ -139,7 +144,7 @@ def _by_layers(model: nn.Module, why: str) -> Graph:
         graph = read(model)
     except ModelError as error:
         raise ModelError(f"{type(model).__name__} cannot be traced, because {why}.\n{error}") from error
-    return replace(graph, notes=(f"the layers' types speak alone, because {why}", *graph.notes))
+    return replace(graph, notes=(f"the layers' types speak alone, because {why}", *graph.notes), **history_of(model))
 
 
 def _has_numbers(model: nn.Module, inputs: Inputs) -> bool:
