@@ -92,6 +92,7 @@ ATTRIBUTES = {
         "_conj _conj_physical _neg_view _has_compatible_shallow_copy_type": lambda: torch.ops.aten,
         "_schema _overloadname _can_decompose": lambda: torch.ops.aten.add.Tensor,
         "_current_level": lambda: torch.autograd.forward_ad,
+        "_engine_run_backward": lambda: torch.autograd,
         "_should_skip_dynamo": lambda: torch.utils._python_dispatch.TorchDispatchMode,
         "_spec": lambda: import_module("torch.distributed.tensor").DTensor,
         "_split_tensor": lambda: import_module("torch.distributed.tensor").Shard,

@@ -75,9 +75,10 @@ class Use:
 
     Attributes:
         operation: what it does.
-        fed_by: what the other operand is: `data`, `tokens`, `state` (of a recurrence), `normalisation`,
-            `residual stream`, `attention`, `gate` (a product of signals), `embedding`, `pooling`, an activation's
-            name, `f` for an activation without one, the operation of the weight before, or `unknown`.
+        fed_by: what the other operand is: `data`, `tokens`, `state` (of a recurrence), `cell` (of one whose state is a
+            projection of it), `normalisation`, `residual stream`, `attention`, `gate` (a product of signals),
+            `embedding`, `pooling`, an activation's name, `f` for an activation without one, the operation of the weight
+            before, or `unknown`.
         moment: E[x^2] of that operand if everything before it has second moment 1, by quadrature where it is a
             function of one signal; None if it is not known.
         followed_by: what its output meets first: an activation's name or `f`, `normalisation`, `query`, `key`,
@@ -155,6 +156,7 @@ class Param(Weight):
         built: what it was built with, where that is no draw and it is started anew all the same: `-4.6`.
         padding: of an embedding, the row that stays zero.
         uses: everything that is done with it, look-ups first and else in order of execution; none if it was not used.
+        by_type: what its layer's type says is done with it, if the pass has not reached it.
         dtype: of its numbers, as frameworks spell it: `float32`, `bfloat16`.
         made: how the constructor made it; None if that was not recorded.
     """
@@ -171,13 +173,14 @@ class Param(Weight):
     built: str = ""
     padding: int | None = None
     uses: tuple[Use, ...] = ()
+    by_type: Use | None = None
     dtype: str = "float32"
     made: Made | None = None
 
     @property
     def use(self) -> Use:
-        """The first use; an unknown one if there is none."""
-        return self.uses[0] if self.uses else Use(operation="other")
+        """The first use; if there is none, the one that its layer's type says, or an unknown one."""
+        return self.uses[0] if self.uses else self.by_type or Use(operation="other")
 
     def __str__(self) -> str:
         return f"`{self.path}`"

@@ -404,7 +404,7 @@ def test_torch_draws_all_of_a_recurrent_layer_by_its_hidden_units(graph):
 
 
 def test_torch_draws_the_projection_of_a_state_by_its_hidden_units():
-    graph = Graph((weight("r.weight_hr_l0", 3, 5, operation="recurrent", fed_by="state", layer="LSTM"),))
+    graph = Graph((weight("r.weight_hr_l0", 3, 5, operation="recurrent", fed_by="cell", layer="LSTM"),))
     assert choices("torch", graph)["r.weight_hr_l0"].law == like(Uniform(-(5**-0.5), 5**-0.5))
 
 

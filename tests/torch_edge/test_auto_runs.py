@@ -235,3 +235,87 @@ def test_a_weight_hands_on_second_moment_1_whatever_it_is_made_by(function):
     initium.initialize(model, seed=0, example=batch)
     with torch.no_grad():  # three times sqrt(2 / 256), by which the 32 * 8 numbers that mix stray
         assert model.hidden(batch).square().mean().item() == pytest.approx(1, rel=0.26)
+
+
+class Sequences(nn.Module):
+    """A recurrent layer, and a way to use it that a pass may not follow."""
+
+    def __init__(self, layer, use):
+        super().__init__()
+        self.layer, self.head, self.own = layer, nn.Linear(8, 2), use
+
+    def forward(self, x, lengths):
+        self.own(self.layer, x, lengths)
+        return self.head(x)
+
+
+def packed(layer, x, lengths):
+    layer(nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False))
+
+
+def not_at_all(layer, x, lengths):
+    pass
+
+
+def on_zeros(layer, x, lengths):
+    layer(torch.zeros(5, 3, 8))
+
+
+class OwnCell(nn.LSTMCell):
+    pass
+
+
+RECURRENT = {
+    "packed": (lambda: nn.LSTM(8, 16), packed),
+    "packed both ways": (lambda: nn.LSTM(8, 16, 2, bidirectional=True), packed),
+    "packed and projected": (lambda: nn.LSTM(8, 16, proj_size=4), packed),
+    "not reached": (lambda: nn.LSTM(8, 16, 2, bidirectional=True), not_at_all),
+    "projected, not reached": (lambda: nn.LSTM(8, 16, 2, proj_size=4), not_at_all),
+    "cell, not reached": (lambda: nn.LSTMCell(8, 16), not_at_all),
+    "cell of one's own, not reached": (lambda: OwnCell(8, 16), not_at_all),
+    "GRU, not reached": (lambda: nn.GRU(8, 16), not_at_all),
+    "on numbers of its own": (lambda: nn.LSTM(8, 16), on_zeros),
+    "weight norm": (lambda: nn.utils.parametrizations.weight_norm(nn.LSTM(8, 16), "weight_hh_l0"), not_at_all),
+}
+
+
+def first_gates(layer):
+    """Of each state to state, the matrix of the first gate."""
+    return [value[:16] for path, value in layer.named_parameters() if path.startswith("weight_hh")]
+
+
+@pytest.mark.parametrize("recipe", ["auto", "keras", "orthogonal", "glorot", "he", "lecun", "torch"])
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize("name", RECURRENT)
+def test_a_recurrent_layer_starts_as_one_however_it_is_used(name, device, recipe):
+    build, use = RECURRENT[name]
+    with torch.device(device):
+        model = Sequences(build(), use)
+    plan = initium.plan(model, recipe, example=(torch.randn(5, 3, 8), torch.tensor([5, 2, 4])))
+    plan.apply(model.to_empty(device="cpu") if device == "meta" else model, seed=0)
+    layer = model.layer
+    if recipe == "torch":
+        values = [value for path, value in layer.named_parameters() if "parametrizations" not in path]
+        assert all(value.abs().max() <= 1 / 4 for value in values)
+        assert all(value.abs().max() > 0.9 / 4 for value in values if value.numel() > 200)
+        return
+    if recipe in ("auto", "orthogonal"):
+        assert all(
+            torch.allclose(torch.linalg.svdvals(gate), torch.ones(min(gate.shape))) for gate in first_gates(layer)
+        )
+    biases = [value for path, value in layer.named_parameters() if "bias" in path]
+    for one, other in zip(biases[::2], biases[1::2], strict=True):
+        gates = (one + other).detach().view(-1, 16)
+        assert gates.mean(1).tolist() == ([0.0, 1.0, 0.0, 0.0] if len(gates) == 4 else [0.0, 0.0, 0.0])
+        assert gates.eq(gates[:, :1]).all()
+
+
+@pytest.mark.parametrize("bias", ["bias_ih_l0", "bias_hh_l0"])
+def test_a_forget_gate_is_one_in_the_same_bias_however_its_weight_is_made(bias):
+    model = nn.LSTM(8, 16)
+    nn.utils.parametrizations.weight_norm(model, bias.replace("bias", "weight"))
+    plan = initium.plan(model, "lecun", example=torch.randn(5, 3, 8))
+    assert {c.path: str(c.init) for c in plan.choices if "bias" in c.path} == {
+        "bias_ih_l0": "forget_gate_bias",
+        "bias_hh_l0": "zeros",
+    }

@@ -227,6 +227,28 @@ def test_what_is_left_alone_is_told_with_its_reason(x):
     assert calibrate(plan, model, x).left[0] == ("0.weight", "it starts at zero")
 
 
+@pytest.mark.parametrize("is_within", [False, True])
+def test_a_model_that_differentiates_is_calibrated_as_what_it_differentiates(x, is_within):
+    class Force(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Sequential(linear(24), nn.Tanh(), linear(24))
+
+        def forward(self, x):
+            with torch.set_grad_enabled(is_within or torch.is_grad_enabled()):
+                x = x.requires_grad_()
+                return torch.autograd.grad(self.net(x).square().sum(), x, create_graph=True)[0]
+
+    model = Force()
+    plan = started(model, "he_normal", graph=Graph((dense("net.0.weight", 24), dense("net.2.weight", 24))))
+    found = calibrate(plan, model, x)
+    assert [(weight.path, weight.num_uses) for weight in found.weights] == [("net.0.weight", 1), ("net.2.weight", 1)]
+    assert model.net[0](x).square().mean().item() == pytest.approx(1, rel=1e-5)
+    assert model.net(x).square().mean().item() == pytest.approx(1, rel=1e-5)
+    assert not x.requires_grad
+    assert all(value.requires_grad and value.grad is None for value in model.parameters())
+
+
 def test_recurrent_weights_are_left_alone():
     model = nn.LSTM(5, 6)
     params = [

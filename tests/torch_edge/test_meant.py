@@ -100,6 +100,7 @@ def test_a_rule_overrides_what_an_author_built():
 
 NEUTRAL_OR_DRAWN = {
     "a scale of 1": (lambda s, x: x * s.w, torch.ones(16), 1.0, "hands the signal on"),
+    "a scale that is added to 1": (lambda s, x: torch.tanh(x * (1 + s.w)), torch.zeros(16), 0.0, None),
     "a shift of 0": (lambda s, x: torch.tanh(x) + s.w, torch.zeros(16), 0.0, "shift"),
     "a scale drawn around 0": (lambda s, x: x * s.w, x(16), 1.0, "hands the signal on"),
     "a shift drawn around 0": (lambda s, x: torch.tanh(x) + s.w, x(16), 0.0, "shift"),

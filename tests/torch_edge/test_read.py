@@ -81,6 +81,8 @@ def test_the_slope_of_an_activation_is_kept():
         (nn.LSTMCell(3, 4), ("input", "forget", "cell", "output")),
         (nn.GRU(3, 4, bidirectional=True), ("reset", "update", "new")),
         (nn.GRUCell(3, 4), ("reset", "update", "new")),
+        (type("OwnCell", (nn.LSTMCell,), {})(3, 4), ("input", "forget", "cell", "output")),
+        (type("Own", (nn.GRU,), {})(3, 4), ("reset", "update", "new")),
         (nn.RNN(3, 4), ()),
     ],
 )
@@ -90,13 +92,14 @@ def test_a_recurrent_layer_packs_its_gates(layer, packs):
         assert (param.packs, param.blocks) == (packs, max(len(packs), 1))
         assert (param.role, param.axes) == (("bias", "o") if is_bias else ("weight", "oi"))
         assert param.bias_of == (path.replace("bias", "weight") if is_bias else None)
+        assert (param.use.operation, param.use.fed_by) == ("recurrent", "state" if "_hh" in path else "unknown")
         if not is_bias:
             assert param.fans == (param.shape[1], 4)
 
 
 def test_the_projection_of_a_state_is_one_matrix():
     found = read(nn.LSTM(3, 8, proj_size=2)).by_path["weight_hr_l0"]
-    assert (found.packs, found.blocks, found.fans) == ((), 1, (8, 2))
+    assert (found.packs, found.blocks, found.fans, found.use.fed_by) == ((), 1, (8, 2), "cell")
 
 
 def test_attention_packs_query_key_and_value_unless_they_differ_in_width():

@@ -1,6 +1,8 @@
 """Each mechanism of the tracer on a model made for it; whole architectures are in test_zoo."""
 
+import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +16,14 @@ from initium.torch._trace import trace
 
 
 def of(function, **parts):
-    """A module with these parts and parameters, called with itself and its inputs."""
+    """A module with these parts and parameters, called with itself and its inputs.
+
+    Zeros and ones are numbers drawn around zero instead, as far as these say nothing: a constant may be meant.
+    """
+    generator = torch.Generator().manual_seed(0)
+    for name, part in parts.items():
+        if isinstance(part, torch.Tensor) and part.numel() > 8 and part.unique().numel() == 1 and part.max() in (0, 1):
+            parts[name] = torch.randn(part.shape, generator=generator)
 
     class Made(nn.Module):
         def __init__(self):
@@ -1149,6 +1158,266 @@ def test_a_state_has_the_moment_at_which_it_settles():
     found = use(nn.LSTM(8, 4), "weight_hh_l0").moment
     assert found == pytest.approx(float(out.square().mean()), rel=0.1)  # a state is not quite Gaussian
     assert use(nn.RNN(8, 4, nonlinearity="relu"), "weight_hh_l0").moment == pytest.approx(1)
+
+
+def packing(m, x, lengths):
+    packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    return m.head(nn.utils.rnn.pad_packed_sequence(m.second(m.first(packed)[0])[0], batch_first=True)[0])
+
+
+def by_keyword(m, x, lengths):
+    return m.head(m.second(m.first(hx=None, input=x)[0])[0])
+
+
+@pytest.mark.parametrize("forward", [packing, by_keyword])
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (nn.LSTM, {}),
+        (nn.LSTM, {"proj_size": 2}),
+        (nn.GRU, {"num_layers": 2, "bidirectional": True}),
+    ],
+)
+def test_sequences_of_their_own_lengths_are_traced_as_others_are(forward, settings, kind):
+    width = settings.get("proj_size", 4) * (2 if "bidirectional" in settings else 1)
+    parts = {
+        "first": kind(8, 4, batch_first=True, **settings),
+        "second": kind(width, 4, batch_first=True, **settings),
+        "head": nn.Linear(width, 2),
+    }
+    example = (torch.randn(3, 5, 8), torch.tensor([5, 2, 3]))
+    found = trace(of(forward, **parts), example)
+    assert found.is_traced
+    assert found.params == trace(of(lambda m, x, n: m.head(m.second(m.first(x)[0])[0]), **parts), example).params
+
+
+def test_what_a_recurrent_layer_reads_is_its_input_whatever_stands_first():
+    def forward(m, x):
+        return m.rnn(hx=m.start(x.relu())[None, :, 0], input=x)[0]
+
+    model = of(forward, start=nn.Linear(8, 4), rnn=nn.GRU(8, 4, batch_first=True))
+    assert use(model, "rnn.weight_ih_l0", X).fed_by == "data"
+
+
+def gates_by_hand(m, x):
+    state = cell = torch.zeros(2, 4)
+    for step in x.unbind(1):
+        gates = F.linear(step, m.cell.weight_ih, m.cell.bias_ih) + F.linear(state, m.cell.weight_hh, m.cell.bias_hh)
+        i, f, c, o = gates.chunk(4, -1)
+        cell = f.sigmoid() * cell + i.sigmoid() * c.tanh()
+        state = o.sigmoid() * cell.tanh()
+    return state
+
+
+def one_step(m, x):
+    state = torch.zeros(2, 4)
+    return torch.lstm_cell(x[:, 0], (state, state), *m.cell.parameters())[0]
+
+
+@pytest.mark.parametrize("forward", [gates_by_hand, one_step])
+def test_what_a_recurrent_layer_owns_is_that_where_others_multiply_by_it(forward):
+    found = trace(of(forward, cell=nn.LSTMCell(8, 4)), X).by_path
+    gates = ("input", "forget", "cell", "output")
+    assert {(p.packs, p.blocks, p.use.operation) for p in found.values()} == {(gates, 4, "recurrent")}
+    assert {path: p.use.fed_by for path, p in found.items() if p.role == "weight"} == {
+        "cell.weight_ih": "data",
+        "cell.weight_hh": "state",
+    }
+    assert (found["cell.bias_hh"].use.fed_by, found["cell.bias_hh"].bias_of) == ("state", "cell.weight_hh")
+
+
+def test_a_state_that_is_learned_is_kept_and_an_input_that_is_learned_is_a_signal():
+    def forward(m, x):
+        state = m.state.expand(1, 2, -1)
+        return m.rnn(m.steps.expand(2, 5, 8), m.first(x[None, :, 0]))[0] + m.rnn(x, state)[0]
+
+    parts = {"state": torch.zeros(1, 1, 4), "steps": torch.zeros(8), "first": nn.Linear(8, 4)}
+    found = trace(of(forward, rnn=nn.GRU(8, 4, batch_first=True), **parts), X).by_path
+    told = {path: (found[path].role, found[path].because) for path in ("state", "steps")}
+    assert told == {
+        "state": ("kept", "a state that a recurrence starts from"),
+        "steps": ("token", "a signal that is learned"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("steps", "fed_by"),
+    [(lambda x: torch.zeros(2, 5, 8), "unknown"), (lambda x: torch.from_numpy(x.numpy()), "unknown")],
+)
+def test_a_recurrent_layer_on_numbers_of_the_models_own_is_one_still(steps, fed_by):
+    found = trace(of(lambda m, x: m.head(m.rnn(steps(x))[0]), rnn=nn.LSTM(8, 4), head=nn.Linear(4, 2)), X).by_path
+    fed = {path: found[path].use.fed_by for path in ("rnn.weight_ih_l0", "rnn.weight_hh_l0", "head.weight")}
+    assert fed == {"rnn.weight_ih_l0": fed_by, "rnn.weight_hh_l0": "state", "head.weight": "recurrent"}
+
+
+def test_of_a_layer_that_is_not_reached_its_type_says_what_it_does():
+    found = trace(of(lambda m, x: m.a(x), a=nn.Linear(8, 8), rnn=nn.LSTM(8, 4, proj_size=2)), X).by_path
+    assert {(found[path].uses, found[path].use.operation) for path in found if path[0] == "r"} == {((), "recurrent")}
+    names = ("weight_ih", "weight_hh", "bias_hh", "weight_hr")
+    assert [found[f"rnn.{name}_l0"].use.fed_by for name in names] == ["unknown", "state", "state", "cell"]
+
+
+# A forward that differentiates.
+
+
+def net():
+    return nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 1))
+
+
+def gradient(y, x, **settings):
+    return torch.autograd.grad(y.sum(), x, create_graph=True, **settings)[0]
+
+
+def with_its_gradient(m, x):
+    u = m.net(x.requires_grad_())
+    return u, gradient(u, x)
+
+
+def by_an_input_that_needs_one(m, x):
+    return gradient(m.net(x), x)
+
+
+def force(m, x):
+    return -gradient(m.net(x.requires_grad_()), x)
+
+
+def force_and_energy(m, x):
+    energy = m.net(x.requires_grad_()).sum(1)
+    return energy.sum(), gradient(energy, x)
+
+
+def twice(m, x):
+    u = m.net(x.requires_grad_())
+    first = gradient(u, x)
+    return u, gradient(first[:, 0], x)
+
+
+def within(m, x):
+    with torch.enable_grad():
+        return with_its_gradient(m, x.detach())
+
+
+def backwards(m, x):
+    x = x.detach().requires_grad_()
+    energy = m.net(x).sum()
+    energy.backward()
+    return energy, x.grad
+
+
+def at_once(m, x):
+    u = m.net(x.requires_grad_())
+    torch.autograd.backward([u], [torch.ones_like(u)], inputs=[x])
+    return x.grad
+
+
+def row_by_row(m, x):
+    return torch.func.vmap(torch.func.grad(lambda row: m.net(row)[0]))(x)
+
+
+def jacobian(m, x):
+    return torch.func.vmap(torch.func.jacrev(m.net))(x)
+
+
+def pulled_back(m, x):
+    u, back = torch.func.vjp(m.net, x)
+    return u, back(torch.ones_like(u))[0]
+
+
+def asserting(m, x):
+    assert torch.is_grad_enabled()
+    return with_its_gradient(m, x)
+
+
+def written_before(m, x):
+    x[:, 0].clamp_(-9, 9)
+    return with_its_gradient(m, x.mul_(1))
+
+
+def looking_at_numbers(m, x):
+    u, slope = with_its_gradient(m, x)
+    return u, slope * (2.0 if u.sum().item() > 0 else 1.0)
+
+
+DIFFERENTIATING = [
+    with_its_gradient,
+    by_an_input_that_needs_one,
+    force,
+    force_and_energy,
+    twice,
+    within,
+    backwards,
+    at_once,
+    row_by_row,
+    jacobian,
+    pulled_back,
+    asserting,
+    looking_at_numbers,
+]
+
+
+@pytest.mark.parametrize(
+    ("forward", "requires_grad"), [*itertools.product(DIFFERENTIATING, (False, True)), (written_before, False)]
+)
+def test_a_model_that_differentiates_is_what_it_differentiates(forward, requires_grad):
+    model = of(forward, net=net())
+    found, plain = trace(model, torch.randn(4, 2).requires_grad_(requires_grad)), trace(model.net, torch.randn(4, 2))
+    assert found.is_traced
+    alike = {path.removeprefix("net."): param for path, param in found.by_path.items()}
+    assert {path: param.uses for path, param in alike.items()} == {
+        path: tuple(replace(use, after=tuple(f"net.{name}" for name in use.after)) for use in param.uses)
+        for path, param in plain.by_path.items()
+    }
+
+
+def test_a_model_that_differentiates_is_traced_where_nothing_can_be():
+    with torch.inference_mode():
+        assert trace(of(looking_at_numbers, net=net()), torch.randn(4, 2)).is_traced
+
+
+def test_gradients_are_on_only_where_they_must_be_and_that_is_noted():
+    why = "RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn"
+    noted = f"traced with gradients on, because without them it raises {why}"
+    assert trace(of(force, net=net()), torch.randn(4, 2)).notes == (noted,)
+    assert trace(of(within, net=net()), torch.randn(4, 2)).notes == ()
+    assert trace(of(looking_at_numbers, net=net()), torch.randn(4, 2)).notes == (
+        "traced by running it on real numbers, because without numbers it raises DataDependentOutputException: "
+        "aten._local_scalar_dense.default",
+        noted,
+    )
+    assert trace(of(force, net=net())).notes == ("the input was made up: `x` float32 (2, 2)", noted)
+    with torch.device("meta"):
+        empty = of(looking_at_numbers, net=net())
+    assert trace(empty, torch.randn(4, 2)).notes == (
+        "the layers' types speak alone, because without numbers it raises DataDependentOutputException: "
+        "aten._local_scalar_dense.default",
+    )
+
+
+def test_what_a_derivative_feeds_is_of_unknown_size():
+    model = of(lambda m, x: m.post(force(m, x)), net=net(), post=nn.Linear(2, 3))
+    found = trace(model, torch.randn(4, 2)).by_path
+    assert (found["post.weight"].use.fed_by, found["post.weight"].use.moment) == ("unknown", None)
+    assert (found["post.weight"].use.followed_by, found["net.4.weight"].use.followed_by) == (("output",), ("output",))
+
+
+def inner_step(m, x):
+    weights = dict(m.net.named_parameters())
+    slopes = torch.autograd.grad(m.net(x).square().mean(), tuple(weights.values()), create_graph=True)
+    moved = {name: value - 0.1 * slope for (name, value), slope in zip(weights.items(), slopes, strict=True)}
+    return torch.func.functional_call(m.net, moved, (x,))
+
+
+def inner_step_of_a_function(m, x):
+    weights = dict(m.net.named_parameters())
+    slopes = torch.func.grad(lambda own: torch.func.functional_call(m.net, own, (x,)).square().mean())(weights)
+    return torch.func.functional_call(m.net, {name: weights[name] - 0.1 * slopes[name] for name in weights}, (x,))
+
+
+@pytest.mark.parametrize("forward", [inner_step, inner_step_of_a_function])
+def test_a_weight_that_an_inner_step_moved_is_that_weight(forward):
+    found = trace(of(forward, net=net()), torch.randn(4, 2)).by_path
+    assert [param.role for param in found.values()] == ["weight", "bias"] * 3
+    assert [(use.fed_by, use.followed_by) for use in found["net.2.weight"].uses] == [("tanh", ("tanh",))] * 2
 
 
 # Inputs.

@@ -12,6 +12,7 @@ from torch import nn
 
 import initium.torch._trace._trace as tracing
 from initium import ModelError
+from initium.torch._torch import engine
 from initium.torch._trace import trace
 
 
@@ -108,6 +109,35 @@ def test_tensors_that_forward_writes_keep_their_numbers(forward):
     assert plain.tolist() == [0, 1, 2, 3]
     assert model.listed[0].tolist() == [1, 1, 1]
     assert torch.equal(model.fc.weight, weight)
+
+
+def differentiating(m, x):
+    for tensor in (m.plain, m.table, m.listed[0]):
+        tensor.requires_grad_()
+    u = m.fc(m.plain) + m.fc(m.table) + m.listed[0] + m.fc(x.requires_grad_())
+    u.sum().backward()
+    return u + m.plain.grad + torch.dropout(x.grad, 0.5, True)
+
+
+def differentiating_numbers(m, x):
+    return differentiating(m, x) * x.sum().item()
+
+
+@pytest.mark.parametrize("forward", [differentiating, differentiating_numbers])
+def test_gradients_that_forward_asks_for_do_not_stay(forward):
+    model: Any = Model(forward, plain=torch.ones(4), listed=[torch.ones(4)], own_weight=[])
+    model.register_buffer("table", torch.ones(4))
+    model.own_weight.append(model.fc.bias.requires_grad_(False))
+    model.fc.weight.grad = slope = torch.ones(4, 4)
+    example, random, before = torch.ones(2, 4), torch.get_rng_state(), engine()
+    assert trace(model, example).is_traced
+    asked = [model.plain, model.table, model.listed[0], model.fc.bias, example]
+    assert [(tensor.requires_grad, tensor.grad) for tensor in asked] == [(False, None)] * 5
+    assert model.fc.weight.requires_grad
+    assert model.fc.weight.grad is slope
+    assert slope.eq(1).all()
+    assert torch.equal(torch.get_rng_state(), random)
+    assert engine() is before
 
 
 def test_an_embedding_that_renormalises_keeps_its_numbers():

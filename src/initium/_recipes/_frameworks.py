@@ -44,13 +44,16 @@ def torch_layers(graph: Graph) -> tuple[Rule, ...]:
     """The rules for PyTorch's layers, which other recipes end with."""
 
     def like_its_weight(param: Param) -> Initialiser:
-        weight = graph.weight_of(param)
-        bound = _torch_bound(weight) if weight else 0.0
+        bound = bound_of(param)
         return uniform(-bound, bound)
 
-    def has_weight(param: Param) -> bool:
-        weight = graph.weight_of(param)
-        return weight is not None and _torch_bound(weight) > 0
+    def has_bound(param: Param) -> bool:
+        return bound_of(param) > 0
+
+    def bound_of(bias: Param) -> float:
+        # the state's size is also the bias's, whatever its weight is made from
+        weight = bias if bias.use.operation == "recurrent" else graph.weight_of(bias)
+        return _torch_bound(weight) if weight else 0.0
 
     return (
         Rule(role="weight", layer=_ATTENTION, start=whole("glorot_uniform"), because="Glorot's, on all it packs"),
@@ -66,7 +69,7 @@ def torch_layers(graph: Graph) -> tuple[Rule, ...]:
         Rule(role="bias", layer=_ATTENTION, start=zeros(), because="bias of attention"),
         Rule(role="bias", layer="NonDynamicallyQuantizableLinear", start=zeros(), because="bias of attention"),
         Rule(role="token", layer=_ATTENTION, start=_unit_token, because="Glorot's, of bias_k and bias_v"),
-        Rule(role="bias", when=has_weight, start=like_its_weight, because="drawn like its weight"),
+        Rule(role="bias", when=has_bound, start=like_its_weight, because="drawn like its weight"),
         *(rule for layer in ("Embedding", "EmbeddingBag") for rule in _owned_by(layer)),
     )
 
@@ -88,9 +91,8 @@ def _torch_bound(weight: Param) -> float:
 
 
 def _hidden(weight: Param) -> int:
-    """Hidden units; the matrix that projects an LSTM's state, which packs no gates, has them as inputs."""
-    is_projection = weight.layer == "LSTM" and len(weight.sizes) == 1
-    return weight.size("i") if is_projection else weight.sizes[0]
+    """Hidden units; the matrix that projects a cell to its state has them as inputs."""
+    return weight.size("i") if weight.use.fed_by == "cell" else weight.sizes[0]
 
 
 def _by_bound(param: Param) -> Initialiser:

@@ -6,7 +6,7 @@ from ..init import Initialiser, forget_gate_bias
 
 
 def is_recurrent(param: Param) -> bool:
-    """Whether it multiplies the state of a recurrence."""
+    """Whether it multiplies the state of a recurrence, or is added to what such a weight gives."""
     return param.use.operation == "recurrent" and param.use.fed_by == "state"
 
 
@@ -14,8 +14,8 @@ def forget_gates(graph: Graph) -> Rule:
     """The rule for the bias of an LSTM's forget gate: 1, in one of two vectors that are added."""
 
     def forgets(param: Param) -> bool:
-        weight = graph.weight_of(param)
-        return "forget" in _gates(graph, param) and not (weight and is_recurrent(weight))
+        either = (param, graph.weight_of(param))
+        return "forget" in _gates(graph, param) and not any(is_recurrent(one) for one in either if one)
 
     def forget_one(param: Param) -> Initialiser:
         gates = _gates(graph, param)

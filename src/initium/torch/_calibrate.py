@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from ._inputs import Inputs, given
 from ._lengths import lengths, remade
 from ._parameters import parameters
 from ._probe import Meeting, Probe
-from ._torch import TorchDispatchMode, tree_leaves
+from ._torch import TorchDispatchMode, tree_leaves, tree_map
 from ._writable import check_writable
 
 
@@ -33,14 +34,11 @@ def calibrate(plan: Decisions, model: nn.Module, batch: Any) -> Calibration:
     check_writable(carriers)
     inputs = given(model, batch)
     _check_size(inputs)
-    first = _Moments(meant)
-    probe = Probe(weights, first.met)
-    _run(model, inputs, probe)
+    first, probe = _measured(model, inputs, weights, meant)
     _check_range(carriers, first.factors)
-    then = _Moments()
     _rescale(carriers, first.factors)
     try:
-        _run(model, inputs, Probe(weights, then.met))
+        then, _ = _measured(model, inputs, weights, {})
     except BaseException:
         _rescale(carriers, {path: 1 / factor for path, factor in first.factors.items()})
         raise
@@ -82,6 +80,8 @@ class _Moments:
     def met(self, meeting: Meeting) -> torch.Tensor | None:
         """Measure a weight, and rescale what it gives."""
         path, given = meeting.path, meeting.given
+        if meeting.is_backward:  # of a model that differentiates on its way
+            return given.mul_(self.factors[path]) if path in self.factors else None
         if not given.numel():
             self.empty.add(path)
             return None
@@ -142,17 +142,40 @@ def _check_size(inputs: Inputs) -> None:
         raise ModelError(f"The batch is empty: {shapes}. Pass a batch of real data.")
 
 
-def _run(model: nn.Module, inputs: Inputs, probe: Probe) -> None:
-    """One forward pass that leaves no trace in the model."""
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+def _measured(
+    model: nn.Module, inputs: Inputs, weights: dict[str, torch.Tensor], meant: dict[str, float]
+) -> tuple[_Moments, Probe]:
+    """One forward pass; one more, with gradients on, if the model differentiates on its way."""
+    for grads in (False, True):
+        moments = _Moments(meant)
+        probe = Probe(weights, moments.met)
+        try:
+            _run(model, inputs, probe, grads=grads)
+            break
+        except ModelError:
+            raise
+        except Exception as error:  # whatever a user's own forward may raise
+            if grads or "grad" not in str(error):
+                raise ModelError(f"The model fails on the batch: {type(error).__name__}: {error}") from error
+    return moments, probe
+
+
+def _run(model: nn.Module, inputs: Inputs, probe: Probe, *, grads: bool) -> None:
+    """A pass that leaves no trace in the model or the batch."""
+
+    @cache
+    def apart(value: Any) -> Any:
+        """The same numbers, with a gradient of their own; of one tensor one."""
+        return value.detach().requires_grad_(grads and (value.requires_grad or value.is_floating_point()))
+
+    state: dict[str, torch.Tensor] = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    state |= {name: apart(value) for name, value in model.named_parameters()} if grads else {}
+    args, kwargs = tree_map(
+        lambda value: apart(value) if isinstance(value, torch.Tensor) else value, (inputs.args, inputs.kwargs)
+    )
     torch.clear_autocast_cache()  # it holds casts of weights as they were
-    try:
-        with _quietly(model), _BatchStatistics(), probe:
-            torch.func.functional_call(model, buffers, inputs.args, inputs.kwargs)
-    except ModelError:
-        raise
-    except Exception as error:  # whatever a user's own forward may raise
-        raise ModelError(f"The model fails on the batch: {type(error).__name__}: {error}") from error
+    with torch.set_grad_enabled(grads), _quietly(model), _BatchStatistics(), probe:
+        torch.func.functional_call(model, state, args, kwargs)
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from ._path import plain_path
 from ._torch import ConvNd, ConvTransposeNd, NormBase, is_packed, own_parameters, unsaved_buffers
 
 _SPACE = ("", "w", "hw", "dhw")
+# What the weights of a recurrent layer multiply besides its input, by a part of their names.
+_FED_BY = {"_hh": "state", "_hr": "cell"}
 _GATES = {"LSTM": ("input", "forget", "cell", "output"), "GRU": ("reset", "update", "new")}
 # How PyTorch calls what its layers hold; a subclass may hold more.
 _NAMES = ("weight", "bias", "in_proj_", "q_proj_weight", "k_proj_weight", "v_proj_weight")
@@ -256,12 +258,21 @@ def _embedding(module: Any, name: str, value: nn.Parameter) -> Facts:
 
 
 def _recurrent(module: Any, name: str, value: nn.Parameter) -> Facts:
-    mode = getattr(module, "mode", type(module).__name__.removesuffix("Cell"))
-    packs = () if "_hr" in name else _GATES.get(mode, ())
-    facts = {"packs": packs, "blocks": max(len(packs), 1)}
+    packs = () if "_hr" in name else _GATES.get(recurrence_of(module), ())
+    fed_by = next((source for part, source in _FED_BY.items() if part in name), "unknown")
+    uses = (Use(operation="recurrent", fed_by=fed_by),)
+    facts = {"packs": packs, "blocks": max(len(packs), 1), "uses": uses}
     if name.startswith("bias"):
-        return _bias(module, value, name.replace("bias", "weight", 1), **facts)
+        return _bias(module, value, name.replace("bias", "weight", 1)) | facts
     return _weight("recurrent", type(module).__name__, "oi", **facts)
+
+
+def recurrence_of(module: nn.Module) -> str:
+    """`LSTM`, `GRU`, `RNN_TANH`, `RNN`: which recurrence a layer is; a cell goes by the class that it is made from."""
+    if isinstance(module, nn.RNNBase):
+        return module.mode
+    names = (kind.__name__.removesuffix("Cell") for kind in type(module).__mro__)
+    return next((name for name in names if name in ("LSTM", "GRU", "RNN")), "RNN")
 
 
 def _attention(module: Any, name: str, value: nn.Parameter) -> Facts:

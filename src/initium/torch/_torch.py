@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch._C import _current_graph_task_id, _get_tracing_state, _len_torch_dispatch_stack, _len_torch_function_stack
 from torch._C import _disabled_torch_function_impl as no_torch_function
-from torch._C._functorch import peek_interpreter_stack
+from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor, peek_interpreter_stack
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -48,6 +48,7 @@ NEEDS_NUMBERS = (
 )
 
 _aten: Any = torch.ops.aten
+_autograd: Any = torch.autograd
 # A view that marks numbers as conjugate, and what changes them instead; a view that marks them as negative.
 conj, conj_physical, neg_view = _aten._conj.default, _aten._conj_physical.default, _aten._neg_view.default
 # What `tensor.data = other` asks for.
@@ -66,6 +67,28 @@ class ModeWithoutDynamo(TorchDispatchMode):
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         return False
+
+
+def unwrapped(tensor: Tensor) -> Tensor:
+    """The tensor itself, within what a transform of torch.func makes of it."""
+    while is_functorch_wrapped_tensor(tensor):
+        tensor = get_unwrapped(tensor)
+    return tensor
+
+
+def engine() -> Any:
+    """What differentiates for all of PyTorch, now."""
+    return _autograd._engine_run_backward
+
+
+def put_engine(function: Any) -> None:
+    """Let another function differentiate."""
+    _autograd._engine_run_backward = function
+
+
+def differentiated_by(args: tuple[Any, ...]) -> tuple[Tensor, ...]:
+    """By what it differentiates, from all its arguments but the first; nothing if it is by all leaves."""
+    return args[3] if isinstance(args[3], tuple) else ()
 
 
 def is_watched() -> bool:

@@ -18,7 +18,7 @@ from ._packs import find_packs
 from ._run import Recording
 from ._signals import read_signals
 from ._sums import find_sums
-from ._tracer import Value
+from ._tracer import OPAQUE, Value
 from ._uses import Found, UseReader
 
 
@@ -38,7 +38,7 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
         own = uses[id(value)]
         if not value.numel():  # no axis of 0 units can be followed
             return (facts_of(module, name, value) or kept(value, "of a layer that is not known")) | {"uses": ()}
-        return _used(flow, module, value, values[id(value)], own) if own else _unused(module, name, value)
+        return _used(flow, module, name, value, values[id(value)], own) if own else _unused(module, name, value)
 
     params = params_of(model, facts)
     unused = [param.path for key, param in params.items() if not uses[key] and recording.params[key].numel()]
@@ -49,7 +49,7 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
     )
 
 
-def _used(flow: Flow, module: nn.Module, value: nn.Parameter, param: Value, uses: list[Found]) -> Facts:
+def _used(flow: Flow, module: nn.Module, name: str, value: nn.Parameter, param: Value, uses: list[Found]) -> Facts:
     first = uses[0]
     facts = {
         "role": first.role,
@@ -61,6 +61,8 @@ def _used(flow: Flow, module: nn.Module, value: nn.Parameter, param: Value, uses
     if first.value.row.word == "recurrent" and first.value.module is not None:
         known = facts_of(first.value.module, first.name, value) or {}
         facts |= {name: fact for name, fact in known.items() if name in ("packs", "blocks", "bias_of")}
+    elif known := _of_recurrence(module, name, value, first):
+        facts |= known | {"uses": tuple(_as_told(use, known["uses"][0]) for use in facts["uses"])}
     elif packs := find_packs(flow, param, uses):
         facts |= {"packs": packs.names, "blocks": packs.blocks, "uses": _together(facts["uses"])}
     elif first.role == "bias" and any(found.operand.tensor.numel() < value.numel() for found in uses):
@@ -68,6 +70,19 @@ def _used(flow: Flow, module: nn.Module, value: nn.Parameter, param: Value, uses
     if not value.requires_grad:
         return facts | {"role": "kept", "because": "frozen"}
     return facts | {"role": "kept", "because": _ORTHOGONAL} if _is_orthogonal(module) else facts
+
+
+def _of_recurrence(module: nn.Module, name: str, value: nn.Parameter, first: Found) -> Facts | None:
+    """What its layer's type says of a recurrence's own weight or bias that is used outside that layer."""
+    if not isinstance(module, OPAQUE) or first.role not in ("weight", "bias", "shift", "kept"):
+        return None
+    known = facts_of(module, name, value)
+    return known if known and known["axes"] == ("o" if value.ndim == 1 else "oi") else None
+
+
+def _as_told(use: Use, told: Use) -> Use:
+    source = use.fed_by if told.fed_by == "unknown" else told.fed_by
+    return replace(use, operation=told.operation, fed_by=source, branch=None)
 
 
 _ORTHOGONAL = "its orthogonal parametrisation reads it in a form of its own"
@@ -86,16 +101,26 @@ def _together(uses: tuple[Use, ...]) -> tuple[Use, ...]:
 
 def _with_biases(params: dict[int, Param], uses: dict[int, list[Found]]) -> dict[int, Param]:
     """Each bias with the weight that it belongs to, packed like it."""
-    weights = {found.value.index: params[key] for key, own in uses.items() for found in own if found.role == "weight"}
+    weights = {
+        (found.value.index, _twin(found)): params[key]
+        for key, own in uses.items()
+        for found in own
+        if found.role == "weight"
+    }
     named = dict(params)
     for key, param in params.items():
         found = uses[key][0] if uses[key] else None
-        weight = weights.get(found.bias_of.index) if found and found.bias_of else None
+        weight = weights.get((found.bias_of.index, _twin(found))) if found and found.bias_of else None
         if weight is None or param.bias_of:
             continue
         packs = {"packs": weight.packs, "blocks": weight.blocks} if weight.size("o") == param.size("o") else {}
         named[key] = replace(param, bias_of=weight.path, **packs)
     return named
+
+
+def _twin(found: Found) -> str:
+    """Of a recurrent layer, which applies several weights at once, the name of the weight that a bias goes with."""
+    return found.name.replace("bias", "weight") if found.use.operation == "recurrent" else ""
 
 
 def _with_lengths(recording: Recording, params: dict[int, Param], uses: dict[int, list[Found]]) -> dict[int, Param]:
@@ -116,13 +141,17 @@ def _with_after(flow: Flow, params: dict[int, Param], uses: dict[int, list[Found
 
     def told(use: Use, found: Found) -> Use:
         own = sorted(set().union(*(after.get(v.index, ()) for v in found.value.signals)))
-        is_first = found.role == "weight" and use.fed_by not in ("state", "recurrent", "attention", "normalisation")
+        is_first = found.role == "weight" and use.fed_by not in _FRESH
         return replace(use, after=tuple(dict.fromkeys(path for i in own for path in paths[i])) if is_first else ())
 
     return {
         key: replace(param, uses=tuple(told(*pair) for pair in zip(param.uses, uses[key], strict=True)))
         for key, param in params.items()
     }
+
+
+# What owes its size to nothing before it.
+_FRESH = ("state", "cell", "recurrent", "attention", "normalisation")
 
 
 def _with_sums(flow: Flow, params: dict[int, Param]) -> dict[int, Param]:
@@ -139,7 +168,8 @@ def _with_sums(flow: Flow, params: dict[int, Param]) -> dict[int, Param]:
 
 def _unused(module: nn.Module, name: str, value: nn.Parameter) -> Facts:
     facts = facts_of(module, name, value) or kept(value, "of a layer that is not known")
-    return facts | {"because": f"{facts['because']}, not used in this pass", "uses": ()}
+    because, (by_type, *_) = f"{facts['because']}, not used in this pass", facts["uses"]
+    return facts | {"because": because, "uses": (), "by_type": by_type}
 
 
 def _note(unused: list[str]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """as_meant: what an author built on purpose is kept, where the graph does not know better."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from ._tracer import Value
 from ._uses import Found
 from ._zeros import on_purpose
 
-# What hands a signal on: it says nothing that a recipe would not.
+# What is used as this hands a signal on: it says nothing that a recipe would not.
 _NEUTRAL = {"scale": 1.0, "shift": 0.0, "bias": 0.0, "position": 0.0, "token": 0.0}
 
 Owned = tuple[nn.Module, str, nn.Parameter]
@@ -52,7 +53,8 @@ def _told(param: Param, uses: Sequence[Found], module: nn.Module, name: str, val
     if param.role in ("position", "token") and found.is_aside:
         return param
     if found.is_meant:
-        return param if found.value == _NEUTRAL[param.role] else _kept(param, found)
+        used_as = param.use.offset + param.use.factor * found.value
+        return param if math.isclose(used_as, _NEUTRAL[param.role], abs_tol=1e-5) else _kept(param, found)
     why = {"trained": "; trained since it was built", "unset": "; its constructor never wrote it"}.get(found.kind, "")
     return replace(param, because=f"{param.because}{why}")
 
@@ -82,6 +84,7 @@ def _with_zeros(
     """What was built as zeros and may stay so does; where it would hold a signal or a gradient at zero, it is drawn."""
     zeros = {key for key in owned if params[key].role != "embedding" and is_zero(*owned[key])}
     candidates = [key for key in used if key in zeros and params[key].role in ("weight", "scale")]
+    candidates = [key for key in candidates if not params[key].use.offset]
     if all(key in zeros for key, (_, _, value) in owned.items() if value.ndim > 1):
         return params  # nothing on purpose: somebody set all of them to zero
     always = {key for key in zeros if params[key].role in ("bias", "shift", "kept")}

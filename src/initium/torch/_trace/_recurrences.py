@@ -7,6 +7,7 @@ import numpy as np
 from torch import nn
 
 from ...init import gain
+from .._read import recurrence_of
 
 
 def state_moment(module: nn.Module | None) -> float:
@@ -19,9 +20,9 @@ def state_moment(module: nn.Module | None) -> float:
 
 def cell_moment(module: nn.Module | None) -> float:
     """Of what its cell gives, before any projection."""
-    mode = (getattr(module, "mode", "") or type(module).__name__).upper()
-    kind = next((kind for kind in _NEXT if kind in mode), "RNN")
-    is_relu = "RELU" in mode or getattr(module, "nonlinearity", "") == "relu"
+    mode = recurrence_of(module) if module is not None else "RNN"
+    kind = next((kind for kind in _NEXT if kind == mode), "RNN")
+    is_relu = "RELU" in mode or (kind == "RNN" and getattr(module, "nonlinearity", "") == "relu")
     return _settled(f"{kind}_RELU" if is_relu else kind, share=_share(module))
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import logging
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
@@ -13,7 +14,8 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from .._torch import FakeTensorMode, flat_weights_names, put_flat_weights, tree_map
+from .._operations import PASSES
+from .._torch import FakeTensorMode, engine, flat_weights_names, put_engine, put_flat_weights, tree_map
 from ._tracer import Tracer, Value
 
 
@@ -53,6 +55,8 @@ def run(
     *,
     fake: bool = True,
     dtype: torch.dtype | None = None,
+    grads: bool = False,
+    by_inputs: bool = False,
 ) -> Recording:
     """What happens when a model is called with these inputs.
 
@@ -62,6 +66,8 @@ def run(
         kwargs: likewise.
         fake: run it on tensors without memory, else on its own numbers.
         dtype: of the tensors without memory that hold fractions, instead of their own.
+        grads: as in training, for a model that differentiates on its way.
+        by_inputs: give every input a gradient, as whoever calls such a model does.
 
     Raises:
         RunError: if the model raises.
@@ -69,29 +75,58 @@ def run(
     """
     mode = FakeTensorMode(allow_non_fake_inputs=True) if fake else contextlib.nullcontext()
     tracer = Tracer({id(module): path for path, module in model.named_modules()})
-    stand_in = (lambda tensor: _fake(tensor, mode, dtype)) if fake else _own
+
+    def stand_in(tensor: torch.Tensor) -> torch.Tensor:
+        made = _fake(tensor, mode, dtype) if fake else _own(tensor)
+        return made.requires_grad_(grads and tensor.requires_grad)
+
     try:
         state, params, buffers = _declare_state(model, tracer, stand_in)
         args, kwargs = tree_map(lambda a: stand_in(a) if isinstance(a, torch.Tensor) else a, (args, kwargs))
         for tensor in _tensors((args, kwargs)):
+            tensor.requires_grad_(tensor.requires_grad or (by_inputs and tensor.is_floating_point()))
             floating = tensor.is_floating_point() or tensor.is_complex()
             tracer.declare(tensor, "input", is_signal=floating, is_tokens=not floating)
-        with _settled(model, tracer, state), torch.no_grad(), mode, tracer:
+        with _settled(model, tracer, state), torch.set_grad_enabled(grads), mode, tracer:
             output = torch.func.functional_call(model, state, args, kwargs, tie_weights=False)
     except Exception as error:  # whatever a user's own code may raise
         raise RunError(error, next((path for _, path in reversed(tracer.stack) if path), "")) from error
     outputs = [tracer.value(tensor) for tensor in _tensors(output)]
     if not outputs:
         raise NoOutputError(type(output).__name__)
-    return Recording(tracer.values, outputs, params, buffers)
+    return Recording(tracer.values, _with_differentiated(outputs, tracer.differentiated), params, buffers)
+
+
+def _with_differentiated(outputs: list[Value], roots: list[Value]) -> list[Value]:
+    """The outputs, and what was differentiated: nothing is made of it but derivatives, which are signals of their own.
+
+    It counts as it was before it was summed to one number, also where it is an output.
+    """
+    differentiated = {_summed(root): None for root in roots}
+    kept = (_summed(value) if _summed(value) in differentiated else value for value in outputs)
+    return [*dict.fromkeys((*kept, *differentiated))]
+
+
+def _summed(value: Value) -> Value:
+    """Of what a sum or mean is made."""
+    while value.operation in PASSES | {"sum", "mean"} and value.signals:
+        value = value.signals[0]
+    return value
 
 
 def runs(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a copy of the model runs on these inputs when nobody looks on."""
+    return any(_runs(model, args, kwargs, grads=grads) for grads in (False, True))
+
+
+def _runs(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, grads: bool) -> bool:
     random = torch.get_rng_state()
     try:
+        args, kwargs = tree_map(
+            lambda a: _own(a).requires_grad_(a.requires_grad) if isinstance(a, torch.Tensor) else a, (args, kwargs)
+        )
         model, args, kwargs = copy.deepcopy((model, args, kwargs))
-        with torch.no_grad():
+        with torch.set_grad_enabled(grads):
             model.eval()(*args, **kwargs)
     except Exception:  # whatever a user's own code may raise
         return False
@@ -150,9 +185,11 @@ def _settled(model: nn.Module, tracer: Tracer, state: dict[str, Any]) -> Iterato
     fast = torch.backends.mha.get_fastpath_enabled()
     hooks = [
         register_module_forward_pre_hook(lambda module, args: tracer.enter(module)),
-        register_module_forward_hook(tracer.leave),
+        register_module_forward_hook(tracer.leave, with_kwargs=True),
     ]
+    grads = [(tensor, tensor.requires_grad, tensor.grad) for tensor in _leaves(model, held)]
     random = torch.get_rng_state()
+    differentiates = engine()
     log = logging.getLogger("torch._subclasses.fake_tensor")
     was_silent, log.disabled = log.disabled, True  # what fails is told by whoever called
     try:
@@ -160,8 +197,10 @@ def _settled(model: nn.Module, tracer: Tracer, state: dict[str, Any]) -> Iterato
         for module in model.modules():
             module.training = False
         _swap_flat_weights(model, state)
+        put_engine(functools.partial(tracer.differentiate, differentiates))
         yield
     finally:
+        put_engine(differentiates)
         log.disabled = was_silent
         torch.set_rng_state(random)
         torch.backends.mha.set_fastpath_enabled(fast)
@@ -171,6 +210,18 @@ def _settled(model: nn.Module, tracer: Tracer, state: dict[str, Any]) -> Iterato
             _put_back(holder, contents)
         for tensor, numbers in reversed(tracer.overwritten):
             tensor.data.copy_(numbers)
+        for tensor, requires_grad, grad in grads:
+            if tensor.requires_grad != requires_grad:
+                tensor.requires_grad_(requires_grad)
+            if tensor.grad is not grad:
+                tensor.grad = grad
+
+
+def _leaves(model: nn.Module, held: list[tuple[Any, Any]]) -> list[torch.Tensor]:
+    """The tensors of a model, its attributes too, that a forward may ask gradients of."""
+    parts = [part for _, holder in held for part in (holder.values() if hasattr(holder, "values") else holder)]
+    tensors = [*model.parameters(), *model.buffers(), *(part for part in parts if isinstance(part, torch.Tensor))]
+    return [tensor for tensor in tensors if tensor.is_leaf]
 
 
 _CONTAINERS = {dict, OrderedDict, defaultdict, list, set, deque}

@@ -100,13 +100,27 @@ def _traced(model: nn.Module, inputs: Inputs, *, is_sure: bool) -> Graph:
 def _without_numbers(model: nn.Module, inputs: Inputs) -> Graph:
     """In the model's own dtype, or in the one that a kernel insists on."""
     try:
-        return _gathered(model, run(model, inputs.args, inputs.kwargs))
+        return _gathered(model, *_ran(model, inputs))
     except RunError as error:
         if "BF16" not in str(error):
             raise
-        recording = run(model, inputs.args, inputs.kwargs, dtype=torch.bfloat16)
+        recording, notes = _ran(model, inputs, dtype=torch.bfloat16)
         why = f"in its own dtype it raises {_said(error.error)}"
-        return _gathered(model, recording, (f"traced in bfloat16, because {why}",))
+        return _gathered(model, recording, (f"traced in bfloat16, because {why}", *notes))
+
+
+@torch.inference_mode(False)  # where nothing can be differentiated
+def _ran(model: nn.Module, inputs: Inputs, **how: Any) -> tuple[Recording, tuple[str, ...]]:
+    """Without gradients if that goes, with them if the model differentiates on its way."""
+    notes: tuple[str, ...] = ()
+    for grads in (False, True):
+        try:
+            return run(model, inputs.args, inputs.kwargs, **how, grads=grads), notes
+        except RunError as error:
+            if "grad" not in str(error) and not isinstance(error.error, AssertionError):
+                raise
+            notes = notes or (f"traced with gradients on, because without them it raises {_said(error.error)}",)
+    return run(model, inputs.args, inputs.kwargs, **how, grads=True, by_inputs=True), notes
 
 
 def _on_numbers(model: nn.Module, inputs: Inputs, first: RunError, *, is_sure: bool) -> Graph:
@@ -117,7 +131,7 @@ def _on_numbers(model: nn.Module, inputs: Inputs, first: RunError, *, is_sure: b
             raise _raised(model, inputs, first) from first.error
         return _by_layers(model, why)
     try:
-        recording = run(model, inputs.args, inputs.kwargs, fake=False)
+        recording, notes = _ran(model, inputs, fake=False)
     except NoOutputError as error:
         raise _no_output(model, error) from None
     except RunError as error:
@@ -126,7 +140,7 @@ def _on_numbers(model: nn.Module, inputs: Inputs, first: RunError, *, is_sure: b
         if not is_sure:
             raise
         raise _raised(model, inputs, error) from error.error
-    return _gathered(model, recording, (f"traced by running it on real numbers, because {why}",))
+    return _gathered(model, recording, (f"traced by running it on real numbers, because {why}", *notes))
 
 
 def _gathered(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) -> Graph:

@@ -12,12 +12,15 @@ from .._operations import RECURRENT, SHAPED, WeightOperation, is_norm, weight_op
 from .._torch import (
     FakeTensor,
     TorchDispatchMode,
+    differentiated_by,
     disable_current_modes,
+    dispatch_modes,
     flat_weights_names,
     schema_of,
     storage_of,
     tree_leaves,
     tree_map,
+    unwrapped,
 )
 from ._fused import taken_apart
 
@@ -98,6 +101,7 @@ class Tracer(TorchDispatchMode):
         self.values: list[Value] = []
         self.stack: list[tuple[nn.Module, str]] = []
         self.overwritten: list[tuple[torch.Tensor, torch.Tensor]] = []  # with the numbers before
+        self.differentiated: list[Value] = []
         self._names = names  # of modules
         self._current: dict[int, Value] = {}
         self._aliases: dict[int, list[torch.Tensor]] = defaultdict(list)
@@ -126,14 +130,41 @@ class Tracer(TorchDispatchMode):
         self.stack.append((module, self._names.get(id(module), "")))
         self._num_opaque += isinstance(module, OPAQUE)
 
-    def leave(self, module: nn.Module, args: Any, output: Any) -> None:
+    def leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         """A module has returned."""
         if isinstance(module, OPAQUE):
             self._num_opaque -= 1
             if not self._num_opaque:
-                weights = {name: getattr(module, name) for name in recurrent_names(module)}
-                self._record(RECURRENT, None, _tensors((args, weights)), args, weights, output)
+                self._record_recurrent(module, args, kwargs, output)
         self.stack.pop()
+
+    def _record_recurrent(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        """A whole recurrent layer; of packed sequences their numbers, without what says how long they are."""
+        given = _fractions((args, kwargs.get("input"), kwargs))
+        weights = {name: getattr(module, name) for name in recurrent_names(module)}
+        self._record(RECURRENT, None, [*given, *weights.values()], given, weights, _fractions(output))
+
+    def differentiate(self, engine: Callable[..., Any], roots: Any, *args: Any, **kwargs: Any) -> Any:
+        """Let PyTorch differentiate, as one operation: what is done on the way back is no use of a parameter.
+
+        What is differentiated counts as an output, as nothing may be made from it but its derivatives.
+        """
+        if self not in dispatch_modes():  # of another thread
+            return engine(roots, *args, **kwargs)
+        self.differentiated += [self.value(unwrapped(root)) for root in roots]
+        self._num_opaque += 1
+        try:
+            derivatives = engine(roots, *args, **kwargs)
+        finally:
+            self._num_opaque -= 1
+        if derivatives:
+            told = zip(map(self.value, map(unwrapped, differentiated_by(args))), derivatives, strict=True)
+        else:  # `backward` leaves them at what they are by
+            told = [(value, value.tensor.grad) for value in self.values if value.tensor.is_leaf]
+        for source, tensor in told:
+            if tensor is not None and id(unwrapped(tensor)) not in self._current:
+                self.declare(unwrapped(tensor), "derivative", is_signal=not source.params)
+        return derivatives
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation and write it down."""
@@ -179,7 +210,7 @@ class Tracer(TorchDispatchMode):
     def _nature(self, operation: str, args: Any, inputs: Iterable[Value]) -> dict[str, Any]:
         is_signal = any(value.is_signal for value in inputs)
         is_tokens = not is_signal and any(value.is_tokens for value in inputs)
-        if not is_signal and (self._starts_signal(operation, args, inputs) or (is_tokens and operation == RECURRENT)):
+        if not is_signal and (self._starts_signal(operation, args, inputs) or operation == RECURRENT):
             return {"is_signal": True}
         is_bare = is_signal or operation in SHAPED
         params = frozenset[int]() if is_bare else frozenset[int]().union(*(value.params for value in inputs))
@@ -199,11 +230,11 @@ class Tracer(TorchDispatchMode):
     def _mark_learned_signal(self, operation: str, args: Any, inputs: dict[int, Value]) -> None:
         """A parameter that another module's layer takes in is a signal: learned queries and latents."""
         row = weight_operation(operation)
-        if row.word not in ("dense", "convolution") and not is_norm(operation):
+        if row.word not in ("dense", "convolution", "recurrent") and not is_norm(operation):
             return
-        tensor = (row.factors(args) or args)[0]
+        tensor = next(iter(row.factors(args) or args), None)
         value = inputs.get(id(tensor))
-        if value is None or not value.params or self._is_parametrising or not self.stack:
+        if tensor is None or value is None or not value.params or self._is_parametrising or not self.stack:
             return
         others = frozenset[int]().union(*(other.params for other in inputs.values() if other is not value))
         here = id(self.stack[-1][0])
@@ -250,6 +281,11 @@ def applies_weight(value: Value) -> bool:
     """Whether the operation multiplies a signal with a parameter and sums."""
     row = value.row
     return row.word == "recurrent" or (row.word != "embedding" and row.weight_of(value.args) is not None)
+
+
+def _fractions(tree: Any) -> list[torch.Tensor]:
+    """The tensors of a tree that hold no whole numbers, each once."""
+    return [*{id(tensor): tensor for tensor in _tensors(tree) if tensor.is_floating_point()}.values()]
 
 
 def _storage(tensor: torch.Tensor) -> int:

@@ -185,6 +185,8 @@ class UseReader:
 
     def _in_weight(self, value: Value, operand: Value, param: Value) -> tuple[Role, Operation, str]:
         operation = value.row.operation(value.args)
+        if operation == "recurrent" and not _name_of(value, operand):
+            return "kept", operation, "a state that a recurrence starts from"
         if operation == "recurrent":
             is_bias = param.tensor.ndim < 2
             return ("bias" if is_bias else "weight"), operation, type(value.module).__name__
@@ -304,10 +306,12 @@ class UseReader:
         if "_hh" in name:
             return Signal("state", self.signals[value.index].moment)
         if "_hr" in name:
-            return Signal("recurrent", cell_moment(value.module))
+            return Signal("cell", cell_moment(value.module))
         if "_l" in name and "_l0" not in name:
             return self.signals[value.index]
-        return self.signals.get(value.signals[0].index, UNKNOWN) if value.signals else Signal("tokens", None)
+        if not value.signals:
+            return Signal("tokens", None) if any(v.is_tokens for v in value.inputs) else UNKNOWN
+        return self.signals.get(value.signals[0].index, UNKNOWN)
 
 
 def _name_of(value: Value, operand: Value) -> str:

@@ -81,7 +81,8 @@ class _Signals:
         if not any(inputs):
             return False
         if factors := _factors(value):
-            rest = [other for other in value.inputs if not any(other is factor for factor in factors)]
+            is_pick = value.row.word == "embedding"  # whatever the indices are
+            rest = [other for other in value.inputs if not (is_pick or any(other is factor for factor in factors))]
             return any(f.index in zero for f in factors) and all(other.index in zero for other in rest)
         if value.operation in _SUMS and any(isinstance(arg, int | float) and arg for arg in value.args[:2]):
             return False  # such as 1 + w
