@@ -221,8 +221,8 @@ Recipe: he_normal, 2 by you.
 def test_a_plan_is_written_where_it_is_asked_for(net):
     result = initium("plan", "net:build", "--recipe", "he", "--example", "net:batch", "--out", "plan.json")
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.endswith("Recipe: he (version 1).\n\nPlan: plan.json\n")
-    assert Plan.load("plan.json").decided_by == "he (version 1)"
+    assert result.stdout.endswith("Recipe: he (version 2).\n\nPlan: plan.json\n")
+    assert Plan.load("plan.json").decided_by == "he (version 2)"
     assert sorted(path.name for path in net.iterdir()) == ["beside.py", "net.py", "plan.json"]
 
 

@@ -145,7 +145,7 @@ def test_a_graph_without_parameters_has_an_empty_plan():
 
 def test_a_plan_names_its_recipe_with_its_version_and_keeps_the_graphs_notes():
     made = plan(gpt(), "torch")
-    assert made.decided_by == "torch (version 1)"
+    assert made.decided_by == "torch (version 2)"
     assert made.notes == gpt().notes
 
 

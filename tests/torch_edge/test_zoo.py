@@ -12,7 +12,7 @@ from torch import nn
 from torch_edge.zoo import MODELS
 
 import initium
-from initium._graph import Branch, Output, Param
+from initium._graph import Branch, Output, Param, Use
 from initium.torch._trace import trace
 
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if model.full else name for name, model in MODELS.items()]
@@ -478,7 +478,7 @@ TRUTHS = {
         "head.weight": WEIGHT | {"fed_by": "pooling"} | OUTPUT,
     },
     "resnet50": resnet(3),
-    "tiny_resnet": resnet(2),
+    "tiny_resnet": resnet(2) | {"layer*.bn2.weight": {"is_last": True, "role": "kept"}},  # zero on purpose
     "convnext": convnext(),
     "tiny_convnext": {k: row for k, row in convnext().items() if "blocks.[1-9]" not in k},
     "vit": vit(64),
@@ -641,8 +641,8 @@ TRUTHS = {
     "on_shape": {
         "*.bias": BIAS,
         "wide.weight": WEIGHT | DATA | then("relu"),
-        "long.*": {"num_uses": 0, "operation": "other"},
-        "long.weight": {"role": "weight", "axes": "oi", "fans": (20, 32)},
+        "long.*": {"num_uses": 0},
+        "long.weight": {"operation": "dense", "role": "weight", "axes": "oi", "fans": (20, 32)},
         "head.weight": WEIGHT | after("relu") | OUTPUT,
     },
     "on_value": {
@@ -674,7 +674,7 @@ TRUTHS = {
     },
     "rezero": {
         "*.bias": BIAS,
-        "?.alpha": LAYER_SCALE | {"axes": ""},
+        "?.alpha": LAYER_SCALE | {"axes": "", "role": "kept"},  # zero on purpose
         "0.weight": WEIGHT | DATA,
         "[1-4].up.weight": WEIGHT | ANY_STREAM | then("relu") | at(1, 2),
         "[1-4].down.weight": WEIGHT | after("relu") | then("scale") | at(2, 2),
@@ -1037,7 +1037,7 @@ def test_a_graph_holds_plain_numbers_and_strings(name):
     uses = [use for param in graph.params for use in param.uses]
     outputs = [use.output for use in uses if use.output]
     values = [getattr(thing, field.name) for thing in (*graph.params, *uses, *outputs) for field in fields(thing)]
-    assert {type(value) for value in values} <= {str, float, int, bool, tuple, Branch, Output, type(None)}
+    assert {type(value) for value in values} <= {str, float, int, bool, tuple, Branch, Output, Use, type(None)}
     assert {type(size) for param in graph.params for size in param.shape} <= {int}
 
 

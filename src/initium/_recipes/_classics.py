@@ -11,7 +11,7 @@ from ._recipe import USUAL, recipe
 from ._recurrent import forget_gates
 
 
-@recipe(version=1, cites=("he2015delving",))
+@recipe(version=2, cites=("he2015delving",))
 def he(graph: Graph, slope: float = 0.0) -> tuple[Rule, ...]:
     """He's Gaussian for every weight.
 
@@ -33,7 +33,7 @@ def he(graph: Graph, slope: float = 0.0) -> tuple[Rule, ...]:
     return _alike(graph, he_normal(slope), "keeps the second moment through ReLU")
 
 
-@recipe(version=1, cites=("glorot2010understanding",))
+@recipe(version=2, cites=("glorot2010understanding",))
 def glorot(graph: Graph) -> tuple[Rule, ...]:
     """Glorot's uniform start for every weight.
 
@@ -49,7 +49,7 @@ def glorot(graph: Graph) -> tuple[Rule, ...]:
     return _alike(graph, glorot_uniform(), "between fan_in and fan_out")
 
 
-@recipe(version=1, cites=("lecun1998efficient",))
+@recipe(version=2, cites=("lecun1998efficient",))
 def lecun(graph: Graph) -> tuple[Rule, ...]:
     """LeCun's Gaussian for every weight.
 
@@ -65,7 +65,7 @@ def lecun(graph: Graph) -> tuple[Rule, ...]:
     return _alike(graph, lecun_normal(), "keeps the second moment through a linear layer")
 
 
-@recipe(version=1, cites=("saxe2014exact",))
+@recipe(version=2, cites=("saxe2014exact",))
 def orthogonal(graph: Graph, gain: float = 1.0) -> tuple[Rule, ...]:
     """An orthogonal matrix for every weight, packed block by packed block.
 

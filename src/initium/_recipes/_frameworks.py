@@ -21,7 +21,7 @@ from ._recurrent import forget_gates, is_recurrent
 _ATTENTION = "MultiheadAttention"
 
 
-@recipe(version=1, cites=("glorot2010understanding",))
+@recipe(version=2, cites=("glorot2010understanding",))
 def torch(graph: Graph) -> tuple[Rule, ...]:
     """What PyTorch's own layers draw.
 
@@ -111,7 +111,7 @@ def _owned_by(layer: str) -> list[Rule]:
 _STANDARD_NORMAL = embeddings(normal(), "torch's N(0, 1)")
 
 
-@recipe(version=1, cites=("glorot2010understanding", "saxe2014exact", "jozefowicz2015empirical"))
+@recipe(version=2, cites=("glorot2010understanding", "saxe2014exact", "jozefowicz2015empirical"))
 def keras(graph: Graph) -> tuple[Rule, ...]:
     """What Keras's own layers draw.
 

@@ -6,7 +6,7 @@ from ..init import orthogonal
 from ._recipe import RECIPES, USUAL, recipe
 
 
-@recipe(version=1, cites=("mishkin2015all",), calibrates=True)
+@recipe(version=2, cites=("mishkin2015all",), calibrates=True)
 def lsuv(graph: Graph) -> tuple[Rule, ...]:
     """Layer-sequential unit variance: orthogonal weights, then `Plan.calibrate` on a batch of real data.
 

@@ -9,7 +9,7 @@ from ._ends import is_head, sees_data, sizes_output
 from ._recipe import USUAL, recipe
 
 
-@recipe(version=1, cites=("yang2022tensor",))
+@recipe(version=2, cites=("yang2022tensor",))
 def mup(graph: Graph, base_width: int = 256, std: float = 1.0) -> tuple[Rule, ...]:
     """muP: one learning rate for every width, with what each parameter's rate is multiplied by.
 

@@ -16,7 +16,7 @@ from ._recipe import USUAL, recipe
 from ._vision import by_outputs
 
 
-@recipe(version=1, cites=("zhang2019fixup",))
+@recipe(version=2, cites=("zhang2019fixup",))
 def fixup(graph: Graph) -> tuple[Rule, ...]:
     """Fixup: residual nets without normalisation.
 
@@ -53,7 +53,7 @@ def fixup(graph: Graph) -> tuple[Rule, ...]:
     )
 
 
-@recipe(version=1, cites=("huang2020improving",))
+@recipe(version=2, cites=("huang2020improving",))
 def t_fixup(graph: Graph) -> tuple[Rule, ...]:
     """T-Fixup: transformers without layer normalisation and without warm-up.
 
@@ -82,7 +82,7 @@ def t_fixup(graph: Graph) -> tuple[Rule, ...]:
     )
 
 
-@recipe(version=1, cites=("wang2022deepnet",))
+@recipe(version=2, cites=("wang2022deepnet",))
 def deepnorm(graph: Graph) -> tuple[Rule, ...]:
     """DeepNet: transformers of up to a thousand layers, x = LayerNorm(alpha x + f(x)).
 

@@ -12,7 +12,7 @@ from ._ends import is_head
 from ._recipe import USUAL, recipe
 
 
-@recipe(version=1, cites=("radford2019language",))
+@recipe(version=2, cites=("radford2019language",))
 def gpt2(graph: Graph, std: float = 0.02) -> tuple[Rule, ...]:
     """GPT-2: one small Gaussian, smaller where a residual branch ends.
 
@@ -41,7 +41,7 @@ def gpt2(graph: Graph, std: float = 0.02) -> tuple[Rule, ...]:
     return (Rule(role="weight", when=ends_branch, start=smaller, because=ends_of), *_one_std(std))
 
 
-@recipe(version=1, cites=("touvron2023llama",))
+@recipe(version=2, cites=("touvron2023llama",))
 def llama(graph: Graph, std: float = 0.02) -> tuple[Rule, ...]:
     """Llama: one small Gaussian for all.
 
@@ -62,7 +62,7 @@ def llama(graph: Graph, std: float = 0.02) -> tuple[Rule, ...]:
     return _one_std(std)
 
 
-@recipe(version=1, cites=("devlin2019bert",))
+@recipe(version=2, cites=("devlin2019bert",))
 def bert(graph: Graph, std: float = 0.02) -> tuple[Rule, ...]:
     """BERT: one small Gaussian for all.
 
@@ -91,7 +91,7 @@ def _one_std(std: float) -> tuple[Rule, ...]:
     )
 
 
-@recipe(version=1, cites=("raffel2020exploring",))
+@recipe(version=2, cites=("raffel2020exploring",))
 def t5(graph: Graph, factor: float = 1.0) -> tuple[Rule, ...]:
     """T5: every std by its own width, and attention without 1/sqrt(head size).
 

@@ -13,7 +13,7 @@ from ._lines import used_as
 from ._recipe import USUAL, recipe
 
 
-@recipe(version=1, cites=("dosovitskiy2021image", "wightman2019timm"))
+@recipe(version=2, cites=("dosovitskiy2021image", "wightman2019timm"))
 def vit(graph: Graph, std: float = 0.02) -> tuple[Rule, ...]:
     """Vision transformers, as timm starts them.
 
@@ -48,7 +48,7 @@ def _is_of_dense(graph: Graph, bias: Param) -> bool:
     return weight is None or weight.use.operation == "dense"
 
 
-@recipe(version=1, cites=("trockman2023mimetic", "wightman2019timm"))
+@recipe(version=2, cites=("trockman2023mimetic", "wightman2019timm"))
 def mimetic(graph: Graph, query_key: float = 0.7, value_out: float = 0.4) -> tuple[Rule, ...]:
     """Vision transformers whose attention starts like trained attention; all else as in `vit`.
 
@@ -104,7 +104,7 @@ def _heads(param: Param) -> int:
     return param.size("i") // (param.use.head_size or 1)
 
 
-@recipe(version=1, cites=("he2015delving", "goyal2017accurate", "wightman2019timm"))
+@recipe(version=2, cites=("he2015delving", "goyal2017accurate", "wightman2019timm"))
 def resnet(graph: Graph) -> tuple[Rule, ...]:
     """ResNets: He's Gaussian by outputs, and residual branches that start as nothing.
 
@@ -138,7 +138,7 @@ def by_outputs(param: Param) -> Initialiser:
     return normal(std=math.sqrt(2 / (param.size("o") * places or 1)))
 
 
-@recipe(version=1, cites=("liu2022convnet", "wightman2019timm"))
+@recipe(version=2, cites=("liu2022convnet", "wightman2019timm"))
 def convnext(graph: Graph, std: float = 0.02, layer_scale: float = 1e-6) -> tuple[Rule, ...]:
     """ConvNeXts: one small Gaussian, and branches that are scaled to next to nothing.
 

@@ -35,4 +35,4 @@ def followed(value: Value, numbers: dict[Value, torch.Tensor]) -> torch.Tensor |
 def varies(numbers: torch.Tensor, axis: int) -> bool:
     """Whether elements from different places lie along an axis."""
     apart = numbers[tuple(slice(1 if stride == 0 else None) for stride in numbers.stride())]
-    return numbers.stride(axis) != 0 and bool((apart != apart.narrow(axis, 0, 1)).any())
+    return numbers.numel() > 0 and numbers.stride(axis) != 0 and bool((apart != apart.narrow(axis, 0, 1)).any())

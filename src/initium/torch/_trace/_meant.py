@@ -9,6 +9,7 @@ from torch import nn
 from ..._graph import Param
 from .._built import Built, built, is_zero
 from .._read import is_layers, named
+from .._torch import own_parameters
 from ._flow import Flow
 from ._tracer import Value
 from ._uses import Found
@@ -72,8 +73,8 @@ def _kept(param: Param, found: Built) -> Param:
 def _otherwise(module: nn.Module, name: str, value: nn.Parameter) -> str:
     """What a layer's bias was built with, if not with what PyTorch's layers draw, which is small and around zero."""
     found = built(module, name, value)
-    weight = getattr(module, "weight", None)
-    fan_in = weight[0].numel() if isinstance(weight, nn.Parameter) and len(weight) else 1
+    weight = own_parameters(module).get("weight")  # what makes a weight anew is not asked: a spectral norm would step
+    fan_in = weight[0].numel() if weight is not None and len(weight) else 1
     is_small = found.highest <= fan_in**-0.5
     return found.words if found.is_meant and not is_small else ""
 
