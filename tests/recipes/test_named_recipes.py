@@ -130,10 +130,10 @@ def test_a_padding_row_is_zero_in_every_recipe(name):
 @pytest.mark.parametrize("name", NAMED)
 def test_a_recipe_has_a_version_a_use_and_reads_back(name):
     recipe = parse_recipe(name)
-    assert recipe.version == 1
+    assert recipe.version == 2
     assert str(recipe) == name
     listed = {found.name: found for found in recipes()}[name]
-    assert listed.version == 1
+    assert listed.version == 2
     assert 0 < len(listed.use) <= 53  # a line of `initium list`
 
 
@@ -495,7 +495,7 @@ def test_glorots_recipe_counts_one_block_at_a_time():
 def test_a_name_with_arguments_of_the_catalogue_is_the_initialiser():
     assert str(parse_recipe("fixup(12)")) == "fixup(12)"
     assert parse_recipe("fixup(12)").version is None
-    assert parse_recipe("orthogonal(gain=2)").version == 1
+    assert parse_recipe("orthogonal(gain=2)").version == 2
 
 
 @pytest.mark.parametrize("name", ["fixup", "t_fixup", "deepnorm", "gpt2"])

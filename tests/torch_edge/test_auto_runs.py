@@ -221,7 +221,7 @@ def test_a_weight_hands_on_second_moment_1_whatever_it_is_made_by(function):
             super().__init__()
             self.square, self.stack = nn.Parameter(torch.zeros(256, 256)), nn.Parameter(torch.zeros(8, 256, 256))
             self.mix = nn.Parameter(torch.zeros(32, 8))
-            self.scale, self.shift = nn.Parameter(torch.zeros(256)), nn.Parameter(torch.ones(256))
+            self.scale, self.shift = nn.Parameter(torch.randn(256)), nn.Parameter(torch.randn(256))
             self.head = nn.Linear(256, 4)
 
         def hidden(self, x):

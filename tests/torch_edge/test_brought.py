@@ -63,16 +63,13 @@ Recipe: auto (version 2).
 * traced with gradients on, because without them it raises RuntimeError: element
   0 of tensors does not require grad and does not have a grad_fn""",
     lambda: nn.Sequential(LowRank(nn.Linear(16, 32)), nn.ReLU(), LowRank(nn.Linear(32, 10))): """
-parameter      start             because
+parameter        start             because
 --------------------------------------------------------------------------------
-0.A            normal(std=0.25)  after data: gain 1, fan_in 16
-0.B            framework         zero on purpose: training moves it
-0.base.weight  framework         frozen
-0.base.bias    framework         frozen
-2.A            normal(std=0.25)  after relu: gain 1.414, fan_in 32
-2.B            framework         zero on purpose: training moves it
-2.base.weight  framework         frozen
-2.base.bias    framework         frozen
+0.A              normal(std=0.25)  after data: gain 1, fan_in 16
+0,2.B            framework         zero on purpose: training moves it
+0,2.base.weight  framework         frozen
+0,2.base.bias    framework         frozen
+2.A              normal(std=0.25)  after relu: gain 1.414, fan_in 32
 
 8 parameters: 2 drawn, 6 left as built.
 Recipe: auto (version 2).

@@ -118,7 +118,11 @@ def _is_drawable(param: Param, said: Decision) -> bool:
 
 def _undrawn(choices: Iterable[Choice]) -> tuple[str, ...]:
     """One line for what would be drawn, had it another dtype."""
-    rows = fold((choice.path, choice.param.dtype) for choice in choices if _UNDRAWN in choice.because)
+    rows = fold(
+        (choice.path, choice.param.dtype)
+        for choice in choices
+        if choice.param.dtype not in DTYPES and choice.because.endswith(_UNDRAWN)
+    )
     lines = [f"{row.paths} ({row.kind})" for row in rows]
     return (f"left as built, since a fill writes {', '.join(DTYPES)} alone: {few(lines)}",) if lines else ()
 

@@ -17,10 +17,12 @@ from ._deferred import record_of
 _MOST = 1 << 20
 # Fewer numbers look ordered by chance too often; what has so few is taken for meant.
 _FEW = 5
+_SMALL = 2.0  # what layers draw reaches sqrt(6 / fan_in)
+_ORDERED = 8  # drawn numbers rise or fall by chance in 1 of 20,160 cases
 # Memory that nobody wrote holds what was there: numbers that no author gives.
 _RANGE = (1e-20, 1e6)
-# A mean this many standard errors from zero is no accident of a draw around zero: 1 in 16,000.
-_FAR = 4.0
+# A mean this many standard errors from zero is no accident of a draw around zero: of eight numbers in 1 of 1,900 cases.
+_FAR = 6.0
 
 _SAMPLE = 1 << 12  # as many of a large tensor say whether its numbers repeat
 
@@ -36,14 +38,14 @@ class Built:
             around zero; `unset` memory that nobody wrote; `trained` since; `unknown`.
         words: for a reader, `-10` or `16 numbers from 0 to 1`.
         value: of a constant.
-        highest: absolute value.
+        may_be_draw: whether they are so few and crooked, or only to one side, and small, that a layer may have drawn them.
         is_aside: whether all that tells it from a draw is a mean far from zero.
     """
 
     kind: Kind
     words: str = ""
     value: float = math.nan
-    highest: float = 0.0
+    may_be_draw: bool = False
     is_aside: bool = False
 
     @property
@@ -65,7 +67,9 @@ def built(module: nn.Module, name: str, value: nn.Parameter) -> Built:
         return Built("trained")
     try:
         numbers = record.value(0) if record else value
-        return _told(numbers.detach().to("cpu", torch.float64).numpy())
+        # Numbers that are drawn hardly repeat, unless there are few of them to draw.
+        repeats = 0.25 if numbers.dtype in (torch.bfloat16, torch.float16) else 0.9
+        return _told(numbers.detach().to("cpu", torch.float64).numpy(), repeats)
     except (ModelError, RuntimeError):  # of a record that cannot be repeated, or a tensor without plain numbers
         return Built("unknown")
 
@@ -81,23 +85,32 @@ def is_zero(module: nn.Module, name: str, value: nn.Parameter) -> bool:
     return value.numel() > 0 and not part.any().item() and not value.any().item()
 
 
-def _told(numbers: NDArray[np.float64]) -> Built:
+def _told(numbers: NDArray[np.float64], repeats: float) -> Built:
     sizes = np.abs(numbers[numbers != 0])
-    if not np.isfinite(numbers).all() or (sizes.size and not _RANGE[0] < sizes.min() <= sizes.max() < _RANGE[1]):
-        return Built("unset")
     low, high, size = numbers.min(), numbers.max(), numbers.size
-    if low == high:
-        return Built("constant", f"{low:.4g}", float(low), abs(float(low)))
+    is_in_range = not sizes.size or bool(_RANGE[0] < sizes.min() <= sizes.max() < _RANGE[1])
+    if not np.isfinite(numbers).all() or not (is_in_range or (low == high and size > 1)):
+        return Built("unset")
     highest = float(max(-low, high))
+    may_be_draw = size < _FEW and highest <= _SMALL and not _are_round(numbers)
+    if low == high:
+        return Built("constant", f"{low:.4g}", float(low), may_be_draw=may_be_draw)
     sample = numbers.ravel()[:_SAMPLE]
-    if size < _FEW or len(np.unique(sample)) <= sample.size // 4 or _is_ordered(numbers):
-        return Built("table", f"{size} numbers from {low:.3g} to {high:.3g}", highest=highest)
+    if size < _FEW or len(np.unique(sample)) <= repeats * sample.size or _is_ordered(numbers):
+        return Built("table", f"{size} numbers from {low:.3g} to {high:.3g}", may_be_draw=may_be_draw)
     if abs(numbers.mean()) > _FAR * numbers.std() / math.sqrt(size):
-        return Built("table", f"{size} numbers around {numbers.mean():.3g}", highest=highest, is_aside=True)
+        return Built(
+            "table", f"{size} numbers around {numbers.mean():.3g}", is_aside=True, may_be_draw=highest <= _SMALL
+        )
     return Built("draw")
 
 
 def _is_ordered(numbers: NDArray[np.float64]) -> bool:
     """Whether they rise, or fall, along one of the axes everywhere."""
-    steps = [np.diff(numbers, axis=axis) for axis, size in enumerate(numbers.shape) if size >= _FEW]
+    steps = [np.diff(numbers, axis=axis) for axis, size in enumerate(numbers.shape) if size >= _ORDERED]
     return any((step >= 0).all() or (step <= 0).all() for step in steps)
+
+
+def _are_round(numbers: NDArray[np.float64]) -> bool:
+    """Whether three digits say them, as they do what somebody typed."""
+    return all(math.isclose(x, float(f"{x:.3g}"), rel_tol=1e-6) for x in numbers.ravel().tolist())

@@ -21,6 +21,8 @@ _FED_BY = {"_hh": "state", "_hr": "cell"}
 _GATES = {"LSTM": ("input", "forget", "cell", "output"), "GRU": ("reset", "update", "new")}
 # How PyTorch calls what its layers hold; a subclass may hold more.
 _NAMES = ("weight", "bias", "in_proj_", "q_proj_weight", "k_proj_weight", "v_proj_weight")
+_OWN = {"weight", "bias", "in_proj_weight", "in_proj_bias", "q_proj_weight", "k_proj_weight", "v_proj_weight"}
+_HOLDERS = (nn.Module, nn.ParameterList, nn.ParameterDict)  # of somebody's own parameters
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, NormBase)
 
 Facts = dict[str, Any]
@@ -206,7 +208,10 @@ def kept(value: nn.Parameter, because: str, operation: Operation = "other") -> F
 
 def is_layers(module: nn.Module, name: str) -> bool:
     """Whether a parameter belongs to a layer that is known here, and not to code of somebody's own."""
-    return _is_torchs(module) or (isinstance(module, tuple(_LAYERS)) and name.startswith(_NAMES))
+    if type(module) in _HOLDERS:
+        return False
+    is_known = isinstance(module, tuple(_LAYERS)) and (name in _OWN or isinstance(module, nn.RNNBase | nn.RNNCellBase))
+    return _is_torchs(module) or is_known
 
 
 def _is_torchs(module: nn.Module) -> bool:

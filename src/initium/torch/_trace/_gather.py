@@ -43,9 +43,13 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
     params = params_of(model, facts)
     unused = [param.path for key, param in params.items() if not uses[key] and recording.params[key].numel()]
     complete = _with_after(flow, _with_sums(flow, _with_lengths(recording, _with_biases(params, uses), uses)), uses)
-    complete = as_meant(model, flow, recording.values, complete, uses)
+    complete, unknown = as_meant(model, flow, recording.values, complete, uses)
     return Graph(
-        tuple(complete.values()), buffers_of(model), (*notes, *_note(unused)), is_traced=True, **history_of(model)
+        tuple(complete.values()),
+        buffers_of(model),
+        (*notes, *_note(unused), *unknown),
+        is_traced=True,
+        **history_of(model),
     )
 
 

@@ -27,7 +27,8 @@ def line_of(param: Value, operand: Value, constants: Constants) -> Line | None:
     """As which line of a parameter it is used, where all its elements are equal; None if it is no line."""
     try:
         return _line(operand, param, constants)
-    except (ValueError, RuntimeError, ZeroDivisionError):  # a constant that is not known, or not one number
+    # A constant that is not known, not one number, or a complex one.
+    except (ValueError, RuntimeError, TypeError, ZeroDivisionError):
         return None
 
 
@@ -103,5 +104,5 @@ def _source(value: Value, param: Value) -> Value:
 def _number(constant: Any, constants: Constants) -> float:
     try:
         return constants.number(constant) if isinstance(constant, Value) else float(constant)
-    except (ValueError, RuntimeError):
-        return 1.0  # a mask, or not known
+    except (ValueError, RuntimeError, TypeError):
+        return 1.0  # a mask, a complex number, or not known

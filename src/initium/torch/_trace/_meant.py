@@ -1,15 +1,15 @@
 """as_meant: what an author built on purpose is kept, where the graph does not know better."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from torch import nn
 
+from ..._errors import few
 from ..._graph import Param
-from .._built import Built, built, is_zero
+from .._built import Built, Kind, built, is_zero
 from .._read import is_layers, named
-from .._torch import own_parameters
 from ._flow import Flow
 from ._tracer import Value
 from ._uses import Found
@@ -27,19 +27,69 @@ def as_meant(
     values: Sequence[Value],
     params: Mapping[int, Param],
     uses: Mapping[int, Sequence[Found]],
-) -> dict[int, Param]:
-    """Each parameter, with the role `kept` where its numbers were chosen by its author."""
+) -> tuple[dict[int, Param], tuple[str, ...]]:
+    """Each parameter, with the role `kept` where its numbers were chosen by its author; and what cannot be known."""
+    owned = _owned(model)
+    free = {key: param for key, param in params.items() if owned[key][2].requires_grad}
+    used = {key: param for key, param in free.items() if uses[key]}
+    told = dict(params) | {key: _told(param, uses[key], *owned[key]) for key, param in used.items()}
+    told |= {key: _unused(param, *owned[key]) for key, param in free.items() if key not in used}
+    opened = {param.path: built(*owned[key]) for key, param in told.items() if _is_open(param, *owned[key])}
+    on_meta = {params[key].path for key, (_, _, value) in owned.items() if value.is_meta}
+    notes = _notes({path: one for path, one in opened.items() if one.kind != "unknown" or path in on_meta})
+    return _with_zeros(flow, values, told, owned, used), notes
+
+
+def meant_by_type(model: nn.Module, params: Sequence[Param]) -> tuple[Param, ...]:
+    """The same where a model was not run: whatever somebody's own code was built with on purpose stays."""
+    owned = _owned(model).values()
+    return tuple(_unused(*pair) if pair[3].requires_grad else pair[0] for pair in _beside(params, owned))
+
+
+def _beside(params: Sequence[Param], owned: Iterable[Owned]) -> Iterator[tuple[Param, nn.Module, str, nn.Parameter]]:
+    return ((param, *one) for param, one in zip(params, owned, strict=True))
+
+
+def _owned(model: nn.Module) -> dict[int, Owned]:
+    """Where each parameter lies under its first name, in the model's order."""
     owned: dict[int, Owned] = {}
     for _, module, name, value in named(model):
         owned.setdefault(id(value), (module, name, value))
-    used = {key: param for key, param in params.items() if uses[key] and owned[key][2].requires_grad}
-    told = dict(params) | {key: _told(param, uses[key], *owned[key]) for key, param in used.items()}
-    return _with_zeros(flow, values, told, owned, used)
+    return owned
+
+
+def _unused(param: Param, module: nn.Module, name: str, value: nn.Parameter) -> Param:
+    """Of what nothing is known but its layer; what a layer of PyTorch's owns starts as such layers do."""
+    if param.role == "kept" or is_layers(module, name):
+        return param
+    found = built(module, name, value)
+    return _kept(param, found) if found.is_meant and not found.may_be_draw else param
+
+
+def _is_open(param: Param, module: nn.Module, name: str, value: nn.Parameter) -> bool:
+    """Whether it depends on what it was built with how it starts."""
+    is_elementwise = param.role in _NEUTRAL and not (_knows_better(param) or param.bias_of)
+    return is_elementwise and value.requires_grad and not is_layers(module, name)
+
+
+def _notes(found: Mapping[str, Built]) -> tuple[str, ...]:
+    """What starts by its role because nobody can tell what it was built with."""
+    whys: dict[Kind, str] = {
+        "trained": "trained since they were built",
+        "unset": "never written by their constructor",
+        "unknown": "on meta without a record of what they were built with (initium.torch.deferred keeps one)",
+    }
+    told = {why: [f"`{path}`" for path, one in found.items() if one.kind == kind] for kind, why in whys.items()}
+    return tuple(
+        f"{why}, so that their role alone says how these start: {few(paths)}" for why, paths in told.items() if paths
+    )
 
 
 def _told(param: Param, uses: Sequence[Found], module: nn.Module, name: str, value: nn.Parameter) -> Param:
     if is_layers(module, name):
-        return replace(param, built=_otherwise(module, name, value)) if param.role == "bias" else param
+        found = built(module, name, value) if param.role == "bias" else Built("unknown")
+        is_otherwise = found.is_meant and found.value != 0 and not found.may_be_draw
+        return replace(param, built=found.words) if is_otherwise else param
     if param.role == "weight":
         found = built(module, name, value)
         # A constant matrix alone makes all units alike; beside another in one weight, as a size of noise, it does not.
@@ -47,17 +97,20 @@ def _told(param: Param, uses: Sequence[Found], module: nn.Module, name: str, val
         is_meant = (found.kind == "table" and not found.is_aside) or (
             found.kind == "constant" and found.value and is_beside
         )
-        return _kept(param, found) if is_meant else param
+        return _kept(param, found) if is_meant and not found.may_be_draw else param
     if param.role not in _NEUTRAL or _knows_better(param):
         return param
     found = built(module, name, value)
     if param.role in ("position", "token") and found.is_aside:
         return param
+    if param.role == "bias" and found.may_be_draw and param.bias_of:
+        return param
+    if param.role == "scale" and found.value == 0 and not param.use.offset:
+        return param  # whether zeros may stay is asked of all of them together
     if found.is_meant:
         used_as = param.use.offset + param.use.factor * found.value
         return param if math.isclose(used_as, _NEUTRAL[param.role], abs_tol=1e-5) else _kept(param, found)
-    why = {"trained": "; trained since it was built", "unset": "; its constructor never wrote it"}.get(found.kind, "")
-    return replace(param, because=f"{param.because}{why}")
+    return param
 
 
 def _knows_better(param: Param) -> bool:
@@ -70,21 +123,12 @@ def _kept(param: Param, found: Built) -> Param:
     return replace(param, role="kept", because=f"its author's, built as {found.words}: {param.because}")
 
 
-def _otherwise(module: nn.Module, name: str, value: nn.Parameter) -> str:
-    """What a layer's bias was built with, if not with what PyTorch's layers draw, which is small and around zero."""
-    found = built(module, name, value)
-    weight = own_parameters(module).get("weight")  # what makes a weight anew is not asked: a spectral norm would step
-    fan_in = weight[0].numel() if weight is not None and len(weight) else 1
-    is_small = found.highest <= fan_in**-0.5
-    return found.words if found.is_meant and not is_small else ""
-
-
 def _with_zeros(
     flow: Flow, values: Sequence[Value], params: dict[int, Param], owned: Mapping[int, Owned], used: Mapping[int, Param]
 ) -> dict[int, Param]:
     """What was built as zeros and may stay so does; where it would hold a signal or a gradient at zero, it is drawn."""
-    zeros = {key for key in owned if params[key].role != "embedding" and is_zero(*owned[key])}
-    candidates = [key for key in used if key in zeros and params[key].role in ("weight", "scale")]
+    zeros = {key for key in owned if is_zero(*owned[key])}
+    candidates = [key for key in used if key in zeros and params[key].role in ("weight", "scale", "embedding")]
     candidates = [key for key in candidates if not params[key].use.offset]
     if all(key in zeros for key, (_, _, value) in owned.items() if value.ndim > 1):
         return params  # nothing on purpose: somebody set all of them to zero
@@ -94,9 +138,9 @@ def _with_zeros(
     for key in candidates:
         if key in stay:
             params[key] = replace(params[key], role="kept", because="zero on purpose: training moves it")
-        elif params[key].role == "weight":
+        else:
             params[key] = replace(params[key], built="0, where nothing could be trained")
-    for key in always:
-        if params[key].bias_of in paths and params[key].role == "bias":
-            params[key] = replace(params[key], role="kept", because="zero on purpose, as the weight before it")
+    for key, param in params.items():
+        if param.role == "bias" and param.bias_of in paths and (key in zeros or built(*owned[key]).is_meant):
+            params[key] = replace(param, role="kept", because="as built, as the weight before it, zero on purpose")
     return params

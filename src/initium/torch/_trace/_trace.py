@@ -15,6 +15,7 @@ from .._read import check, check_shapes, named, quoted, read
 from .._shards import is_sharded
 from .._torch import NEEDS_NUMBERS, tree_leaves, uncompiled
 from ._gather import gather
+from ._meant import meant_by_type
 from ._run import NoOutputError, Recording, RunError, run, runs
 
 
@@ -158,7 +159,10 @@ def _by_layers(model: nn.Module, why: str) -> Graph:
         graph = read(model)
     except ModelError as error:
         raise ModelError(f"{type(model).__name__} cannot be traced, because {why}.\n{error}") from error
-    return replace(graph, notes=(f"the layers' types speak alone, because {why}", *graph.notes), **history_of(model))
+    params = meant_by_type(model, graph.params)
+    return replace(
+        graph, params=params, notes=(f"the layers' types speak alone, because {why}", *graph.notes), **history_of(model)
+    )
 
 
 def _has_numbers(model: nn.Module, inputs: Inputs) -> bool:

@@ -25,8 +25,8 @@ from ._signals import UNKNOWN, Signal
 from ._tracer import Value
 
 _MOVES = PASSES | {"cat", "stack"}
-# A matrix that went through one of these is no longer free to start as it likes.
 _ON_LINES = ("scale", "shift", "bias")  # whose start follows from the constants on the way
+# A matrix that went through one of these is no longer free to start as it likes.
 _BENDS = {"exp", "softplus", "tanh", "sigmoid", "log", "softmax", "_softmax", "sin", "cos", "square", "abs", "relu"}
 
 
@@ -116,6 +116,8 @@ class UseReader:
         axes, windows = _axes(value, operand, param, role, chain, contraction)
         if role == "weight" and _is_packed_in_rows(chain, param):
             role, because = "kept", "its rows are used as matrices, of which its own axes say nothing"
+        if role == "weight" and not {"o", "i"} <= set(axes):
+            role, because = "kept", f"{because}, in a form without an input and an output axis of its own"
         place = _place(chain, param, axes) if role == "weight" else None
         mixes = place is not None and is_mixing(param, operand, chain, value.row.letters(value.args, operand))
         signal = Signal("dense", 1.0) if place == 2 or mixes else self._signal(value, operand, operation)

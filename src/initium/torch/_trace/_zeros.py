@@ -17,8 +17,9 @@ _KEEPS = _SUMS | THROUGH_ZERO | STOPS_AT_ZERO | POOLS | CASTS | PASSES
 def on_purpose(flow: Flow, values: Sequence[Value], built: Sequence[int], always: Set[int]) -> set[int]:
     """Of the parameters that were built as zeros those that may stay so.
 
-    One may if, with it at zero, every weight that saw the model's input still sees it, and every weight at zero gets a
-    gradient. They are tried one after another, so that of two that would hold each other at zero one is drawn.
+    One may if, with it at zero, every weight that saw the model's input still sees it, or leads to an output that
+    does by another way; and if a gradient reaches it, at once or when others have left zero. Of two that hold each
+    other at zero the first is drawn.
 
     Args:
         flow: of the model.
@@ -28,17 +29,29 @@ def on_purpose(flow: Flow, values: Sequence[Value], built: Sequence[int], always
     """
     seen = _Signals(flow, values, always).seeing if built else set()
 
-    def may_stay(keys: set[int]) -> bool:
+    def hides(keys: set[int]) -> bool:
+        """Whether a weight no longer sees the input, and no output beside it does that its use leads to."""
         tried = _Signals(flow, values, always | keys)
-        return seen <= tried.seeing and keys <= tried.learning
+        outputs = [value for value in flow.live if value.index in tried.telling]
+        blind = (values[index] for index in seen - tried.seeing)
+        return any(not any(output.depends_on(value) for output in outputs) for value in blind)
+
+    def stuck(keys: set[int]) -> set[int]:
+        """Those that no gradient reaches, also once the others are no longer zero."""
+        left = set(keys)
+        while learning := _Signals(flow, values, always | left).learning & left:
+            left -= learning
+        return left
 
     kept = set(built)
-    if may_stay(kept):
-        return kept
-    kept.clear()
-    for key in built:
-        if may_stay(kept | {key}):
-            kept.add(key)
+    if hides(kept):
+        kept = {key for key in built if not hides({key})}
+    for key in built if hides(kept) else ():
+        kept.discard(key)  # two that hide together what each alone does not
+        if not hides(kept):
+            break
+    while held := stuck(kept):
+        kept.remove(next(key for key in built if key in held))
     return kept
 
 
@@ -52,9 +65,15 @@ class _Signals:
 
     @property
     def seeing(self) -> set[int]:
-        """Values of weights' uses, and outputs of the model's body, whose other operand tells of the input."""
+        """Uses of weights whose other operand tells of the input."""
         _, alive = self._forward
         return {v.index for v in self.flow.live if v.is_weighted and any(s.index in alive for s in v.signals)}
+
+    @property
+    def telling(self) -> set[int]:
+        """Outputs that tell of the input."""
+        _, alive = self._forward
+        return alive & self.flow.outputs
 
     @property
     def learning(self) -> set[int]:
