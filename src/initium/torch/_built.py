@@ -38,7 +38,7 @@ class Built:
             around zero; `unset` memory that nobody wrote; `trained` since; `unknown`.
         words: for a reader, `-10` or `16 numbers from 0 to 1`.
         value: of a constant.
-        may_be_draw: whether they are so few and crooked, or only to one side, and small, that a layer may have drawn them.
+        may_be_draw: whether a layer may have drawn them: they are small, and few and crooked or only to one side.
         is_aside: whether all that tells it from a draw is a mean far from zero.
     """
 
