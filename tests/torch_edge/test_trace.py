@@ -1633,3 +1633,30 @@ def test_what_is_no_model_is_refused():
     with pytest.raises(ModelError) as error:
         trace(lambda x: x)
     assert str(error.value) == "`trace` takes a torch.nn.Module, not a function."
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda x, w: torch.einsum("boi,bi->bo", w, x),
+        lambda x, w: torch.bmm(w, x[..., None])[..., 0],
+    ],
+)
+def test_a_layers_weight_to_which_a_hypernetwork_adds_is_its_weight(read):
+    model = of(
+        lambda m, x: m.o(read(x, m.base.weight + m.h(x).view(-1, 6, 8)).relu()),
+        base=nn.Linear(8, 6, bias=False),
+        h=nn.Linear(8, 48),
+        o=nn.Linear(6, 2),
+    )
+    found = trace(model, torch.zeros(4, 8)).by_path["base.weight"]
+    assert (found.role, found.axes, found.because) == ("weight", "oi", "Linear, something is added to it first")
+    assert (found.use.operation, found.use.fed_by, found.use.moment) == ("dense", "unknown", None)
+
+
+def test_a_second_moment_that_no_signal_has_is_not_known():
+    def near(m, x):
+        return m.o(torch.exp(-m.width * (x[:, None] - m.centres).square().sum(-1)))
+
+    model = of(near, centres=torch.randn(10, 8), width=torch.tensor(0.5), o=nn.Linear(10, 1))
+    assert trace(model, torch.zeros(4, 8)).by_path["o.weight"].use.moment is None

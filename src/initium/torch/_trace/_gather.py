@@ -8,7 +8,7 @@ from torch import nn
 from ..._errors import few
 from ..._graph import Graph, Param, Use
 from .._history import history_of
-from .._read import Facts, buffers_of, facts_of, kept, params_of
+from .._read import Facts, buffers_of, facts_of, is_layers, kept, params_of
 from .._torch import Orthogonal
 from ._after import find_after
 from ._branches import find_branches
@@ -67,6 +67,11 @@ def _used(flow: Flow, module: nn.Module, name: str, value: nn.Parameter, param: 
         facts |= {name: fact for name, fact in known.items() if name in ("packs", "blocks", "bias_of")}
     elif known := _of_recurrence(module, name, value, first):
         facts |= known | {"uses": tuple(_as_told(use, known["uses"][0]) for use in facts["uses"])}
+    elif first.role in _ADDED and (known := _weight_of_layer(module, name, value)):
+        told = known["uses"][0].operation
+        unknown = {"operation": told, "fed_by": "unknown", "moment": None, "branch": None}
+        uses_told = tuple(replace(found.use, **unknown) for found in uses)
+        facts |= known | {"because": f"{known['because']}, something is added to it first", "uses": uses_told}
     elif packs := find_packs(flow, param, uses):
         facts |= {"packs": packs.names, "blocks": packs.blocks, "uses": _together(facts["uses"])}
     elif first.role == "bias" and any(found.operand.tensor.numel() < value.numel() for found in uses):
@@ -82,6 +87,16 @@ def _of_recurrence(module: nn.Module, name: str, value: nn.Parameter, first: Fou
         return None
     known = facts_of(module, name, value)
     return known if known and known["axes"] == ("o" if value.ndim == 1 else "oi") else None
+
+
+# Of what is added to a signal; so is also a layer's own weight, to a matrix that the model computes.
+_ADDED = ("bias", "shift", "position", "token")
+
+
+def _weight_of_layer(module: nn.Module, name: str, value: nn.Parameter) -> Facts | None:
+    """What its layer's type says of a parameter, if that is a weight."""
+    known = facts_of(module, name, value) if is_layers(module, name) and value.ndim > 1 else None
+    return known if known and known["role"] == "weight" else None
 
 
 def _as_told(use: Use, told: Use) -> Use:

@@ -24,6 +24,7 @@ from ._recurrences import cell_moment
 from ._signals import UNKNOWN, Signal
 from ._tracer import Value
 
+_FARTHEST = 1e8
 _MOVES = PASSES | {"cat", "stack"}
 _ON_LINES = ("scale", "shift", "bias")  # whose start follows from the constants on the way
 # A matrix that went through one of these is no longer free to start as it likes.
@@ -127,7 +128,7 @@ class UseReader:
         use = Use(
             operation=operation,
             fed_by=signal.source,
-            moment=signal.moment,
+            moment=_plausible(signal.moment),
             followed_by=("dense",) if place == 1 or mixes else met.names,
             branch=None if mixes or role in ("position", "embedding", "token") else self.branches.of(value),
             scaled=1.0 if mixes else met.scaled,
@@ -314,6 +315,11 @@ class UseReader:
         if not value.signals:
             return Signal("tokens", None) if any(v.is_tokens for v in value.inputs) else UNKNOWN
         return self.signals.get(value.signals[0].index, UNKNOWN)
+
+
+def _plausible(moment: float | None) -> float | None:
+    """A second moment, unless it is so far from 1 that what it was computed by does not fit."""
+    return moment if moment is None or moment == 0 or _FARTHEST**-1 < moment < _FARTHEST else None
 
 
 def _name_of(value: Value, operand: Value) -> str:
