@@ -1,6 +1,6 @@
-"""What a model that was trained before keeps of it, once a plan is laid into it."""
+"""What starts anew once a plan is laid into a model, and what keeps what training taught it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from .._errors import few
 from .._graph import Graph, Statistics
@@ -36,6 +36,15 @@ def notes_of_training(graph: Graph, choices: Iterable[Choice]) -> tuple[str, ...
         ],
     }
     return tuple(f"{what}: {_folded(paths)}" for what, paths in lines.items() if paths)
+
+
+def notes_of_building(choices: Iterable[Choice]) -> Iterator[str]:
+    """What somebody built on purpose, as it seems, and a recipe starts otherwise."""
+    found = [choice for choice in choices if choice.param.built and choice.by == "recipe" and choice.how != "kept"]
+    if found:
+        told = few([f"`{choice.path}` ({choice.param.built})" for choice in found])
+        keeps = f"{{'{found[0].path}': 'framework'}} keeps it"
+        yield f"started anew though built with numbers that are no draw: {told}; {keeps}"
 
 
 def _folded(paths: Iterable[str]) -> str:

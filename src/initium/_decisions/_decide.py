@@ -1,6 +1,6 @@
 """From a Graph, a recipe and a user's rules to a Plan."""
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable
 from dataclasses import fields, replace
 
 from .._errors import InitiumError, RuleError, ShapeError, counted, few, listed
@@ -9,7 +9,7 @@ from .._recipes import Recipe
 from .._rule import Decision, Rule, Rules, read_rules
 from ..init import framework, zeros
 from ..init._law import DTYPES
-from ._anew import notes_of_training
+from ._anew import notes_of_building, notes_of_training
 from ._choice import Choice
 from ._decisions import Decisions
 from ._fold import fold
@@ -48,7 +48,7 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Decisions:
     return Decisions(
         choices,
         recipe=str(recipe),
-        notes=(*graph.notes, *_undrawn(choices), *_anew(choices), *notes_of_training(graph, choices)),
+        notes=(*graph.notes, *_undrawn(choices), *notes_of_building(choices), *notes_of_training(graph, choices)),
         buffers=buffers,
         version=recipe.version,
         remakes=recipe.remakes,
@@ -58,15 +58,6 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Decisions:
 def _is_empty(param: Param) -> bool:
     """Whether it has no elements, as in a layer of 0 units; then there is no fan, and nothing to decide."""
     return 0 in param.shape
-
-
-def _anew(choices: Iterable[Choice]) -> Iterator[str]:
-    """What somebody built on purpose, as it seems, and a recipe starts otherwise."""
-    found = [choice for choice in choices if choice.param.built and choice.by == "recipe" and choice.how != "kept"]
-    if found:
-        told = few([f"`{choice.path}` ({choice.param.built})" for choice in found])
-        keeps = f"{{'{found[0].path}': 'framework'}} keeps it"
-        yield f"started anew though built with numbers that are no draw: {told}; {keeps}"
 
 
 def _first(param: Param, rules: tuple[Rule, ...]) -> Rule | None:

@@ -26,7 +26,7 @@ _FAR = 6.0
 
 _SAMPLE = 1 << 12  # as many of a large tensor say whether its numbers repeat
 
-Kind = Literal["constant", "table", "draw", "unset", "trained", "unknown"]
+Kind = Literal["constant", "table", "draw", "unset", "trained", "unrecorded", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Built:
 
     Attributes:
         kind: a `constant`; a `table`, of numbers in order, few different ones, or all to one side of zero; a `draw`
-            around zero; `unset` memory that nobody wrote; `trained` since; `unknown`.
+            around zero; `unset` memory that nobody wrote; `trained` since; `unrecorded` on meta; `unknown`.
         words: for a reader, `-10` or `16 numbers from 0 to 1`.
         value: of a constant.
         may_be_draw: whether a layer may have drawn them: they are small, and few and crooked or only to one side.
@@ -57,7 +57,9 @@ class Built:
 def built(module: nn.Module, name: str, value: nn.Parameter) -> Built:
     """What a parameter of a module was built with; on meta that is what its record tells."""
     record = record_of(module).get(name) if value.is_meta else None
-    if value.numel() == 0 or value.numel() > _MOST or not value.is_floating_point() or (value.is_meta and not record):
+    if value.is_meta and not record:
+        return Built("unrecorded")
+    if value.numel() == 0 or value.numel() > _MOST or not value.is_floating_point():
         return Built("unknown")
     if record and record.is_unset:
         return Built("unset")

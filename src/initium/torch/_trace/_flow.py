@@ -175,7 +175,7 @@ def _plain_kind(value: Value) -> Kind:
         return "norm"
     if is_attention(operation):
         return "attention"
-    if operation in ("mul", "div", "addcmul") and params:
+    if operation in ("mul", "div") and params:
         return "scale"
     if operation in ("add", "sub", "rsub") and params:
         return "shift"

@@ -1,7 +1,7 @@
 """as_meant: what an author built on purpose is kept, where the graph does not know better."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from torch import nn
@@ -34,20 +34,13 @@ def as_meant(
     used = {key: param for key, param in free.items() if uses[key]}
     told = dict(params) | {key: _told(param, uses[key], *owned[key]) for key, param in used.items()}
     told |= {key: _unused(param, *owned[key]) for key, param in free.items() if key not in used}
-    opened = {param.path: built(*owned[key]) for key, param in told.items() if _is_open(param, *owned[key])}
-    on_meta = {params[key].path for key, (_, _, value) in owned.items() if value.is_meta}
-    notes = _notes({path: one for path, one in opened.items() if one.kind != "unknown" or path in on_meta})
+    notes = _notes({param.path: built(*owned[key]) for key, param in told.items() if _is_open(param, *owned[key][:2])})
     return _with_zeros(flow, values, told, owned, used), notes
 
 
 def meant_by_type(model: nn.Module, params: Sequence[Param]) -> tuple[Param, ...]:
     """The same where a model was not run: whatever somebody's own code was built with on purpose stays."""
-    owned = _owned(model).values()
-    return tuple(_unused(*pair) if pair[3].requires_grad else pair[0] for pair in _beside(params, owned))
-
-
-def _beside(params: Sequence[Param], owned: Iterable[Owned]) -> Iterator[tuple[Param, nn.Module, str, nn.Parameter]]:
-    return ((param, *one) for param, one in zip(params, owned, strict=True))
+    return tuple(_unused(param, *owned) for param, owned in zip(params, _owned(model).values(), strict=True))
 
 
 def _owned(model: nn.Module) -> dict[int, Owned]:
@@ -66,10 +59,10 @@ def _unused(param: Param, module: nn.Module, name: str, value: nn.Parameter) -> 
     return _kept(param, found) if found.is_meant and not found.may_be_draw else param
 
 
-def _is_open(param: Param, module: nn.Module, name: str, value: nn.Parameter) -> bool:
+def _is_open(param: Param, module: nn.Module, name: str) -> bool:
     """Whether it depends on what it was built with how it starts."""
     is_elementwise = param.role in _NEUTRAL and not (_knows_better(param) or param.bias_of)
-    return is_elementwise and value.requires_grad and not is_layers(module, name)
+    return is_elementwise and not is_layers(module, name)
 
 
 def _notes(found: Mapping[str, Built]) -> tuple[str, ...]:
@@ -77,7 +70,7 @@ def _notes(found: Mapping[str, Built]) -> tuple[str, ...]:
     whys: dict[Kind, str] = {
         "trained": "trained since they were built",
         "unset": "never written by their constructor",
-        "unknown": "on meta without a record of what they were built with (initium.torch.deferred keeps one)",
+        "unrecorded": "on meta without a record of what they were built with (initium.torch.deferred keeps one)",
     }
     told = {why: [f"`{path}`" for path, one in found.items() if one.kind == kind] for kind, why in whys.items()}
     return tuple(

@@ -9,7 +9,7 @@ from ._flow import Flow
 from ._tracer import Value
 
 _SUMS = {"add", "sub", "rsub", "cat", "stack"}
-_PRODUCTS = {"mul", "div", "addcmul"}
+_PRODUCTS = {"mul", "div"}
 # What gives zeros for zeros alone.
 _KEEPS = _SUMS | THROUGH_ZERO | STOPS_AT_ZERO | POOLS | CASTS | PASSES
 
@@ -136,7 +136,7 @@ def _factors(value: Value) -> tuple[Value, ...]:
     if value.row.word == "recurrent" or not isinstance(value.args, tuple):
         return ()
     if value.operation in _PRODUCTS:
-        found = value.args[1:3] if value.operation == "addcmul" else value.args[:2]
+        found = value.args[:2]
     elif value.row.word == "embedding":
         found = value.row.factors(value.args)[:1]
     else:
