@@ -410,3 +410,51 @@ def test_a_form_without_axes_of_its_own_costs_no_more_than_its_own_start(functio
     model = Net(function, **held)
     plan = initium.initialize(nn.Sequential(model, nn.ReLU(), last), 0, recipe, example=x(6, 8))
     assert not [note for note in plan.notes if "layers' types speak alone" in note]
+
+
+def test_draws_in_bfloat16_repeat_and_are_draws_still():
+    model = layer(lambda s, x: torch.tanh(x * s.w), w=torch.ones(1))
+    model[1].w = nn.Parameter(torch.randn(2048, generator=torch.Generator().manual_seed(0)).bfloat16())
+    model[0], model[2] = nn.Linear(8, 2048).bfloat16(), nn.Linear(2048, 4).bfloat16()
+    plan = initium.plan(model, example=x(6, 8).bfloat16())
+    assert (str(plan.choices[2].init), plan.choices[2].because) == ("ones", "hands the signal on")
+
+
+def test_a_small_bias_to_one_side_is_what_a_layer_draws():
+    model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 2))
+    nn.init.uniform_(model[0].bias, 0.0, 0.3)
+    assert not initium.plan(model, example=x(6, 8)).notes
+
+
+def test_positions_that_are_drawn_to_one_side_start_as_positions():
+    places = torch.rand(1, 6, 16, generator=torch.Generator().manual_seed(0))
+    model = nn.Sequential(nn.Linear(8, 16), Net(lambda s, x: x + s.w, w=places), nn.Linear(16, 4))
+    choice = initium.plan(model, example=x(2, 6, 8)).choices[2]
+    assert (choice.path, choice.param.role, str(choice.init)) == ("1.w", "position", "normal(std=0.02)")
+
+
+def test_of_zeros_only_those_that_stop_a_signal_are_drawn():
+    adapter = ON_PURPOSE["an adapter on a frozen base"]()
+    model = nn.Sequential(adapter, zero(nn.Linear(8, 16)), nn.Tanh(), nn.Linear(16, 2))
+    initium.initialize(model, 0, example=x(6, 8))
+    assert not adapter.up.weight.any()
+    assert model[1].weight.all()
+
+
+def test_zeros_that_are_added_to_one_stop_no_signal():
+    model = Net(
+        lambda s, x, c: s.head(functional.relu(s.first(x) * (1 + s.zero(c)))),
+        first=nn.Linear(8, 16),
+        zero=zero(nn.Linear(4, 16)),
+        head=nn.Linear(16, 2),
+    )
+    plan = initium.initialize(model, 0, example=(x(6, 8), x(6, 4)))
+    assert not model.zero.weight.any()
+    assert not plan.notes
+
+
+def test_a_table_of_zeros_that_all_else_reads_is_drawn_and_named():
+    model = nn.Sequential(zero(nn.Embedding(10, 8)), nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 2))
+    plan = initium.initialize(model, 0, example=torch.arange(6)[None])
+    assert model[0].weight.all()
+    assert "`0.weight` (0, where nothing could be trained)" in plan.notes[-1]
