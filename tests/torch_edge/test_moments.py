@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  its usual name
 from torch import nn
-from torch_edge.test_trace import of
+from torch_edge.traced import of
 
 from initium._decisions import decide
 from initium._recipes import parse_recipe

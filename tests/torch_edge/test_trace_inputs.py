@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch_edge.traced import X, of
 
 import initium.torch._trace._trace as tracing
-from initium import ModelError
+from initium import ModelError, initialize, plan
 from initium.torch._torch import engine
 from initium.torch._trace import trace
 
@@ -360,3 +361,218 @@ def test_a_sharded_model_is_to_be_planned_before(tmp_path):
         "`bias`, `weight` are sharded, and a model is traced whole. "
         "Plan it before it is sharded, on meta if it is large, and apply the plan afterwards."
     )
+
+
+# Inputs.
+
+
+@pytest.mark.parametrize(
+    ("model", "note"),
+    [
+        (nn.Linear(4, 2), "the input was made up: `input` float32 (2, 4)"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(784, 2)), "the input was made up: `input` float32 (2, 784)"),
+        (nn.Linear(4, 2).double(), "the input was made up: `input` float64 (2, 4)"),
+        (nn.Conv2d(1, 2, 3), "the input was made up: `input` float32 (2, 1, 224, 224)"),
+        (
+            nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 30 * 30, 2)),
+            "the input was made up: `input` float32 (2, 3, 32, 32)",
+        ),
+        (nn.Conv1d(3, 4, 3), "the input was made up: `input` float32 (2, 3, 64)"),
+        (nn.Conv3d(3, 4, 3), "the input was made up: `input` float32 (2, 3, 32, 32, 32)"),
+        (nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 2)), "the input was made up: `input` int64 (2, 8)"),
+        (nn.GRU(6, 4), "the input was made up: `input` float32 (2, 8, 6)"),
+        (nn.LSTMCell(6, 4), "the input was made up: `input` float32 (2, 6)"),
+        (nn.Bilinear(3, 4, 5), "the input was made up: `input1` float32 (2, 3), `input2` float32 (2, 4)"),
+        (
+            nn.Transformer(8, 2, 1, 1, 8, batch_first=True),
+            "the input was made up: `src` float32 (2, 8, 8), `tgt` float32 (2, 8, 8)",
+        ),
+    ],
+)
+def test_an_input_is_made_up_from_the_model(model, note):
+    graph = trace(model)
+    assert graph.is_traced
+    assert graph.notes == (note,)
+
+
+def test_an_example_is_a_tensor_an_array_a_tuple_or_a_dict():
+    model = of(lambda m, x, y: m.b(x, y), b=nn.Bilinear(3, 4, 5))
+    assert trace(model, (torch.zeros(2, 3), np.zeros((2, 4), np.float32))).is_traced
+    assert trace(nn.Linear(3, 2), np.zeros((2, 3), np.float32)).is_traced
+    assert trace(nn.Linear(3, 2), {"input": torch.zeros(2, 3)}).is_traced
+    assert trace(of(lambda m, x: m.a(x["rows"]), a=nn.Linear(3, 2)), {"rows": torch.zeros(2, 3)}).is_traced
+
+
+# Where numbers decide.
+
+
+def branching(m, x):
+    return m.a(x) if x.sum() > 0 else m.b(x)
+
+
+def test_a_model_that_looks_at_numbers_is_run_on_numbers():
+    graph = trace(of(branching, a=nn.Linear(8, 8), b=nn.Linear(8, 8)), torch.ones(2, 8))
+    assert graph.is_traced
+    assert graph.notes[0] == (
+        "traced by running it on real numbers, because without numbers it raises DataDependentOutputException: "
+        "aten._local_scalar_dense.default"
+    )
+    assert graph.by_path["a.weight"].uses
+    assert not graph.by_path["b.weight"].uses
+
+
+def test_a_model_without_numbers_that_looks_at_them_is_read_by_its_layers():
+    with torch.device("meta"):
+        model = of(branching, a=nn.Linear(8, 8), b=nn.Linear(8, 8))
+    graph = trace(model, torch.ones(2, 8))
+    assert not graph.is_traced
+    assert graph.notes == (
+        "the layers' types speak alone, because without numbers it raises DataDependentOutputException: "
+        "aten._local_scalar_dense.default",
+    )
+    assert [p.role for p in graph.params] == ["weight", "bias", "weight", "bias"]
+
+
+# Nothing is changed.
+
+
+@pytest.mark.parametrize("example", [torch.ones(2, 3, 8, 8), torch.zeros(2, 5)])
+def test_nothing_of_the_model_is_changed(example):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout())
+    model[1].eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state, ids = torch.get_rng_state(), [id(p) for p in model.parameters()]
+    if example.ndim == 4:
+        trace(model, example)
+    else:
+        with pytest.raises(ModelError):
+            trace(model, example)
+    assert [m.training for m in model] == [True, False, True]
+    assert [id(p) for p in model.parameters()] == ids
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.backends.mha.get_fastpath_enabled()
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model)
+
+
+def test_a_model_on_meta_has_the_same_graph_wherever_it_is_traced():
+    with torch.device("meta"):
+        empty = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.LSTM(8, 4))
+        inside = trace(empty)
+    full = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.LSTM(8, 4))
+    assert trace(empty) == trace(full) == inside
+
+
+def test_a_wrapped_model_has_the_bare_models_graph():
+    model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 4))
+    assert trace(nn.DataParallel(model), torch.zeros(2, 4)) == trace(model, torch.zeros(2, 4))
+
+
+# What is refused.
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x, mask):
+        return self.fc(x) * mask
+
+
+def test_an_input_that_cannot_be_told_is_asked_for():
+    with pytest.raises(ModelError) as error:
+        trace(Net())
+    assert str(error.value) == (
+        "Initium cannot make up the input `mask` of Net.forward(x, mask). Pass example=..., a tensor, a tuple of "
+        "arguments or a dict of keyword arguments."
+    )
+
+
+def test_a_model_that_raises_is_named_with_where_and_what_it_was_given():
+    with pytest.raises(ModelError) as error:
+        trace(Net(), (torch.zeros(2, 3), torch.ones(2, 2)))
+    assert str(error.value) == (
+        "Net raises RuntimeError in `fc`: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x2).\n"
+        "It was given `x` float32 (2, 3), `mask` float32 (2, 2). Pass an example that it runs on."
+    )
+
+
+def test_an_example_with_nan_is_refused():
+    with pytest.raises(ModelError) as error:
+        trace(Net(), {"x": torch.tensor([[1.0, math.nan, math.inf, 0.0]]), "mask": torch.ones(1, 2)})
+    assert str(error.value) == (
+        "The example's `x` holds 2 values of 4 that are NaN or infinite. Pass an example of finite numbers."
+    )
+
+
+def test_an_example_of_another_kind_is_refused():
+    with pytest.raises(ModelError) as error:
+        trace(nn.Linear(2, 2), [1.0, 2.0])
+    assert str(error.value) == (
+        "An example is a tensor, a tuple of arguments or a dict of keyword arguments, not a list. "
+        "A data loader's batch holds labels too: pass its inputs alone, batch[0]."
+    )
+
+
+def test_a_model_that_returns_no_tensor_is_refused():
+    with pytest.raises(ModelError) as error:
+        trace(of(lambda m, x: 3, a=nn.Linear(8, 8)), X)
+    assert str(error.value) == (
+        "Made returns no tensor but an int, so nothing says what its parameters do. "
+        "Trace a model whose forward returns its output."
+    )
+
+
+def test_a_lazy_model_without_an_example_is_refused():
+    with pytest.raises(ModelError) as error:
+        trace(nn.Sequential(nn.LazyLinear(3, bias=False)))
+    assert str(error.value) == (
+        "`0.weight` has no shape yet. Run the model once on a batch, `model(batch)`, so that its lazy layers "
+        "get one; `plan` and `initialize` do so with example=batch."
+    )
+
+
+@pytest.mark.parametrize("recipe", ["auto", "he", "torch"])
+def test_lazy_layers_get_their_shapes_from_an_example(recipe):
+    def net(linear, norm):
+        return nn.Sequential(linear(8), norm(), nn.BatchNorm1d(8), nn.Dropout(), nn.ReLU(), linear(2))
+
+    model = net(nn.LazyLinear, nn.LazyBatchNorm1d)
+    usual = net(lambda num: nn.Linear(6 if num == 8 else 8, num), lambda: nn.BatchNorm1d(8))
+    random = torch.get_rng_state()
+    example = torch.ones(4, 6)
+    assert initialize(model, 0, recipe, example=example) == initialize(usual, 0, recipe, example=example)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert all(module.training for module in model.modules())
+    same = zip(model.state_dict().items(), usual.state_dict().items(), strict=True)
+    assert all(one[0] == other[0] and torch.equal(one[1], other[1]) for one, other in same)
+
+
+def refusal_of_lazy(build, example):
+    with pytest.raises(ModelError) as error:
+        plan(build(), example=example)
+    return str(error.value)
+
+
+def test_lazy_layers_that_get_no_shape_are_refused():
+    two = lambda: of(lambda m, x: m.a(x), a=nn.LazyLinear(3, bias=False), b=nn.LazyLinear(2, bias=False))  # noqa: E731
+    assert refusal_of_lazy(two, X) == (
+        "`b.weight` has no shape yet, since the example does not reach its layer. "
+        "Call that layer once, as training will."
+    )
+    assert refusal_of_lazy(lambda: nn.Sequential(nn.LazyConv2d(3, 3)), torch.zeros(3)).startswith(
+        "Sequential has lazy layers, which get their shapes from a run, and raises RuntimeError: "
+    )
+    with torch.device("meta"):
+        model = nn.Sequential(nn.LazyLinear(3), nn.Linear(3, 2))
+    assert refusal_of_lazy(lambda: model, X) == (
+        "The model has lazy layers, which get their shapes from a run, and no memory to run in. Build it with its "
+        "sizes, `nn.Linear(8, 4)` for `nn.LazyLinear(4)`, or not on meta."
+    )
+
+
+def test_what_is_no_model_is_refused():
+    with pytest.raises(ModelError) as error:
+        trace(lambda x: x)
+    assert str(error.value) == "`trace` takes a torch.nn.Module, not a function."
