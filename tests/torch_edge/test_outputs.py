@@ -177,6 +177,7 @@ def penalised(m, x, labels):
         (lambda m, x: torch.relu(m.a(x)).mean(1) * 2, (), {}),
         (lambda m, x: F.normalize(torch.relu(m.a(x)), dim=-1), (), {}),
         (lambda m, x: torch.relu(m.b(x)) * torch.sigmoid(m.g(x)), (), {}),
+        (lambda m, x: m.a(x) * torch.sigmoid(m.b(x)) * torch.sigmoid(m.g(x)), (), {"a": "output"}),
         (lambda m, x: torch.relu(m.a(x) + m.b(torch.relu(m.g(x)))), (), {}),
         (lambda m, x: m.n(m.a(x)).relu(), (), {}),
         (lambda m, x: on(m.a(x), lambda h: (m.g(h)[..., :1].softmax(1) * h).sum(1)), (), {}),
@@ -209,8 +210,7 @@ def test_the_last_branch_of_a_stream_that_starts_with_a_weight_is_no_output():
     assert not [p.path for p in found if p.use.is_head]
 
 
-def pairs(m, ids):
-    rows = m.a(ids)
+def pairs_of(rows):
     return 0.5 * (rows.sum(1) ** 2 - (rows**2).sum(1)).sum(-1)
 
 
@@ -225,8 +225,9 @@ def pairs(m, ids):
         (lambda m, ids: (torch.relu(m.a(ids)) * m.b(ids)).sum(-1), 2, 4),
         (lambda m, ids: (m.a(ids) * m.b(ids) + m.c(ids) * m.b(ids) - m.a(ids) * m.c(ids)).sum(-1), 2, 3 * 8),
         # E (sum of d squares)^2 = d (d + 2), for 5 rows that are summed times 5^2, times (1/2)^2.
-        (pairs, 2, 8 * 10 * 25 / 4),
-        (lambda m, ids: pairs(m, ids) + m.d(m.a(ids).flatten(1)).sum(-1), 2, 8 * 10 * 25 / 4),
+        (lambda m, ids: pairs_of(m.a(ids)), 2, 8 * 10 * 25 / 4),
+        (lambda m, ids: on(m.a(ids), lambda rows: pairs_of(rows) + m.d(rows.flatten(1)).sum(-1)), 2, 8 * 10 * 25 / 4),
+        (lambda m, ids: on(m.a(ids), lambda a: ((a * m.b(ids)).sum(-1), (a * m.c(ids))[..., :2].sum(-1))), 2, 8),
     ],
 )
 def test_a_dot_product_has_its_size_and_the_factors_that_share_it(function, factors, size):

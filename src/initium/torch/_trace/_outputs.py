@@ -77,7 +77,7 @@ class _Walk:
         for end, curve in region.exits.items() if region else ():
             if self._is_beside(end):
                 continue
-            if curve.is_square and "softmax" not in self.met:
+            if curve.is_square:
                 self._in_product(end)
             is_between = self._bends(curve)
             self.layered |= {end.index} if is_between or (is_layered and curve.line) else set()
