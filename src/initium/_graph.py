@@ -59,12 +59,14 @@ class Output:
             divided out; `product` if it is a factor of a dot product; `output` behind any other function, constant or
             loss.
         scaled: by which constant it is multiplied on the way; 1 if one is added as well, which then is the unit.
+        num_summed: how many weights' outputs are added to make it.
         factors: of a dot product, how many factors share its size.
         size: of a dot product, its second moment if each of those factors has second moment 1.
     """
 
     kind: Literal["logits", "open", "normalised", "product", "output"]
     scaled: float = 1.0
+    num_summed: int = 1
     factors: int = 1
     size: float = 1.0
 

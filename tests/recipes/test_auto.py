@@ -1,5 +1,6 @@
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -165,6 +166,16 @@ def test_logits_have_a_tenth_of_log_k():
             math.log(1000) / 10,
             "head of 1000: output, kept small, second moment log(1000)/10",
         ),
+        (
+            {"kind": "logits", "num_summed": 4},
+            math.log(1000) / 40,
+            "head of 1000: logits, a sum of 4, have second moment log(1000)/10",
+        ),
+        (
+            {"kind": "output", "num_summed": 2},
+            math.log(1000) / 20,
+            "head of 1000: output, a sum of 2, kept small, second moment log(1000)/10",
+        ),
         ({"kind": "normalised"}, math.log(1000) / 10, "head of 1000: output, normalised, which sets its size"),
         (
             {"kind": "product", "factors": 2, "size": 1000},
@@ -231,7 +242,24 @@ def test_an_embedding_that_multiplies_is_the_head_even_if_its_logits_are_bent_or
     assert choice.because == "tied to the head: logits have second moment log(50257)/10"
 
 
-def test_a_tied_embedding_that_is_multiplied_before_the_stream_does_not_find_itself():
+@pytest.mark.parametrize(("followed_by", "added"), [(("residual stream",), 0.5), (("normalisation",), 1.0)])
+def test_a_tied_embedding_that_is_multiplied_before_the_stream_does_not_find_itself(followed_by, added):
+    head = Use(operation="dense", fed_by="normalisation", moment=1.0, followed_by=("output",))
+    scale = math.sqrt(768)
+    table = {"operation": "embedding", "axes": "vo", "role": "embedding", "more": (head,), "scaled": scale}
+    facts = {"followed_by": followed_by, "moment": 1.0}
+    branches = [Branch(stream=0, number=k, depth=4, layer=2, layers=2, is_last=True) for k in (1, 2, 3, 4)]
+    sources = ("attention", "gate", "attention", "gate")  # what attention averages adds nothing for sure
+    ends = [
+        weight(path=f"end{branch.number}", branch=branch, fed_by=source, **facts)
+        for branch, source in zip(branches, sources, strict=True)
+    ]
+    s, *_ = map(std, chosen(weight((50257, 768), path="words", **table), *ends))
+    own = 768 * s * (scale * s) / math.sqrt((scale * s) ** 2 + added)
+    assert own == pytest.approx(math.log(50257) / 2)
+
+
+def test_a_tied_embedding_without_branches_does_not_find_itself():
     head = Use(operation="dense", fed_by="normalisation", moment=1.0, followed_by=("output",))
     scale = math.sqrt(768)
     s = std(
@@ -239,6 +267,11 @@ def test_a_tied_embedding_that_is_multiplied_before_the_stream_does_not_find_its
     )
     own = 768 * s * (scale * s) / math.sqrt((scale * s) ** 2 + 1)
     assert own == pytest.approx(math.log(50257) / 2)
+
+
+def test_a_head_whose_weight_is_divided_by_its_own_size_promises_none():
+    param = replace(weight((100, 32), followed_by=("output",), moment=1.0), sized_by="divided by its own size")
+    assert chosen(param).because == "head of 100; it is divided by its own size, which may set the size"
 
 
 def test_positions_that_are_added_to_embeddings_are_one_of_them():

@@ -133,6 +133,54 @@ def test_a_tied_head_behind_norms_does_not_find_its_token(norms):
     assert abs(excess(logits)) < 0.1
 
 
+class Offset(nn.Module):
+    """A normalisation whose scale is 1 + w."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x):
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * (1 + self.weight)
+
+
+class Enlarged(nn.Module):
+    """Rows that are tied to the head, times sqrt(d); branches with attention, with gates, or with either in turn."""
+
+    def __init__(self, kinds, *, post_norm=False, width=256, num=1000):
+        super().__init__()
+        self.words, self.kinds, self.post_norm = nn.Embedding(num, width), kinds, post_norm
+        self.norms = nn.ModuleList(Offset(width) for _ in range(2 * len(kinds) + 1))
+        wide = {"attention": width, "gate": 4 * width}
+        self.ins = nn.ModuleList(nn.Linear(width, wide[kind]) for kind in kinds)
+        self.gates = nn.ModuleList(nn.Linear(width, wide[kind]) for kind in kinds)
+        self.outs = nn.ModuleList(nn.Linear(wide[kind], width) for kind in kinds)
+
+    def forward(self, ids):
+        x = self.words(ids) * self.words.weight.shape[1] ** 0.5
+        norms = iter(self.norms)
+        for kind, up, gate, out in zip(self.kinds, self.ins, self.gates, self.outs, strict=True):
+            z, last = next(norms)(x), next(norms)
+            if kind == "attention":
+                mixed = nn.functional.scaled_dot_product_attention(gate(z), gate(z), up(z))
+            else:
+                mixed = nn.functional.gelu(gate(z)) * up(z)
+            x = x + (last(out(mixed)) if self.post_norm else out(mixed))
+        return next(norms)(x) @ self.words.weight.T
+
+
+@pytest.mark.parametrize("post_norm", [False, True])
+@pytest.mark.parametrize("kinds", [("attention", "gate") * 3, ("gate",) * 4, ("attention",) * 4])
+def test_rows_that_are_enlarged_and_tied_to_the_head_do_not_find_themselves(kinds, post_norm):
+    torch.manual_seed(0)
+    model, ids = Enlarged(kinds, post_norm=post_norm), torch.randint(0, 1000, (4, 32))
+    initium.initialize(model, seed=0, example=ids)
+    with torch.no_grad():
+        logits = model(ids)
+    assert logits.gather(-1, ids[..., None]).mean().item() < 1.02 * math.log(1000) / 2  # one draw strays
+    assert abs(excess(logits)) < 0.1
+
+
 class Factors(nn.Module):
     def __init__(self):
         super().__init__()
@@ -160,6 +208,60 @@ def test_a_dot_product_of_towers_has_a_tenth_of_log_2(kind):
     initium.initialize(model, seed=0, example=ids)
     with torch.no_grad():
         assert model(*ids).square().mean().item() == pytest.approx(math.log(2) / 10, rel=0.15)
+
+
+class Blocks(nn.Module):
+    """Each block forecasts, and takes what it explained from what the next one sees."""
+
+    def __init__(self, num=6):
+        super().__init__()
+        self.nets = nn.ModuleList(nn.Sequential(nn.Linear(20, 256), nn.ReLU()) for _ in range(num))
+        self.backs = nn.ModuleList(nn.Linear(256, 20) for _ in range(num))
+        self.ahead = nn.ModuleList(nn.Linear(256, 8) for _ in range(num))
+
+    def forward(self, x):
+        total = torch.zeros(len(x), 8)
+        for net, back, ahead in zip(self.nets, self.backs, self.ahead, strict=True):
+            hidden = net(x)
+            x, total = x - back(hidden), total + ahead(hidden)
+        return total
+
+
+class Biaffine(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = nn.Linear(64, 128), nn.Linear(64, 128)
+        self.middle = nn.Parameter(torch.randn(128, 128))
+
+    def forward(self, x):
+        return self.left(x).relu() @ self.middle @ self.right(x).relu().mT
+
+
+class Pairs(nn.Module):
+    """Products of all pairs of rows."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows = nn.Embedding(1000, 16)
+
+    def forward(self, ids):
+        rows = self.rows(ids)
+        return 0.5 * (rows.sum(1) ** 2 - (rows**2).sum(1)).sum(-1)
+
+
+@pytest.mark.parametrize(
+    ("build", "example", "least", "most"),
+    [
+        (Blocks, lambda: torch.randn(512, 20), math.log(8) / 20, math.log(8) / 5),
+        (Biaffine, lambda: torch.randn(8, 32, 64), math.log(2) / 20, math.log(2) / 5),
+        (Pairs, lambda: torch.randint(0, 1000, (512, 10)), 0.001, math.log(2) / 10),
+    ],
+)
+def test_an_output_that_several_weights_make_is_small_and_not_nothing(build, example, least, most):
+    torch.manual_seed(0)
+    model, batch = build(), example()
+    initium.initialize(model, seed=0, example=batch)
+    assert least < last_moment(model, batch) < most
 
 
 class Scaled(nn.Module):

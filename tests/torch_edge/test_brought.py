@@ -54,7 +54,7 @@ parameter       start               because
 net.0.weight    normal(std=0.707)   after data: gain 1, fan_in 2
 net.0,2,4.bias  zeros               bias
 net.2.weight    normal(std=0.282)   after tanh: gain 1.593, fan_in 32
-net.4.weight    normal(std=0.0741)  head of 1: logits have second moment
+net.4.weight    normal(std=0.0741)  head of 1: output, kept small, second moment
                                     log(2)/10
 
 6 parameters: 3 drawn, 3 constant.

@@ -115,9 +115,35 @@ def test_a_model_that_differentiates_is_what_it_differentiates(forward, requires
     assert found.is_traced
     alike = {path.removeprefix("net."): param for path, param in found.by_path.items()}
     assert {path: param.uses for path, param in alike.items()} == {
-        path: tuple(replace(use, after=tuple(f"net.{name}" for name in use.after)) for use in param.uses)
+        path: tuple(
+            replace(
+                use,
+                after=tuple(f"net.{name}" for name in use.after),
+                output=use.output and replace(use.output, kind="output"),  # what is differentiated is no logits
+            )
+            for use in param.uses
+        )
         for path, param in plain.by_path.items()
     }
+
+
+def residual_alone(m, x):
+    u = m.net(x.requires_grad_())
+    slope = gradient(u, x)
+    bend = gradient(slope[:, :1], x)
+    return slope[:, 1:] + u * slope[:, :1] - 0.01 * bend[:, :1]
+
+
+def residual_of_two(m, x):
+    both = m.net(x.requires_grad_())
+    return gradient(both, x) * torch.exp(both) - both**2
+
+
+@pytest.mark.parametrize("forward", [residual_alone, residual_of_two])
+def test_what_a_derivative_multiplies_is_an_output(forward):
+    found = trace(of(forward, net=net()), torch.randn(4, 2)).by_path
+    assert [path for path, param in found.items() if param.use.is_head and param.role == "weight"] == ["net.4.weight"]
+    assert found["net.4.weight"].use.output.kind == "output"
 
 
 def test_a_model_that_differentiates_is_traced_where_nothing_can_be():

@@ -52,9 +52,89 @@ def mixture_nll(m, x, y):
     return -torch.logsumexp(F.log_softmax(m.g(h), -1) - 0.5 * error**2, -1).mean()
 
 
+def categorical(m, x, labels):
+    chosen = torch.distributions.Categorical(logits=m.b(x), validate_args=False)
+    return chosen.log_prob(labels), chosen.entropy()
+
+
+def categorical_of_probabilities(m, x, labels):
+    chosen = torch.distributions.Categorical(probs=m.b(x).softmax(-1), validate_args=False)
+    return chosen.log_prob(labels), chosen.entropy()
+
+
+def entropy(m, x):
+    logs = m.b(x).log_softmax(-1)
+    return -(logs.exp() * logs).sum(-1), logs
+
+
+def focal(m, x, labels):
+    logs = m.b(x).log_softmax(-1).gather(-1, labels[..., None])
+    return -((1 - logs.exp()) ** 2 * logs).mean()
+
+
+def normal_beside_a_vector(m, x, y):
+    mean = m.b(x)
+    return torch.distributions.Normal(mean, m.v.exp().expand_as(mean), validate_args=False).log_prob(y)
+
+
+def squashed(m, x):
+    spread = m.c(x).clamp(-5, 2).exp()
+    raw = m.b(x) + spread * torch.randn_like(x)
+    action = torch.tanh(raw)
+    return action, -0.5 * ((raw - m.b(x)) / spread) ** 2 - spread.log() - torch.log(1 - action**2 + 1e-6)
+
+
+def negative_binomial(m, x, y):
+    return F.softplus(m.b(x)) * F.logsigmoid(-m.c(x)) + y * F.logsigmoid(m.c(x))
+
+
+def rendered(m, x, distances):
+    opaque = 1 - torch.exp(-torch.relu(m.b(x)) * distances)
+    return (torch.cumprod(1 - opaque, 1) * opaque * torch.sigmoid(m.c(x))).sum(1)
+
+
+def rendered_by_sums(m, x):
+    dense = F.softplus(m.b(x)) * 0.1
+    return (torch.exp(dense - dense.cumsum(1)) * (1 - torch.exp(-dense)) * torch.sigmoid(m.c(x))).sum(1)
+
+
+def blocks(m, x):
+    hidden = torch.relu(m.a(x))
+    x = x - m.b(hidden)
+    later = torch.relu(m.g(x))
+    return m.c(hidden) + m.d(later)
+
+
+def wide_and_deep(m, x):
+    hidden = torch.relu(m.a(x))
+    return m.b(hidden) + m.c(torch.relu(m.g(torch.relu(m.d(hidden)))))
+
+
+def penalised(m, x, labels):
+    logits = m.b(x)
+    return F.cross_entropy(logits.flatten(0, 1), labels.flatten()) + 1e-6 * (logits**2).sum()
+
+
 @pytest.mark.parametrize(
     ("function", "others", "expected"),
     [
+        (categorical, (LABELS,), {"b": "logits"}),
+        (categorical_of_probabilities, (LABELS,), {"b": "logits"}),
+        (entropy, (), {"b": "logits"}),
+        (focal, (LABELS,), {"b": "logits"}),
+        (penalised, (LABELS,), {"b": "logits"}),
+        (lambda m, x: torch.relu(m.b(x)).softmax(-1), (), {"b": "logits"}),
+        (normal_beside_a_vector, (Y,), {"b": "output"}),
+        (squashed, (), {"b": "output", "c": "output"}),
+        (negative_binomial, (Y,), {"b": "output", "c": "output"}),
+        (rendered, (Y.abs(),), {"b": "output", "c": "output"}),
+        (rendered_by_sums, (), {"b": "output", "c": "output"}),
+        (lambda m, x: torch.sigmoid(m.b(x)) * F.softplus(m.c(x)), (), {"b": "output", "c": "output"}),
+        (lambda m, x: 0.5 * (m.b(x) ** 2).sum(-1), (), {"b": "product"}),
+        (lambda m, x, y: ((m.b(x) - y) ** 2).sum(-1), (Y,), {"b": "output"}),
+        (lambda m, x: m.a(x) @ m.s @ torch.relu(m.b(x)).mT, (), {"s": "product", "b": "product"}),
+        (blocks, (), {"c": "open", "d": "open"}),
+        (wide_and_deep, (), {"b": "open", "c": "open"}),
         (lambda m, x: m.b(x), (), {"b": "open"}),
         (lambda m, x: m.b(x) / m.t, (), {"b": "open"}),
         (lambda m, x: m.b(x) * m.t.exp() + m.t, (), {"b": "open"}),
@@ -94,6 +174,11 @@ def mixture_nll(m, x, y):
         (lambda m, x: on(m.a(x), lambda h: h[..., :4] * torch.sigmoid(h[..., 4:])), (), {}),
         (lambda m, x: F.silu(m.a(x)) * m.g(x), (), {}),
         (lambda m, x: torch.relu(m.a(x)), (), {}),
+        (lambda m, x: torch.relu(m.a(x)).mean(1) * 2, (), {}),
+        (lambda m, x: F.normalize(torch.relu(m.a(x)), dim=-1), (), {}),
+        (lambda m, x: torch.relu(m.b(x)) * torch.sigmoid(m.g(x)), (), {}),
+        (lambda m, x: m.a(x) * torch.sigmoid(m.b(x)) * torch.sigmoid(m.g(x)), (), {"a": "output"}),
+        (lambda m, x: torch.relu(m.a(x) + m.b(torch.relu(m.g(x)))), (), {}),
         (lambda m, x: m.n(m.a(x)).relu(), (), {}),
         (lambda m, x: on(m.a(x), lambda h: (m.g(h)[..., :1].softmax(1) * h).sum(1)), (), {}),
         (lambda m, x: F.scaled_dot_product_attention(m.a(x), m.b(x), m.c(x)), (), {}),
@@ -103,8 +188,9 @@ def mixture_nll(m, x, y):
     ],
 )
 def test_what_gives_the_output_is_told(function, others, expected):
-    layers = {name: nn.Linear(8, 8) for name in "abcg"}
-    model = of(function, **layers, r=nn.GRU(8, 8), n=nn.LayerNorm(8), t=torch.tensor(2.0))
+    layers = {name: nn.Linear(8, 8) for name in "abcdg"}
+    raw = {"t": torch.tensor(2.0), "s": torch.randn(8, 8), "v": torch.randn(8)}
+    model = of(function, **layers, **raw, r=nn.GRU(8, 8), n=nn.LayerNorm(8))
     model.register_buffer("mean", torch.ones(8))
     found = trace(model, (X, *others)).weights
     assert {p.path.removesuffix(".weight"): p.use.output.kind for p in found if p.use.output} == expected
@@ -124,6 +210,10 @@ def test_the_last_branch_of_a_stream_that_starts_with_a_weight_is_no_output():
     assert not [p.path for p in found if p.use.is_head]
 
 
+def pairs_of(rows):
+    return 0.5 * (rows.sum(1) ** 2 - (rows**2).sum(1)).sum(-1)
+
+
 @pytest.mark.parametrize(
     ("function", "factors", "size"),
     [
@@ -132,11 +222,18 @@ def test_the_last_branch_of_a_stream_that_starts_with_a_weight_is_no_output():
         (lambda m, ids: torch.bmm(m.a(ids), m.b(ids).mT), 2, 8),
         (lambda m, ids: torch.sigmoid((m.a(ids) * m.b(ids) * m.c(ids)).sum(-1)), 3, 8),
         (lambda m, ids: (m.a(ids) * F.normalize(m.b(ids), dim=-1)).sum(-1), 1, 1),
+        (lambda m, ids: (torch.relu(m.a(ids)) * m.b(ids)).sum(-1), 2, 4),
+        (lambda m, ids: (m.a(ids) * m.b(ids) + m.c(ids) * m.b(ids) - m.a(ids) * m.c(ids)).sum(-1), 2, 3 * 8),
+        # E (sum of d squares)^2 = d (d + 2), for 5 rows that are summed times 5^2, times (1/2)^2.
+        (lambda m, ids: pairs_of(m.a(ids)), 2, 8 * 10 * 25 / 4),
+        (lambda m, ids: on(m.a(ids), lambda rows: pairs_of(rows) + m.d(rows.flatten(1)).sum(-1)), 2, 8 * 10 * 25 / 4),
+        (lambda m, ids: on(m.a(ids), lambda a: ((a * m.b(ids)).sum(-1), (a * m.c(ids))[..., :2].sum(-1))), 2, 8),
     ],
 )
 def test_a_dot_product_has_its_size_and_the_factors_that_share_it(function, factors, size):
     parts = {name: nn.Embedding(9, 8) for name in "abc"}
-    found = trace(of(function, **parts), torch.zeros(2, 5, dtype=torch.long)).by_path["a.weight"].use.output
+    model = of(function, **parts, d=nn.Linear(40, 1))
+    found = trace(model, torch.zeros(2, 5, dtype=torch.long)).by_path["a.weight"].use.output
     assert (found.kind, found.factors, found.size) == ("product", factors, pytest.approx(size))
 
 
@@ -147,3 +244,28 @@ def test_losses_that_are_added_are_no_stream():
 
     found = trace(of(forward, **{name: nn.Linear(8, 8) for name in "abcg"}), (X, Y)).weights
     assert [(p.path, p.use.branch) for p in found if p.use.is_head] == [("b.weight", None), ("c.weight", None)]
+
+
+@pytest.mark.parametrize(
+    ("function", "others", "nums"),
+    [
+        (blocks, (), {"c": 2, "d": 2}),
+        (lambda m, x: m.a(x) + m.b(x) - m.c(x), (), {"a": 3, "b": 3, "c": 3}),
+        (lambda m, x: m.a(x) + on(m.b(x), lambda h: h - h.mean(-1, keepdim=True)), (), {"a": 2, "b": 2}),
+        (lambda m, x: m.a(x) + m.b(x).exp(), (), {"a": 1, "b": 1}),
+        (lambda m, x: m.a(x).log_softmax(-1) - m.b(x).log_softmax(-1), (), {"a": 1, "b": 1}),
+        (lambda m, x, y: F.mse_loss(m.a(x), y) + F.mse_loss(m.b(x), y), (Y,), {"a": 1, "b": 1}),
+    ],
+)
+def test_how_many_weights_are_added_to_an_output_is_told(function, others, nums):
+    found = trace(of(function, **{name: nn.Linear(8, 8) for name in "abcdg"}), (X, *others)).weights
+    outputs = {param.path.removesuffix(".weight"): param.use.output for param in found if param.use.output}
+    assert {name: output.num_summed for name, output in outputs.items()} == nums
+
+
+def test_a_weight_that_is_divided_by_its_own_size_is_told():
+    def forward(m, x):
+        return 30 * F.linear(F.normalize(x, dim=-1), F.normalize(m.s, dim=-1)) + m.a(x)
+
+    model = of(forward, s=torch.randn(6, 8), a=nn.Linear(8, 6))
+    assert {p.path: p.sized_by for p in trace(model, X).weights} == {"s": "divided by its own size", "a.weight": ""}

@@ -405,6 +405,11 @@ def test_a_projection_on_the_skip_path_starts_a_stream_and_lies_in_no_branch():
     assert "2.s.weight" not in found
     assert (found["0.b.weight"].stream, found["0.b.weight"].depth) == (0, 2)
     assert (found["2.b.weight"].stream, found["2.b.weight"].number, found["2.b.weight"].depth) == (1, 1, 1)
+    taken = of(
+        lambda m, x: m.c(m.s(x) + m.b(torch.relu(m.a(x)))),
+        **{name: nn.Linear(8, 8) for name in "abcs"},
+    )
+    assert "1.b.weight" in branches(trace(nn.Sequential(plain, taken), X))
 
 
 @pytest.mark.parametrize(

@@ -94,14 +94,15 @@ class _Model:
         share, ends = self.share(use)
         init = normal(0.0, gain * math.sqrt(share) / math.sqrt(fan) / _factor(use))
         because += "" if _factor(use) == 1 else f" times 1/{_factor(use):.4g} for what is done to the weight first,"
-        sized = f"; it is {param.sized_by}, which may set the size" if param.sized_by else ""
         moment = None if use.is_normalised else share * self.chains.given(param)
-        return Decision(init=init, because=f"{ends}{because} {mode} {fan:.4g}{sized}", moment=moment)
+        return Decision(init=init, because=f"{ends}{because} {mode} {fan:.4g}{_sized(param)}", moment=moment)
 
     def head(self, param: Param, use: Use) -> Decision:
         moment, because = _output_of(param, use)
         reaching = (use.moment or 1.0) * self.chains.surplus(param)
         std = math.sqrt(moment / (fans(param).fan_in * reaching)) / _factor(use)
+        if param.sized_by:
+            because = because.partition(":")[0] + _sized(param)
         return Decision(init=normal(0.0, std), because=because, moment=None if use.is_normalised else moment)
 
     def gain(self, param: Param, use: Use) -> tuple[float, str]:
@@ -150,10 +151,14 @@ class _Model:
             return None
         num, width = param.size("v"), param.size("o")
         moment = (use.moment or 1.0) * (use.scaled * _factor(use)) ** 2 * self.chains.surplus(param)
-        std, most = math.sqrt(_logits(num) / (width * moment)), _own_token_std(param, moment)
+        std, most = math.sqrt(_logits(num) / (width * moment)), _own_token_std(param, moment, self.chains.least_added)
         if most < std:
             return most, f"tied to the head: a token's own logit stays under log({num})/2"
         return std, f"tied to the head: {_head_clause(num).partition(': ')[2]}"
+
+
+def _sized(param: Param) -> str:
+    return f"; it is {param.sized_by}, which may set the size" if param.sized_by else ""
 
 
 def _logits(num: int) -> float:
@@ -161,7 +166,9 @@ def _logits(num: int) -> float:
     return _HEAD * math.log(max(num, 2))
 
 
-def _head_clause(num: int, what: str = "logits have") -> str:
+def _head_clause(num: int, kind: str = "logits", num_summed: int = 1) -> str:
+    summed = f", a sum of {num_summed}," if num_summed > 1 else ""
+    what = f"output{summed or ','} kept small," if kind == "output" else f"logits{summed} have"
     return f"head of {num}: {what} second moment log({max(num, 2)})/10"
 
 
@@ -176,8 +183,7 @@ def _output_of(param: Param, use: Use) -> tuple[float, str]:
         return (_logits(1) / (output.size or 1)) ** (1 / output.factors) / scale, _PRODUCT
     if output.kind == "normalised":
         return moment / scale, f"head of {num}: output, normalised, which sets its size"
-    what = "output, kept small," if output.kind == "output" else "logits have"
-    return moment / scale, _head_clause(num, what)
+    return moment / output.num_summed / scale, _head_clause(num, output.kind, output.num_summed)
 
 
 def _looked_up_output(param: Param, num_summed: int) -> tuple[float, str] | None:
@@ -205,12 +211,13 @@ def _factor(use: Use) -> float:
     return abs(use.factor) or 1.0
 
 
-def _own_token_std(param: Param, moment: float) -> float:
+def _own_token_std(param: Param, moment: float, added: float) -> float:
     """So that a tied embedding does not find itself: the logit of the token that was read stays under log(k) / 2.
 
-    With d the width and c the constant behind the embedding the stream is c e + b, the branches b of second moment 1,
-    and the logit of the token of e is d s (c s) sqrt(moment) / sqrt((c s)^2 + 1). Where a normalisation makes e as
-    large as a signal is, the branches may not outweigh it, and the logit is d s sqrt(moment) at most.
+    With d the width and c the constant behind the embedding the stream is c e + b, the branches b of the second moment
+    that is surely added, and the logit of the token of e is d s (c s) sqrt(moment) / sqrt((c s)^2 + added). Where a
+    normalisation makes e as large as a signal is, the branches may not outweigh it, and the logit is d s sqrt(moment)
+    at most.
     """
     scale = abs(param.use.scaled)
     if not scale:
@@ -218,9 +225,9 @@ def _own_token_std(param: Param, moment: float) -> float:
     most = math.log(max(param.size("v"), 2)) / (2 * param.size("o") * math.sqrt(moment))
     if any(_is_made_large(use) for use in param.uses):
         return most
-    # s (c s) = most sqrt((c s)^2 + 1), for (c s)^2
+    # s (c s) = most sqrt((c s)^2 + added), for (c s)^2
     ratio = (most * scale) ** 2
-    return math.sqrt((ratio + math.sqrt(ratio**2 + 4 * ratio)) / 2) / scale
+    return math.sqrt((ratio + math.sqrt(ratio**2 + 4 * ratio * added)) / 2) / scale
 
 
 def _is_made_large(use: Use) -> bool:

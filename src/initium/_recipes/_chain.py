@@ -72,18 +72,19 @@ class Chains:
     @cached_property
     def _growth(self) -> dict[int, float]:
         """What each stream's second moment becomes: a branch adds its share, of the stream if nothing normalises it."""
-        streams: dict[int, dict[int, float]] = {}
-        fixed: set[int] = set()
-        for param in self.graph.weights:
-            if branch := param.use.branch:
-                fixed |= {branch.stream} if param.use.fed_by == "normalisation" else set()
-                share = added(param.use) if branch.is_last else 0.0
-                known = streams.setdefault(branch.stream, {})
-                known[branch.number] = max(share, known.get(branch.number, 0.0))
+        uses = [param.use for param in self.graph.weights if param.use.branch]
+        fixed = {use.branch.stream for use in uses if use.branch and use.fed_by == "normalisation"}
         return {
             stream: 1 + sum(shares.values()) if stream in fixed else math.prod(1 + share for share in shares.values())
-            for stream, shares in streams.items()
+            for stream, shares in _shares(uses).items()
         }
+
+    @cached_property
+    def least_added(self) -> float:
+        """What the branches of a stream add to it at least, where attention averages all away that it reads."""
+        uses = [param.use for param in self.graph.weights if param.use.branch]
+        sure = _shares([use for use in uses if use.fed_by != "attention" or use.is_normalised])
+        return min((sum(sure.get(stream, {}).values()) for stream in _shares(uses)), default=1.0)
 
 
 # What takes one signal beside another: each must have its own size.
@@ -101,6 +102,17 @@ def usual_use(param: Param) -> Use:
 def added(use: Use) -> float:
     """What the last weight of a branch adds to its stream, of which 1 is meant for all; a constant may leave less."""
     return min(1 / use.branch.depth, use.scaled**2) if use.branch else 0.0
+
+
+def _shares(uses: list[Use]) -> dict[int, dict[int, float]]:
+    """What each branch adds, by stream and number."""
+    streams: dict[int, dict[int, float]] = {}
+    for use in uses:
+        if branch := use.branch:
+            known = streams.setdefault(branch.stream, {})
+            share = added(use) if branch.is_last else 0.0
+            known[branch.number] = max(share, known.get(branch.number, 0.0))
+    return streams
 
 
 def fans(param: Param) -> Fans:

@@ -63,7 +63,8 @@ def params_of(model: nn.Module, facts: Callable[[nn.Module, str, nn.Parameter], 
         if seen := params.get(id(value)):
             params[id(value)] = replace(seen, tied=(*seen.tied, path))
         else:
-            told = facts(module, name, value) | {"sized_by": by_others.get(id(value), "")}
+            told = facts(module, name, value)
+            told |= {"sized_by": by_others[id(value)]} if id(value) in by_others else {}
             params[id(value)] = _param_of(path, module, name, value, told)
     return params
 

@@ -44,6 +44,7 @@ class Flow:
     Attributes:
         live: the signals that reach an output, in the order of execution.
         outputs: indices of those that are outputs.
+        differentiated: indices of those that the model differentiates.
         kinds: what made each of them, by index.
         normalised: the signal that a normalisation written out by hand divides, by the index of its result.
         regions: functions of one signal, by its index.
@@ -55,6 +56,7 @@ class Flow:
 
     live: list[Value] = field(default_factory=list)
     outputs: set[int] = field(default_factory=set)
+    differentiated: set[int] = field(default_factory=set)
     kinds: dict[int, Kind] = field(default_factory=dict)
     normalised: dict[int, tuple[Value, float]] = field(default_factory=dict)
     regions: dict[int, Region] = field(default_factory=dict)
@@ -90,12 +92,12 @@ class Flow:
 
     @cached_property
     def data(self) -> set[int]:
-        """Indices of the signals that are made of the input alone, and of noise."""
+        """Indices of the signals that are made of the input alone, of noise and of derivatives."""
         data = set[int]()
         for value in self.live:
             is_made = self.kinds[value.index] not in ("weight", "lookup", "learned") and bool(value.signals)
             is_plain = is_made and all(v.index in data for v in value.signals)
-            if value.operation == "input" or value.operation in NOISE or is_plain:
+            if value.operation in ("input", "derivative") or value.operation in NOISE or is_plain:
                 data.add(value.index)
         return data
 
@@ -111,7 +113,8 @@ def read_flow(recording: Recording) -> Flow:
     """Say of every live signal what made it."""
     mark_picked(recording.values)
     outputs = {value.index for value in recording.outputs}
-    flow = Flow(outputs=outputs, constants=Constants(recording.buffers))
+    differentiated = {value.index for value in recording.differentiated}
+    flow = Flow(outputs=outputs, differentiated=differentiated, constants=Constants(recording.buffers))
     reached = _reached(recording.outputs)
     flow.live = [value for value in recording.values if value.is_signal and value.index in reached]
     flow.kinds = {value.index: _plain_kind(value) for value in flow.live}
@@ -120,7 +123,8 @@ def read_flow(recording: Recording) -> Flow:
             _read_norm(flow, value)
     _read_regions(flow)
     # A sum of single numbers adds losses.
-    flow.steps = find_steps([v for v in flow.live if flow.kinds[v.index] == "sum" and v.tensor.ndim > 0])
+    steps = find_steps([v for v in flow.live if flow.kinds[v.index] == "sum" and v.tensor.ndim > 0])
+    flow.steps = {index: step for index, step in steps.items() if not _adds_outputs(flow, step)}
     for index in flow.steps:
         flow.kinds[index] = "residual"
     for value in flow.live:
@@ -131,6 +135,14 @@ def read_flow(recording: Recording) -> Flow:
     return flow
 
 
+def _adds_outputs(flow: Flow, step: Step) -> bool:
+    """Whether its operands share no more than an origin, and their sum goes to no other layer."""
+    region = flow.regions.get(step.result.index)
+    curves = region.exits.values() if region else ()
+    is_inner = step.result.index in flow.taken or any(curve.is_between_layers for curve in curves)
+    return step.skip is not step.base and not is_inner
+
+
 def main_signal(value: Value) -> Value:
     """The first of the signals that a value is made from."""
     return value.signals[0]
@@ -139,8 +151,21 @@ def main_signal(value: Value) -> Value:
 def _is_weight(flow: Flow, value: Value) -> bool:
     """Whether it multiplies with a parameter of several axes, which may be summed over, or looks something up."""
     kind = flow.kinds[value.index]
-    wide = any(v.params and sum(size > 1 for size in v.tensor.shape) > 1 for v in value.inputs)
+    wide = any(v.params and _is_wide(v) for v in value.inputs)
     return kind in ("weight", "lookup") or (kind == "scale" and wide)
+
+
+def _is_wide(value: Value) -> bool:
+    """Whether it has several axes of which a parameter differs along more than one."""
+    own = max(parameter.tensor.numel() for parameter in _parameters(value))
+    return sum(size > 1 for size in value.tensor.shape) > 1 and own > max(value.tensor.shape)
+
+
+def _parameters(value: Value) -> list[Value]:
+    """Those that it is made of."""
+    if value.operation == "parameter":
+        return [value]
+    return [parameter for v in value.inputs if v.params for parameter in _parameters(v)]
 
 
 def _reached(outputs: list[Value]) -> set[int]:

@@ -13,6 +13,7 @@ from .._torch import Orthogonal
 from ._after import find_after
 from ._branches import find_branches
 from ._flow import Flow, read_flow
+from ._lines import is_divided_by_itself
 from ._meant import as_meant
 from ._packs import find_packs
 from ._run import Recording
@@ -60,6 +61,7 @@ def _used(flow: Flow, module: nn.Module, name: str, value: nn.Parameter, param: 
         "because": first.because,
         "axes": first.axes,
         "uses": tuple(found.use for found in uses),
+        "sized_by": "divided by its own size" if is_divided_by_itself(param, first.operand) else "",
         "padding": getattr(module, "padding_idx", None) if first.role == "embedding" else None,
     } | first.windows
     if first.value.row.word == "recurrent" and first.value.module is not None:

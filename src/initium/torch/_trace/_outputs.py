@@ -6,23 +6,19 @@ from ..._graph import Output
 from .._operations import LOSSES, is_attention
 from ._events import reach
 from ._flow import Flow
+from ._products import Product, product_of
 from ._regions import Curve
 from ._residual import Step
 from ._tracer import Value
 
-# What the field puts between layers: behind it another layer is meant to come, and no range is given to an output.
-_BETWEEN_LAYERS = {
-    *("relu", "leaky_relu", "prelu", "relu6", "relu2", "elu", "celu", "selu"),
-    *("gelu", "gelu_tanh", "quick_gelu", "silu", "mish", "hardswish"),
-}
-
 
 def output_of(flow: Flow, value: Value) -> Output | None:
     """How what a weight gives becomes the model's output; None if it does not, or not alone."""
-    if value.index in flow.taken or value.row.word == "recurrent":
+    is_taken = value.index in flow.taken
+    if value.row.word == "recurrent" or (is_taken and flow.kind(value) != "lookup"):
         return None
     walk = _Walk(flow, value)
-    return walk.output if walk.ends_well() else None
+    return walk.output if walk.ends_well() and (walk.product or not is_taken) else None
 
 
 @dataclass
@@ -33,13 +29,17 @@ class _Walk:
         flow: of the model.
         start: what the weight gives.
         met: what was on the way: `open`, `softmax`, `normalisation`, `shift`, `function`.
+        layered: indices of what an activation between layers gave, with no function behind it that gives outputs.
         product: the sum of products that it is first multiplied and summed in.
+        summed: indices of what other weights give that is added to it.
     """
 
     flow: Flow
     start: Value
     met: set[str] = field(default_factory=set)
-    product: "_Product | None" = None
+    layered: set[int] = field(default_factory=set)
+    product: Product | None = None
+    summed: set[int] = field(default_factory=set)
 
     @property
     def output(self) -> Output:
@@ -48,7 +48,8 @@ class _Walk:
             return Output(kind="product", scaled=scaled, factors=self.product.factors, size=self.product.size)
         named = {"normalisation": "normalised", "softmax": "logits", "function": "output", "shift": "output"}
         kind = next((kind for name, kind in named.items() if name in self.met), "open")
-        return Output(kind=kind, scaled=scaled)  # pyright: ignore[reportArgumentType]
+        num_summed = len(self.summed | {self.start.index})
+        return Output(kind=kind, scaled=scaled, num_summed=num_summed)  # pyright: ignore[reportArgumentType]
 
     def ends_well(self) -> bool:
         """Whether all ways lead to an output, and on none of them another weight's output has the say."""
@@ -57,8 +58,10 @@ class _Walk:
         while queue:
             carrier = queue.pop(0)
             if carrier.index in self.flow.outputs:
+                if carrier.index in self.layered:
+                    return False
                 is_output = True
-                self.met.add("open")
+                self.met.add("function" if carrier.index in self.flow.differentiated else "open")
             onward = self._onward(carrier)
             if onward is None:
                 return False
@@ -70,25 +73,39 @@ class _Walk:
         """Who takes a signal in; None if it ends in something else than an output."""
         region = self.flow.regions.get(carrier.index)
         onward: list[Value] = []
+        is_layered = carrier.index in self.layered
         for end, curve in region.exits.items() if region else ():
-            if not self._bends(curve):
-                return None
+            if self._is_beside(end):
+                continue
+            if curve.is_square:
+                self._in_product(end)
+            is_between = self._bends(curve)
+            self.layered |= {end.index} if is_between or (is_layered and curve.line) else set()
             onward.append(end)
         for consumer in self.flow.consumers(carrier):
-            if region and consumer.index in region.inside:
+            if (region and consumer.index in region.inside) or self._is_beside(consumer):
                 continue
             if not self._goes_through(consumer, carrier):
                 return None
+            if is_layered and self.product is None and self.flow.kind(consumer) not in ("softmax", "other"):
+                self.layered.add(consumer.index)
             onward.append(consumer)
         return onward
 
+    def _is_beside(self, value: Value) -> bool:
+        """Whether it only feeds weights, as the rows of a table may besides."""
+        return self.start.index in self.flow.taken and (
+            value.index in self.flow.taken or self.flow.kind(value) in ("weight", "lookup")
+        )
+
     def _bends(self, curve: Curve) -> bool:
+        """Whether it is an activation between layers."""
         if curve.line is None:
             is_bent = "function" in self.met  # what was bent before is no layer's output, but a distance or a loss
             self.met.add("function")
-            return is_bent or curve.name.partition("(")[0] not in _BETWEEN_LAYERS
+            return not is_bent and curve.is_between_layers
         self.met |= {"shift"} if abs(curve.line[1]) > 0 else set()
-        return True
+        return False
 
     def _goes_through(self, consumer: Value, carrier: Value) -> bool:
         flow = self.flow
@@ -105,6 +122,8 @@ class _Walk:
                 return is_pooled or step.base.index in flow.data or not _is_step(flow, step)
             case "sum":
                 self.met |= {"function"} if any(other.index in flow.data for other in others) else set()
+                is_plain = not {"function", "softmax"} & self.met and self.product is None
+                self.summed |= set().union(*(_heads(flow, other) for other in others)) if is_plain else set()
             case "pass" if consumer.operation in ("add", "sub", "rsub"):
                 self.met.add("shift")
             case "gate":
@@ -129,6 +148,8 @@ class _Walk:
             return True
         other = others[0]
         gates, gated = _is_gate(flow, carrier), _is_gate(flow, other)
+        if _is_bent(flow, carrier) and _is_bent(flow, other):
+            return True
         if other.depends_on(self.start):
             return not (gates or gated)
         if _is_error(flow, carrier) or _is_error(flow, other):
@@ -146,77 +167,23 @@ class _Walk:
 
     def _in_product(self, product: Value) -> bool:
         """Whether it is a dot product, whose size the weights that end in it share."""
-        found = _product(self.flow, product)
+        found = product_of(self.flow, product)
         if found is None:
             return False
-        if "normalisation" not in self.met:
+        if "normalisation" not in self.met and (self.product is None or self.product.size < found.size):
             self.product = found
         return True
 
 
-@dataclass(frozen=True)
-class _Product:
-    """A dot product of signals.
-
-    Attributes:
-        factors: how many of them are as small as the weights that give them.
-        size: its second moment if all those have second moment 1.
-    """
-
-    factors: int
-    size: float
-
-
-def _product(flow: Flow, product: Value) -> _Product | None:
-    taker, factors = product, list(product.signals)
-    if product.row.word == "dense":
-        num = product.row.factors(product.args)[0].tensor.shape[-1]
-    else:
-        while True:
-            takers = [v for v in flow.consumers(taker) if flow.kind(v) in ("gate", "pool", "pass")]
-            if len(takers) != 1 or taker.index in flow.outputs:
-                return None
-            source, taker = taker, takers[0]
-            if flow.kind(taker) == "pool":
-                break
-            factors += [signal for signal in taker.signals if signal is not source]
-        if taker.operation != "sum":
-            return None
-        num = source.tensor.numel() // max(taker.tensor.numel(), 1)
-    if num < 2:
-        return None
-    small = [factor for factor in _taken_apart(flow, factors) if _is_small(flow, factor)]
-    fixed = [factor for factor in _taken_apart(flow, factors) if factor not in small]
-    size = num * reach(flow, taker).scaled ** 2
-    for factor in fixed:
-        size *= flow.normalised.get(flow.back(factor).index, (factor, 1.0))[1]
-    return _Product(max(len(small), 1), size)
-
-
-def _taken_apart(flow: Flow, factors: list[Value]) -> list[Value]:
-    """Factors that are products themselves, as theirs."""
-    parts: list[Value] = []
-    for factor in factors:
-        source = flow.back(factor)
-        is_product = flow.kind(source) == "gate" and source.operation == "mul"
-        parts += _taken_apart(flow, source.signals) if is_product else [factor]
-    return list(dict.fromkeys(parts))
-
-
-def _is_small(flow: Flow, value: Value) -> bool:
-    """Whether a weight or table gives it that nothing else uses, so that it starts small."""
-    source = value
-    while source.index not in flow.taken:
-        kind, region = flow.kind(source), flow.ends.get(source.index)
-        if kind in ("weight", "lookup"):
-            return source.row.word != "recurrent"
-        if region is not None:
-            source = region.start
-        elif kind in ("pass", "shift", "scale", "pool", "sum", "concatenation", "token") and source.signals:
-            source = source.signals[0]
-        else:
-            return False
-    return False
+def _heads(flow: Flow, value: Value) -> set[int]:
+    """Indices of what weights give that is in a sum, no function between."""
+    source = flow.back(value)
+    match flow.kind(source):
+        case "weight":
+            return {source.index}
+        case "sum" | "scale" | "pool":
+            return set().union(*(_heads(flow, signal) for signal in source.signals))
+    return set()
 
 
 def _is_step(flow: Flow, step: Step) -> bool:
@@ -240,6 +207,27 @@ def _is_gate(flow: Flow, value: Value) -> bool:
         value = value.signals[0]
     region = flow.ends.get(value.index)
     return region.exits[value].is_gate if region else flow.kind(value) == "softmax"
+
+
+def _is_bent(flow: Flow, value: Value) -> bool:
+    """Whether a function gave it a range that outputs have; what a gate in a layer multiplies has none."""
+    kind, region = flow.kind(value), flow.ends.get(value.index)
+    if region is not None:
+        curve = region.exits[value]
+        return not (curve.line or curve.is_between_layers) or _is_bent(flow, region.start)
+    signals = [signal for signal in value.signals if signal.index not in flow.data]
+    match kind:
+        case "softmax" | "other":
+            return True
+        case "pool" if value.operation == "logsumexp":
+            return True
+        case "gate":
+            return bool(signals) and all(_is_bent(flow, signal) for signal in signals)
+        case "sum" | "residual" | "concatenation":
+            return any(_is_bent(flow, signal) for signal in signals)
+        case "pass" | "shift" | "scale" | "pool" | "token":
+            return _is_bent(flow, signals[0]) if signals else False
+    return False
 
 
 def _is_error(flow: Flow, value: Value) -> bool:

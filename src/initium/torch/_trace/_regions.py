@@ -18,6 +18,11 @@ from .._operations import ELEMENTWISE, LINEAR
 from .._torch import schema_of, tree_leaves, tree_map
 from ._tracer import Value
 
+# What the field puts between layers: behind it another layer is meant to come, and no range is given to an output.
+_BETWEEN_LAYERS = {
+    *("relu", "leaky_relu", "prelu", "relu6", "relu2", "elu", "celu", "selu"),
+    *("gelu", "gelu_tanh", "quick_gelu", "silu", "mish", "hardswish"),
+}
 _LINE = np.linspace(-8, 8, 321)  # past where relu6 bends
 # Found by a number of their own, below.
 _FAMILIES = ("prelu", "leaky_relu", "sine", "sin", "linear", "swish")
@@ -60,6 +65,20 @@ class Curve:
     def is_gate(self) -> bool:
         """Whether it is bounded and never negative."""
         return self.is_bounded and self.f is not None and bool((self.f(_LINE) >= 0).all())
+
+    @property
+    def is_between_layers(self) -> bool:
+        """Whether another layer is meant to follow it."""
+        return self.line is None and self.name.partition("(")[0] in _BETWEEN_LAYERS
+
+    @property
+    def is_square(self) -> bool:
+        """Whether it multiplies its argument by itself, and by a constant."""
+        if self.f is None:
+            return False
+        with np.errstate(all="ignore"):
+            y = self.f(_LINE)
+        return bool(y[0]) and bool(np.allclose(y, y[0] * (_LINE / _LINE[0]) ** 2))
 
     def moment(self, second: float) -> float | None:
         """E[f(x)^2] if x is Gaussian with this second moment."""

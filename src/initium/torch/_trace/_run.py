@@ -25,13 +25,15 @@ class Recording:
 
     Attributes:
         values: all of them, in the order of execution.
-        outputs: those that the model returned.
+        outputs: those that the model returned, and those that it differentiated.
+        differentiated: those of them.
         params: the parameter behind each key.
         buffers: the buffer behind each value that is one.
     """
 
     values: list[Value]
     outputs: list[Value]
+    differentiated: list[Value]
     params: dict[int, nn.Parameter]
     buffers: dict[Value, torch.Tensor]
 
@@ -94,15 +96,15 @@ def run(
     outputs = [tracer.value(tensor) for tensor in _tensors(output)]
     if not outputs:
         raise NoOutputError(type(output).__name__)
-    return Recording(tracer.values, _with_differentiated(outputs, tracer.differentiated), params, buffers)
+    differentiated = [*dict.fromkeys(map(_summed, tracer.differentiated))]
+    return Recording(tracer.values, _with_differentiated(outputs, differentiated), differentiated, params, buffers)
 
 
-def _with_differentiated(outputs: list[Value], roots: list[Value]) -> list[Value]:
+def _with_differentiated(outputs: list[Value], differentiated: list[Value]) -> list[Value]:
     """The outputs, and what was differentiated: nothing is made of it but derivatives, which are signals of their own.
 
     It counts as it was before it was summed to one number, also where it is an output.
     """
-    differentiated = {_summed(root): None for root in roots}
     kept = (_summed(value) if _summed(value) in differentiated else value for value in outputs)
     return [*dict.fromkeys((*kept, *differentiated))]
 
