@@ -61,8 +61,9 @@ def _unused(param: Param, module: nn.Module, name: str, value: nn.Parameter) -> 
 
 def _is_open(param: Param, module: nn.Module, name: str) -> bool:
     """Whether it depends on what it was built with how it starts."""
-    is_elementwise = param.role in _NEUTRAL and not (_knows_better(param) or param.bias_of)
-    return is_elementwise and not is_layers(module, name)
+    if is_layers(module, name):
+        return param.role == "bias" and "softplus" in param.use.followed_by  # kept if its author chose it
+    return param.role in _NEUTRAL and not (_knows_better(param) or param.bias_of)
 
 
 def _notes(found: Mapping[str, Built]) -> tuple[str, ...]:
