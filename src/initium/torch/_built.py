@@ -11,7 +11,7 @@ from torch import nn
 
 from .._errors import ModelError
 from ..init import constant, zeros
-from ._deferred import record_of
+from ._deferred import Recorded, record_of
 
 # Whoever fills more than this by hand does it by a draw.
 _MOST = 1 << 20
@@ -24,6 +24,7 @@ _RANGE = (1e-20, 1e6)
 # A mean this many standard errors from zero is no accident of a draw around zero: of eight numbers in 1 of 1,900 cases.
 _FAR = 6.0
 
+_MOST_MADE = 1 << 24  # of a record, to see whether it makes zeros alone
 _SAMPLE = 1 << 12  # as many of a large tensor say whether its numbers repeat
 
 Kind = Literal["constant", "table", "draw", "unset", "trained", "unrecorded", "unknown"]
@@ -54,8 +55,8 @@ class Built:
         return self.kind in ("constant", "table")
 
 
-def built(module: nn.Module, name: str, value: nn.Parameter) -> Built:
-    """What a parameter of a module was built with; on meta that is what its record tells."""
+def built(module: nn.Module, name: str, value: nn.Parameter, *, padding: int | None = None) -> Built:
+    """What a parameter of a module was built with, but for a padding row; on meta that is what its record tells."""
     record = record_of(module).get(name) if value.is_meta else None
     if value.is_meta and not record:
         return Built("unrecorded")
@@ -63,12 +64,12 @@ def built(module: nn.Module, name: str, value: nn.Parameter) -> Built:
         return Built("unknown")
     if record and record.is_unset:
         return Built("unset")
-    if record and record.is_random and value.numel() > _SAMPLE:
-        return Built("draw")
     if value.grad is not None:
         return Built("trained")
     try:
         numbers = record.value(0) if record else value
+        if padding is not None:
+            numbers = torch.cat([numbers[:padding], numbers[padding + 1 :]])
         # Numbers that are drawn hardly repeat, unless there are few of them to draw.
         repeats = 0.25 if numbers.dtype in (torch.bfloat16, torch.float16) else 0.9
         return _told(numbers.detach().to("cpu", torch.float64).numpy(), repeats)
@@ -80,11 +81,24 @@ def is_zero(module: nn.Module, name: str, value: nn.Parameter) -> bool:
     """Whether it was built with zeros alone."""
     if value.is_meta:
         record = record_of(module).get(name)
-        return record is not None and record.made.init in (zeros(), constant(0))
+        return record is not None and _is_made_zero(record, value.numel())
     part: torch.Tensor = value
     while part.ndim > 1 and part.numel() > _SAMPLE:  # a large weight is seldom zero, and a part tells it
         part = part[0]
     return value.numel() > 0 and not part.any().item() and not value.any().item()
+
+
+def _is_made_zero(record: Recorded, size: int) -> bool:
+    init = record.made.init
+    if init in (zeros(), constant(0)):
+        return True
+    # What something was done to, such as `mul_(0)`, is made to be seen.
+    if not 0 < size <= _MOST_MADE or not (init is None or init.spec.startswith("through(")):
+        return False
+    try:
+        return not record.value(0).any().item()
+    except (ModelError, RuntimeError):  # of a record that cannot be repeated
+        return False
 
 
 def _told(numbers: NDArray[np.float64], repeats: float) -> Built:
