@@ -182,6 +182,8 @@ class UseReader:
                 return "kept", "activation", "slope of an activation"
             case "token" | "concatenation":
                 return "token", "concatenation", "put beside the signal"
+            case "state":
+                return "kept", "other", "a state that a recurrence starts from"
             case "learned":
                 return "token", "other", "a signal that is learned"
         return "kept", "other", f"taken in by {value.operation.strip('_')}"
