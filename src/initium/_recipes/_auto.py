@@ -43,7 +43,7 @@ def auto(graph: Graph) -> tuple[Rule, ...]:
     """
     model = _Model(graph)
     return (
-        Rule(role="weight", when=is_recurrent, start=orthogonal(), because="state to state, each gate orthogonal"),
+        Rule(role="weight", when=is_recurrent, start=orthogonal(), because=_state_clause),
         Rule(role="weight", start=model.weight),
         Rule(role="embedding", start=model.embedding),
         forget_gates(graph),
@@ -94,9 +94,8 @@ class _Model:
         share, ends = self.share(use)
         init = normal(0.0, gain * math.sqrt(share) / math.sqrt(fan) / _factor(use))
         because += "" if _factor(use) == 1 else f" times 1/{_factor(use):.4g} for what is done to the weight first,"
-        sized = f"; it is {param.sized_by}, which may set the size" if param.sized_by else ""
         moment = None if use.is_normalised else share * self.chains.given(param)
-        return Decision(init=init, because=f"{ends}{because} {mode} {fan:.4g}{sized}", moment=moment)
+        return Decision(init=init, because=f"{ends}{because} {mode} {fan:.4g}{_sized(param)}", moment=moment)
 
     def head(self, param: Param, use: Use) -> Decision:
         moment, because = _output_of(param, use)
@@ -154,6 +153,14 @@ class _Model:
         if most < std:
             return most, f"tied to the head: a token's own logit stays under log({num})/2"
         return std, f"tied to the head: {_head_clause(num).partition(': ')[2]}"
+
+
+def _sized(param: Param) -> str:
+    return f"; it is {param.sized_by}, which may set the size" if param.sized_by else ""
+
+
+def _state_clause(param: Param) -> str:
+    return f"state to state, each gate orthogonal{_sized(param)}"
 
 
 def _logits(num: int) -> float:

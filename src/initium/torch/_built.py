@@ -13,8 +13,8 @@ from .._errors import ModelError
 from ..init import constant, zeros
 from ._deferred import Recorded, record_of
 
-# Whoever fills more than this by hand does it by a draw.
-_MOST = 1 << 20
+_MOST = 1 << 20  # numbers that are all looked at
+_EDGE = 64  # of a larger tensor, along each axis
 # Fewer numbers look ordered by chance too often; what has so few is taken for meant.
 _FEW = 5
 _SMALL = 2.0  # what layers draw reaches sqrt(6 / fan_in)
@@ -27,7 +27,7 @@ _FAR = 6.0
 _MOST_MADE = 1 << 24  # of a record, to see whether it makes zeros alone
 _SAMPLE = 1 << 12  # as many of a large tensor say whether its numbers repeat
 
-Kind = Literal["constant", "table", "draw", "unset", "trained", "unrecorded", "unknown"]
+Kind = Literal["constant", "table", "draw", "unset", "trained", "unrecorded", "large", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Built:
 
     Attributes:
         kind: a `constant`; a `table`, of numbers in order, few different ones, or all to one side of zero; a `draw`
-            around zero; `unset` memory that nobody wrote; `trained` since; `unrecorded` on meta; `unknown`.
+            around zero; `unset` memory that nobody wrote; `trained` since; `unrecorded` on meta; too `large` to
+            be made; `unknown`.
         words: for a reader, `-10` or `16 numbers from 0 to 1`.
         value: of a constant.
         may_be_draw: whether a layer may have drawn them: they are small, and few and crooked or only to one side.
@@ -60,14 +61,19 @@ def built(module: nn.Module, name: str, value: nn.Parameter, *, padding: int | N
     record = record_of(module).get(name) if value.is_meta else None
     if value.is_meta and not record:
         return Built("unrecorded")
-    if value.numel() == 0 or value.numel() > _MOST or not value.is_floating_point():
+    is_large = value.numel() > _MOST
+    if value.numel() == 0 or not value.is_floating_point():
         return Built("unknown")
     if record and record.is_unset:
         return Built("unset")
     if value.grad is not None:
         return Built("trained")
+    if record and is_large and (record.is_random or value.numel() > _MOST_MADE):
+        return Built("draw" if record.is_random else "large")
     try:
         numbers = record.value(0) if record else value
+        if is_large:
+            return _told_by_corner(numbers.detach())
         if padding is not None:
             numbers = torch.cat([numbers[:padding], numbers[padding + 1 :]])
         # Numbers that are drawn hardly repeat, unless there are few of them to draw.
@@ -99,6 +105,16 @@ def _is_made_zero(record: Recorded, size: int) -> bool:
         return not record.value(0).any().item()
     except (ModelError, RuntimeError):  # of a record that cannot be repeated
         return False
+
+
+def _told_by_corner(numbers: torch.Tensor) -> Built:
+    """Of a large tensor, by a part of it; a mean says nothing there, and a constant must be one everywhere."""
+    part = numbers[tuple(slice(_EDGE) for _ in numbers.shape)]
+    found = _told(part.to("cpu", torch.float64).numpy(), 0.25 if part.element_size() == 2 else 0.9)
+    if found.kind == "constant" and bool((numbers == numbers.flatten()[0]).all()):
+        return found
+    is_table = found.is_meant and not found.is_aside
+    return Built("table", f"{numbers.numel()} numbers in order or of few kinds") if is_table else Built("draw")
 
 
 def _told(numbers: NDArray[np.float64], repeats: float) -> Built:

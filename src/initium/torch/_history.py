@@ -78,8 +78,9 @@ def _trained(model: nn.Module, statistics: tuple[Statistics, ...]) -> str:
 
 
 def _is_typed(number: float, dtype: torch.dtype) -> bool:
-    """Whether three digits say a number, as they do one that somebody typed; training leaves longer ones."""
-    return torch.tensor(float(f"{number:.3g}"), dtype=dtype).item() == number
+    """Whether a few digits say a number, as they do one that somebody typed; training leaves longer ones."""
+    digits = 2 if dtype.itemsize == 2 else 3  # three say almost any number of two bytes
+    return torch.tensor(float(f"{number:.{digits}g}"), dtype=dtype).item() == number
 
 
 def _learned(model: nn.Module) -> Iterator[str]:

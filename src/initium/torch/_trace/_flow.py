@@ -7,7 +7,7 @@ from typing import Literal
 
 from .._operations import NOISE, PASSES, POOLS, SOFTMAXES, is_attention, is_norm
 from ._norms import find_norm
-from ._picked import mark_picked
+from ._picked import mark_mixed, mark_picked
 from ._regions import Constants, Region, find_region
 from ._residual import Step, find_steps
 from ._run import Recording
@@ -113,6 +113,7 @@ def read_flow(recording: Recording) -> Flow:
     """Say of every live signal what made it."""
     mark_states(recording.values)
     mark_picked(recording.values)
+    mark_mixed(recording.values)
     outputs = {value.index for value in recording.outputs}
     flow = Flow(outputs=outputs, constants=Constants(recording.buffers))
     reached = _reached(recording.outputs)

@@ -74,6 +74,7 @@ def _notes(found: Mapping[str, Built]) -> tuple[str, ...]:
     whys: dict[Kind, str] = {
         "trained": "trained since they were built",
         "unset": "never written by their constructor",
+        "large": "too many to see what they were built with",
         "unrecorded": "on meta without a record of what they were built with (initium.torch.deferred keeps one)",
     }
     told = {why: [f"`{path}`" for path, one in found.items() if one.kind == kind] for kind, why in whys.items()}
@@ -115,7 +116,7 @@ def _told(param: Param, uses: Sequence[Found], module: nn.Module, name: str, val
 
 def _is_chosen_table(param: Param, found: Built) -> bool:
     """Whether somebody chose the rows of a table; equal ones, or ones around a number, only where they are scales."""
-    if found.may_be_draw or math.prod(param.shape) < _FEW_ROWS:
+    if math.prod(param.shape) < _FEW_ROWS:
         return False
     is_plain = found.kind == "table" and not found.is_aside
     is_scale = "gate" in param.use.followed_by and found.is_meant and found.value != 0

@@ -43,8 +43,9 @@ def _takers(start: Value) -> list[Value]:
     """What does more with it than to hand it on."""
     found, queue = list[Value](), [start]
     while queue:
-        for taker in queue.pop().consumers:
-            (queue if _is_handing_on(taker) else found).append(taker)
+        carrier = queue.pop()
+        for taker in carrier.consumers:
+            (queue if _handed_on(taker) is carrier else found).append(taker)
     return found
 
 
@@ -102,13 +103,16 @@ def _match(first: Value, second: Value, start: Value, after: Value, made: set[in
 
 
 def _source(value: Value) -> Value:
-    while _is_handing_on(value):
-        value = value.inputs[0]
+    while source := _handed_on(value):
+        value = source
     return value
 
 
-def _is_handing_on(value: Value) -> bool:
-    return value.operation in _HANDS_ON and bool(value.inputs)
+def _handed_on(value: Value) -> Value | None:
+    """Of what is at most moved or picked from, that; no mask and no index."""
+    if value.operation not in _HANDS_ON:
+        return None
+    return next((other for other in value.inputs if other.tensor.is_floating_point()), None)
 
 
 def _insert(start: Value, values: list[Value]) -> None:
