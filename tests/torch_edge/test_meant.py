@@ -67,6 +67,7 @@ CHOSEN = {
         torch.zeros(16),
         "0",
     ),
+    "a matrix of more numbers than are all looked at": (lambda s, x: (x @ s.w[:16])[:, :16], torch.eye(1100), None),
     "step sizes, drawn to one side of zero": (
         lambda s, x: functional.softplus(x + s.w),
         -3 + 0.5 * x(16),
@@ -88,7 +89,7 @@ def test_numbers_that_somebody_chose_for_code_of_their_own_stay(case, is_deferre
         torch.testing.assert_close(model[1].w.detach(), value, rtol=0, atol=0)
         choice = plan.choices[2]
         assert (choice.path, choice.param.role) == ("1.w", "kept")
-        if not is_deferred and words != "0":
+        if not is_deferred and words not in ("0", None):
             assert choice.because.startswith(f"its author's, built as {words}: ")
 
 
@@ -458,3 +459,153 @@ def test_a_table_of_zeros_that_all_else_reads_is_drawn_and_named():
     plan = initium.initialize(model, 0, example=torch.arange(6)[None])
     assert model[0].weight.all()
     assert "`0.weight` (0, where nothing could be trained)" in plan.notes[-1]
+
+
+def a_size(bias):
+    """A layer whose output a softplus makes a size."""
+    first = nn.Linear(8, 64)
+    if bias is not None:
+        first.bias = nn.Parameter(bias.clone())
+    return nn.Sequential(first, nn.Softplus(), nn.Linear(64, 4))
+
+
+STEPS = torch.linspace(-6.9, -2.3, 64)
+SIZES = [
+    (torch.full((64,), -4.6), "its author's, built as -4.6: a softplus makes it a size"),
+    (STEPS, "its author's, built as 64 numbers from -6.9 to -2.3: a softplus makes it a size"),
+    (torch.zeros(64), "bias"),
+    (None, "bias"),
+]
+
+
+@pytest.mark.parametrize(("bias", "because"), SIZES)
+def test_a_bias_that_a_softplus_makes_a_size_stays_where_somebody_chose_it(bias, because):
+    plan = initium.plan(a_size(bias), example=x(6, 8))
+    assert (plan.choices[1].because, plan.choices[1].how == "kept") == (because, because != "bias")
+    deferred = initium.torch.deferred(lambda: a_size(bias))
+    plan = initium.initialize(deferred, 0, example=x(6, 8))
+    assert plan.notes == ()
+    assert deferred[0].bias.tolist() == (torch.zeros(64) if bias is None else bias).tolist()
+    (note,) = initium.plan(a_size(bias).to("meta")).notes[1:]
+    assert note == (
+        "on meta without a record of what they were built with (initium.torch.deferred keeps one), so that their role "
+        "alone says how these start: `0.bias`"
+    )
+
+
+@pytest.mark.parametrize(("size", "role"), [(0.1, "kept"), (1.0, "scale"), (0.0, "kept")])
+@pytest.mark.parametrize("is_one_layer", [False, True])
+def test_a_step_that_several_branches_share_is_its_authors(size, role, is_one_layer):
+    def steps(self, x):
+        for layer in self.layers:
+            x = x + self.step * torch.tanh(layer(x))
+        return self.head(x)
+
+    layers = nn.ModuleList([nn.Linear(8, 8)] * 4 if is_one_layer else [nn.Linear(8, 8) for _ in range(4)])
+    model = Net(steps, layers=layers, step=torch.tensor(size), head=nn.Linear(8, 3))
+    plan = initium.initialize(model, 0, example=x(6, 8))
+    assert plan.choices[0].param.role == role
+    assert model.step.item() == (0.5 if role == "scale" else pytest.approx(size))
+
+
+def rows_of(num, *halves):
+    """A table of rows whose parts have these numbers, or one drawn by PyTorch."""
+    table = nn.Embedding(10, num)
+    for place, half in enumerate(halves):
+        with torch.no_grad():
+            table.weight[:, place * 8 : place * 8 + 8] = half
+    return table
+
+
+def around_one(table):
+    nn.init.normal_(table.weight, 1.0, 0.02)
+    return table
+
+
+def conditioned(self, x, which):
+    scale, shift = self.table(which).chunk(2, -1)
+    return self.head(functional.relu(self.norm(self.inner(x)) * scale + shift))
+
+
+@pytest.mark.parametrize("is_deferred", [False, True])
+@pytest.mark.parametrize(
+    ("table", "is_kept"),
+    [
+        (lambda: rows_of(16, 1.0, 0.0), True),
+        (lambda: rows_of(16, 1 + 0.02 * x(10, 8), 0.0), True),
+        (lambda: around_one(nn.Embedding(10, 16)), True),
+        (lambda: rows_of(16), False),
+    ],
+)
+def test_looked_up_scales_and_shifts_stay_where_somebody_chose_them(table, is_kept, is_deferred):
+    def build():
+        norm = nn.BatchNorm1d(8, affine=False)
+        return Net(conditioned, table=table(), inner=nn.Linear(8, 8), norm=norm, head=nn.Linear(8, 3))
+
+    before = build().table.weight.detach()
+    model = initium.torch.deferred(build) if is_deferred else build()
+    plan = initium.initialize(model, 0, example=(x(6, 8), torch.arange(6)))
+    assert plan.choices[0].param.role == ("kept" if is_kept else "embedding")
+    if is_kept and before[:, 8:].unique().numel() == 1:
+        assert (model.table.weight[:, 8:] == before[:, 8:]).all()
+        assert model.table.weight[:, :8].min() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("table", "role"),
+    [
+        (lambda: nn.Embedding.from_pretrained(torch.eye(8), freeze=False), "kept"),
+        (lambda: nn.Embedding(5, 8, padding_idx=0), "embedding"),
+        (lambda: nn.Embedding(2, 2), "embedding"),
+        (lambda: nn.Embedding.from_pretrained(torch.ones(10, 8), freeze=False), "embedding"),
+        (lambda: nn.Embedding.from_pretrained(x(10, 8) + 9, freeze=False), "embedding"),
+    ],
+)
+def test_a_table_that_weights_read_is_an_embedding_unless_its_numbers_are_few_and_repeat(table, role):
+    rows = table()
+    model = nn.Sequential(rows, nn.Linear(rows.embedding_dim, 3))
+    assert initium.plan(model, example=torch.tensor([[1, 0, 1]])).choices[0].param.role == role
+
+
+def drawn_to_zero(how):
+    layer = nn.Linear(8, 8)
+    if how == "mul_":
+        with torch.no_grad():
+            layer.weight.mul_(0)
+    else:
+        layer.weight = nn.Parameter(layer.weight * 0)
+    return layer
+
+
+@pytest.mark.parametrize("is_deferred", [False, True])
+@pytest.mark.parametrize("how", ["mul_", "*"])
+def test_zeros_are_zeros_by_whatever_they_were_made(how, is_deferred):
+    build = lambda: Net(  # noqa: E731
+        lambda s, x: s.head(x + s.last(torch.tanh(s.first(x)))),
+        first=nn.Linear(8, 8),
+        last=drawn_to_zero(how),
+        head=nn.Linear(8, 3),
+    )
+    model = initium.torch.deferred(build) if is_deferred else build()
+    initium.initialize(model, 0, example=x(6, 8))
+    assert not model.last.weight.any()
+
+
+@pytest.mark.parametrize("is_deferred", [False, True])
+def test_large_draws_to_one_side_are_told_on_both_roads(is_deferred):
+    build = lambda: layer_of(8000, 0.3 + 0.01 * torch.randn(8000))  # noqa: E731
+    model = initium.torch.deferred(build) if is_deferred else build()
+    assert initium.plan(model, example=x(6, 8)).choices[2].param.role == "kept"
+
+
+def layer_of(num, numbers):
+    return nn.Sequential(nn.Linear(8, num), Net(lambda s, x: torch.tanh(x * s.w), w=numbers), nn.Linear(num, 4))
+
+
+def test_what_is_too_large_to_be_made_is_said():
+    build = lambda: Net(lambda s, x: s.head(x + s.w), w=torch.full((1, 4097, 4096), 0.5), head=nn.Linear(4096, 2))  # noqa: E731
+    model = initium.torch.deferred(build)
+    plan = initium.plan(model, example=torch.empty(1, 4097, 4096, device="meta"))
+    assert plan.notes == (
+        "too many to see what they were built with, so that their role alone says how these start: `w`",
+    )

@@ -102,6 +102,17 @@ def test_what_keeps_what_it_learned_is_named(build, keeps_gradients, notes):
     assert anew(fitted(model, keeps_gradients=keeps_gradients), "auto")[0] == notes
 
 
+@pytest.mark.parametrize(("slope", "is_trained"), [(0.1, False), (0.25, False), (0.2431672, True)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_slope_that_somebody_typed_was_not_trained(slope, is_trained, dtype):
+    model = of(nn.PReLU())().to(dtype)
+    nn.init.constant_(model[1].weight, slope)
+    notes = initium.plan(model, example=torch.zeros(2, 16, dtype=dtype)).notes
+    assert notes == (
+        ("trained before (its slopes are not as they are built), and left as it is: 1.weight",) if is_trained else ()
+    )
+
+
 STAY = ("running statistics stay, as what is frozen or left beside them: 1",)
 
 

@@ -288,6 +288,212 @@ def test_what_mixes_matrices_sums_over_them_and_they_have_the_fans_of_one(functi
     )
 
 
+def stepped(m, x):
+    h = m.h0.expand(len(x), 8)
+    for t in range(x.shape[1]):
+        h = torch.tanh(x[:, t] @ m.w + h @ m.u + m.b)
+    return m.o(h)
+
+
+def by_layers(m, x):
+    h = m.h0
+    for one in x.unbind(1):
+        h = torch.tanh(m.i(one) + m.r(h))
+    return m.o(h)
+
+
+def gated(m, x):
+    h, c = m.h0.expand(len(x), 8), m.c0.expand(len(x), 8)
+    for t in range(x.shape[1]):
+        i, f, g, o = (m.i(x[:, t]) + m.r(h)).chunk(4, -1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * c.tanh()
+    return m.o(h)
+
+
+def beside(m, x):
+    h = m.h0.expand(len(x), 8)
+    for t in range(x.shape[1]):
+        z = torch.sigmoid(m.z(torch.cat([x[:, t], h], -1)))
+        h = (1 - z) * h + z * torch.tanh(m.g(torch.cat([x[:, t], h], -1)))
+    return m.o(h)
+
+
+def summed(m, x, decay=1.0):
+    state, given = m.h0, []
+    for t in range(x.shape[1]):
+        state = decay * state + m.i(x)[:, t, :, None] * m.r(x)[:, t, None]
+        given.append(torch.einsum("bi,bij->bj", x[:, t], state))
+    return m.o(torch.stack(given, 1))
+
+
+def settled(m, x):
+    h = m.h0
+    for _ in range(4):
+        h = torch.tanh(m.r(h) + m.i(x[:, 0]))
+    return m.o(h)
+
+
+def averaged(m, x):
+    h = m.h0
+    for t in range(x.shape[1]):
+        h = torch.sigmoid(m.b) * h + (1 - torch.sigmoid(m.b)) * x[:, t]
+    return m.o(h)
+
+
+def with_places(m, x):
+    for _ in range(3):
+        q = x + m.h0
+        x = m.n(x + m.r(torch.tanh(m.i(q))))
+    return m.o(x)
+
+
+def shared_layers(m, x):
+    x = m.i(x) + m.h0
+    for _ in range(3):
+        x = x + m.r(m.n(x))
+    return m.o(x)
+
+
+def token_first(m, x):
+    x = torch.cat([m.h0[:, None].expand(len(x), 1, 8), m.i(x)], 1)
+    for _ in range(3):
+        x = x + m.r(m.n(x))
+    return m.o(x[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "role"),
+    [
+        (stepped, (1, 8), "kept"),
+        (by_layers, (1, 8), "kept"),
+        (by_layers, (8,), "kept"),
+        (gated, (1, 8), "kept"),
+        (beside, (1, 8), "kept"),
+        (summed, (1, 8, 8), "kept"),
+        (lambda m, x: summed(m, x, 0.9), (8, 8), "kept"),
+        (settled, (1, 8), "kept"),
+        (averaged, (8,), "kept"),
+        (with_places, (1, 5, 8), "position"),
+        (shared_layers, (1, 5, 8), "position"),
+        (token_first, (1, 8), "token"),
+    ],
+)
+def test_what_a_written_out_recurrence_starts_from_is_a_state(function, shape, role):
+    width = 32 if function is gated else 8
+    parts = {"h0": torch.zeros(shape), "c0": torch.zeros(1, 8), "w": torch.zeros(8, 8), "u": torch.zeros(8, 8)}
+    layers = {"i": nn.Linear(8, width), "r": nn.Linear(8, width), "o": nn.Linear(8, 3), "n": nn.LayerNorm(8)}
+    model = of(function, **parts, b=torch.zeros(8), z=nn.Linear(16, 8), g=nn.Linear(16, 8), **layers)
+    found = trace(model, X).by_path
+    assert found["h0"].role == role
+    if role == "kept":
+        assert found["h0"].because == "a state that a recurrence starts from"
+    if function is gated:
+        assert (found["c0"].role, found["c0"].because) == ("kept", "a state that a recurrence starts from")
+
+
+def test_what_multiplies_a_learned_state_is_a_weight_by_what_it_multiplies_later():
+    parts = {"h0": torch.zeros(1, 8), "w": torch.zeros(8, 8), "u": torch.zeros(8, 8), "b": torch.zeros(8)}
+    found = trace(of(stepped, **parts, o=nn.Linear(8, 3)), torch.zeros(2, 2, 8)).by_path
+    assert (found["u"].role, found["u"].axes, found["u"].use.fed_by) == ("weight", "io", "tanh")
+
+
+MIXED = {
+    "einsum": (lambda p, w, x: torch.einsum("boi,bi->bo", torch.einsum("be,eoi->boi", p, w), x), (E, 6, 8), "boi"),
+    "across": (lambda p, w, x: torch.einsum("bio,bi->bo", torch.einsum("be,eio->bio", p, w), x), (E, 8, 6), "bio"),
+    "views": (lambda p, w, x: ((p @ w.view(E, -1)).view(-1, 6, 8) @ x[..., None])[..., 0], (E, 6, 8), "boi"),
+    "by hand": (lambda p, w, x: ((p[..., None, None] * w).sum(1) @ x[..., None])[..., 0], (E, 6, 8), "boi"),
+    "kernels": (
+        lambda p, w, x: F.conv1d(x.reshape(1, -1, 1), (p @ w.flatten(1)).view(-1, 8, 1), groups=len(x)).view(-1, 6),
+        (E, 6, 8, 1),
+        "boib",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MIXED)
+@pytest.mark.parametrize("share", [lambda z: z.softmax(-1), torch.sigmoid])
+def test_of_matrices_that_signals_mix_each_has_its_own_fans(case, share):
+    function, shape, axes = MIXED[case]
+    model = of(
+        lambda m, x: m.o(function(share(m.r(x)), m.w, x).relu()),
+        w=torch.zeros(shape),
+        r=nn.Linear(8, E),
+        o=nn.Linear(6, 3),
+    )
+    found = trace(model, torch.zeros(5, 8)).by_path
+    assert (found["w"].role, found["w"].axes, found["w"].fans) == ("weight", axes, (8, 6))
+    assert (found["w"].because.split(",")[1], found["w"].use.fed_by) == (" of which several are mixed", "data")
+    assert (found["r.weight"].role, found["r.weight"].use.is_head) == ("weight", False)
+    assert (found["o.weight"].use.fed_by, found["o.weight"].use.moment) == ("relu", 0.5)
+
+
+def test_kernels_that_are_packed_in_rows_and_mixed_are_kept():
+    model = of(
+        lambda m, x: m.o(((m.r(x).softmax(-1) @ m.w).view(-1, 6, 8) @ x[..., None])[..., 0]),
+        w=torch.zeros(E, 48),
+        r=nn.Linear(8, E),
+        o=nn.Linear(6, 3),
+    )
+    found = trace(model, torch.zeros(5, 8)).by_path["w"]
+    assert (found.role, found.because) == ("kept", "its rows are used as matrices, of which its own axes say nothing")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda m, x, i: x @ (m.mix[i[:, 0]][..., None, None] * m.bases).sum(1),
+        lambda m, x, i: x @ torch.einsum("rb,bio->rio", m.mix, m.bases)[i[:, 0]],
+        lambda m, x, i: x @ torch.einsum("rb,bio->rio", m.mix[i[:, 0]], m.bases),
+        lambda m, x, i: x @ (m.mix[i[:, 0]] @ m.bases.flatten(1)).view(-1, 8, 6),
+        lambda m, x, i: x @ (F.embedding(i[:, 0], m.mix)[..., None, None] * m.bases).sum(1),
+        lambda m, x, i: x @ (m.mix[3][:, None, None] * m.bases).sum(0),
+    ],
+)
+def test_bases_that_coefficients_of_a_relation_mix_have_the_fans_of_one(function):
+    parts = {"mix": torch.zeros(5, 3), "bases": torch.zeros(3, 8, 6), "o": nn.Linear(6, 3)}
+    found = trace(of(lambda m, x, i: m.o(function(m, x, i).relu()), **parts), (X, IDS)).by_path
+    assert (found["bases"].role, found["bases"].axes, found["bases"].fans) == ("weight", "bio", (8, 6))
+    assert found["bases"].use.fed_by == "data"
+    mix = found["mix"]
+    assert (mix.role, mix.axes, mix.fans, mix.use.followed_by) == ("weight", "oi", (3, 5), ("dense",))
+
+
+@pytest.mark.parametrize(
+    ("function", "factors"),
+    [
+        (lambda w, v, u: w + v, (math.sqrt(2), math.sqrt(2))),
+        (lambda w, v, u: (w - v.T) / 2, (math.sqrt(1 / 2), math.sqrt(1 / 2))),
+        (lambda w, v, u: w + v + u, (2, 2, math.sqrt(2))),
+        (lambda w, v, u: w + v @ u, (math.sqrt(2), 2**0.25, 2**0.25)),
+        (lambda w, v, u: w + u[:1], (1, None, 1)),
+        (lambda w, v, u: w * torch.eye(8) + v * (1 - torch.eye(8)), (1, 1)),
+    ],
+)
+def test_weights_that_are_summed_share_the_size_of_one(function, factors):
+    parts = {name: torch.zeros(8, 8) for name in "wvu"}
+    found = trace(of(lambda m, x: m.o((x @ function(m.w, m.v, m.u)).relu()), **parts, o=nn.Linear(8, 3)), X).by_path
+    for name, factor in zip("wvu", factors, strict=False):
+        assert factor is None or found[name].use.factor == pytest.approx(factor)
+
+
+def test_what_stays_zero_beside_a_weight_takes_nothing_of_its_size():
+    model = of(
+        lambda m, x: m.o((x @ (m.w + m.a @ m.b)).relu()),
+        w=torch.zeros(8, 8),
+        a=torch.zeros(8, 2),
+        b=nn.Linear(8, 2).weight,
+        o=nn.Linear(8, 3),
+    )
+    nn.init.zeros_(model.b)
+    found = trace(model, X).by_path
+    assert [(found[name].role, found[name].use.factor) for name in "wab"] == [
+        ("weight", 1),
+        ("weight", 1),
+        ("kept", 1),
+    ]
+
+
 @pytest.mark.parametrize(
     ("function", "factor"),
     [

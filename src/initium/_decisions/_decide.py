@@ -77,6 +77,8 @@ def _usual(param: Param, rule: Rule | None, recipe: Recipe) -> Choice:
 
 def _choice(param: Param, said: Decision, rule: str) -> Choice:
     """The choice that a rule makes, once its initialiser has accepted the parameter's axes."""
+    # The choice says how it is made; what stays as it was built needs no word of what that was.
+    told = replace(param, made=None, built="" if said.init == framework() else param.built)
     if _is_drawable(param, said):
         said = _as_made(said, param)
     else:
@@ -84,7 +86,7 @@ def _choice(param: Param, said: Decision, rule: str) -> Choice:
         said = replace(said, because="; ".join(filter(None, (said.because, f"{param.dtype}, {_UNDRAWN}"))))
     said = replace(said, because=said.because or param.because)
     kept = {field.name: getattr(said, field.name) for field in fields(Decision)}
-    choice = Choice(param=replace(param, made=None), rule=rule, **kept)  # the choice says how it is made
+    choice = Choice(param=told, rule=rule, **kept)
     _ = choice.law
     return choice
 

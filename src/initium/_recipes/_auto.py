@@ -43,11 +43,11 @@ def auto(graph: Graph) -> tuple[Rule, ...]:
     """
     model = _Model(graph)
     return (
-        Rule(role="weight", when=is_recurrent, start=orthogonal(), because="state to state, each gate orthogonal"),
+        Rule(role="weight", when=is_recurrent, start=orthogonal(), because=_state_clause),
         Rule(role="weight", start=model.weight),
         Rule(role="embedding", start=model.embedding),
         forget_gates(graph),
-        Rule(role="bias", when=_is_positive, start=framework(), because="a softplus makes it a size, its author's"),
+        Rule(role="bias", when=_is_chosen_size, start=framework(), because=_size_clause),
         Rule(role="bias", start=used_as(0.0, "bias")),
         Rule(role="scale", when=ends_branch, start=used_as(_branch_size, _branch_clause)),
         Rule(role="scale", start=used_as(1.0, "hands the signal on")),
@@ -161,6 +161,10 @@ def _sized(param: Param) -> str:
     return f"; it is {param.sized_by}, which may set the size" if param.sized_by else ""
 
 
+def _state_clause(param: Param) -> str:
+    return f"state to state, each gate orthogonal{_sized(param)}"
+
+
 def _logits(num: int) -> float:
     """The second moment of so many logits; one alone is a class against another."""
     return _HEAD * math.log(max(num, 2))
@@ -249,9 +253,13 @@ def _is_summed(param: Param) -> bool:
     return bool(param.use.sums_with)
 
 
-def _is_positive(param: Param) -> bool:
-    """Whether it sets a positive size, such as the steps of a state space: zeros would make all of them alike."""
-    return "softplus" in param.use.followed_by
+def _is_chosen_size(param: Param) -> bool:
+    """Whether its author chose the positive size that it sets, such as the steps of a state space."""
+    return bool(param.built) and "softplus" in param.use.followed_by
+
+
+def _size_clause(param: Param) -> str:
+    return f"its author's, built as {param.built}: a softplus makes it a size"
 
 
 def _branch_size(param: Param) -> float:

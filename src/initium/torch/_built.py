@@ -11,10 +11,10 @@ from torch import nn
 
 from .._errors import ModelError
 from ..init import constant, zeros
-from ._deferred import record_of
+from ._deferred import Recorded, record_of
 
-# Whoever fills more than this by hand does it by a draw.
-_MOST = 1 << 20
+_MOST = 1 << 20  # numbers that are all looked at
+_EDGE = 64  # of a larger tensor, along each axis
 # Fewer numbers look ordered by chance too often; what has so few is taken for meant.
 _FEW = 5
 _SMALL = 2.0  # what layers draw reaches sqrt(6 / fan_in)
@@ -24,9 +24,10 @@ _RANGE = (1e-20, 1e6)
 # A mean this many standard errors from zero is no accident of a draw around zero: of eight numbers in 1 of 1,900 cases.
 _FAR = 6.0
 
+_MOST_MADE = 1 << 24  # of a record, to see whether it makes zeros alone
 _SAMPLE = 1 << 12  # as many of a large tensor say whether its numbers repeat
 
-Kind = Literal["constant", "table", "draw", "unset", "trained", "unrecorded", "unknown"]
+Kind = Literal["constant", "table", "draw", "unset", "trained", "unrecorded", "large", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Built:
 
     Attributes:
         kind: a `constant`; a `table`, of numbers in order, few different ones, or all to one side of zero; a `draw`
-            around zero; `unset` memory that nobody wrote; `trained` since; `unrecorded` on meta; `unknown`.
+            around zero; `unset` memory that nobody wrote; `trained` since; `unrecorded` on meta; too `large` to
+            be made; `unknown`.
         words: for a reader, `-10` or `16 numbers from 0 to 1`.
         value: of a constant.
         may_be_draw: whether a layer may have drawn them: they are small, and few and crooked or only to one side.
@@ -54,21 +56,26 @@ class Built:
         return self.kind in ("constant", "table")
 
 
-def built(module: nn.Module, name: str, value: nn.Parameter) -> Built:
-    """What a parameter of a module was built with; on meta that is what its record tells."""
+def built(module: nn.Module, name: str, value: nn.Parameter, *, padding: int | None = None) -> Built:
+    """What a parameter of a module was built with, but for a padding row; on meta that is what its record tells."""
     record = record_of(module).get(name) if value.is_meta else None
     if value.is_meta and not record:
         return Built("unrecorded")
-    if value.numel() == 0 or value.numel() > _MOST or not value.is_floating_point():
+    is_large = value.numel() > _MOST
+    if value.numel() == 0 or not value.is_floating_point():
         return Built("unknown")
     if record and record.is_unset:
         return Built("unset")
-    if record and record.is_random and value.numel() > _SAMPLE:
-        return Built("draw")
     if value.grad is not None:
         return Built("trained")
+    if record and is_large and (record.is_random or value.numel() > _MOST_MADE):
+        return Built("draw" if record.is_random else "large")
     try:
         numbers = record.value(0) if record else value
+        if is_large:
+            return _told_by_corner(numbers.detach())
+        if padding is not None:
+            numbers = torch.cat([numbers[:padding], numbers[padding + 1 :]])
         # Numbers that are drawn hardly repeat, unless there are few of them to draw.
         repeats = 0.25 if numbers.dtype in (torch.bfloat16, torch.float16) else 0.9
         return _told(numbers.detach().to("cpu", torch.float64).numpy(), repeats)
@@ -80,11 +87,34 @@ def is_zero(module: nn.Module, name: str, value: nn.Parameter) -> bool:
     """Whether it was built with zeros alone."""
     if value.is_meta:
         record = record_of(module).get(name)
-        return record is not None and record.made.init in (zeros(), constant(0))
+        return record is not None and _is_made_zero(record, value.numel())
     part: torch.Tensor = value
     while part.ndim > 1 and part.numel() > _SAMPLE:  # a large weight is seldom zero, and a part tells it
         part = part[0]
     return value.numel() > 0 and not part.any().item() and not value.any().item()
+
+
+def _is_made_zero(record: Recorded, size: int) -> bool:
+    init = record.made.init
+    if init in (zeros(), constant(0)):
+        return True
+    # What something was done to, such as `mul_(0)`, is made to be seen.
+    if not 0 < size <= _MOST_MADE or not (init is None or init.spec.startswith("through(")):
+        return False
+    try:
+        return not record.value(0).any().item()
+    except (ModelError, RuntimeError):  # of a record that cannot be repeated
+        return False
+
+
+def _told_by_corner(numbers: torch.Tensor) -> Built:
+    """Of a large tensor, by a part of it; a mean says nothing there, and a constant must be one everywhere."""
+    part = numbers[tuple(slice(_EDGE) for _ in numbers.shape)]
+    found = _told(part.to("cpu", torch.float64).numpy(), 0.25 if part.element_size() == 2 else 0.9)
+    if found.kind == "constant" and bool((numbers == numbers.flatten()[0]).all()):
+        return found
+    is_table = found.is_meant and not found.is_aside
+    return Built("table", f"{numbers.numel()} numbers in order or of few kinds") if is_table else Built("draw")
 
 
 def _told(numbers: NDArray[np.float64], repeats: float) -> Built:

@@ -19,7 +19,7 @@ RUNNING = {"running_mean": 0, "running_var": 1, "num_batches_tracked": 0}
 def history_of(model: nn.Module) -> dict[str, Any]:
     """Facts of a Graph: running statistics, and what training may have changed if anything shows that there was any.
 
-    That is shown by a gradient, by a normalisation that has counted batches, or by a slope that is not as it is built.
+    That is shown by a gradient, by a normalisation that has counted batches, or by a slope that nobody typed.
     """
     statistics = tuple(statistics_of(model))
     trained = _trained(model, statistics)
@@ -72,9 +72,15 @@ def _trained(model: nn.Module, statistics: tuple[Statistics, ...]) -> str:
     if any(one.has_counted for one in statistics):
         return "its normalisations have counted batches"
     slopes = [module for module in model.modules() if isinstance(module, nn.PReLU) and not module.weight.is_meta]
-    if any(bool((slope.weight != slope.init).any()) for slope in slopes):
+    if not all(_is_typed(number, slope.weight.dtype) for slope in slopes for number in set(slope.weight.tolist())):
         return "its slopes are not as they are built"
     return ""
+
+
+def _is_typed(number: float, dtype: torch.dtype) -> bool:
+    """Whether a few digits say a number, as they do one that somebody typed; training leaves longer ones."""
+    digits = 2 if dtype.itemsize == 2 else 3  # three say almost any number of two bytes
+    return torch.tensor(float(f"{number:.{digits}g}"), dtype=dtype).item() == number
 
 
 def _learned(model: nn.Module) -> Iterator[str]:

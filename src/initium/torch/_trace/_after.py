@@ -4,7 +4,7 @@ from ._flow import Flow
 from ._tracer import Value
 
 # Whose scale does not follow from that of the weights before.
-_STOPS = ("norm", "inside", "attention", "scores", "softmax", "input", "learned", "lookup")
+_STOPS = ("norm", "inside", "attention", "scores", "softmax", "input", "learned", "state", "lookup")
 
 
 def find_after(flow: Flow) -> dict[int, frozenset[int]]:

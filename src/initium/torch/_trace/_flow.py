@@ -7,15 +7,17 @@ from typing import Literal
 
 from .._operations import NOISE, PASSES, POOLS, SOFTMAXES, is_attention, is_norm
 from ._norms import find_norm
-from ._picked import mark_picked
+from ._picked import mark_mixed, mark_picked
 from ._regions import Constants, Region, find_region
 from ._residual import Step, find_steps
 from ._run import Recording
+from ._states import STATE, mark_states
 from ._tracer import Value
 
 Kind = Literal[
     "input",
     "learned",
+    "state",
     "pass",
     "weight",
     "lookup",
@@ -95,7 +97,7 @@ class Flow:
         """Indices of the signals that are made of the input alone, of noise and of derivatives."""
         data = set[int]()
         for value in self.live:
-            is_made = self.kinds[value.index] not in ("weight", "lookup", "learned") and bool(value.signals)
+            is_made = self.kinds[value.index] not in ("weight", "lookup", "learned", "state") and bool(value.signals)
             is_plain = is_made and all(v.index in data for v in value.signals)
             if value.operation in ("input", "derivative") or value.operation in NOISE or is_plain:
                 data.add(value.index)
@@ -111,7 +113,9 @@ class Flow:
 
 def read_flow(recording: Recording) -> Flow:
     """Say of every live signal what made it."""
+    mark_states(recording.values)
     mark_picked(recording.values)
+    mark_mixed(recording.values)
     outputs = {value.index for value in recording.outputs}
     differentiated = {value.index for value in recording.differentiated}
     flow = Flow(outputs=outputs, differentiated=differentiated, constants=Constants(recording.buffers))
@@ -179,6 +183,7 @@ def _reached(outputs: list[Value]) -> set[int]:
     return reached
 
 
+_STARTS: dict[str, Kind] = {"input": "input", "learned signal": "learned", STATE: "state"}
 _BY_CONSTANT = {"add", "sub", "mul", "div", "neg", "alias"}
 
 
@@ -186,8 +191,8 @@ def _plain_kind(value: Value) -> Kind:
     """What the operation's name and operands say."""
     operation, word, num_signals = value.operation, value.row.word, len(value.signals)
     params = [other for other in value.inputs if other.params]
-    if operation in ("input", "learned signal"):
-        return "input" if operation == "input" else "learned"
+    if operation in _STARTS:
+        return _STARTS[operation]
     if value.is_weighted:
         return "weight"
     if word == "embedding" and (value.row.weight_of(value.args) or not num_signals):

@@ -33,7 +33,8 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
     for key, own in uses.items():
         if not recording.params[key].numel():
             own.clear()
-        own.sort(key=lambda found: found.role != "embedding")  # a table that multiplies as well is a table first
+        # A table that multiplies as well is a table first; what a recurrence starts from says least of a weight.
+        own.sort(key=lambda found: (found.role != "embedding", found.use.fed_by == "state" and not found.use.moment))
 
     def facts(module: nn.Module, name: str, value: nn.Parameter) -> Facts:
         own = uses[id(value)]

@@ -1,6 +1,7 @@
 """Lines: a parameter w that reaches its use as offset + factor * w, and how much larger it is there."""
 
 import math
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +101,29 @@ def _of_sum(operation: str, parts: list[Value], param: Value, constants: Constan
     if any(_TURNS & names for names in steps):
         return math.hypot(first, second)
     return first + second if operation == "add" else first - second
+
+
+def shared(param: Value, operand: Value, weights: Set[int]) -> float:
+    """By how much a matrix is larger where it is used, of sums with other weights.
+
+    Args:
+        param: the matrix.
+        operand: what is used.
+        weights: keys of what is drawn as a weight; nothing else adds to the size.
+    """
+    size, num_factors = 1.0, 1
+    for step in path_to(param, operand):
+        parts = [v for v in step.args[:2] if isinstance(v, Value) and v.params <= weights and not _is_masked(v)]
+        apart = len(parts) == 2 and not parts[0].params & parts[1].params
+        if step.operation in ("add", "sub") and apart and parts[0].tensor.shape == parts[1].tensor.shape:
+            size *= 2 ** (0.5 / num_factors)  # of a product each factor has its part
+        num_factors = len(step.params) if step.row.word == "dense" else num_factors
+    return size
+
+
+def _is_masked(value: Value) -> bool:
+    """Whether numbers of the model's own say which elements count."""
+    return value.operation == "mul" and any(not v.params and v.tensor.numel() > 1 for v in value.inputs)
 
 
 def _source(value: Value, param: Value) -> Value:

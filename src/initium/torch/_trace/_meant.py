@@ -11,12 +11,15 @@ from ..._graph import Param
 from .._built import Built, Kind, built, is_zero
 from .._read import is_layers, named
 from ._flow import Flow
+from ._lines import shared
 from ._tracer import Value
 from ._uses import Found
 from ._zeros import on_purpose
 
 # What is used as this hands a signal on: it says nothing that a recipe would not.
 _NEUTRAL = {"scale": 1.0, "shift": 0.0, "bias": 0.0, "position": 0.0, "token": 0.0}
+
+_FEW_ROWS = 8  # numbers, of which a layer may have drawn any
 
 Owned = tuple[nn.Module, str, nn.Parameter]
 
@@ -35,7 +38,7 @@ def as_meant(
     told = dict(params) | {key: _told(param, uses[key], *owned[key]) for key, param in used.items()}
     told |= {key: _unused(param, *owned[key]) for key, param in free.items() if key not in used}
     notes = _notes({param.path: built(*owned[key]) for key, param in told.items() if _is_open(param, *owned[key][:2])})
-    return _with_zeros(flow, values, told, owned, used), notes
+    return _beside_others(values, _with_zeros(flow, values, told, owned, used), uses), notes
 
 
 def meant_by_type(model: nn.Module, params: Sequence[Param]) -> tuple[Param, ...]:
@@ -61,8 +64,9 @@ def _unused(param: Param, module: nn.Module, name: str, value: nn.Parameter) -> 
 
 def _is_open(param: Param, module: nn.Module, name: str) -> bool:
     """Whether it depends on what it was built with how it starts."""
-    is_elementwise = param.role in _NEUTRAL and not (_knows_better(param) or param.bias_of)
-    return is_elementwise and not is_layers(module, name)
+    if is_layers(module, name):
+        return param.role == "bias" and "softplus" in param.use.followed_by  # kept if its author chose it
+    return param.role in _NEUTRAL and not (_knows_better(param) or param.bias_of)
 
 
 def _notes(found: Mapping[str, Built]) -> tuple[str, ...]:
@@ -70,6 +74,7 @@ def _notes(found: Mapping[str, Built]) -> tuple[str, ...]:
     whys: dict[Kind, str] = {
         "trained": "trained since they were built",
         "unset": "never written by their constructor",
+        "large": "too many to see what they were built with",
         "unrecorded": "on meta without a record of what they were built with (initium.torch.deferred keeps one)",
     }
     told = {why: [f"`{path}`" for path, one in found.items() if one.kind == kind] for kind, why in whys.items()}
@@ -79,6 +84,9 @@ def _notes(found: Mapping[str, Built]) -> tuple[str, ...]:
 
 
 def _told(param: Param, uses: Sequence[Found], module: nn.Module, name: str, value: nn.Parameter) -> Param:
+    if param.role == "embedding":
+        found = built(module, name, value, padding=param.padding)
+        return _kept(param, found) if _is_chosen_table(param, found) else param
     if is_layers(module, name):
         found = built(module, name, value) if param.role == "bias" else Built("unknown")
         is_otherwise = found.is_meant and found.value != 0 and not found.may_be_draw
@@ -106,10 +114,22 @@ def _told(param: Param, uses: Sequence[Found], module: nn.Module, name: str, val
     return param
 
 
+def _is_chosen_table(param: Param, found: Built) -> bool:
+    """Whether somebody chose the rows of a table; equal ones, or ones around a number, only where they are scales."""
+    if math.prod(param.shape) < _FEW_ROWS:
+        return False
+    is_plain = found.kind == "table" and not found.is_aside
+    is_scale = "gate" in param.use.followed_by and found.is_meant and found.value != 0
+    return is_plain or is_scale
+
+
 def _knows_better(param: Param) -> bool:
-    """Whether what is done with it says how it starts, whatever it holds: in a normalisation, at a branch's end."""
-    branch = param.use.branch
-    return param.use.operation == "normalisation" or bool(param.role == "scale" and branch and branch.is_last)
+    """Whether what is done with it says how it starts, whatever it holds: in a normalisation, at one branch's end.
+
+    At the ends of several it is the step of an integration or its like, which its author chose.
+    """
+    ends = {(branch.stream, branch.number) for use in param.uses if (branch := use.branch) and branch.is_last}
+    return param.use.operation == "normalisation" or (param.role == "scale" and len(ends) == 1)
 
 
 def _kept(param: Param, found: Built) -> Param:
@@ -137,3 +157,17 @@ def _with_zeros(
         if param.role == "bias" and param.bias_of in paths and (key in zeros or built(*owned[key]).is_meant):
             params[key] = replace(param, role="kept", because="as built, as the weight before it, zero on purpose")
     return params
+
+
+def _beside_others(
+    values: Sequence[Value], params: Mapping[int, Param], uses: Mapping[int, Sequence[Found]]
+) -> dict[int, Param]:
+    """Weights that are summed before they are used share the size of one; what stays as built has no part in it."""
+    weights = {key for key, param in params.items() if param.role == "weight"}
+    own = {key: value for value in values if value.operation == "parameter" for key in value.params}
+    grown = dict(params)
+    for key in weights:
+        pairs = zip(params[key].uses, uses[key], strict=True)
+        told = [replace(use, factor=use.factor * shared(own[key], found.operand, weights)) for use, found in pairs]
+        grown[key] = replace(params[key], uses=tuple(told))
+    return grown

@@ -1,10 +1,10 @@
-"""Picked: weights of which one is looked up for each input, such as an expert's, a relation's or a subject's."""
+"""Picked: weights of which one is looked up for each input, or several are mixed, such as experts or relations."""
 
 import math
 
 import torch
 
-from .._operations import PASSES
+from .._operations import PASSES, SOFTMAXES
 from ._follow import MOST_ELEMENTS, followed, varies
 from ._tracer import Value
 
@@ -13,19 +13,95 @@ def mark_picked(values: list[Value]) -> None:
     """Take what is looked up for a weight where it multiplies another signal as a matrix, and for a bias beside it."""
     takers = dict[Value, list[Value]]()
     for lookup in [value for value in values if value.is_signal and _rows_of(value) is not None]:
-        way, ends = _followed_to_ends(lookup)
+        way, ends = _followed_to_ends(lookup, _places_of(lookup))
         if ends and all(_is_matrix(taker, carrier, numbers) for taker, carrier, numbers in ends):
-            _mark(lookup, way)
+            for value in way:
+                _mark(value, lookup.row.weight_of(lookup.args).params)
             for taker, _, _ in (end for end in ends if end[0].row.word != "other"):
                 takers.setdefault(_index_of(lookup), []).append(taker)
-    weighted = [taker for group in takers.values() for taker in group]
-    for value in values:
-        value.weights |= sum(taker.bit for taker in weighted if value.depends_on(taker) and value.is_signal)
+    _give_weights(values, [taker for group in takers.values() for taker in group])
     for lookup in [value for value in values if value.is_signal and _rows_of(value) is not None]:
-        way, ends = _followed_to_ends(lookup)
+        way, ends = _followed_to_ends(lookup, _places_of(lookup))
         given = takers.get(_index_of(lookup), [])
         if ends and given and all(_is_beside(taker, carrier, given) for taker, carrier, _ in ends):
-            _mark(lookup, way)
+            for value in way:
+                _mark(value, lookup.row.weight_of(lookup.args).params)
+
+
+def mark_mixed(values: list[Value]) -> None:
+    """Take what is mixed of a stack of matrices for a weight, where it multiplies another signal as a matrix."""
+    weighted, mixtures = list[Value](), list[Value]()
+    for mixture in [value for value in values if value.is_signal]:
+        stack, shares = _mixed(mixture)
+        if stack is None or shares is None:
+            continue
+        way, ends = _followed_to_ends(mixture, _places_in(mixture, stack))
+        if ends and all(_is_matrix(taker, carrier, numbers) for taker, carrier, numbers in ends):
+            picked = _picked_shares(shares)
+            for value in picked:
+                _mark(value, picked[-1].row.weight_of(picked[-1].args).params)
+            between = mixture.inputs if mixture.operation == "sum" else ()
+            for value in (*between, *way):
+                _mark(value, frozenset().union(*(other.params for other in (stack, *picked))))
+            weighted += [taker for taker, _, _ in ends if taker.row.word != "other"]
+            mixtures.append(mixture)
+    no_weights = ~sum(mixture.bit for mixture in mixtures)
+    for value in values if mixtures else ():
+        value.weights &= no_weights
+    _give_weights(values, weighted)
+
+
+def _mixed(value: Value) -> tuple[Value | None, Value | None]:
+    """The stack of matrices that a value is a mixture of, and the shares of each; None if it is none."""
+    product = value.inputs[0] if value.operation == "sum" and len(value.args) > 1 and value.args[1] else value
+    if value is not product and product.operation == "mul" and len(product.inputs) == 2:
+        shares, stack = sorted(product.inputs, key=lambda other: bool(other.params))
+        summed = {axis % product.tensor.ndim for axis in value.args[1]}
+        rest = [size for axis, size in enumerate(shares.tensor.shape) if axis + _lacks(shares, product) not in summed]
+        is_apart = len(summed) == 1 and set(rest[1:]) <= {1}
+    elif value.row.word == "dense" and value.row.operands == (0, 1):
+        shares, stack = value.row.factors(value.args)
+        is_apart = set(stack.tensor.shape[:-2]) <= {1}
+    else:
+        return None, None
+    is_mixture = is_apart and bool(stack.params) and shares.is_signal and _is_share(shares)
+    return (stack, shares) if is_mixture else (None, None)
+
+
+def _lacks(part: Value, whole: Value) -> int:
+    return whole.tensor.ndim - part.tensor.ndim
+
+
+def _is_share(value: Value) -> bool:
+    """Whether it says how much of each, as a softmax, a gate or a table of coefficients does."""
+    while value.operation in PASSES - _PICKS | {"mul", "div"} and value.signals:
+        value = value.signals[0]
+    return value.operation in SOFTMAXES | {"sigmoid"} or _rows_of(value) is not None
+
+
+_PICKS = {"index", "index_select", "gather"}
+
+
+def _picked_shares(shares: Value) -> list[Value]:
+    """From shares that are rows of a table back to its look-up; nothing if a signal gives them."""
+    way = [shares]
+    while way[-1].operation in PASSES - _PICKS and way[-1].signals:
+        way.append(way[-1].signals[0])
+    return way if _rows_of(way[-1]) is not None else []
+
+
+def _places_in(mixture: Value, stack: Value) -> torch.Tensor | None:
+    """Of each element of a mixture its place in one of the matrices."""
+    shape = stack.tensor.shape
+    if max(stack.tensor.numel(), mixture.tensor.numel()) > MOST_ELEMENTS:
+        return None
+    if mixture.operation != "sum":
+        return torch.arange(shape[-1], dtype=torch.int32).expand(mixture.tensor.shape)
+    numbers = torch.arange(stack.tensor.numel(), dtype=torch.int32).reshape(shape)
+    numbers = numbers.expand(mixture.inputs[0].tensor.shape)
+    for axis in mixture.args[1]:
+        numbers = numbers.narrow(axis, 0, 1)
+    return numbers.reshape(mixture.tensor.shape)
 
 
 def _rows_of(value: Value) -> Value | None:
@@ -54,13 +130,18 @@ def _index_of(lookup: Value) -> Value:
 _End = tuple[Value, Value, torch.Tensor]
 
 
-def _followed_to_ends(lookup: Value) -> tuple[list[Value], list[_End]]:
-    """All that hands rows on, and what takes them in, with the place in a row of each element that is taken in."""
-    table = lookup.row.weight_of(lookup.args)
-    shape = table.tensor.shape[_num_picked(lookup) :]
+def _places_of(lookup: Value) -> torch.Tensor | None:
+    """Of each element of looked-up rows its place in a row."""
+    shape = lookup.row.weight_of(lookup.args).tensor.shape[_num_picked(lookup) :]
     if lookup.tensor.numel() > MOST_ELEMENTS:
+        return None
+    return torch.arange(math.prod(shape), dtype=torch.int32).reshape(shape).expand(lookup.tensor.shape)
+
+
+def _followed_to_ends(lookup: Value, places: torch.Tensor | None) -> tuple[list[Value], list[_End]]:
+    """All that hands rows on, and what takes them in, with the place in a row of each element that is taken in."""
+    if places is None:
         return [], []
-    places = torch.arange(math.prod(shape), dtype=torch.int32).reshape(shape).expand(lookup.tensor.shape)
     numbers, way, ends = {lookup: places}, [lookup], list[_End]()
     for carrier in way:
         for taker in carrier.consumers:
@@ -105,8 +186,12 @@ def _is_beside(taker: Value, carrier: Value, given: list[Value]) -> bool:
     return other in given
 
 
-def _mark(lookup: Value, way: list[Value]) -> None:
-    """No signal but a parameter, of which rows were picked."""
-    params = lookup.row.weight_of(lookup.args).params
-    for value in way:
-        value.is_signal, value.is_tokens, value.params = False, False, params
+def _mark(value: Value, params: frozenset[int]) -> None:
+    """No signal but made of parameters, of which rows were picked or mixed."""
+    value.is_signal, value.is_tokens, value.params = False, False, params
+
+
+def _give_weights(values: list[Value], weighted: list[Value]) -> None:
+    """Let all that depends on what a weight gives know it."""
+    for value in values if weighted else ():
+        value.weights |= sum(taker.bit for taker in weighted if value.depends_on(taker) and value.is_signal)

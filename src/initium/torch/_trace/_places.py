@@ -1,5 +1,7 @@
 """Places: along which axes of what is used each axis of a parameter runs, where no view of it tells."""
 
+import itertools
+
 import torch
 
 from ._follow import MOST_ELEMENTS, followed, varies
@@ -52,8 +54,37 @@ def is_mixing(param: Value, operand: Value, chain: list[Value], letters: str) ->
             if arrived is None or arrived.shape != operand.tensor.shape or len(letters) != arrived.ndim:
                 return False
             return {"o", "i"} <= {letter for axis, letter in enumerate(letters) if varies(arrived, axis)}
+        if step.operation == "mul" and all(v.params for v in step.inputs) and step.tensor.numel() <= MOST_ELEMENTS:
+            parts = [_letters_of(part, step, operand, chain[place + 1 :], letters) for part in (source, *step.inputs)]
+            return not {"o", "i"} & parts[0] and any({"o", "i"} <= part for part in parts)
         source = step
     return False
+
+
+def axes_of_shares(param: Value, chain: list[Value]) -> str | None:
+    """The letters of what multiplies a stack of matrices element by element before it is summed over."""
+    for place, (step, after) in enumerate(itertools.pairwise(chain)):
+        if step.operation != "mul" or after.operation != "sum" or len(after.args) < 2:
+            continue
+        letters = ""
+        for axis, size in enumerate(param.tensor.shape):
+            shape = [size if axis == other else 1 for other in range(param.tensor.ndim)]
+            numbers = torch.arange(size, dtype=torch.int32).reshape(shape).expand(param.tensor.shape)
+            arrived = _arrived(numbers, param, chain[: place + 1])
+            if arrived is None:
+                return None
+            letters += "i" if any(varies(arrived, summed) for summed in after.args[1]) else "o"
+        return letters
+    return None
+
+
+def _letters_of(part: Value, step: Value, operand: Value, chain: list[Value], letters: str) -> set[str]:
+    """Along which of the operand's axes one factor of an elementwise product runs."""
+    numbers = torch.arange(part.tensor.numel(), dtype=torch.int32).reshape(part.tensor.shape)
+    arrived = _arrived(numbers.expand(step.tensor.shape), step, chain)
+    if arrived is None or arrived.shape != operand.tensor.shape or len(letters) != arrived.ndim:
+        return set()
+    return {letter for axis, letter in enumerate(letters) if varies(arrived, axis)}
 
 
 def _arrived(numbers: torch.Tensor, param: Value, chain: list[Value]) -> torch.Tensor | None:
@@ -68,6 +99,10 @@ def _arrived(numbers: torch.Tensor, param: Value, chain: list[Value]) -> torch.T
 
 def _stepped(step: Value, source: Value, numbers: torch.Tensor) -> torch.Tensor | None:
     """What one step makes of the numbers; a product's rows are the left factor's, its columns the right one's."""
+    if step.operation == "sum" and len(step.args) > 1 and step.args[1]:
+        for axis in step.args[1]:
+            numbers = numbers.narrow(axis, 0, 1)
+        return numbers.reshape(step.tensor.shape)
     if step.row.word == "dense":
         is_left = step.row.factors(step.args)[0] is source
         return (numbers[..., :1] if is_left else numbers[..., :1, :]).expand(step.tensor.shape)

@@ -44,6 +44,7 @@ def read_signals(flow: Flow) -> dict[int, Signal]:
 _PLAIN = {
     "input": Signal("data", 1.0),
     "learned": Signal("embedding", 1.0),
+    "state": Signal("state", None),
     "lookup": Signal("embedding", 1.0),
     "residual": Signal("residual stream", 1.0),
 }

@@ -1,5 +1,6 @@
 """Uses: what a model does with each parameter, in the order in which it does it."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from ._flow import Flow
 from ._follow import MOST_ELEMENTS, followed, varies
 from ._lines import Line, growth, line_of
 from ._outputs import output_of
-from ._places import axes_from, is_mixing, letters_along
+from ._places import axes_from, axes_of_shares, is_mixing, letters_along
 from ._recurrences import cell_moment
 from ._signals import UNKNOWN, Signal
 from ._tracer import Value
@@ -115,12 +116,13 @@ class UseReader:
         line = line_of(param, operand, self.flow.constants)
         role, because = _bent(role, because, chain, operand, param, line)
         axes, windows = _axes(value, operand, param, role, chain, contraction)
-        if role == "weight" and _is_packed_in_rows(chain, param):
+        is_matrix = role == "weight" and bool(value.row.roles)
+        mixes = is_matrix and is_mixing(param, operand, chain, value.row.letters(value.args, operand))
+        if role == "weight" and not mixes and _is_packed_in_rows(chain, param):
             role, because = "kept", "its rows are used as matrices, of which its own axes say nothing"
         if role == "weight" and not {"o", "i"} <= set(axes):
             role, because = "kept", f"{because}, in a form without an input and an output axis of its own"
         place = _place(chain, param, axes) if role == "weight" else None
-        mixes = place is not None and is_mixing(param, operand, chain, value.row.letters(value.args, operand))
         signal = Signal("dense", 1.0) if place == 2 or mixes else self._signal(value, operand, operation)
         if contraction is not None and contraction.taker.operation == "sum":
             met = reach(self.flow, contraction.taker)
@@ -182,6 +184,8 @@ class UseReader:
                 return "kept", "activation", "slope of an activation"
             case "token" | "concatenation":
                 return "token", "concatenation", "put beside the signal"
+            case "state":
+                return "kept", "other", "a state that a recurrence starts from"
             case "learned":
                 return "token", "other", "a signal that is learned"
         return "kept", "other", f"taken in by {value.operation.strip('_')}"
@@ -388,7 +392,9 @@ def _bent(
     role: Role, because: str, chain: list[Value], operand: Value, param: Value, line: Line | None
 ) -> tuple[Role, str]:
     """What was done to the parameter before it was used."""
-    if any(_is_two(step) for step in chain) and role == "weight":
+    if role == "weight" and any(_is_mixture(step) for step in chain):
+        return role, f"{because}, of which several are mixed"
+    if role == "weight" and (any(_is_two(step) for step in chain) or _is_summed_product(chain)):
         return role, f"{because}, one of two that are multiplied with each other first"
     is_masked = any(step.operation == "mul" and _has_constants(step) for step in chain)
     bent = [step for step in chain if step.operation not in _MOVES and step.row.word != "embedding"]
@@ -424,7 +430,22 @@ def _direction(key: int, chain: list[Value]) -> int | None:
 
 def _is_two(step: Value) -> bool:
     """Whether it multiplies two parameters as matrices."""
-    return step.row.word == "dense" and sum(bool(v.params) for v in step.inputs) > 1
+    return step.row.word == "dense" and _num_params(step) > 1
+
+
+def _is_summed_product(chain: list[Value]) -> bool:
+    """Whether it multiplies another parameter element by element, and sums."""
+    pairs = itertools.pairwise(chain)
+    return any(step.operation == "mul" and _num_params(step) > 1 and after.operation == "sum" for step, after in pairs)
+
+
+def _num_params(step: Value) -> int:
+    return sum(bool(v.params) for v in step.inputs)
+
+
+def _is_mixture(step: Value) -> bool:
+    """Whether signals say how much of each parameter it has."""
+    return step.row.word != "embedding" and any(v.is_signal for v in step.inputs)
 
 
 def _has_constants(step: Value) -> bool:
@@ -471,13 +492,15 @@ def _followed_axes(param: Value, operand: Value, chain: list[Value], letters: st
             own = step.row.letters(step.args, source)[-2:]
             return axes_of(param, source, "b" * (source.tensor.ndim - 2) + own)
         source = step
-    return None
+    return axes_of_shares(param, chain)
 
 
 def _is_packed_in_rows(chain: list[Value], param: Value) -> bool:
     """Whether what is picked of a table is one axis long and is then given two."""
     picks = [
-        step for step in chain if step.row.word == "embedding" and any(v.is_signal or v.is_tokens for v in step.inputs)
+        step
+        for step in chain
+        if (step.row.word == "embedding" and any(v.is_signal or v.is_tokens for v in step.inputs)) or _is_mixture(step)
     ]
     return bool(picks) and param.tensor.ndim < 3
 
@@ -507,7 +530,7 @@ def _axes(
         letters = value.row.letters(value.args, operand)
     windows = value.row.windows(value.args)
     usual = "oi" + SPACE[ndim - 2] if ndim <= 5 else "o" * ndim
-    found = axes_of(param, operand, letters)
+    found = None if any(map(_is_mixture, chain)) else axes_of(param, operand, letters)
     if found is None or not {"o", "i"} <= set(found):
         found = _followed_axes(param, operand, chain, letters) or found or (letters if len(letters) == ndim else usual)
     if not {"d", "h", "w"} & set(found):
