@@ -153,7 +153,7 @@ class _Model:
         std, most = math.sqrt(_logits(num) / (width * moment)), _own_token_std(param, moment)
         if most < std:
             return most, f"tied to the head: a token's own logit stays under log({num})/2"
-        return std, f"tied to the head: {_head_clause(num).partition(': ')[2]}"
+        return std, f"tied to the head: {_size_clause(num)}"
 
 
 def _logits(num: int) -> float:
@@ -161,8 +161,8 @@ def _logits(num: int) -> float:
     return _HEAD * math.log(max(num, 2))
 
 
-def _head_clause(num: int, what: str = "logits have") -> str:
-    return f"head of {num}: {what} second moment log({max(num, 2)})/10"
+def _size_clause(num: int, what: str = "logits have") -> str:
+    return f"{what} second moment log({max(num, 2)})/10"
 
 
 def _output_of(param: Param, use: Use) -> tuple[float, str]:
@@ -177,7 +177,7 @@ def _output_of(param: Param, use: Use) -> tuple[float, str]:
     if output.kind == "normalised":
         return moment / scale, f"head of {num}: output, normalised, which sets its size"
     what = "output, kept small," if output.kind == "output" else "logits have"
-    return moment / scale, _head_clause(num, what)
+    return moment / scale, f"head of {num}: {_size_clause(num, what)}"
 
 
 def _looked_up_output(param: Param, num_summed: int) -> tuple[float, str] | None:

@@ -38,16 +38,20 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
         own = uses[id(value)]
         if not value.numel():  # no axis of 0 units can be followed
             return (facts_of(module, name, value) or kept(value, "of a layer that is not known")) | {"uses": ()}
-        return _used(flow, module, name, value, values[id(value)], own) if own else _unused(module, name, value)
+        if own:
+            return _used(flow, module, name, value, values[id(value)], own)
+        return _unused(module, name, value, values[id(value)])
 
     params = params_of(model, facts)
-    unused = [param.path for key, param in params.items() if not uses[key] and recording.params[key].numel()]
+    unused = {
+        values[key]: param.path for key, param in params.items() if not uses[key] and recording.params[key].numel()
+    }
     complete = _with_after(flow, _with_sums(flow, _with_lengths(recording, _with_biases(params, uses), uses)), uses)
     complete, unknown = as_meant(model, flow, recording.values, complete, uses)
     return Graph(
         tuple(complete.values()),
         buffers_of(model),
-        (*notes, *_note(unused), *unknown),
+        (*notes, *_notes(unused), *unknown),
         is_traced=True,
         **history_of(model),
     )
@@ -185,11 +189,19 @@ def _with_sums(flow: Flow, params: dict[int, Param]) -> dict[int, Param]:
     return summed
 
 
-def _unused(module: nn.Module, name: str, value: nn.Parameter) -> Facts:
+def _unused(module: nn.Module, name: str, value: nn.Parameter, param: Value) -> Facts:
     facts = facts_of(module, name, value) or kept(value, "of a layer that is not known")
-    because, (by_type, *_) = f"{facts['because']}, not used in this pass", facts["uses"]
+    because, (by_type, *_) = f"{facts['because']}, {_unseen(param)}", facts["uses"]
     return facts | {"because": because, "uses": (), "by_type": by_type}
 
 
-def _note(unused: list[str]) -> tuple[str, ...]:
-    return (f"not used in this pass: {few([f'`{path}`' for path in unused])}",) if unused else ()
+def _unseen(param: Value) -> str:
+    """What is known of a parameter of which no output is made, as far as the pass could follow."""
+    return "used in this pass without a way to an output" if param.consumers else "not used in this pass"
+
+
+def _notes(unused: dict[Value, str]) -> tuple[str, ...]:
+    told: dict[str, list[str]] = defaultdict(list)
+    for param, path in unused.items():
+        told[_unseen(param)].append(f"`{path}`")
+    return tuple(f"{what}: {few(paths)}" for what, paths in told.items())

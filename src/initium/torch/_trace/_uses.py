@@ -26,6 +26,7 @@ from ._tracer import Value
 
 _FARTHEST = 1e8
 _MOVES = PASSES | {"cat", "stack"}
+_WEIGHT_NORMS = {"_weight_norm", "_weight_norm_interface"}
 _ON_LINES = ("scale", "shift", "bias")  # whose start follows from the constants on the way
 # A matrix that went through one of these is no longer free to start as it likes.
 _BENDS = {"exp", "softplus", "tanh", "sigmoid", "log", "softmax", "_softmax", "sin", "cos", "square", "abs", "relu"}
@@ -401,25 +402,30 @@ def _bent(
         return role, because
     through = ", ".join(dict.fromkeys(names))
     if role == "weight" and not _BENDS & set(names):
-        return _length(param, operand, through) or (role, f"{because}, through {through}")
+        return _length(param, operand, chain, through) or (role, f"{because}, through {through}")
     return ("kept", f"used through {through}") if role not in ("embedding", "position", "token") else (role, because)
 
 
-def _length(param: Value, operand: Value, through: str) -> tuple[Role, str] | None:
+def _length(param: Value, operand: Value, chain: list[Value], through: str) -> tuple[Role, str] | None:
     """A parameter that only sets the size of another."""
     if operand.tensor.numel() <= param.tensor.numel():
         return None
-    if "weight_norm" in through:
+    if _weight_norm(chain):
         return "kept", "length in a weight norm: follows its direction"
     return "kept", f"sets the size of another parameter ({through})"
 
 
 def _direction(key: int, chain: list[Value]) -> int | None:
     """The key of the direction whose length a parameter is: a weight norm takes the direction, then the length."""
-    step = next((step for step in chain if "weight_norm" in step.operation), None)
+    step = _weight_norm(chain)
     if step is None or key in step.args[0].params:
         return None
     return next(iter(step.args[0].params), None)
+
+
+def _weight_norm(chain: list[Value]) -> Value | None:
+    """The weight norm on the way, if there is one."""
+    return next((step for step in chain if step.operation in _WEIGHT_NORMS), None)
 
 
 def _is_two(step: Value) -> bool:
