@@ -214,7 +214,7 @@ class Statistics:
     """What a normalisation keeps of the batches that it saw.
 
     Attributes:
-        path: of the normalisation.
+        path: of the normalisation; empty if it is the model itself.
         params: its own parameters; where it has none, those of the module around it.
         frozen: those of them that are not to be trained.
         has_counted: whether it holds anything else than what it is built with.

@@ -77,7 +77,9 @@ def _decided(param: Param, own: Rule | None, usual: Rule | None, recipe: Recipe)
     if _is_empty(param):
         return Decision(init=zeros(), because="has no elements"), "no elements"
     if own:
-        return replace(own.decide(param, _tried(param, usual)), by="you"), f"your rule {own}"
+        said = own.decide(param, _tried(param, usual))
+        because = said.because or f"your rule {own.conditions}"
+        return replace(said, because=because, by="you"), f"your rule {own}"
     assert usual  # every parameter is decided by now
     return usual.decide(param), f"{recipe}: {usual}"
 
@@ -115,7 +117,7 @@ def _undrawn(param: Param, said: Decision) -> Decision:
 def _notes_of_undrawn(params: Iterable[Param]) -> tuple[str, ...]:
     """One line for what would be drawn, had it another dtype."""
     rows = fold((param.path, param.dtype) for param in params)
-    lines = [f"{row.paths} ({row.kind})" for row in rows]
+    lines = [f"`{row.paths}` ({row.kind})" for row in rows]
     return (f"left as built, since a fill writes {', '.join(DTYPES)} alone: {few(lines)}",) if lines else ()
 
 

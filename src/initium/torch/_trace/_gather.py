@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from ..._errors import few
+from ..._decisions import folded
 from ..._graph import Graph, Param, Use
 from .._history import history_of
 from .._read import Facts, buffers_of, facts_of, is_layers, kept, params_of
@@ -203,5 +203,5 @@ def _unseen(param: Value) -> str:
 def _notes(unused: dict[Value, str]) -> tuple[str, ...]:
     told: dict[str, list[str]] = defaultdict(list)
     for param, path in unused.items():
-        told[_unseen(param)].append(f"`{path}`")
-    return tuple(f"{what}: {few(paths)}" for what, paths in told.items())
+        told[_unseen(param)].append(path)
+    return tuple(f"{what}: {folded(paths)}" for what, paths in told.items())
