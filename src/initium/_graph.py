@@ -94,6 +94,7 @@ class Use:
             sum or concatenation lies between; none behind a normalisation, attention or a recurrence.
         sums_with: paths of the other embeddings and positions that are added to the same signal.
         output: how it becomes the model's output, if it does and no other weight takes it in.
+        is_sized: whether the parameter's own size is divided out before it is used, so that its direction alone counts.
     """
 
     operation: Operation
@@ -108,6 +109,7 @@ class Use:
     after: tuple[str, ...] = ()
     sums_with: tuple[str, ...] = ()
     output: Output | None = None
+    is_sized: bool = False
 
     @property
     def is_normalised(self) -> bool:

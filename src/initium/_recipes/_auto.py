@@ -95,13 +95,17 @@ class _Model:
         init = normal(0.0, gain * math.sqrt(share) / math.sqrt(fan) / _factor(use))
         because += "" if _factor(use) == 1 else f" times 1/{_factor(use):.4g} for what is done to the weight first,"
         sized = f"; it is {param.sized_by}, which may set the size" if param.sized_by else ""
-        moment = None if use.is_normalised else share * self.chains.given(param)
+        sized = "; its size is divided out, its direction alone counts" if use.is_sized else sized
+        moment = None if use.is_normalised or use.is_sized else share * self.chains.given(param)
         return Decision(init=init, because=f"{ends}{because} {mode} {fan:.4g}{sized}", moment=moment)
 
     def head(self, param: Param, use: Use) -> Decision:
         moment, because = _output_of(param, use)
         reaching = (use.moment or 1.0) * self.chains.surplus(param)
         std = math.sqrt(moment / (fans(param).fan_in * reaching)) / _factor(use)
+        if use.is_sized:
+            because = f"head of {param.size('o')}: its size is divided out, its direction alone counts"
+            return Decision(init=normal(0.0, std), because=because)
         return Decision(init=normal(0.0, std), because=because, moment=None if use.is_normalised else moment)
 
     def gain(self, param: Param, use: Use) -> tuple[float, str]:

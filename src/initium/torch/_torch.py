@@ -70,7 +70,7 @@ def numpy_refused() -> Iterator[None]:
 
     PyTorch refuses it to any class of tensors but its own, by an error that is of no kind of its own.
     """
-    FakeTensor.numpy = _without_numpy
+    FakeTensor.numpy = _without_numpy  # pyright: ignore[reportAttributeAccessIssue]
     try:
         yield
     finally:

@@ -117,9 +117,9 @@ def _ran(model: nn.Module, inputs: Inputs, **how: Any) -> tuple[Recording, tuple
     Whether it does is seen by whether they help. Of runs that all fail the one that came farthest tells why.
     """
     failed: list[RunError] = []
-    for needs in ({}, {"grads": True}, {"grads": True, "by_inputs": True}):
+    for grads, by_inputs in ((False, False), (True, False), (True, True)):
         try:
-            recording = run(model, inputs.args, inputs.kwargs, **how, **needs)
+            recording = run(model, inputs.args, inputs.kwargs, **how, grads=grads, by_inputs=by_inputs)
         except RunError as error:
             # What fails where PyTorch differentiates, and expects no error, ends the whole process.
             if isinstance(error.error, NEEDS_NUMBERS) or not error.is_its_own:

@@ -18,6 +18,7 @@ from ._felt import felt_of
 from ._flow import Flow
 from ._follow import MOST_ELEMENTS, followed, varies
 from ._lines import Line, growth, line_of
+from ._norms import ROOTS, STATISTICS
 from ._outputs import output_of
 from ._places import axes_from, is_mixing, letters_along
 from ._recurrences import cell_moment
@@ -137,6 +138,7 @@ class UseReader:
             offset=0.0 if line is None else line.offset,
             head_size=sizes[0] if sizes else signal.head_size,
             output=None if place == 1 else output_of(self.flow, met.values[0]),
+            is_sized=role == "weight" and any(_divides_by_own_size(step, key) for step in chain),
         )
         bias_of = self._biased(value) if role == "bias" else None
         length_of = _direction(key, chain)
@@ -426,6 +428,24 @@ def _direction(key: int, chain: list[Value]) -> int | None:
 def _weight_norm(chain: list[Value]) -> Value | None:
     """The weight norm on the way, if there is one."""
     return next((step for step in chain if step.operation in _WEIGHT_NORMS), None)
+
+
+def _divides_by_own_size(step: Value, key: int) -> bool:
+    """Whether a parameter is normalised on the way to its use, by an operation or written out."""
+    if is_norm(step.operation):
+        return True
+    own = [v for v in step.inputs if key in v.params]
+    return step.operation in ("div", "mul") and len(own) > 1 and any(_is_statistic(v, key) for v in own)
+
+
+def _is_statistic(value: Value, key: int) -> bool:
+    """Whether it is a statistic of a parameter, perhaps a root or an inverse of one."""
+    while value.operation not in STATISTICS:
+        own = [v for v in value.inputs if key in v.params]
+        if value.operation not in ROOTS or len(own) != 1:
+            return False
+        value = own[0]
+    return True
 
 
 def _is_two(step: Value) -> bool:
