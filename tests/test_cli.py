@@ -207,8 +207,8 @@ parameter          start      because
 --------------------------------------------------------------------------------
 layers.0-2.weight  he_normal  dense
 layers.0-2.bias    zeros      bias
-head.weight        zeros      dense
-head.bias          zeros      bias
+head.weight        zeros      your rule head.*
+head.bias          zeros      your rule head.*
 
 8 parameters: 3 drawn, 5 constant.
 Recipe: he_normal, 2 by you.

@@ -51,6 +51,11 @@ def test_every_explanation_fits_a_terminal(found):
     assert not re.search(r"\[[a-z]+\d{4}", explain(found.name))
 
 
+@pytest.mark.parametrize("name", by_name())
+def test_every_recipe_tells_when_to_use_it(name):
+    assert "\nWhen to use it\n" in explain(name)
+
+
 def keys(bibtex):
     return re.findall(r"@\w+\{(\w+),", bibtex)
 

@@ -42,7 +42,7 @@ def test_every_condition_that_is_given_must_hold(conditions, holds):
 
 
 def test_a_start_is_a_spec_an_initialiser_a_decision_or_a_function_of_the_parameter():
-    assert Rule("*", "kaiming_normal").decide(HEAD) == Decision(init=he_normal(), because="multiplied and summed")
+    assert Rule("*", "kaiming_normal").decide(HEAD) == Decision(init=he_normal())
     assert Rule("*", ones()).decide(HEAD).init == ones()
     assert (
         Rule("*", lambda param: f"constant({param.shape[1]})", because="three").decide(HEAD).init.spec == "constant(3)"

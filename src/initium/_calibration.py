@@ -46,6 +46,9 @@ class Calibration(Reported):
     weights: tuple[Calibrated, ...]
     left: tuple[tuple[str, str], ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Calibration: rescaled {counted(len(self.weights), 'weight')}, left {len(self.left):,} alone>"
+
     @property
     def worst(self) -> Calibrated | None:
         """The weight whose output is farthest from what is meant; None if none was rescaled."""

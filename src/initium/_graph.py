@@ -96,6 +96,7 @@ class Use:
             sum or concatenation lies between; none behind a normalisation, attention or a recurrence.
         sums_with: paths of the other embeddings and positions that are added to the same signal.
         output: how it becomes the model's output, if it does and no other weight takes it in.
+        is_sized: whether the parameter's own size is divided out before it is used, so that its direction alone counts.
     """
 
     operation: Operation
@@ -110,6 +111,7 @@ class Use:
     after: tuple[str, ...] = ()
     sums_with: tuple[str, ...] = ()
     output: Output | None = None
+    is_sized: bool = False
 
     @property
     def is_normalised(self) -> bool:
@@ -216,7 +218,7 @@ class Statistics:
     """What a normalisation keeps of the batches that it saw.
 
     Attributes:
-        path: of the normalisation.
+        path: of the normalisation; empty if it is the model itself.
         params: its own parameters; where it has none, those of the module around it.
         frozen: those of them that are not to be trained.
         has_counted: whether it holds anything else than what it is built with.

@@ -127,8 +127,8 @@ def _calibrated(made: Plan, model: Any, example: Any) -> Plan:
     except ModelError as error:
         raise ModelError(f"The model was filled, not calibrated. {error}") from error
     meant = {choice.path for choice in made.choices if choice.moment is not None}
-    missed = [f"{path} ({why})" for path, why in found.left if path in meant]
-    missed += [f"{w.path} (gives {w.after:.3g}, not {w.meant:.3g})" for w in found.weights if not w.off < _NEAR]
+    missed = [f"`{path}` ({why})" for path, why in found.left if path in meant]
+    missed += [f"`{w.path}` (gives {w.after:.3g}, not {w.meant:.3g})" for w in found.weights if not w.off < _NEAR]
     notes = [f"calibrated on the example: {counted(len(found.weights), 'weight')}"]
     notes += [f"not calibrated: {few(missed)}"] if missed else []
     return replace(made, notes=(*made.notes, *notes))

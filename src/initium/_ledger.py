@@ -60,6 +60,10 @@ class Ledger(Reported):
     buffers: tuple[str, ...] = ()
     on_meta: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        all_ = counted(len(self.entries), "parameter")
+        return f"<Ledger: filled {len(self.filled):,} of {all_}, seed {self.seed}>"
+
     @property
     def filled(self) -> tuple[Entry, ...]:
         """The parameters that were written."""

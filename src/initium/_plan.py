@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._decisions import Decisions
 from ._edge import edge_of
-from ._errors import PlanError, UnknownNameError
+from ._errors import PlanError, UnknownNameError, counted
 from ._report import Report, Reported
 from ._rule import shown
 from ._spec import unknown_name
@@ -38,6 +38,9 @@ class Plan(Reported, Decisions):
     def of(cls, decisions: Decisions) -> "Plan":
         """What was decided, with the verbs of a plan."""
         return cls(**vars(decisions))
+
+    def __repr__(self) -> str:
+        return f"<Plan: {counted(len(self.choices), 'parameter')}, recipe {self.recipe or 'none'}>"
 
     def report(self) -> Report:
         """The table that is printed, as data.

@@ -148,7 +148,7 @@ class Rule:
                 f"Rule `{self}` gave {shown(start)} for {param}; a start is a spec, an initialiser or a Decision."
             )
         kept = {"lr": usual.lr, "moment": usual.moment} if usual else {}
-        return Decision(init=start, because=because or param.because, **kept)
+        return Decision(init=start, because=because, **kept)
 
     def _asked(self, function: Any, param: Param) -> Any:
         """What a function of the parameter gives; what is none stands for itself."""
@@ -161,12 +161,16 @@ class Rule:
         except Exception as error:  # whatever a user's own function may raise
             raise RuleError(f"Rule `{self}` fails for {param}: {type(error).__name__}: {error}") from error
 
-    def __str__(self) -> str:
+    @property
+    def conditions(self) -> str:
+        """For which parameters it is meant, as text."""
         given = [(name, getattr(self, name)) for name in ("but", "role", "operation", "layer", "when")]
         given = [f"{name}={_named(value)}" for name, value in given if value and _named(value)]
-        conditions = " ".join([self.paths, *given]) if self.paths != "*" or not given else " ".join(given)
+        return " ".join([self.paths, *given]) if self.paths != "*" or not given else " ".join(given)
+
+    def __str__(self) -> str:
         start = _named(self.start) if not _is_ours(self.start) else ""  # the decision itself tells more than its name
-        return f"{conditions} -> {start}" if start else conditions
+        return f"{self.conditions} -> {start}" if start else self.conditions
 
 
 Rules = Iterable[Rule | tuple[str, Any]] | Mapping[str, Any] | Rule

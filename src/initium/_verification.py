@@ -50,6 +50,9 @@ class Verification(Reported):
     close: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Verification: {self.path} {'equals' if self else 'differs from'} the plan, seed {self.seed}>"
+
     def __bool__(self) -> bool:
         return not self.differences
 

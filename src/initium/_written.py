@@ -33,6 +33,9 @@ class Written(Reported):
     tied: Mapping[str, str]
     left_out: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return f"<Written: {self.path}, {counted(len(self.sha256), 'tensor')}, seed {self.seed}>"
+
     def report(self) -> Report:
         """Which file, what it holds and its digest; what was tied and left out."""
         several = f" in {len(self.files)} files" if len(self.files) > 1 else ""

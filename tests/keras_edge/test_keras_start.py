@@ -426,6 +426,13 @@ LAYERS = {
     "bidirectional": lambda init: [
         L.Bidirectional(L.LSTM(3, kernel_initializer=init(), recurrent_initializer="zeros"), name="both")
     ],
+    "gru in both directions": lambda init: [
+        L.Bidirectional(L.GRU(3, kernel_initializer=init(), recurrent_initializer=init()), name="both")
+    ],
+    "cells": lambda init: [
+        L.RNN([cell(3, kernel_initializer=init(), recurrent_initializer=init()) for cell in (L.LSTMCell, L.GRUCell)])
+    ],
+    "at each time": lambda init: [L.TimeDistributed(L.Dense(3, kernel_initializer=init(), name="d"), name="each")],
     "attention": lambda init: [Attentive(init(), name="within")],
     "layers within": lambda init: [Twins(init(), name="twins")],
 }
@@ -453,7 +460,9 @@ class Attentive(L.Layer):
     [lambda model: keras.models.model_from_json(model.to_json()), keras.models.clone_model],
     ids=["JSON", "clone"],
 )
-@pytest.mark.parametrize("make", [initium.keras.normal, initium.keras.initializers.HeNormal])
+@pytest.mark.parametrize(
+    "make", [initium.keras.normal, initium.keras.initializers.HeNormal, initium.keras.initializers.Orthogonal]
+)
 @pytest.mark.parametrize("around", [sequential, functional, nested])
 @pytest.mark.parametrize("layers", LAYERS)
 def test_a_rebuilt_model_starts_as_it_did(layers, around, make, rebuilt):

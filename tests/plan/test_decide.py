@@ -224,7 +224,7 @@ def test_a_parameter_that_was_copied_keeps_the_numbers_of_the_first():
     assert [(choice.draws_as, choice.because) for choice in choices] == [
         ("", "normal_(0, 1)"),
         ("0.weight", "normal_(0, 1), a copy of 0.weight"),
-        ("", "weight"),
+        ("", "your rule 2.*"),
     ]
 
 
@@ -239,3 +239,23 @@ def test_a_choice_of_another_plan_gives_its_initialiser():
     for start in (first, lambda param: first):
         found = plan(GRAPH, "zeros", rules={first.path: start}).choices[0]
         assert (found.init, found.by, found.param) == (first.init, "you", first.param)
+
+
+def test_what_cannot_be_drawn_is_told_whatever_its_reason_says():
+    kept = Rule("0.*", "framework", because="of a table which no fill writes")
+    copied = Made(init=None, because="randn", origin=1)
+    graph = Graph(
+        (
+            param("0.table", (4,), "o", "kept", dtype="int64"),
+            *(param(f"{i}.weight", (4, 4), "oi", "weight", dtype="complex64", made=copied) for i in (1, 2)),
+        )
+    )
+    decided = decide(graph, Recipe("own", lambda graph: (kept, Rule(start="he_normal"))))
+    assert decided.notes == (
+        "left as built, since a fill writes float32, float64, float16, bfloat16 alone: `1-2.weight` (complex64)",
+    )
+    assert [choice.because for choice in decided.choices] == [
+        "of a table which no fill writes",
+        "randn; complex64, which no fill writes",
+        "randn; complex64, which no fill writes, a copy of 1.weight",
+    ]

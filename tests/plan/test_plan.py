@@ -25,7 +25,7 @@ def test_a_plan_prints_as_a_table_with_repeated_blocks_folded():
         """\
 parameter            start                       because
 --------------------------------------------------------------------------------
-wte.weight           padded('normal(std=0.02)')  embedding
+wte.weight           padded('normal(std=0.02)')  your rule wte.weight
 h.0-2.ln_1.weight    ones                        scale of a normalisation
 h.0-2.ln_1.bias      zeros                       shift of a normalisation
 h.0-2.c_attn.weight  he_normal                   multiplied and summed
@@ -57,7 +57,7 @@ def test_a_path_is_never_cut_and_every_line_fits_a_terminal():
 def test_a_learning_rate_is_told_with_the_reason():
     first, second = MADE.choices[:2]
     slower = Plan((replace(first, lr=0.25), second))
-    assert "embedding; learning rate times 0.25" in " ".join(str(slower).split())
+    assert "your rule wte.weight; learning rate times 0.25" in " ".join(str(slower).split())
     assert str(slower).count("learning rate") == 1
     assert slower.explain(first.path).endswith("\nrate         learning rate times 0.25")
 
@@ -130,7 +130,7 @@ fed by       normalisation, second moment 1: gain 1 keeps it
 followed by  output
 start        padded('normal(std=0.02)')
 that is      row 0: every element is 0; rows 1 to 49: Gaussian, mean 0, std 0.02
-because      embedding
+because      your rule wte.weight
 rule         your rule wte.weight -> padded('normal(std=0.02)')"""
     )
 
@@ -141,6 +141,31 @@ def test_the_end_of_a_branch_and_the_gain_of_its_activation_are_told():
     assert "fed by       gelu, second moment 0.425: gain 1.53393 keeps it" in story
     assert "residual     branch 3 of 3, last weight of 2" in story
     assert "that is      Gaussian, mean 0, std 0.00816497" in story
+
+
+@pytest.mark.parametrize("start", ["zeros", "framework", "constant(0)", "he_normal"])
+def test_what_is_not_sized_aims_at_nothing(start):
+    made = plan(gpt(), "auto", rules={"h.0.c_attn.weight": start})
+    aims = [line for line in made.explain("h.0.c_attn.weight").splitlines() if line.startswith("aims at")]
+    assert aims == (["aims at      second moment 1 of what it gives"] if start == "he_normal" else [])
+
+
+def test_a_rule_that_gives_no_reason_is_the_reason():
+    half = Decision(init=ones(), because="by halves")
+    rules = [
+        Rule("h.0.*", "zeros", role="bias"),
+        Rule("h.1.*", "zeros", role="bias", because="flat"),
+        Rule("h.2.*", lambda param: "zeros", but="*.weight", role="bias"),
+        Rule(role="embedding", start=half),
+        Rule("ln_f.*", Decision(init=ones())),
+    ]
+    made = {choice.path: choice.because for choice in plan(gpt(), "he_normal", rules=rules).choices}
+    assert [made[f"h.{i}.c_proj.bias"] for i in range(3)] == [
+        "your rule h.0.* role=bias",
+        "flat",
+        "your rule h.2.* but=*.weight role=bias",
+    ]
+    assert (made["wte.weight"], made["ln_f.weight"]) == ("by halves", "your rule ln_f.*")
 
 
 def test_an_unknown_path_is_answered_with_the_nearest():

@@ -270,8 +270,8 @@ def test_a_tied_embedding_without_branches_does_not_find_itself():
 
 
 def test_a_head_whose_weight_is_divided_by_its_own_size_promises_none():
-    param = replace(weight((100, 32), followed_by=("output",), moment=1.0), sized_by="divided by its own size")
-    assert chosen(param).because == "head of 100; it is divided by its own size, which may set the size"
+    param = replace(weight((100, 32), followed_by=("output",), moment=1.0), sized_by="divided by its own norm")
+    assert chosen(param).because == "head of 100; it is divided by its own norm, which may set the size"
 
 
 def test_positions_that_are_added_to_embeddings_are_one_of_them():

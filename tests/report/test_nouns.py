@@ -81,6 +81,23 @@ def test_a_noun_prints_as_the_text_of_its_report(noun):
     assert f"{noun.report()}" == str(noun)
 
 
+REPRS = [
+    "<Plan: 1 parameter, recipe zeros>",
+    "<Comparison: mlp on <b>.weight, zeros, ones, 2 runs each>",
+    "<Ledger: filled 1 of 1 parameter, seed 0>",
+    "<Calibration: rescaled 1 weight, left 0 alone>",
+    "<Verification: <b>.weight differs from the plan, seed 0>",
+    "<Written: <b>.weight, 1 tensor, seed 0>",
+]
+
+
+def test_a_shell_shows_a_noun_and_its_report_as_one_short_line():
+    assert [repr(noun) for noun in NOUNS[1:]] == REPRS
+    assert repr(NOUNS[0].report()) == "<Report: A toy>"
+    assert repr(plan().report()) == "<Report: 1 parameter: 1 constant.>"
+    assert repr(plan().diff(Plan(()))) == "<PlanDiff: recipes 2, only_before 1>"
+
+
 @each_noun
 def test_a_terminal_shows_the_same_lines_some_of_them_bold(noun):
     plain, coloured = io.StringIO(), io.StringIO()

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch_edge.traced import of
 
+from initium import ModelError
 from initium.torch._trace import trace
 
 
@@ -79,6 +80,20 @@ def asserting(m, x):
     return with_its_gradient(m, x)
 
 
+def refusing(m, x):
+    if not m.net(x).requires_grad:
+        raise ValueError("a leaf, please")
+    return with_its_gradient(m, x)
+
+
+def keeping_a_slope(m, x):
+    hidden = m.net[:2](x)
+    hidden.retain_grad()
+    energy = m.net[2:](hidden)
+    energy.sum().backward()
+    return energy, hidden.grad
+
+
 def written_before(m, x):
     x[:, 0].clamp_(-9, 9)
     return with_its_gradient(m, x.mul_(1))
@@ -102,6 +117,8 @@ DIFFERENTIATING = [
     jacobian,
     pulled_back,
     asserting,
+    refusing,
+    keeping_a_slope,
     looking_at_numbers,
 ]
 
@@ -168,6 +185,28 @@ def test_gradients_are_on_only_where_they_must_be_and_that_is_noted():
         "the layers' types speak alone, because without numbers it raises DataDependentOutputException: "
         "aten._local_scalar_dense.default",
     )
+
+
+def too_narrow(m, x):
+    return force(m, x) @ torch.ones(3, 3)
+
+
+def written_into(m, x):
+    return x.mul_(2) @ torch.ones(3, 3)
+
+
+@pytest.mark.parametrize(
+    ("forward", "why"),
+    [
+        (too_narrow, "RuntimeError: mat1 and mat2 shapes cannot be multiplied (4x2 and 3x3)"),
+        (written_into, "RuntimeError: mat1 and mat2 shapes cannot be multiplied (4x2 and 3x3)"),
+        (lambda m, x: m.net(x).retain_grad() or x.who(), "AttributeError: 'Tensor' object has no attribute 'who'"),
+    ],
+)
+def test_of_a_model_that_fails_with_gradients_and_without_the_error_that_came_farthest_is_told(forward, why):
+    with pytest.raises(ModelError) as told:
+        trace(of(forward, net=net()), torch.randn(4, 2))
+    assert str(told.value) == (f"Made raises {why}.\nIt was given `x` float32 (4, 2). Pass an example that it runs on.")
 
 
 def test_what_a_derivative_feeds_is_of_unknown_size():

@@ -268,4 +268,4 @@ def test_a_weight_that_is_divided_by_its_own_size_is_told():
         return 30 * F.linear(F.normalize(x, dim=-1), F.normalize(m.s, dim=-1)) + m.a(x)
 
     model = of(forward, s=torch.randn(6, 8), a=nn.Linear(8, 6))
-    assert {p.path: p.sized_by for p in trace(model, X).weights} == {"s": "divided by its own size", "a.weight": ""}
+    assert {p.path: p.use.is_sized for p in trace(model, X).weights} == {"s": True, "a.weight": False}

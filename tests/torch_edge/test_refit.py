@@ -71,27 +71,27 @@ def test_a_second_start_is_as_the_first(norm, recipe):
     notes, buffers = anew(fitted(model), recipe)
     assert all(torch.equal(value, first[path]) for path, value in model.state_dict().items())
     is_kept = getattr(norm, "track_running_stats", False)
-    assert (notes, buffers) == ((("running statistics start anew: 1",), STATISTICS) if is_kept else ((), ()))
+    assert (notes, buffers) == ((("running statistics start anew: `1`",), STATISTICS) if is_kept else ((), ()))
 
 
 @pytest.mark.parametrize(
     ("build", "keeps_gradients", "notes"),
     [
-        (of(nn.PReLU()), True, ("trained before (it has gradients), and left as it is: 1.weight",)),
+        (of(nn.PReLU()), True, ("trained before (it has gradients), and left as it is: `1.weight`",)),
         (
             of(nn.PReLU()),
             False,
-            ("trained before (its slopes are not as they are built), and left as it is: 1.weight",),
+            ("trained before (its slopes are not as they are built), and left as it is: `1.weight`",),
         ),
         (
             of(nn.BatchNorm1d(32), nn.PReLU()),
             False,
             (
-                "running statistics start anew: 1",
-                "trained before (its normalisations have counted batches), and left as it is: 2.weight",
+                "running statistics start anew: `1`",
+                "trained before (its normalisations have counted batches), and left as it is: `2.weight`",
             ),
         ),
-        (Codes, True, ("trained before (it has gradients), and left as it is: temperature, mean",)),
+        (Codes, True, ("trained before (it has gradients), and left as it is: `temperature`, `mean`",)),
         (lambda: nn.Sequential(spectral_norm(nn.Linear(16, 4)), nn.ReLU()), True, ()),
     ],
 )
@@ -109,11 +109,11 @@ def test_a_slope_that_somebody_typed_was_not_trained(slope, is_trained, dtype):
     nn.init.constant_(model[1].weight, slope)
     notes = initium.plan(model, example=torch.zeros(2, 16, dtype=dtype)).notes
     assert notes == (
-        ("trained before (its slopes are not as they are built), and left as it is: 1.weight",) if is_trained else ()
+        ("trained before (its slopes are not as they are built), and left as it is: `1.weight`",) if is_trained else ()
     )
 
 
-STAY = ("running statistics stay, as what is frozen or left beside them: 1",)
+STAY = ("running statistics stay, as what is frozen or left beside them: `1`",)
 
 
 @pytest.mark.parametrize("rules", [{"1.*": "framework"}, {"1.weight": "framework"}, {"[01].*": "framework"}])
@@ -139,8 +139,8 @@ def test_a_frozen_backbone_keeps_its_statistics_and_the_head_starts_anew():
     model[0].requires_grad_(False)
     notes, buffers = anew(model)
     assert notes == (
-        "running statistics start anew: 1",
-        "running statistics stay, as what is frozen or left beside them: 0.1",
+        "running statistics start anew: `1`",
+        "running statistics stay, as what is frozen or left beside them: `0.1`",
     )
     assert buffers == STATISTICS
 
@@ -168,5 +168,5 @@ def test_recipe_author_starts_a_slope_and_statistics_anew():
     model = initium.torch.deferred(lambda: of(nn.BatchNorm1d(32), nn.PReLU())())
     initium.plan(model, "author").apply(model, seed=0)
     first = state(model)
-    assert anew(fitted(model), "author") == (("running statistics start anew: 1",), STATISTICS)
+    assert anew(fitted(model), "author") == (("running statistics start anew: `1`",), STATISTICS)
     assert all(torch.equal(value, first[path]) for path, value in model.state_dict().items())

@@ -8,6 +8,7 @@ import torch.nn.functional as F  # noqa: N812  its usual name
 from torch import nn
 from torch_edge.traced import X, of
 
+from initium import plan
 from initium.torch._trace import trace
 
 
@@ -667,3 +668,42 @@ def test_learned_queries_are_a_signal():
     found = trace(model, X).by_path
     assert found["queries"].role == "token"
     assert found["a.in_proj_weight"].packs == ("query", "key", "value")
+
+
+def by_its_norm(m, x):
+    return nn.functional.linear(nn.functional.normalize(m.fc(x)), nn.functional.normalize(m.w)) * 64
+
+
+def standardised(m, x):
+    w = (m.w - m.w.mean(1, keepdim=True)) / (m.w.std(1, keepdim=True) + 1e-5)
+    return nn.functional.linear(m.fc(x), w)
+
+
+def by_a_root(m, x):
+    variance, mean = torch.var_mean(m.w, 1, keepdim=True)
+    return nn.functional.linear(m.fc(x), (m.w - mean) * torch.rsqrt(variance * 8 + 1e-4))
+
+
+def by_a_normalisation(m, x):
+    return nn.functional.linear(m.fc(x), nn.functional.layer_norm(m.w, (8,)))
+
+
+@pytest.mark.parametrize("forward", [by_its_norm, standardised, by_a_root, by_a_normalisation])
+def test_a_weight_whose_size_is_divided_out_counts_by_its_direction_and_no_size_is_claimed(forward):
+    x, w = torch.randn(2, 8), torch.randn(10, 8)
+    head = plan(of(forward, fc=nn.Linear(8, 8), w=w), example=x).choices
+    (choice,) = (one for one in head if one.path == "w")
+    assert (choice.because, choice.moment) == ("head of 10: its size is divided out, its direction alone counts", None)
+    made = of(forward, fc=nn.Linear(8, 8), w=w)
+    inner = plan(of(lambda m, x: m.last(m.made(x).relu()), made=made, last=nn.Linear(10, 3)), example=x)
+    (choice,) = (one for one in inner.choices if one.path == "made.w")
+    assert choice.because.endswith("; its size is divided out, its direction alone counts")
+    assert choice.moment is None
+
+
+@pytest.mark.parametrize(
+    "change", [lambda w: w * 0.1, lambda w: w / w.new_tensor(3.0), lambda w: w * (w > 0), lambda w: w - w.mean()]
+)
+def test_a_weight_that_keeps_its_size_is_not_said_to_lose_it(change):
+    model = of(lambda m, x: nn.functional.linear(x, change(m.w)), w=torch.randn(10, 8))
+    assert not trace(model, torch.randn(2, 8)).by_path["w"].use.is_sized

@@ -13,7 +13,7 @@ from torch_edge.traced import X, of
 
 import initium.torch._trace._trace as tracing
 from initium import ModelError, initialize, plan
-from initium.torch._torch import engine
+from initium.torch._torch import FakeTensor, FakeTensorMode, engine, wants_bfloat16
 from initium.torch._trace import trace
 
 
@@ -169,6 +169,76 @@ def test_a_sparse_product_is_traced_on_numbers():
         Model(lambda m, x: torch.sparse.mm(x.to_sparse(), m.fc(x)) * x.sum().item()), torch.ones(4, 4).to_sparse()
     )
     assert graph.is_traced
+
+
+def test_a_kernel_that_takes_bfloat16_alone_still_says_so():
+    with FakeTensorMode(), pytest.raises(RuntimeError) as told:
+        torch._grouped_mm(torch.ones(4, 16), torch.ones(2, 16, 16), offs=torch.tensor([2, 4], dtype=torch.int32))
+    assert wants_bfloat16(told.value)
+
+
+def test_a_model_of_such_a_kernel_is_traced_in_bfloat16():
+    model = of(lambda m, x: torch._grouped_mm(x, m.experts, offs=m.ends), experts=nn.Parameter(torch.randn(2, 16, 16)))
+    model.register_buffer("ends", torch.tensor([2, 4], dtype=torch.int32))
+    graph = trace(model, torch.ones(4, 16))
+    assert graph.notes == (
+        "traced in bfloat16, because in its own dtype it raises RuntimeError: Expected inputs of BF16 type but got "
+        "mat_a.dtype=torch.float32 and mat_b.dtype=torch.float32",
+    )
+
+
+# What looks at numbers.
+
+
+def by_numpy(m, x):
+    return m.last(torch.from_numpy(np.tanh(m.fc(x).detach().numpy())))
+
+
+LOOKING = {
+    "item": lambda m, x: m.last(m.fc(x) * x.sum().item()),
+    "tolist": lambda m, x: m.last(m.fc(x) * x.tolist()[0][0]),
+    "numpy": lambda m, x: m.last(m.fc(x) * float(x.numpy().max())),
+    "a function of numpy": lambda m, x: m.last(m.fc(x) * np.asarray(x).mean().item()),
+    "truth": lambda m, x: m.last(m.fc(x) if x.sum() > 0 else -m.fc(x)),
+    "numpy between": by_numpy,
+}
+
+
+@pytest.mark.parametrize("forward", LOOKING.values(), ids=LOOKING)
+@pytest.mark.parametrize("example", [None, torch.ones(2, 4)])
+def test_a_model_that_looks_at_numbers_is_run_on_some(forward, example):
+    graph = trace(Model(forward, last=nn.Linear(4, 3)), example)
+    assert graph.is_traced
+    notes = graph.notes if example is not None else graph.notes[1:]
+    assert notes[0].startswith("traced by running it on real numbers, because without numbers it raises ")
+    use = graph.by_path["last.weight"].use
+    assert use.is_head
+
+
+@pytest.mark.parametrize("example", [None, torch.ones(2, 4)])
+def test_a_weight_whose_numbers_leave_pytorch_is_not_called_unused(example):
+    graph = trace(Model(by_numpy, last=nn.Linear(4, 3), spare=nn.Linear(4, 4)), example)
+    assert graph.notes[-2:] == (
+        "used in this pass without a way to an output: `fc.weight`, `fc.bias`",
+        "not used in this pass: `spare.weight`, `spare.bias`",
+    )
+    assert [graph.by_path[path].because for path in ("fc.weight", "spare.weight")] == [
+        "Linear, used in this pass without a way to an output",
+        "Linear, not used in this pass",
+    ]
+
+
+def test_what_looks_at_numbers_by_numpy_on_meta_is_told_by_its_layers():
+    with torch.device("meta"):
+        model = Model(by_numpy, last=nn.Linear(4, 3))
+    assert trace(model, torch.ones(2, 4)).notes == (
+        "the layers' types speak alone, because without numbers it raises DataDependentOutputException: numpy",
+    )
+
+
+def test_numpy_refuses_tensors_without_memory_as_before_afterwards():
+    trace(Model(by_numpy, last=nn.Linear(4, 3)), torch.ones(2, 4))
+    assert "numpy" not in vars(FakeTensor)
 
 
 def fail(*args, **kwargs):

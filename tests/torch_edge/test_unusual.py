@@ -114,13 +114,13 @@ def spectral():
 
 
 ALONE = "left as built, since a fill writes float32, float64, float16, bfloat16 alone: "
-COMPLEX = ALONE + "0,2.weight (complex64), 0,2.shift (complex128)"
+COMPLEX = ALONE + "`0,2.weight` (complex64), `0,2.shift` (complex128)"
 
 
 @pytest.mark.parametrize("recipe", ["auto", "he", "he_normal", "torch"])
 @pytest.mark.parametrize(
     ("build", "example", "note"),
-    [(spectral, torch.zeros(2, 16), COMPLEX), (Whole, torch.zeros(2, 4), ALONE + "small (float8_e4m3fn)")],
+    [(spectral, torch.zeros(2, 16), COMPLEX), (Whole, torch.zeros(2, 4), ALONE + "`small` (float8_e4m3fn)")],
     ids=["complex", "whole"],
 )
 def test_what_no_fill_writes_is_left_and_said_and_the_rest_starts(build, example, note, recipe):

@@ -6,6 +6,7 @@ from os import PathLike
 
 import numpy as np
 
+from .._errors import counted
 from .._report import Report, Reported
 from .._study._run import Run
 from .._study._study import Study
@@ -31,6 +32,10 @@ class Comparison(Reported):
     runs: dict[str, list[Run]]
     interrupted: bool = False
     command: str = ""
+
+    def __repr__(self) -> str:
+        runs = counted(self.num_runs, "run") if self.runs else "no run"
+        return f"<Comparison: {self.study.model_name} on {self.study.data.name}, {', '.join(self.runs)}, {runs} each>"
 
     @property
     def num_runs(self) -> int:

@@ -4,3 +4,4 @@ from ._anew import starts_anew as starts_anew
 from ._choice import Choice as Choice
 from ._decide import decide as decide
 from ._decisions import Decisions as Decisions
+from ._fold import folded as folded

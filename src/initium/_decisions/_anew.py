@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from .._errors import few
 from .._graph import Graph, Statistics
 from ._choice import Choice
-from ._fold import fold
+from ._fold import fold, folded
 
 
 def starts_anew(statistics: Statistics, choices: Mapping[str, Choice]) -> bool:
@@ -35,17 +35,14 @@ def notes_of_training(graph: Graph, choices: Iterable[Choice]) -> tuple[str, ...
             path for path in graph.learned if path in left or path not in by_path
         ],
     }
-    return tuple(f"{what}: {_folded(paths)}" for what, paths in lines.items() if paths)
+    return tuple(f"{what}: {folded(paths)}" for what, paths in lines.items() if paths)
 
 
 def notes_of_building(choices: Iterable[Choice]) -> Iterator[str]:
     """What somebody built on purpose, as it seems, and a recipe starts otherwise."""
     found = [choice for choice in choices if choice.param.built and choice.by == "recipe" and choice.how != "kept"]
     if found:
-        told = few([f"`{choice.path}` ({choice.param.built})" for choice in found])
+        rows = fold((choice.path, choice.param.built) for choice in found)
+        told = few([f"`{row.paths}` ({row.kind})" for row in rows])
         keeps = f"{{'{found[0].path}': 'framework'}} keeps it"
         yield f"started anew though built with numbers that are no draw: {told}; {keeps}"
-
-
-def _folded(paths: Iterable[str]) -> str:
-    return few([row.paths for row in fold((path, "") for path in paths)])

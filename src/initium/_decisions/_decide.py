@@ -30,13 +30,18 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Decisions:
     deciding = [(param, _first(param, rules), _first(param, usual)) for param in graph.params]
     _check_decided([param for param, own, found in deciding if not (own or found or _is_empty(param))])
     _check_drawable([(param, own) for param, own, _ in deciding if own])
-    choices, misfits = [], []
+    choices, misfits, undrawn = [], [], []
     for param, own, found in deciding:
         try:
-            if _is_empty(param):
-                choices.append(_choice(param, Decision(init=zeros(), because="has no elements"), "no elements"))
+            said, rule = _decided(param, own, found, recipe)
+            # The choice says how it is made; what stays as it was built needs no word of what that was.
+            told = replace(param, made=None, built="" if said.init == framework() else param.built)
+            if _is_drawable(param, said):
+                said = _as_made(said, param)
             else:
-                choices.append(_own(param, own, found) if own else _usual(param, found, recipe))
+                said = _undrawn(param, said)
+                undrawn.append(param)
+            choices.append(_choice(told, said, rule))
         except ShapeError as error:
             matched = f" Your rule `{own}` matched it." if own else ""
             misfits.append(f"{error}{matched}")
@@ -48,7 +53,12 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Decisions:
     return Decisions(
         choices,
         recipe=str(recipe),
-        notes=(*graph.notes, *_undrawn(choices), *notes_of_building(choices), *notes_of_training(graph, choices)),
+        notes=(
+            *graph.notes,
+            *_notes_of_undrawn(undrawn),
+            *notes_of_building(choices),
+            *notes_of_training(graph, choices),
+        ),
         buffers=buffers,
         version=recipe.version,
         remakes=recipe.remakes,
@@ -64,29 +74,23 @@ def _first(param: Param, rules: tuple[Rule, ...]) -> Rule | None:
     return next((rule for rule in rules if rule.matches(param)), None)
 
 
-def _own(param: Param, rule: Rule, usual: Rule | None) -> Choice:
-    """The choice of a user's rule."""
-    return _choice(param, replace(rule.decide(param, _tried(param, usual)), by="you"), f"your rule {rule}")
-
-
-def _usual(param: Param, rule: Rule | None, recipe: Recipe) -> Choice:
-    """The choice of a recipe's rule."""
-    assert rule  # every parameter is decided by now
-    return _choice(param, rule.decide(param), f"{recipe}: {rule}")
+def _decided(param: Param, own: Rule | None, usual: Rule | None, recipe: Recipe) -> tuple[Decision, str]:
+    """What is said of a parameter, by which rule: the user's, else the recipe's."""
+    if _is_empty(param):
+        return Decision(init=zeros(), because="has no elements"), "no elements"
+    if own:
+        said = own.decide(param, _tried(param, usual))
+        because = said.because or f"your rule {own.conditions}"
+        return replace(said, because=because, by="you"), f"your rule {own}"
+    assert usual  # every parameter is decided by now
+    return usual.decide(param), f"{recipe}: {usual}"
 
 
 def _choice(param: Param, said: Decision, rule: str) -> Choice:
     """The choice that a rule makes, once its initialiser has accepted the parameter's axes."""
-    # The choice says how it is made; what stays as it was built needs no word of what that was.
-    told = replace(param, made=None, built="" if said.init == framework() else param.built)
-    if _is_drawable(param, said):
-        said = _as_made(said, param)
-    else:
-        said = _as_made(replace(said, init=framework(), because="", moment=None), param)
-        said = replace(said, because="; ".join(filter(None, (said.because, f"{param.dtype}, {_UNDRAWN}"))))
     said = replace(said, because=said.because or param.because)
     kept = {field.name: getattr(said, field.name) for field in fields(Decision)}
-    choice = Choice(param=told, rule=rule, **kept)
+    choice = Choice(param=param, rule=rule, **kept)
     _ = choice.law
     return choice
 
@@ -101,22 +105,21 @@ def _as_made(said: Decision, param: Param) -> Decision:
     return replace(said, init=param.made.init or said.init, because=param.made.because)
 
 
-_UNDRAWN = "which no fill writes"
-
-
 def _is_drawable(param: Param, said: Decision) -> bool:
     """Whether a parameter of that dtype can start so: complex or whole numbers only as their constructor makes them."""
     return param.dtype in DTYPES or said.init in (framework(), param.made.init if param.made else framework())
 
 
-def _undrawn(choices: Iterable[Choice]) -> tuple[str, ...]:
+def _undrawn(param: Param, said: Decision) -> Decision:
+    """What becomes of a start that no fill can write: the parameter stays as it is built."""
+    as_made = _as_made(replace(said, init=framework(), because="", moment=None), param)
+    return replace(as_made, because="; ".join(filter(None, (as_made.because, f"{param.dtype}, which no fill writes"))))
+
+
+def _notes_of_undrawn(params: Iterable[Param]) -> tuple[str, ...]:
     """One line for what would be drawn, had it another dtype."""
-    rows = fold(
-        (choice.path, choice.param.dtype)
-        for choice in choices
-        if choice.param.dtype not in DTYPES and choice.because.endswith(_UNDRAWN)
-    )
-    lines = [f"{row.paths} ({row.kind})" for row in rows]
+    rows = fold((param.path, param.dtype) for param in params)
+    lines = [f"`{row.paths}` ({row.kind})" for row in rows]
     return (f"left as built, since a fill writes {', '.join(DTYPES)} alone: {few(lines)}",) if lines else ()
 
 

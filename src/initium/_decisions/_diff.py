@@ -45,6 +45,10 @@ class PlanDiff:
     reasons: tuple[tuple[str, str, str], ...] = ()
     buffers: tuple[tuple[str, str, str], ...] = ()
 
+    def __repr__(self) -> str:
+        found = [f"{name} {len(held)}" for name, held in vars(self).items() if held]
+        return f"<PlanDiff: {', '.join(found) or 'none'}>"
+
     def __bool__(self) -> bool:
         return self != PlanDiff()
 

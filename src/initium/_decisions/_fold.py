@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Generic, TypeVar
 
+from .._errors import few
+
 K = TypeVar("K", bound=Hashable)
 
 # A number that is a component of a path, or ends one after an underscore, as in `encoder_layer_3`.
@@ -46,6 +48,12 @@ def fold(items: Iterable[tuple[str, K]]) -> list[Row[K]]:
             places = _merge(places, axis, _FEWEST_SUFFIXES if pieces[axis].endswith("_") else 2)
         rows += [(at, Row(_text(pieces, place), kind, math.prod(map(len, place)))) for place, at in places.items()]
     return [row for _, row in sorted(rows, key=lambda row: row[0])]
+
+
+def folded(paths: Iterable[str]) -> str:
+    """Some paths in a sentence: `0-5.weight`, `head.bias` and how many rows more; the empty one is the model's own."""
+    rows = fold((path, "") for path in paths)
+    return few([f"`{row.paths}`" if row.paths else "the model itself" for row in rows])
 
 
 def _merge(places: dict[Place, int], axis: int, fewest: int) -> dict[Place, int]:

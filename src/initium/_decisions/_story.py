@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from .._errors import ShapeError
 from .._graph import Branch, Param, Use
+from ..init._law import Constant
 from ..init._weight import ROLES
 from ._choice import Choice
 
@@ -104,7 +105,9 @@ def _decision(choice: Choice) -> Iterator[tuple[str, str]]:
     yield "that is", f"{told}; `initium explain {name}` tells how" if choice.law.how == "computed" else told
     yield "because", choice.because
     yield "rule", choice.rule
-    yield "aims at", f"second moment {_number(choice.moment)} of what it gives" if choice.moment is not None else ""
+    is_sized = choice.law.how != "kept" and choice.law != Constant(0)  # else nothing of it is sized, nor calibrated
+    aim = f"second moment {_number(choice.moment)} of what it gives" if is_sized and choice.moment is not None else ""
+    yield "aims at", aim
     yield "drawn as", choice.draws_as if choice.draws_as not in ("", choice.path) else ""
     yield "rate", f"learning rate times {_number(choice.lr)}" if choice.lr != 1 else ""
 

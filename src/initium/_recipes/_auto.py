@@ -94,15 +94,18 @@ class _Model:
         share, ends = self.share(use)
         init = normal(0.0, gain * math.sqrt(share) / math.sqrt(fan) / _factor(use))
         because += "" if _factor(use) == 1 else f" times 1/{_factor(use):.4g} for what is done to the weight first,"
-        moment = None if use.is_normalised else share * self.chains.given(param)
-        return Decision(init=init, because=f"{ends}{because} {mode} {fan:.4g}{_sized(param)}", moment=moment)
+        moment = None if use.is_normalised or use.is_sized else share * self.chains.given(param)
+        return Decision(init=init, because=f"{ends}{because} {mode} {fan:.4g}{_sized(param, use)}", moment=moment)
 
     def head(self, param: Param, use: Use) -> Decision:
         moment, because = _output_of(param, use)
         reaching = (use.moment or 1.0) * self.chains.surplus(param)
         std = math.sqrt(moment / (fans(param).fan_in * reaching)) / _factor(use)
+        if use.is_sized:
+            because = f"head of {param.size('o')}: its size is divided out, its direction alone counts"
+            return Decision(init=normal(0.0, std), because=because)
         if param.sized_by:
-            because = because.partition(":")[0] + _sized(param)
+            because = f"head of {param.size('o')}{_sized(param, use)}"
         return Decision(init=normal(0.0, std), because=because, moment=None if use.is_normalised else moment)
 
     def gain(self, param: Param, use: Use) -> tuple[float, str]:
@@ -154,15 +157,17 @@ class _Model:
         std, most = math.sqrt(_logits(num) / (width * moment)), _own_token_std(param, moment, self.chains.least_added)
         if most < std:
             return most, f"tied to the head: a token's own logit stays under log({num})/2"
-        return std, f"tied to the head: {_head_clause(num).partition(': ')[2]}"
+        return std, f"tied to the head: {_kept_small(num)}"
 
 
-def _sized(param: Param) -> str:
+def _sized(param: Param, use: Use) -> str:
+    if use.is_sized:
+        return "; its size is divided out, its direction alone counts"
     return f"; it is {param.sized_by}, which may set the size" if param.sized_by else ""
 
 
 def _state_clause(param: Param) -> str:
-    return f"state to state, each gate orthogonal{_sized(param)}"
+    return f"state to state, each gate orthogonal{_sized(param, param.use)}"
 
 
 def _logits(num: int) -> float:
@@ -170,10 +175,10 @@ def _logits(num: int) -> float:
     return _HEAD * math.log(max(num, 2))
 
 
-def _head_clause(num: int, kind: str = "logits", num_summed: int = 1) -> str:
+def _kept_small(num: int, kind: str = "logits", num_summed: int = 1) -> str:
     summed = f", a sum of {num_summed}," if num_summed > 1 else ""
     what = f"output{summed or ','} kept small," if kind == "output" else f"logits{summed} have"
-    return f"head of {num}: {what} second moment log({max(num, 2)})/10"
+    return f"{what} second moment log({max(num, 2)})/10"
 
 
 def _output_of(param: Param, use: Use) -> tuple[float, str]:
@@ -187,7 +192,8 @@ def _output_of(param: Param, use: Use) -> tuple[float, str]:
         return (_logits(1) / (output.size or 1)) ** (1 / output.factors) / scale, _PRODUCT
     if output.kind == "normalised":
         return moment / scale, f"head of {num}: output, normalised, which sets its size"
-    return moment / output.num_summed / scale, _head_clause(num, output.kind, output.num_summed)
+    clause = f"head of {num}: {_kept_small(num, output.kind, output.num_summed)}"
+    return moment / output.num_summed / scale, clause
 
 
 def _looked_up_output(param: Param, num_summed: int) -> tuple[float, str] | None:

@@ -14,8 +14,8 @@ def lsuv(graph: Graph) -> tuple[Rule, ...]:
     residual stream 1 / n. Left alone are weights that are normalised at once, recurrent ones, and those that
     give the model's output.
 
-    Use it for unnormalised deep nets of any activation, also of those whose exact gain drifts (gelu, silu, mish).
-    It needs a batch of real data, and a large one: what is reached is reached on that batch.
+    Use: unnormalised deep nets of any activation. Also of those whose exact gain drifts (gelu, silu, mish). It needs a
+        batch of real data, and a large one: what is reached is reached on that batch.
 
     Args:
         graph: of the model.

@@ -47,6 +47,9 @@ class Report:
 
         save(self, path)
 
+    def __repr__(self) -> str:
+        return f"<Report: {next(iter((self.title or self.answer).splitlines()), '')}>"
+
     def __str__(self) -> str:
         from ._text import text
 

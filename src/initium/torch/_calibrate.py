@@ -145,19 +145,21 @@ def _check_size(inputs: Inputs) -> None:
 def _measured(
     model: nn.Module, inputs: Inputs, weights: dict[str, torch.Tensor], meant: dict[str, float]
 ) -> tuple[_Moments, Probe]:
-    """One forward pass; one more, with gradients on, if the model differentiates on its way."""
+    """One forward pass; if it fails one more, with gradients on, as the model may differentiate on its way."""
+    failed: list[Exception] = []
     for grads in (False, True):
         moments = _Moments(meant)
         probe = Probe(weights, moments.met)
         try:
             _run(model, inputs, probe, grads=grads)
-            break
         except ModelError:
             raise
         except Exception as error:  # whatever a user's own forward may raise
-            if grads or "grad" not in str(error):
-                raise ModelError(f"The model fails on the batch: {type(error).__name__}: {error}") from error
-    return moments, probe
+            failed.append(error)
+        else:
+            return moments, probe
+    told = dict.fromkeys(f"{type(error).__name__}: {error}" for error in failed)
+    raise ModelError(f"The model fails on the batch: {'; with gradients on: '.join(told)}") from failed[0]
 
 
 def _run(model: nn.Module, inputs: Inputs, probe: Probe, *, grads: bool) -> None:

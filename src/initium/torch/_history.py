@@ -34,7 +34,7 @@ def statistics_of(model: nn.Module) -> Iterator[Statistics]:
     for path, module in norms(model).items():
         params = [value for value in own_parameters(module).values() if value is not None] or _around(model, path)
         yield Statistics(
-            path=plain_path(path) or "the model itself",
+            path=plain_path(path),
             params=tuple(dict.fromkeys(paths[id(value)] for value in params)),
             frozen=tuple(dict.fromkeys(paths[id(value)] for value in params if not value.requires_grad)),
             has_counted=_has_counted(module),

@@ -17,7 +17,6 @@ from ._torch import SpectralNorm, WeightNorm, iterate_power_method, pre_hooks
 # Of 100 Gaussian matrices of 300 x 400 the greatest singular value was then found to 1 in 1,000 on average, 1 in 90
 # at worst; 50 gave twice the worst.
 _POWER_ITERATIONS = 100
-_BY_ITS_NORM = "divided by its own norm"
 
 
 def lengths(model: nn.Module) -> Iterator[tuple[nn.Parameter, nn.Parameter]]:
@@ -55,11 +54,18 @@ def remade(model: nn.Module) -> dict[int, str]:
     for module in model.modules():
         if isinstance(module, ParametrizationList):
             names = [type(part).__name__.strip("_") for part in module if not isinstance(part, WeightNorm)]
-            by = _BY_ITS_NORM if "SpectralNorm" in names else f"made anew by {', '.join(names)}"
+            by = f"made anew by {', '.join(names)}"
             found |= {id(value): by for value in module.parameters(recurse=False) if names}
+    return found | dict.fromkeys(_divided(model), "divided by its own norm")
+
+
+def _divided(model: nn.Module) -> Iterator[int]:
+    """The ids of what a spectral norm divides, PyTorch's new one or its old one."""
+    for module in model.modules():
+        if isinstance(module, ParametrizationList) and any(isinstance(part, SpectralNorm) for part in module):
+            yield from map(id, module.parameters(recurse=False))
         for hook in _hooks(module, OldSpectralNorm):
-            found[id(getattr(module, f"{hook.name}_orig"))] = _BY_ITS_NORM
-    return found
+            yield id(getattr(module, f"{hook.name}_orig"))
 
 
 def check_spectral_norms(model: nn.Module, values: dict[str, torch.Tensor]) -> None:
@@ -68,7 +74,7 @@ def check_spectral_norms(model: nn.Module, values: dict[str, torch.Tensor]) -> N
     Raises:
         ModelError: naming every such parameter.
     """
-    divided = {key for key, by in remade(model).items() if by == _BY_ITS_NORM}
+    divided = set(_divided(model))
     if lines := sorted(f"  {path}" for path, value in values.items() if id(value) in divided and is_sharded(value)):
         raise ModelError(
             f"A spectral norm keeps vectors that depend on all of a weight, and these are sharded:\n{listed(lines)}\n"

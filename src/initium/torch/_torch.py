@@ -4,6 +4,8 @@
 """
 # ruff: noqa: F401  Most of what is imported here is for other files.
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -47,6 +49,7 @@ NEEDS_NUMBERS = (
     NotImplementedError,
 )
 
+
 _aten: Any = torch.ops.aten
 _autograd: Any = torch.autograd
 # A view that marks numbers as conjugate, and what changes them instead; a view that marks them as negative.
@@ -59,6 +62,29 @@ make_subclass: Any = Tensor._make_subclass
 # The entry of a tensor's attributes that makes a Parameter of one of another class.
 IS_PARAMETER = "_is_param"
 _HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+
+
+@contextmanager
+def numpy_refused() -> Iterator[None]:
+    """NumPy's way to the numbers of tensors without memory refuses as each other way to them does.
+
+    PyTorch refuses it to any class of tensors but its own, by an error that is of no kind of its own.
+    """
+    FakeTensor.numpy = _without_numpy  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        yield
+    finally:
+        with suppress(AttributeError):  # of two threads the first has done it
+            del FakeTensor.numpy
+
+
+def _without_numpy(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+    raise DataDependentOutputException("numpy")  # pyright: ignore[reportArgumentType]
+
+
+def wants_bfloat16(error: Exception) -> bool:
+    """Whether a kernel refuses numbers because they are no bfloat16, which it says in words alone."""
+    return isinstance(error, RuntimeError) and "BF16" in str(error)
 
 
 class ModeWithoutDynamo(TorchDispatchMode):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from ..._errors import few
+from ..._decisions import folded
 from ..._graph import Graph, Param, Use
 from .._history import history_of
 from .._read import Facts, buffers_of, facts_of, is_layers, kept, params_of
@@ -13,7 +13,6 @@ from .._torch import Orthogonal
 from ._after import find_after
 from ._branches import find_branches
 from ._flow import Flow, read_flow
-from ._lines import is_divided_by_itself
 from ._meant import as_meant
 from ._packs import find_packs
 from ._run import Recording
@@ -40,16 +39,20 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
         own = uses[id(value)]
         if not value.numel():  # no axis of 0 units can be followed
             return (facts_of(module, name, value) or kept(value, "of a layer that is not known")) | {"uses": ()}
-        return _used(flow, module, name, value, values[id(value)], own) if own else _unused(module, name, value)
+        if own:
+            return _used(flow, module, name, value, values[id(value)], own)
+        return _unused(module, name, value, values[id(value)])
 
     params = params_of(model, facts)
-    unused = [param.path for key, param in params.items() if not uses[key] and recording.params[key].numel()]
+    unused = {
+        values[key]: param.path for key, param in params.items() if not uses[key] and recording.params[key].numel()
+    }
     complete = _with_after(flow, _with_sums(flow, _with_lengths(recording, _with_biases(params, uses), uses)), uses)
     complete, unknown = as_meant(model, flow, recording.values, complete, uses)
     return Graph(
         tuple(complete.values()),
         buffers_of(model),
-        (*notes, *_note(unused), *unknown),
+        (*notes, *_notes(unused), *unknown),
         is_traced=True,
         **history_of(model),
     )
@@ -62,7 +65,6 @@ def _used(flow: Flow, module: nn.Module, name: str, value: nn.Parameter, param: 
         "because": first.because,
         "axes": first.axes,
         "uses": tuple(found.use for found in uses),
-        "sized_by": "divided by its own size" if is_divided_by_itself(param, first.operand) else "",
         "padding": getattr(module, "padding_idx", None) if first.role == "embedding" else None,
     } | first.windows
     if first.value.row.word == "recurrent" and first.value.module is not None:
@@ -188,11 +190,19 @@ def _with_sums(flow: Flow, params: dict[int, Param]) -> dict[int, Param]:
     return summed
 
 
-def _unused(module: nn.Module, name: str, value: nn.Parameter) -> Facts:
+def _unused(module: nn.Module, name: str, value: nn.Parameter, param: Value) -> Facts:
     facts = facts_of(module, name, value) or kept(value, "of a layer that is not known")
-    because, (by_type, *_) = f"{facts['because']}, not used in this pass", facts["uses"]
+    because, (by_type, *_) = f"{facts['because']}, {_unseen(param)}", facts["uses"]
     return facts | {"because": because, "uses": (), "by_type": by_type}
 
 
-def _note(unused: list[str]) -> tuple[str, ...]:
-    return (f"not used in this pass: {few([f'`{path}`' for path in unused])}",) if unused else ()
+def _unseen(param: Value) -> str:
+    """What is known of a parameter of which no output is made, as far as the pass could follow."""
+    return "used in this pass without a way to an output" if param.consumers else "not used in this pass"
+
+
+def _notes(unused: dict[Value, str]) -> tuple[str, ...]:
+    told: dict[str, list[str]] = defaultdict(list)
+    for param, path in unused.items():
+        told[_unseen(param)].append(path)
+    return tuple(f"{what}: {folded(paths)}" for what, paths in told.items())

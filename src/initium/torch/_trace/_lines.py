@@ -68,12 +68,6 @@ def _combined(operation: str, left: Line | None, right: Line | None) -> Line | N
     return None
 
 
-def is_divided_by_itself(param: Value, operand: Value) -> bool:
-    """Whether a parameter is divided by what is made of it alone, such as its norm, on the way to its use."""
-    steps = [step for step in path_to(param, operand) if step.operation == "div" and len(step.inputs) > 1]
-    return any(all(param.params <= v.params for v in step.inputs) for step in steps)
-
-
 def growth(param: Value, operand: Value, constants: Constants) -> float:
     """By how much a matrix is larger where it is used, of constants and of sums with itself; 1 if it is not known."""
     return _growth(operand, param, constants)

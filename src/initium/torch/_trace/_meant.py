@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from ..._errors import few
+from ..._decisions import folded
 from ..._graph import Param
 from .._built import Built, Kind, built, is_zero
 from .._read import is_layers, named
@@ -77,9 +77,9 @@ def _notes(found: Mapping[str, Built]) -> tuple[str, ...]:
         "large": "too many to see what they were built with",
         "unrecorded": "on meta without a record of what they were built with (initium.torch.deferred keeps one)",
     }
-    told = {why: [f"`{path}`" for path, one in found.items() if one.kind == kind] for kind, why in whys.items()}
+    told = {why: [path for path, one in found.items() if one.kind == kind] for kind, why in whys.items()}
     return tuple(
-        f"{why}, so that their role alone says how these start: {few(paths)}" for why, paths in told.items() if paths
+        f"{why}, so that their role alone says how these start: {folded(paths)}" for why, paths in told.items() if paths
     )
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from .._operations import CASTS
 from ._tracer import Value
 
-_ROOTS = CASTS | {"rsqrt", "sqrt", "reciprocal", "pow", "add", "clamp", "clamp_min", "maximum", "expand", "mul", "div"}
+ROOTS = CASTS | {"rsqrt", "sqrt", "reciprocal", "pow", "add", "clamp", "clamp_min", "maximum", "expand", "mul", "div"}
 _SHAPES = CASTS | {"unsqueeze", "view", "expand_as", "expand"}
-_ROOTS |= _SHAPES
+ROOTS |= _SHAPES
 _SQUARES = CASTS | {"pow", "mul", "square", "abs", "view", "reshape"}
 _MEANS = {"mean", "var", "var_mean", "std"}
-_STATISTICS = _MEANS | {"sum", "linalg_vector_norm", "norm"}
+STATISTICS = _MEANS | {"sum", "linalg_vector_norm", "norm"}
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ def _norm(value: Value, signal: Value, inside: list[Value]) -> Norm | None:
 def _statistic(signal: Value, factor: Value) -> list[Value] | None:
     """The values between a signal and a statistic of its own, the reduction last; None if there is none."""
     inside, value = [], factor
-    while value.operation in _ROOTS and len(value.signals) == 1:
+    while value.operation in ROOTS and len(value.signals) == 1:
         inside.append(value)
         value = value.signals[0]
-    if value.operation not in _STATISTICS or not inside:
+    if value.operation not in STATISTICS or not inside:
         return None
     squares, root, ends = [], value.signals[0], (signal, _start(signal))
     while root not in ends and root.operation in _SQUARES and len(root.signals) == 1 and not root.is_weighted:

@@ -15,7 +15,15 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from .._operations import PASSES
-from .._torch import FakeTensorMode, engine, flat_weights_names, put_engine, put_flat_weights, tree_map
+from .._torch import (
+    FakeTensorMode,
+    engine,
+    flat_weights_names,
+    numpy_refused,
+    put_engine,
+    put_flat_weights,
+    tree_map,
+)
 from ._tracer import Tracer, Value
 
 
@@ -39,11 +47,11 @@ class Recording:
 
 
 class RunError(Exception):
-    """The model raised; carries the module it was in."""
+    """The model raised; carries the module it was in, after how many steps, and whether its own code did."""
 
-    def __init__(self, error: Exception, path: str) -> None:
+    def __init__(self, error: Exception, path: str, *, num_steps: int, is_its_own: bool) -> None:
         super().__init__(str(error))
-        self.error, self.path = error, path
+        self.error, self.path, self.num_steps, self.is_its_own = error, path, num_steps, is_its_own
 
 
 class NoOutputError(Exception):
@@ -89,10 +97,11 @@ def run(
             tensor.requires_grad_(tensor.requires_grad or (by_inputs and tensor.is_floating_point()))
             floating = tensor.is_floating_point() or tensor.is_complex()
             tracer.declare(tensor, "input", is_signal=floating, is_tokens=not floating)
-        with _settled(model, tracer, state), torch.set_grad_enabled(grads), mode, tracer:
+        with _settled(model, tracer, state), numpy_refused(), torch.set_grad_enabled(grads), mode, tracer:
             output = torch.func.functional_call(model, state, args, kwargs, tie_weights=False)
     except Exception as error:  # whatever a user's own code may raise
-        raise RunError(error, next((path for _, path in reversed(tracer.stack) if path), "")) from error
+        path = next((path for _, path in reversed(tracer.stack) if path), "")
+        raise RunError(error, path, num_steps=len(tracer.values), is_its_own=not tracer.is_writing_down) from error
     outputs = [tracer.value(tensor) for tensor in _tensors(output)]
     if not outputs:
         raise NoOutputError(type(output).__name__)

@@ -13,7 +13,7 @@ from .._inputs import Inputs, cannot_make_up, described, given, made_up
 from .._lazy import give_shapes
 from .._read import check, check_shapes, named, quoted, read
 from .._shards import is_sharded
-from .._torch import NEEDS_NUMBERS, tree_leaves, uncompiled
+from .._torch import NEEDS_NUMBERS, tree_leaves, uncompiled, wants_bfloat16
 from ._gather import gather
 from ._meant import meant_by_type
 from ._run import NoOutputError, Recording, RunError, run, runs
@@ -103,7 +103,7 @@ def _without_numbers(model: nn.Module, inputs: Inputs) -> Graph:
     try:
         return _gathered(model, *_ran(model, inputs))
     except RunError as error:
-        if "BF16" not in str(error):
+        if not wants_bfloat16(error.error):
             raise
         recording, notes = _ran(model, inputs, dtype=torch.bfloat16)
         why = f"in its own dtype it raises {_said(error.error)}"
@@ -112,16 +112,23 @@ def _without_numbers(model: nn.Module, inputs: Inputs) -> Graph:
 
 @torch.inference_mode(False)  # where nothing can be differentiated
 def _ran(model: nn.Module, inputs: Inputs, **how: Any) -> tuple[Recording, tuple[str, ...]]:
-    """Without gradients if that goes, with them if the model differentiates on its way."""
-    notes: tuple[str, ...] = ()
-    for grads in (False, True):
+    """Without gradients if that goes, with them if the model differentiates on its way.
+
+    Whether it does is seen by whether they help. Of runs that all fail the one that came farthest tells why.
+    """
+    failed: list[RunError] = []
+    for grads, by_inputs in ((False, False), (True, False), (True, True)):
         try:
-            return run(model, inputs.args, inputs.kwargs, **how, grads=grads), notes
+            recording = run(model, inputs.args, inputs.kwargs, **how, grads=grads, by_inputs=by_inputs)
         except RunError as error:
-            if "grad" not in str(error) and not isinstance(error.error, AssertionError):
+            # What fails where PyTorch differentiates, and expects no error, ends the whole process.
+            if isinstance(error.error, NEEDS_NUMBERS) or not error.is_its_own:
                 raise
-            notes = notes or (f"traced with gradients on, because without them it raises {_said(error.error)}",)
-    return run(model, inputs.args, inputs.kwargs, **how, grads=True, by_inputs=True), notes
+            failed.append(error)
+        else:
+            why = [f"traced with gradients on, because without them it raises {_said(e.error)}" for e in failed[:1]]
+            return recording, tuple(why)
+    raise max(failed, key=lambda error: error.num_steps)  # the first of those that came as far
 
 
 def _on_numbers(model: nn.Module, inputs: Inputs, first: RunError, *, is_sure: bool) -> Graph:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import ParametrizationList
 
 from .._operations import RECURRENT, SHAPED, WeightOperation, is_norm, weight_operation
 from .._torch import (
@@ -102,6 +103,7 @@ class Tracer(TorchDispatchMode):
         self.stack: list[tuple[nn.Module, str]] = []
         self.overwritten: list[tuple[torch.Tensor, torch.Tensor]] = []  # with the numbers before
         self.differentiated: list[Value] = []
+        self.is_writing_down = False  # still so where that itself has failed
         self._names = names  # of modules
         self._current: dict[int, Value] = {}
         self._aliases: dict[int, list[torch.Tensor]] = defaultdict(list)
@@ -176,7 +178,9 @@ class Tracer(TorchDispatchMode):
                 return apart()
         output = func(*args, **(kwargs or {}))
         if not self._num_opaque:
+            self.is_writing_down = True
             self._record(name.rstrip("_"), func, tensors, args, kwargs or {}, output)
+            self.is_writing_down = False
         return output
 
     def _save_foreign(self, func: Any, tensors: list[torch.Tensor]) -> None:
@@ -247,7 +251,7 @@ class Tracer(TorchDispatchMode):
 
     @property
     def _is_parametrising(self) -> bool:
-        return any("parametrizations" in path.split(".") for _, path in self.stack)
+        return any(isinstance(module, ParametrizationList) for module, _ in self.stack)
 
     def _add(self, value: Value) -> None:
         for other in value.inputs:

@@ -19,6 +19,7 @@ from ._felt import felt_of
 from ._flow import Flow
 from ._follow import MOST_ELEMENTS, followed, varies
 from ._lines import Line, growth, line_of
+from ._norms import ROOTS, STATISTICS
 from ._outputs import output_of
 from ._places import axes_from, axes_of_shares, is_mixing, letters_along
 from ._recurrences import cell_moment
@@ -27,6 +28,7 @@ from ._tracer import Value
 
 _FARTHEST = 1e8
 _MOVES = PASSES | {"cat", "stack"}
+_WEIGHT_NORMS = {"_weight_norm", "_weight_norm_interface"}
 _ON_LINES = ("scale", "shift", "bias")  # whose start follows from the constants on the way
 # A matrix that went through one of these is no longer free to start as it likes.
 _BENDS = {"exp", "softplus", "tanh", "sigmoid", "log", "softmax", "_softmax", "sin", "cos", "square", "abs", "relu"}
@@ -138,6 +140,7 @@ class UseReader:
             offset=0.0 if line is None else line.offset,
             head_size=sizes[0] if sizes else signal.head_size,
             output=None if place == 1 else output_of(self.flow, met.values[0]),
+            is_sized=role == "weight" and any(_divides_by_own_size(step, key) for step in chain),
         )
         bias_of = self._biased(value) if role == "bias" else None
         length_of = _direction(key, chain)
@@ -407,25 +410,48 @@ def _bent(
         return role, because
     through = ", ".join(dict.fromkeys(names))
     if role == "weight" and not _BENDS & set(names):
-        return _length(param, operand, through) or (role, f"{because}, through {through}")
+        return _length(param, operand, chain, through) or (role, f"{because}, through {through}")
     return ("kept", f"used through {through}") if role not in ("embedding", "position", "token") else (role, because)
 
 
-def _length(param: Value, operand: Value, through: str) -> tuple[Role, str] | None:
+def _length(param: Value, operand: Value, chain: list[Value], through: str) -> tuple[Role, str] | None:
     """A parameter that only sets the size of another."""
     if operand.tensor.numel() <= param.tensor.numel():
         return None
-    if "weight_norm" in through:
+    if _weight_norm(chain):
         return "kept", "length in a weight norm: follows its direction"
     return "kept", f"sets the size of another parameter ({through})"
 
 
 def _direction(key: int, chain: list[Value]) -> int | None:
     """The key of the direction whose length a parameter is: a weight norm takes the direction, then the length."""
-    step = next((step for step in chain if "weight_norm" in step.operation), None)
+    step = _weight_norm(chain)
     if step is None or key in step.args[0].params:
         return None
     return next(iter(step.args[0].params), None)
+
+
+def _weight_norm(chain: list[Value]) -> Value | None:
+    """The weight norm on the way, if there is one."""
+    return next((step for step in chain if step.operation in _WEIGHT_NORMS), None)
+
+
+def _divides_by_own_size(step: Value, key: int) -> bool:
+    """Whether a parameter is normalised on the way to its use, by an operation or written out."""
+    if is_norm(step.operation):
+        return True
+    own = [v for v in step.inputs if key in v.params]
+    return step.operation in ("div", "mul") and len(own) > 1 and any(_is_statistic(v, key) for v in own)
+
+
+def _is_statistic(value: Value, key: int) -> bool:
+    """Whether it is a statistic of a parameter, perhaps a root or an inverse of one."""
+    while value.operation not in STATISTICS:
+        own = [v for v in value.inputs if key in v.params]
+        if value.operation not in ROOTS or len(own) != 1:
+            return False
+        value = own[0]
+    return True
 
 
 def _is_two(step: Value) -> bool:
