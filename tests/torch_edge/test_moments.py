@@ -66,6 +66,28 @@ def chunks_added(m, x):
     return m.last(sum(m.a(x).chunk(2, -1)))
 
 
+def ring(num):
+    return torch.eye(num).roll(1, 0) + torch.eye(num).roll(-1, 0)
+
+
+GIVEN = torch.arange(64) % 5
+KEPT = (torch.arange(64) < 20).float()[:, None]
+
+
+def written_into(m, x):
+    made = torch.zeros(16, 64, WIDTH)
+    made[:, ::2] = m.a(x)[:, ::2]
+    made[:, 1:9] += torch.relu(m.b(x))[:, :8]
+    return m.last(made)
+
+
+def highway(m, x):
+    for opens, layer in ((m.a, m.b), (m.c, m.d), (m.e, m.f)):
+        gate = torch.sigmoid(opens(x))
+        x = gate * torch.relu(layer(x)) + (1 - gate) * x
+    return m.last(x)
+
+
 def half_bent(m, x):
     u, v = m.a(x).chunk(2, -1)
     return m.last(u + torch.relu(v))
@@ -126,6 +148,38 @@ ROWS = {
         {"a": linear, "b": linear, "c": linear},
         lambda: sequence()[:, :1],
     ),
+    "a given graph": (lambda m, x: m.last(ring(16) @ m.a(x)[:, :16]), {"a": linear}, sequence),
+    "attention without softmax": (
+        lambda m, x: m.last((F.elu(m.a(x)) + 1) @ (F.elu(m.b(x)) + 1).mT @ m.c(x) / 64),
+        {"a": linear, "b": linear, "c": linear},
+        sequence,
+    ),
+    "a running sum": (lambda m, x: m.last(m.a(x).cumsum(1)), {"a": linear}, sequence),
+    "scattered": (
+        lambda m, x: m.last(m.a(x).index_add(1, GIVEN, torch.relu(m.b(x)))),
+        {"a": linear, "b": linear},
+        sequence,
+    ),
+    "the middle": (lambda m, x: m.last(m.a(x).median(1).values), {"a": linear}, sequence),
+    "sorted": (lambda m, x: m.last(m.a(x).sort(1).values[:, -8:]), {"a": linear}, sequence),
+    "a spectrum": (lambda m, x: m.last(torch.fft.rfft(m.a(x), dim=1).abs()), {"a": linear}, sequence),
+    "a mean over what is not padding": (
+        lambda m, x: m.last((m.a(x) * KEPT).sum(1) / KEPT.sum()),
+        {"a": linear},
+        sequence,
+    ),
+    "written into": (written_into, {"a": linear, "b": linear}, sequence),
+    "windows around": (
+        lambda m, x: m.last(F.pad(m.a(x).mT, (3, 3), mode="circular").unfold(-1, 7, 1).sum(-1).mT),
+        {"a": linear},
+        sequence,
+    ),
+    "equal members": (
+        lambda m, x: m.last(sum(torch.relu(f(x)) for f in (m.a, m.b, m.c)) / 3),
+        dict.fromkeys("abc", linear),
+        flat,
+    ),
+    "a highway": (highway, dict.fromkeys("abcdef", linear), flat),
 }
 
 
@@ -223,18 +277,3 @@ def test_a_relu_on_a_stream_that_had_one_changes_nothing():
         ("relu", 1.0)
     ] * 5
     assert (graph.by_path["8.weight"].use.fed_by, graph.by_path["8.weight"].use.moment) == ("relu", 1.0)
-
-
-UNKNOWN = {
-    "a given graph": lambda m, x: m.last(x[:, :16, :16] @ m.a(x)[:, :16]),
-    "attention without softmax": lambda m, x: m.last((F.elu(m.a(x)) + 1) @ (F.elu(m.b(x)) + 1).mT @ m.a(x)),
-    "a running sum": lambda m, x: m.last(m.a(x).cumsum(1)),
-    "scattered": lambda m, x: m.last(m.a(x).index_add(0, torch.zeros(16, dtype=torch.long), m.b(x))),
-    "the middle": lambda m, x: m.last(m.a(x).median(1).values),
-}
-
-
-@pytest.mark.parametrize("name", UNKNOWN)
-def test_what_shapes_do_not_tell_is_not_claimed(name):
-    graph = trace(of(UNKNOWN[name], a=linear(), b=linear(), last=linear()), sequence())
-    assert graph.by_path["last.weight"].use.moment is None

@@ -64,15 +64,14 @@ def test_a_function_without_a_name_is_measured():
         (lambda m, x: m.b(F.silu(m.a(x)) * m.c(x)), "gate", gain("silu") ** -2),
         (lambda m, x: m.b(torch.cat([torch.relu(m.a(x))[..., :4], m.c(x)[..., :4]], -1)), "relu", 0.75),
         (lambda m, x: m.b(F.dropout(torch.relu(m.a(x)), 0.5, m.training)), "relu", 0.5),
-        (lambda m, x: m.b(torch.relu(m.a(x)).mean(1)), "pooling", 0.5),
         (lambda m, x: m.b(F.layer_norm(m.a(x), (8,))), "normalisation", 1.0),
         (lambda m, x: m.b(torch.relu(m.a(x) * 2)), "relu", 2.0),
         (lambda m, x: m.b(x), "data", 1.0),
-        (lambda m, x: m.b(torch.fft.fft(m.a(x)).real), "unknown", None),
+        (lambda m, x: m.b(torch.exp(m.t) * m.a(x)), "dense", None),
     ],
 )
 def test_what_feeds_a_weight_has_its_second_moment(function, fed_by, moment):
-    model = of(function, a=nn.Linear(8, 8), b=nn.Linear(8, 8), c=nn.Linear(8, 8))
+    model = of(function, a=nn.Linear(8, 8), b=nn.Linear(8, 8), c=nn.Linear(8, 8), t=torch.tensor(2.0))
     found = use(model, "b.weight", X)
     assert found.fed_by == fed_by
     assert found.moment == (None if moment is None else pytest.approx(moment, rel=1e-9))

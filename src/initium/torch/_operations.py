@@ -187,7 +187,6 @@ WEIGHT_OPERATIONS: dict[str, WeightOperation] = {
     **dict.fromkeys(_names("convolution _convolution mkldnn_convolution convolution_overrideable"), _CONVOLUTION),
     "_trilinear": WeightOperation("bilinear", (0, 1, 2), (1,), ("oii",)),
     "embedding": WeightOperation("embedding", (0, 1), (0,), ("vo",)),
-    **dict.fromkeys(_names("embedding_bag _embedding_bag _embedding_bag_forward_only"), _PICK),
     **dict.fromkeys(_names("index index_select gather"), _PICK),
     RECURRENT: WeightOperation("recurrent", roles=("oi",)),
 }

@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+import torch
+
 from .._operations import NOISE, PASSES, POOLS, SOFTMAXES, is_attention, is_norm
 from ._norms import find_norm
+from ._constants import Constants
 from ._picked import mark_mixed, mark_picked
-from ._regions import Constants, Region, find_region
+from ._regions import Region, find_region
 from ._residual import Step, find_steps
 from ._run import Recording
 from ._states import STATE, mark_states
@@ -49,11 +52,13 @@ class Flow:
         differentiated: indices of those that the model differentiates.
         kinds: what made each of them, by index.
         normalised: the signal that a normalisation written out by hand divides, by the index of its result.
+        passing: indices of what such a normalisation hands on, on its way.
         regions: functions of one signal, by its index.
         ends: the region that a value leaves, by its index.
         steps: residual additions, by index.
         factors: of a product before a softmax the query and the key, of attention the value, by index.
         constants: the model's numbers.
+        inputs: the numbers of an example.
     """
 
     live: list[Value] = field(default_factory=list)
@@ -61,11 +66,13 @@ class Flow:
     differentiated: set[int] = field(default_factory=set)
     kinds: dict[int, Kind] = field(default_factory=dict)
     normalised: dict[int, tuple[Value, float]] = field(default_factory=dict)
+    passing: set[int] = field(default_factory=set)
     regions: dict[int, Region] = field(default_factory=dict)
     ends: dict[int, Region] = field(default_factory=dict)
     steps: dict[int, Step] = field(default_factory=dict)
     factors: dict[int, tuple[Value, ...]] = field(default_factory=dict)
     constants: Constants = field(default_factory=lambda: Constants({}))
+    inputs: dict[Value, torch.Tensor] = field(default_factory=dict)
 
     def kind(self, value: Value) -> Kind | None:
         """What made a value; None if no output depends on it."""
@@ -117,8 +124,13 @@ def read_flow(recording: Recording) -> Flow:
     mark_picked(recording.values)
     mark_mixed(recording.values)
     outputs = {value.index for value in recording.outputs}
-    differentiated = {value.index for value in recording.differentiated}
-    flow = Flow(outputs=outputs, differentiated=differentiated, constants=Constants(recording.buffers))
+    whole = {value: numbers for value, numbers in recording.inputs.items() if value.is_tokens}
+    flow = Flow(
+        outputs=outputs,
+        differentiated={value.index for value in recording.differentiated},
+        constants=Constants(recording.buffers | whole),
+        inputs=recording.inputs,
+    )
     reached = _reached(recording.outputs)
     flow.live = [value for value in recording.values if value.is_signal and value.index in reached]
     flow.kinds = {value.index: _plain_kind(value) for value in flow.live}
@@ -127,7 +139,8 @@ def read_flow(recording: Recording) -> Flow:
             _read_norm(flow, value)
     _read_regions(flow)
     # A sum of single numbers adds losses.
-    steps = find_steps([v for v in flow.live if flow.kinds[v.index] == "sum" and v.tensor.ndim > 0])
+    sums = [v for v in flow.live if flow.kinds[v.index] == "sum" and v.tensor.ndim > 0]
+    steps = find_steps(sums, {v.index: v for v in flow.live if v.is_weighted})
     flow.steps = {index: step for index, step in steps.items() if not _adds_outputs(flow, step)}
     for index in flow.steps:
         flow.kinds[index] = "residual"
@@ -232,6 +245,7 @@ def _read_norm(flow: Flow, value: Value) -> None:
     flow.normalised[norm.result.index] = (norm.signal, norm.moment)
     flow.kinds |= dict.fromkeys((part.index for part in norm.inside), "inside")
     flow.kinds |= dict.fromkeys((part.index for part in norm.passing), "pass")
+    flow.passing |= {part.index for part in norm.passing}
     flow.kinds[norm.result.index] = "norm"
 
 

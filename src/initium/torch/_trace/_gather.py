@@ -16,7 +16,7 @@ from ._flow import Flow, read_flow
 from ._meant import as_meant
 from ._packs import find_packs
 from ._run import Recording
-from ._signals import read_signals
+from ._signals import Signals
 from ._sums import find_sums
 from ._tracer import OPAQUE, Value
 from ._uses import Found, UseReader
@@ -27,7 +27,7 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
     flow = read_flow(recording)
     values = {key: value for value in recording.values if value.operation == "parameter" for key in value.params}
     uses: dict[int, list[Found]] = defaultdict(list)
-    for found in UseReader(flow, read_signals(flow), find_branches(flow), values).uses():
+    for found in UseReader(flow, Signals(flow), find_branches(flow), values).uses():
         uses[found.key].append(found)
     for key, own in uses.items():
         if not recording.params[key].numel():

@@ -7,7 +7,7 @@ from typing import Any
 
 from .._operations import PASSES
 from ._axes import path_to
-from ._regions import Constants
+from ._constants import Constants
 from ._tracer import Value
 
 # Put an element in another place, so that its sum with what was there is of two independent ones.

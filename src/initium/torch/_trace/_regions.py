@@ -16,6 +16,7 @@ from ...init import gain
 from ...init._activations import ACTIVATIONS
 from .._operations import ELEMENTWISE, LINEAR
 from .._torch import schema_of, tree_leaves, tree_map
+from ._constants import Constants
 from ._tracer import Value
 
 # What the field puts between layers: behind it another layer is meant to come, and no range is given to an output.
@@ -108,7 +109,7 @@ def find_region(
     *,
     is_free: Callable[[Value], bool],
     is_used: Callable[[Value, dict[int, Value]], bool],
-    constants: "Constants",
+    constants: Constants,
 ) -> Region | None:
     """All values that depend on this one alone, element by element.
 
@@ -130,53 +131,6 @@ def find_region(
         return None
     ends = [v for v in inside.values() if v.tensor.is_floating_point() and is_used(v, inside)]
     return Region(start, frozenset(inside), {end: _curve(end, start, inside, constants) for end in ends})
-
-
-class Constants:
-    """Numbers that a model computes from none of its parameters and inputs."""
-
-    def __init__(self, buffers: dict[Value, torch.Tensor]) -> None:
-        self._buffers = buffers
-
-    def number(self, value: Value) -> float:
-        """A constant of one element, or of many that are equal.
-
-        Raises:
-            ValueError: if it cannot be told.
-        """
-        if value.is_signal or value.is_tokens or value.params:
-            raise ValueError("not a constant")
-        if value.operation in _FILLED:
-            return _FILLED[value.operation](value.args)
-        known = getattr(value.tensor, "constant", None)
-        known = self._buffers.get(value, known)
-        if known is None and not hasattr(value.tensor, "fake_mode"):
-            known = value.tensor
-        if known is not None:
-            if known.is_meta:
-                raise ValueError("has no memory")
-            return _only(known)
-        if value.function is None:
-            raise ValueError("unknown")
-        inputs = {v: torch.tensor(self.number(v), dtype=v.tensor.dtype) for v in value.inputs}
-        args, kwargs = tree_map(lambda a: inputs.get(a, a) if isinstance(a, Value) else a, (value.args, value.kwargs))
-        return _only(tree_leaves(value.function(*args, **kwargs))[value.position])
-
-
-# What takes the shape of a tensor and none of its numbers.
-_FILLED: dict[str, Callable[[Any], float]] = {
-    **dict.fromkeys(("zeros_like", "new_zeros"), lambda args: 0.0),
-    **dict.fromkeys(("ones_like", "new_ones"), lambda args: 1.0),
-    **dict.fromkeys(("full_like", "new_full"), lambda args: float(args[-1])),
-}
-
-
-def _only(tensor: torch.Tensor) -> float:
-    """The number that all elements are."""
-    elements = tensor.flatten()
-    if not len(elements) or (elements != elements[0]).any():
-        raise ValueError("not one number")
-    return float(elements[0])
 
 
 def _push(queue: list[Any], value: Value) -> None:

@@ -89,7 +89,7 @@ def _check_unsharded(model: nn.Module) -> None:
 def _traced(model: nn.Module, inputs: Inputs, *, is_sure: bool) -> Graph:
     """Without numbers if that goes, with them if it must."""
     try:
-        return _without_numbers(model, inputs)
+        return _without_numbers(model, inputs, is_sure=is_sure)
     except NoOutputError as error:
         raise _no_output(model, error) from None
     except RunError as error:
@@ -98,14 +98,14 @@ def _traced(model: nn.Module, inputs: Inputs, *, is_sure: bool) -> Graph:
         return _on_numbers(model, inputs, error, is_sure=is_sure)
 
 
-def _without_numbers(model: nn.Module, inputs: Inputs) -> Graph:
+def _without_numbers(model: nn.Module, inputs: Inputs, *, is_sure: bool) -> Graph:
     """In the model's own dtype, or in the one that a kernel insists on."""
     try:
-        return _gathered(model, *_ran(model, inputs))
+        return _gathered(model, *_ran(model, inputs, is_given=is_sure))
     except RunError as error:
         if not wants_bfloat16(error.error):
             raise
-        recording, notes = _ran(model, inputs, dtype=torch.bfloat16)
+        recording, notes = _ran(model, inputs, dtype=torch.bfloat16, is_given=is_sure)
         why = f"in its own dtype it raises {_said(error.error)}"
         return _gathered(model, recording, (f"traced in bfloat16, because {why}", *notes))
 
@@ -139,7 +139,7 @@ def _on_numbers(model: nn.Module, inputs: Inputs, first: RunError, *, is_sure: b
             raise _raised(model, inputs, first) from first.error
         return _by_layers(model, why)
     try:
-        recording, notes = _ran(model, inputs, fake=False)
+        recording, notes = _ran(model, inputs, fake=False, is_given=is_sure)
     except NoOutputError as error:
         raise _no_output(model, error) from None
     except RunError as error:

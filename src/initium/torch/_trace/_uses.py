@@ -23,7 +23,7 @@ from ._norms import ROOTS, STATISTICS
 from ._outputs import output_of
 from ._places import axes_from, axes_of_shares, is_mixing, letters_along
 from ._recurrences import cell_moment
-from ._signals import UNKNOWN, Signal
+from ._signals import UNKNOWN, Signal, Signals
 from ._tracer import Value
 
 _FARTHEST = 1e8
@@ -80,7 +80,7 @@ class UseReader:
     """Everything known of the signals, asked for each parameter's uses."""
 
     flow: Flow
-    signals: dict[int, Signal]
+    signals: Signals
     branches: Branches
     params: dict[int, Value]
 
