@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 
 from .._operations import NOISE, PASSES, POOLS, SOFTMAXES, is_attention, is_norm
-from ._norms import find_norm
 from ._constants import Constants
+from ._norms import find_norm
 from ._picked import mark_mixed, mark_picked
 from ._regions import Region, find_region
 from ._residual import Step, find_steps

@@ -1,5 +1,6 @@
 """Signals: what each value carries: by formula where it is a function of one Gaussian, else measured."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 
 from ...init import gain
-from .._operations import CASTS, LINEAR, PASSES
+from .._operations import CASTS, LINEAR, PASSES, is_norm
 from ._contractions import contraction_of
 from ._flow import Flow
 from ._measured import Measure, Noise
@@ -27,7 +28,7 @@ class Signal:
         head_size: of attention's output.
         is_measured: whether no formula gives the moment.
         is_gaussian: whether it is such a Gaussian itself, or a sum of independent ones.
-        starts: indices of those that it is made of.
+        starts: what it is made of: indices of such Gaussians, and of a part of one the place among its parts.
     """
 
     source: str
@@ -35,7 +36,7 @@ class Signal:
     head_size: int | None = None
     is_measured: bool = False
     is_gaussian: bool = field(default=False, compare=False)
-    starts: frozenset[int] = field(default=frozenset(), compare=False)
+    starts: frozenset[tuple[int, ...]] = field(default=frozenset(), compare=False)
 
 
 UNKNOWN = Signal("unknown", None)
@@ -124,7 +125,7 @@ class Signals(Mapping[int, Signal]):
     def _of(self, value: Value) -> Signal:
         start = self._start(value)
         if start is not None:
-            return replace(start, is_gaussian=True, starts=frozenset([value.index]))
+            return replace(start, is_gaussian=True, starts=frozenset([(value.index,)]))
         region = self._flow.ends.get(value.index)
         if region is not None:
             return self._through(region, value)
@@ -134,8 +135,10 @@ class Signals(Mapping[int, Signal]):
         kind, first = self._flow.kind(value), sources[0]
         if kind in ("shift", "scale") and self._is_handed_on(value):
             return first
-        if kind == "pass" and value.operation in _MOVES:
-            return first
+        if kind == "pass" and (value.operation in _MOVES or _is_not_padded(value)):
+            return replace(first, starts=_parts(first.starts, value)) if "split" in value.operation else first
+        if kind == "slope" and first.is_gaussian and first.moment is not None:
+            return replace(first, source="prelu", moment=gain("prelu") ** -2 * first.moment, is_gaussian=False)
         return _together(kind or "", value, sources)
 
     def _is_handed_on(self, value: Value) -> bool:
@@ -190,8 +193,8 @@ class Signals(Mapping[int, Signal]):
             word = source.row.word
             if self._flow.kind(source) == "weight":
                 return 1 if word == "convolution" else None if source is value else source.tensor.ndim - 1
-            if "batch_norm" in source.operation or "group_norm" in source.operation:
-                return 1
+            if is_norm(source.operation):
+                return 1 if "batch" in source.operation or "group" in source.operation else -1
             if self._flow.kind(source) == "lookup":
                 return None
             source = source.signals[0]
@@ -212,10 +215,11 @@ def _unmeasured(signal: Signal) -> Signal:
 
 def _together(kind: str, value: Value, sources: list[Signal]) -> Signal:
     """Of several signals; by formula if they are independent, and of known size."""
-    first, starts = sources[0], frozenset[int]().union(*(signal.starts for signal in sources))
+    first, starts = sources[0], frozenset[tuple[int, ...]]().union(*(signal.starts for signal in sources))
     moments = [signal.moment for signal in sources if signal.moment is not None]
     is_known = len(moments) == len(sources) == len(value.signals)
-    is_independent = is_known and len(starts) == sum(len(signal.starts) for signal in sources) > 1
+    pairs = itertools.combinations([signal.starts for signal in sources], 2)
+    is_independent = is_known and len(sources) > 1 and not any(_overlap(*pair) for pair in pairs)
     are_gaussian = [signal.is_gaussian for signal in sources]
     if kind == "concatenation":
         sizes = [v.tensor.numel() for v in value.signals]
@@ -232,6 +236,21 @@ def _together(kind: str, value: Value, sources: list[Signal]) -> Signal:
         return Signal("gate", math.prod(moments), starts=starts)
     source = _SOURCES.get(kind, "unknown" if kind in ("scores", "softmax", "other") else first.source)
     return _unmeasured(replace(first, source=source, head_size=None, starts=starts))
+
+
+def _is_not_padded(value: Value) -> bool:
+    return value.operation == "constant_pad_nd" and value.tensor.numel() == value.signals[0].tensor.numel()
+
+
+def _parts(starts: frozenset[tuple[int, ...]], split: Value) -> frozenset[tuple[int, ...]]:
+    """Of signals that are split, which part this is; a part of a part counts as the whole part."""
+    return frozenset(s if len(s) > 1 else (*s, split.inputs[0].index, split.position) for s in starts)
+
+
+def _overlap(some: frozenset[tuple[int, ...]], others: frozenset[tuple[int, ...]]) -> bool:
+    """Whether two signals have a Gaussian in common; two parts of one have not, if it was split once."""
+    alike = ((a, b) for a in some for b in others if a[0] == b[0])
+    return any(a == b or len(a) != len(b) or a[1] != b[1] for a, b in alike)
 
 
 def _before_statistic(flow: Flow, value: Value) -> Value:
