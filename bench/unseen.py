@@ -1,0 +1,456 @@
+"""What three starts do to models that Initium was not made for: the signal, the gradient and the loss.
+
+    python bench/unseen.py [zoo] [registry] [written] [--model NAME] [--json FILE]
+    python bench/unseen.py --compare BEFORE.json AFTER.json
+
+`zoo` are the models of the tests, `registry` sixty of timm and transformers, drawn by a seed, `written` forty by hand.
+Each is started by its own constructor (`own`), by anyinit and by Initium, three seeds each. Of each weight's output the
+second moment, as a geometric mean, is set against the one that Initium's plan says is meant. Heads are counted apart.
+Left out is what may have any size, because a normalisation or a residual sum follows, and what only zeros reach.
+"""
+
+import argparse
+import functools
+import json
+import logging
+import math
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from processor import model_name
+from torch import nn
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from unseen_models import WRITTEN, smooth_images
+
+import initium
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from torch_edge import zoo  # pyright: ignore[reportMissingImports]
+
+STARTS, SEEDS = ("own", "anyinit", "initium"), 3
+LOW, HIGH = 0.25, 4.0  # times what is meant
+LEAST, MOST = 1e-3, 1e3  # a second moment outside these is said in the plan's notes
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model: how it is built, a batch, and whether its (first) output are logits over classes."""
+
+    build: Callable[[], nn.Module]
+    batch: Any
+    classes: bool
+
+
+# Those of the tests whose output are logits; of the others nothing says so.
+CLASSIFIERS = set(
+    "mlp prelu swiglu packed_swiglu dropped cnn separable squeeze_excite tiny_resnet tiny_convnext tiny_vit tiny_swin "
+    "tiny_gpt2 tiny_llama tied_llama tiny_gemma tiny_mixtral tiny_bert tiny_t5 pre_norm_encoder post_norm_encoder "
+    "grouped_attention parallel lstm gru rnn lstm_cell mamba weight_norm weight_standardisation orthogonal on_shape "
+    "on_value dict_inputs frozen rezero fixup residual".split()
+)
+
+# Drawn by random.Random(16).shuffle of `timm.list_models()`, and of the sorted names of transformers' MODEL_MAPPING_NAMES
+# (timm 1.0.31, transformers 5.23.0): from the front, each family (timm's file, a name's first word) once, the first
+# thirty that build with these options and run. Left out were those of more than 15 (6) million parameters, of more than
+# 2.5 (1.5) seconds a batch, and those of several configurations.
+TIMM = (
+    "cpubone_nano resnet18d rexnet_130 mobilenetv2_035 test_vit_relpos pit_ti_224 regnetx_004 cspnext_s "
+    "gmixer_12_224 regnetz_c16_evos repghostnet_130 lcnet_100 sebotnet33ts_256 nf_resnet26 efficientvit_b1 "
+    "hardcorenas_c csatv2 mambaout_kobe vit_pe_core_tiny_patch16_384 shvit_s1 poolformer_s12 ese_vovnet19b_dw "
+    "levit_128 coatnet_nano_rw_224 cs3darknet_focus_m test_vit4 vit_tiny_r_s16_p8_224 dpn68 "
+    "deit_tiny_distilled_patch16_224 dla60x_c "
+).split()
+SIZED = (  # those that have to be told how many pixels come
+    "test_vit_relpos pit_ti_224 gmixer_12_224 regnetz_c16_evos sebotnet33ts_256 vit_pe_core_tiny_patch16_384 "
+    "levit_128 coatnet_nano_rw_224 test_vit4 vit_tiny_r_s16_p8_224 deit_tiny_distilled_patch16_224 "
+).split()
+# By the class that builds them and what they take.
+TRANSFORMERS = {
+    ("AutoModel", "input_ids"): "muse_spark_text visual_bert",
+    ("AutoModelForCausalLM", "input_ids"): (
+        "hrm_text ctrl gpt2 bert-generation megatron-bert inkling_text mimo_v2_flash internlm3 olmo3 flint "
+        "bloom xlm-roberta glm4_moe rembert seed_oss falcon_mamba "
+    ),
+    ("AutoModelForImageClassification", "pixel_values"): "dinov2_with_registers swiftformer",
+    ("AutoModel", "pixel_values"): "clip_vision_model radio siglip_vision_model",
+    ("AutoModelForMaskedLM", "input_ids"): "convbert yoso squeezebert flaubert",
+    ("AutoModelForCTC", "input_values"): "unispeech-sat sew-d",
+    ("AutoModel", "input_values decoder_input_ids"): "moonshine",
+}
+SIZES = {
+    **dict.fromkeys("hidden_size d_model n_embd dim embedding_size word_embed_proj_dim".split(), 64),
+    **dict.fromkeys("num_hidden_layers n_layer n_layers num_layers encoder_layers decoder_layers".split(), 2),
+    **dict.fromkeys("num_attention_heads n_head n_heads num_heads encoder_attention_heads".split(), 4),
+    **dict.fromkeys("decoder_attention_heads num_experts num_local_experts n_routed_experts".split(), 4),
+    **dict.fromkeys("num_key_value_heads num_experts_per_tok eos_token_id".split(), 2),
+    **dict.fromkeys("intermediate_size hidden_dim d_ff ffn_dim encoder_ffn_dim decoder_ffn_dim n_inner".split(), 128),
+    **{"head_dim": 16, "d_kv": 16, "moe_intermediate_size": 32, "vocab_size": 128, "n_positions": 64},
+    **{"max_position_embeddings": 64, "image_size": 32, "patch_size": 8, "num_labels": 10},
+    **{"pad_token_id": 0, "bos_token_id": 1, "decoder_start_token_id": 1},
+}
+
+
+def cases(section: str) -> Iterator[tuple[str, Case]]:
+    if section == "zoo":
+        for name, (build, batch) in zoo.small().items():
+            yield name, Case(build, batch, name in CLASSIFIERS)
+    if section == "registry":
+        create = zoo.library("timm").create_model
+        for name in TIMM:
+            options = {"num_classes": 10} | ({"img_size": 64} if name in SIZED else {})
+            yield name, Case(functools.partial(create, name, **options), smooth_images(4, 3, 64), True)
+        for (auto, inputs), names in TRANSFORMERS.items():
+            for name in names.split():
+                yield name, Case(functools.partial(_transformer, name, auto), _batch(inputs), auto != "AutoModel")
+    if section == "written":
+        for name, (build, batch, classes) in WRITTEN.items():
+            yield name, Case(build, batch(), classes)
+
+
+def _transformer(name: str, auto: str) -> nn.Module:
+    """A small one of its family: whatever of the sizes its configuration has."""
+    library = zoo.library("transformers")
+    kind = library.CONFIG_MAPPING[name]
+    default = kind()
+    config = kind(**{key: size for key, size in SIZES.items() if hasattr(default, key)})
+    return getattr(library, auto).from_config(config)
+
+
+def _batch(inputs: str) -> dict[str, torch.Tensor]:
+    numbers = torch.Generator().manual_seed(0)
+    tokens = {"input_ids": 16, "decoder_input_ids": 8}
+    made = {
+        "pixel_values": lambda: smooth_images(2, 3, 32),
+        "input_values": lambda: torch.randn(2, 4000, generator=numbers),
+        "input_features": lambda: torch.randn(2, 80, 200, generator=numbers),
+    }
+    return {
+        name: torch.randint(3, 128, (2, tokens[name]), generator=numbers) if name in tokens else made[name]()
+        for name in inputs.split()
+    }
+
+
+# The operations that multiply and sum, and where their two operands stand.
+PRODUCTS = {
+    "mm": (0, 1),
+    "addmm": (1, 2),
+    "bmm": (0, 1),
+    "baddbmm": (1, 2),
+    "mv": (0, 1),
+    "addmv": (1, 2),
+    "dot": (0, 1),
+    "convolution": (0, 1),
+    "_trilinear": (0, 1, 2),
+    "_embedding_bag": (0, 1),
+    "_embedding_bag_forward_only": (0, 1),
+}
+PICKS = {"index", "index_select", "gather", "embedding"}
+
+
+class Watch(TorchDispatchMode):
+    """The second moment of what each weight gives, before a bias.
+
+    What is made of one weight and of constants alone (a view, a mask, a multiple, a cast, a picked row) is that weight
+    still; what any input or two weights had part in is a signal. Both are told by the memory that they lie in, which is
+    kept until the end, so that no address comes twice.
+    """
+
+    def __init__(self, weights: dict[str, torch.Tensor], batch: Any):
+        super().__init__()
+        self.weights = {_place(weight): path for path, weight in weights.items()}
+        self.signals = {_place(value) for value in tree_leaves(batch) if isinstance(value, torch.Tensor)}
+        self.summands: dict[int, str] = {}  # elementwise products with a weight, which may be summed
+        self.kept: list[Any] = []
+        self.found: dict[str, list[float]] = {}
+        self.zeros: set[str] = set()  # paths of weights that were given zeros
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out, name = func(*args, **(kwargs or {})), func.overloadpacket.__name__
+        tensors = [each for each in tree_leaves((args, kwargs or {})) if isinstance(each, torch.Tensor)]
+        made = [each for each in tree_leaves(out) if isinstance(each, torch.Tensor) and each.numel()]
+        own = [place for place in PRODUCTS.get(name, ()) if _place(args[place]) in self.weights]
+        if len(own) == 1:
+            others = [args[place] for place in PRODUCTS[name] if place != own[0]]
+            self._met(self.weights[_place(args[own[0]])], others, _without_bias(name, args, made[0]) if made else None)
+            self._signal(made)
+            return out
+        paths = {self.weights[_place(each)] for each in tensors if _place(each) in self.weights}
+        among = [each for each in tensors if name not in PICKS or each.is_floating_point()]
+        if name == "sum" and _place(args[0]) in self.summands and made:
+            self._met(self.summands[_place(args[0])], [args[0]], made[0])
+        if any(_place(each) in self.signals for each in among) or len(paths) > 1:
+            self._signal(made)
+            if name == "mul" and len(paths) == 1:
+                self.summands |= {_place(each): next(iter(paths)) for each in made}
+        elif paths:
+            self.weights |= {_place(each): next(iter(paths)) for each in made}
+            self.kept += made
+        elif any(_place(each) in self.signals for each in tensors):
+            self._signal(made)
+        return out
+
+    def _signal(self, made: list[torch.Tensor]) -> None:
+        self.kept += made
+        for each in made:
+            self.signals.add(_place(each))
+            self.weights.pop(_place(each), None)
+
+    def _met(self, path: str, others: list[torch.Tensor], given: torch.Tensor | None) -> None:
+        if given is None:
+            return
+        if any(not other.any() for other in others if other.is_floating_point()):
+            self.zeros.add(path)
+        else:
+            self.found.setdefault(path, []).append(given.double().square().mean().item())
+
+
+def _place(value: Any) -> int:
+    return value.untyped_storage().data_ptr() if isinstance(value, torch.Tensor) else 0
+
+
+def _without_bias(name: str, args: Any, given: torch.Tensor) -> torch.Tensor:
+    if name in ("addmm", "baddbmm", "addmv"):
+        return given - args[0]
+    if name == "convolution" and args[2] is not None:
+        return given - args[2].view(-1, *[1] * (given.ndim - 2))
+    return given
+
+
+def start(who: str, model: nn.Module, batch: Any, seed: int) -> None:
+    if who == "initium":
+        initium.initialize(model, seed=seed, example=batch)
+    if who == "anyinit":
+        import anyinit  # pyright: ignore[reportMissingImports]
+
+        anyinit.initialize(model, seed=seed, input_spec=batch if isinstance(batch, torch.Tensor) else None)
+
+
+def measured(case: Case) -> dict[str, Any]:
+    """All numbers of one model; what no start or no plan can do is an error's first line."""
+    torch.manual_seed(0)
+    model = case.build()
+    times = []
+    for _ in range(2):
+        begun = time.perf_counter()
+        plan = initium.plan(model, example=case.batch)
+        times.append(time.perf_counter() - begun)
+    weights = [choice for choice in plan.choices if choice.param.role == "weight"]
+    meant = {
+        choice.path: choice.moment
+        for choice in weights
+        if choice.moment is not None and not choice.param.use.is_normalised
+        if not (choice.param.use.branch and choice.param.use.branch.is_last)
+    }
+    heads = [choice.path for choice in weights if choice.path in meant and choice.param.use.is_head]
+    numbers = {"plan": min(times), "meant": meant, "heads": heads, "notes": list(plan.notes)}
+    return numbers | {"starts": {who: _tried(who, case, [choice.path for choice in weights]) for who in STARTS}}
+
+
+def _tried(who: str, case: Case, paths: list[str]) -> dict[str, Any]:
+    try:
+        return _started(who, case, paths)
+    except Exception as error:  # whatever a start or a model raises
+        return {"error": f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"}
+
+
+def _started(who: str, case: Case, paths: list[str]) -> dict[str, Any]:
+    """Geometric means over the seeds: of second moments (over the uses too), and of the gradients' rms."""
+    moments: dict[str, list[float]] = {}
+    gradients: dict[str, list[float]] = {}
+    zeros: set[str] = set()
+    losses = []
+    for seed in range(SEEDS):
+        torch.manual_seed(seed)
+        model = case.build()
+        start(who, model, case.batch, seed)
+        model.train()
+        torch.manual_seed(seed)
+        values = dict(model.named_parameters())
+        with Watch({path: values[path] for path in paths}, case.batch) as watch:
+            output = zoo.call(model, case.batch)
+        loss, shown = _loss(output, case.classes, seed)
+        loss.backward()
+        losses.append(shown)
+        zeros |= watch.zeros - watch.found.keys()
+        for path in paths:
+            moments.setdefault(path, []).extend(watch.found.get(path, []))
+            gradient = values[path].grad
+            gradients.setdefault(path, []).append(0 if gradient is None else gradient.double().square().mean().item())
+    return {
+        "moments": {path: _mean(found) for path, found in moments.items() if found},
+        "gradients": {path: math.sqrt(_mean(found)) for path, found in gradients.items()},
+        "zeros": sorted(zeros),
+        "loss": sum(losses) / SEEDS if case.classes else None,
+    }
+
+
+def _mean(found: list[float]) -> float:
+    return math.exp(sum(math.log(max(each, 1e-60)) for each in found) / len(found)) if min(found) > 0 else 0.0
+
+
+def _loss(output: Any, classes: bool, seed: int) -> tuple[torch.Tensor, float]:
+    """What is differentiated, and of logits the loss over log k, a mean over all labels."""
+    tensors = [each for each in _leaves(output) if each.is_floating_point() and each.requires_grad]
+    numbers = torch.Generator().manual_seed(seed)
+    if not classes:
+        noises = [torch.randn(each.shape, generator=numbers) for each in tensors]
+        return sum((each * noise).mean() for each, noise in zip(tensors, noises, strict=True)), 0.0  # pyright: ignore
+    logits = (output.logits if hasattr(output, "logits") else tensors[0]).flatten(0, -2).float()
+    labels = torch.randint(logits.shape[-1], logits.shape[:1], generator=numbers)
+    uniform = (logits.logsumexp(-1) - logits.mean(-1)).mean()
+    return functional.cross_entropy(logits, labels), uniform.item() / math.log(logits.shape[-1])
+
+
+def _leaves(output: Any) -> list[torch.Tensor]:
+    output = dict(output) if isinstance(output, dict) else output  # transformers' outputs among them
+    return [each for each in tree_leaves(output) if isinstance(each, torch.Tensor)]
+
+
+def summary(found: dict[str, Any]) -> dict[str, Any]:
+    """What one model's numbers come to."""
+    done = {who: got for who, got in found["starts"].items() if "error" not in got}
+    zeros = {path for got in done.values() for path in got["zeros"]}
+    ratios = {
+        who: {path: got["moments"][path] / meant for path, meant in found["meant"].items()
+              if path in got["moments"] and path not in zeros}
+        for who, got in done.items()
+    }  # fmt: skip
+    heads = set(found["heads"])
+    mine = {path: ratio * found["meant"][path] for path, ratio in ratios.get("initium", {}).items()}
+    extreme = [path for path, moment in mine.items() if not LEAST <= moment <= MOST]
+    return {
+        "judged": {who: sum(path not in heads for path in each) for who, each in ratios.items()},
+        "outside": {who: sum(path not in heads and _is_outside(r) for path, r in each.items())
+                    for who, each in ratios.items()},
+        "heads": {who: sum(path in heads for path in each) for who, each in ratios.items()},
+        "heads outside": {who: sum(path in heads and _is_outside(r) for path, r in each.items())
+                          for who, each in ratios.items()},
+        "decades": {who: _decades([got["gradients"][path] for path in ratios[who]]) for who, got in done.items()},
+        "loss": {who: got["loss"] for who, got in done.items()},
+        "silent": [] if any("calibrate" in note for note in found["notes"]) else extreme,
+        "worst": sorted(((path, ratio) for path, ratio in ratios.get("initium", {}).items()
+                         if path not in heads and _is_outside(ratio)), key=lambda pair: -_off(pair[1])),
+    }  # fmt: skip
+
+
+def _is_outside(ratio: float) -> bool:
+    return not LOW <= ratio <= HIGH
+
+
+def _off(ratio: float) -> float:
+    return max(ratio, 1 / ratio) if 0 < ratio < math.inf else math.inf
+
+
+def _decades(gradients: list[float]) -> float | None:
+    sizes = [size for size in gradients if 0 < size < math.inf]
+    return math.log10(max(sizes) / min(sizes)) if len(sizes) > 1 else None
+
+
+HEAD = f"{'':<28}judged {'outside [1/4, 4]':^15} {'heads outside':^15} {'decades of gradient':^19} {'loss / log k':^18} plan"
+ROW = "{:<28}{:>6} {:>15} {:>15} {:>19} {:>18} {:>5}{}"
+
+
+def row(name: str, found: dict[str, Any]) -> str:
+    if "error" in found:
+        return f"{name:<28}{found['error']}"[:120]
+    got = summary(found)
+    counts = [max(got[key].values(), default=0) for key in ("judged", "heads")]
+    heads = _three(got["heads outside"], "{:d}", 3) + f" of {counts[1]}"
+    silent = f"  SILENT {len(got['silent'])}" if got["silent"] else ""
+    return ROW.format(name[:27], counts[0], _three(got["outside"], "{:d}", 4), heads,
+                      _three(got["decades"], "{:.1f}", 6), _three(got["loss"], "{:.2f}", 6),
+                      f"{found['plan']:.2f}", silent)  # fmt: skip
+
+
+def _three(each: dict[str, Any], form: str, width: int) -> str:
+    return "".join(("-" if each.get(who) is None else form.format(each[who])).rjust(width) for who in STARTS)
+
+
+def totals(results: dict[str, Any]) -> None:
+    good = {name: found for name, found in results.items() if "error" not in found}
+    sums = {name: summary(found) for name, found in good.items()}
+    print(
+        f"\n{'totals':<28}{'judged':>8}{'outside':>16}{'heads':>8}{'outside':>9}{'decades':>9}{'loss within 10 %':>19}"
+    )
+    for who in STARTS:
+        judged, outside, heads, off = (sum(each[key].get(who, 0) for each in sums.values())
+                                       for key in ("judged", "outside", "heads", "heads outside"))  # fmt: skip
+        spans = [each["decades"][who] for each in sums.values() if each["decades"].get(who) is not None]
+        losses = [each["loss"][who] for each in sums.values() if each["loss"].get(who) is not None]
+        near = sum(abs(loss - 1) <= 0.1 for loss in losses)
+        print(f"{who:<28}{judged:>8}{outside:>7} {outside / max(judged, 1):>7.1%}{heads:>9}{off:>9}"
+              f"{sum(spans) / max(len(spans), 1):>9.2f}{near:>10} of {len(losses)}")  # fmt: skip
+    silent = [f"{name} ({len(each['silent'])})" for name, each in sums.items() if each["silent"]]
+    print(f"second moments outside [{LEAST:g}, {MOST:g}] without a note: {', '.join(silent) or 'none'}")
+    print(f"plans took {sum(found['plan'] for found in good.values()):.1f} s")
+    print("\nthe ten worst under Initium: how many weights are outside, and the worst with times what is meant")
+    ranked = sorted(sums.items(), key=lambda pair: -len(pair[1]["worst"]))[:10]
+    for name, each in ranked:
+        worst = ", ".join(f"{path} {ratio:.2g}" for path, ratio in each["worst"][:3])
+        print(f"{name[:27]:<28}{len(each['worst']):>3} of {each['judged'].get('initium', 0):<4} {worst}")
+    print("\nwhat failed")
+    for name, found in results.items():
+        failed = {"plan": found} if "error" in found else found["starts"]
+        for who, got in failed.items():
+            if "error" in got:
+                print(f"{name[:27]:<28}{who:<8} {got['error']}"[:120])
+
+
+def compare(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """What changed, model by model."""
+    print(f"{'':<28}{'outside':>14}{'heads outside':>18}{'decades':>16}{'plan time':>12}")
+    for name in before.keys() & after.keys():
+        pair = [before[name], after[name]]
+        if any("error" in found for found in pair):
+            print(f"{name[:27]:<28}" + " -> ".join(found.get("error", "runs")[:40] for found in pair))
+            continue
+        sums, ratio = [summary(found) for found in pair], pair[1]["plan"] / pair[0]["plan"]
+        cells = [" -> ".join("-" if (x := each[key].get("initium")) is None else f"{x:.3g}" for each in sums)
+                 for key in ("outside", "heads outside", "decades")]  # fmt: skip
+        if (
+            sums[0]["outside"] != sums[1]["outside"]
+            or sums[0]["heads outside"] != sums[1]["heads outside"]
+            or ratio > 1.5
+        ):
+            print(f"{name[:27]:<28}{cells[0]:>14}{cells[1]:>18}{cells[2]:>16}{ratio:>11.2f}x")
+
+
+def main() -> None:
+    """Measure what is asked for, with a line a model as it goes."""
+    parser = argparse.ArgumentParser(description="What starts do to models that Initium was not made for.")
+    parser.add_argument("sections", nargs="*", default=[], metavar="zoo | registry | written")
+    parser.add_argument("--model", help="only the models of which this is the name")
+    parser.add_argument("--json", type=Path, help="write all numbers there")
+    parser.add_argument("--compare", nargs=2, type=Path, metavar=("BEFORE", "AFTER"))
+    asked = parser.parse_args()
+    if asked.compare:
+        compare(*(json.loads(path.read_text()) for path in asked.compare))
+        return
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    torch.set_num_threads(2)
+    print(f"{model_name()}, torch {torch.__version__}, {SEEDS} seeds\neach three: {', '.join(STARTS)}\n\n{HEAD}")
+    results: dict[str, Any] = {}
+    for section in asked.sections or ["zoo", "registry", "written"]:
+        for name, case in cases(section):
+            if asked.model in (None, name):
+                try:
+                    results[name] = measured(case)
+                except Exception as error:  # whatever a plan or a model raises
+                    results[name] = {"error": f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"}
+                print(row(name, results[name]), flush=True)
+    totals(results)
+    if asked.json:
+        asked.json.write_text(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
