@@ -10,10 +10,10 @@ Left out is what may have any size, because a normalisation or a residual sum fo
 """
 
 import argparse
-import functools
 import json
 import logging
 import math
+import multiprocessing
 import sys
 import time
 import warnings
@@ -28,7 +28,8 @@ from torch import nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from unseen_models import WRITTEN, smooth_images
+from unseen_models import WRITTEN
+from unseen_registry import drawn
 
 import initium
 
@@ -50,92 +51,24 @@ class Case:
 
 
 # Those of the tests whose output are logits; of the others nothing says so.
-CLASSIFIERS = set(
-    "mlp prelu swiglu packed_swiglu dropped cnn separable squeeze_excite tiny_resnet tiny_convnext tiny_vit tiny_swin "
-    "tiny_gpt2 tiny_llama tied_llama tiny_gemma tiny_mixtral tiny_bert tiny_t5 pre_norm_encoder post_norm_encoder "
-    "grouped_attention parallel lstm gru rnn lstm_cell mamba weight_norm weight_standardisation orthogonal on_shape "
-    "on_value dict_inputs frozen rezero fixup residual".split()
-)
-
-# Drawn by random.Random(16).shuffle of `timm.list_models()`, and of the sorted names of transformers' MODEL_MAPPING_NAMES
-# (timm 1.0.31, transformers 5.23.0): from the front, each family (timm's file, a name's first word) once, the first
-# thirty that build with these options and run. Left out were those of more than 15 (6) million parameters, of more than
-# 2.5 (1.5) seconds a batch, and those of several configurations.
-TIMM = (
-    "cpubone_nano resnet18d rexnet_130 mobilenetv2_035 test_vit_relpos pit_ti_224 regnetx_004 cspnext_s "
-    "gmixer_12_224 regnetz_c16_evos repghostnet_130 lcnet_100 sebotnet33ts_256 nf_resnet26 efficientvit_b1 "
-    "hardcorenas_c csatv2 mambaout_kobe vit_pe_core_tiny_patch16_384 shvit_s1 poolformer_s12 ese_vovnet19b_dw "
-    "levit_128 coatnet_nano_rw_224 cs3darknet_focus_m test_vit4 vit_tiny_r_s16_p8_224 dpn68 "
-    "deit_tiny_distilled_patch16_224 dla60x_c "
-).split()
-SIZED = (  # those that have to be told how many pixels come
-    "test_vit_relpos pit_ti_224 gmixer_12_224 regnetz_c16_evos sebotnet33ts_256 vit_pe_core_tiny_patch16_384 "
-    "levit_128 coatnet_nano_rw_224 test_vit4 vit_tiny_r_s16_p8_224 deit_tiny_distilled_patch16_224 "
-).split()
-# By the class that builds them and what they take.
-TRANSFORMERS = {
-    ("AutoModel", "input_ids"): "muse_spark_text visual_bert",
-    ("AutoModelForCausalLM", "input_ids"): (
-        "hrm_text ctrl gpt2 bert-generation megatron-bert inkling_text mimo_v2_flash internlm3 olmo3 flint "
-        "bloom xlm-roberta glm4_moe rembert seed_oss falcon_mamba "
-    ),
-    ("AutoModelForImageClassification", "pixel_values"): "dinov2_with_registers swiftformer",
-    ("AutoModel", "pixel_values"): "clip_vision_model radio siglip_vision_model",
-    ("AutoModelForMaskedLM", "input_ids"): "convbert yoso squeezebert flaubert",
-    ("AutoModelForCTC", "input_values"): "unispeech-sat sew-d",
-    ("AutoModel", "input_values decoder_input_ids"): "moonshine",
-}
-SIZES = {
-    **dict.fromkeys("hidden_size d_model n_embd dim embedding_size word_embed_proj_dim".split(), 64),
-    **dict.fromkeys("num_hidden_layers n_layer n_layers num_layers encoder_layers decoder_layers".split(), 2),
-    **dict.fromkeys("num_attention_heads n_head n_heads num_heads encoder_attention_heads".split(), 4),
-    **dict.fromkeys("decoder_attention_heads num_experts num_local_experts n_routed_experts".split(), 4),
-    **dict.fromkeys("num_key_value_heads num_experts_per_tok eos_token_id".split(), 2),
-    **dict.fromkeys("intermediate_size hidden_dim d_ff ffn_dim encoder_ffn_dim decoder_ffn_dim n_inner".split(), 128),
-    **{"head_dim": 16, "d_kv": 16, "moe_intermediate_size": 32, "vocab_size": 128, "n_positions": 64},
-    **{"max_position_embeddings": 64, "image_size": 32, "patch_size": 8, "num_labels": 10},
-    **{"pad_token_id": 0, "bos_token_id": 1, "decoder_start_token_id": 1},
-}
+CLASSIFIERS = """
+mlp prelu swiglu packed_swiglu dropped cnn separable squeeze_excite tiny_resnet tiny_convnext tiny_vit tiny_swin
+tiny_gpt2 tiny_llama tied_llama tiny_gemma tiny_mixtral tiny_bert tiny_t5 pre_norm_encoder post_norm_encoder
+grouped_attention parallel lstm gru rnn lstm_cell mamba weight_norm weight_standardisation orthogonal on_shape
+on_value dict_inputs frozen rezero fixup residual
+"""
 
 
 def cases(section: str) -> Iterator[tuple[str, Case]]:
     if section == "zoo":
         for name, (build, batch) in zoo.small().items():
-            yield name, Case(build, batch, name in CLASSIFIERS)
+            yield name, Case(build, batch, name in CLASSIFIERS.split())
     if section == "registry":
-        create = zoo.library("timm").create_model
-        for name in TIMM:
-            options = {"num_classes": 10} | ({"img_size": 64} if name in SIZED else {})
-            yield name, Case(functools.partial(create, name, **options), smooth_images(4, 3, 64), True)
-        for (auto, inputs), names in TRANSFORMERS.items():
-            for name in names.split():
-                yield name, Case(functools.partial(_transformer, name, auto), _batch(inputs), auto != "AutoModel")
+        for name, build, batch, classes in drawn(zoo.library):
+            yield name, Case(build, batch, classes)
     if section == "written":
         for name, (build, batch, classes) in WRITTEN.items():
             yield name, Case(build, batch(), classes)
-
-
-def _transformer(name: str, auto: str) -> nn.Module:
-    """A small one of its family: whatever of the sizes its configuration has."""
-    library = zoo.library("transformers")
-    kind = library.CONFIG_MAPPING[name]
-    default = kind()
-    config = kind(**{key: size for key, size in SIZES.items() if hasattr(default, key)})
-    return getattr(library, auto).from_config(config)
-
-
-def _batch(inputs: str) -> dict[str, torch.Tensor]:
-    numbers = torch.Generator().manual_seed(0)
-    tokens = {"input_ids": 16, "decoder_input_ids": 8}
-    made = {
-        "pixel_values": lambda: smooth_images(2, 3, 32),
-        "input_values": lambda: torch.randn(2, 4000, generator=numbers),
-        "input_features": lambda: torch.randn(2, 80, 200, generator=numbers),
-    }
-    return {
-        name: torch.randint(3, 128, (2, tokens[name]), generator=numbers) if name in tokens else made[name]()
-        for name in inputs.split()
-    }
 
 
 # The operations that multiply and sum, and where their two operands stand.
@@ -224,6 +157,20 @@ def _without_bias(name: str, args: Any, given: torch.Tensor) -> torch.Tensor:
     return given
 
 
+CASES: dict[str, Case] = {}  # what is asked for; the processes inherit it
+
+
+def _numbers(name: str) -> tuple[str, dict[str, Any]]:
+    try:
+        return name, measured(CASES[name])
+    except Exception as error:  # whatever a plan or a model raises
+        return name, {"error": _first_line(error)}
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+
+
 def start(who: str, model: nn.Module, batch: Any, seed: int) -> None:
     if who == "initium":
         initium.initialize(model, seed=seed, example=batch)
@@ -237,11 +184,8 @@ def measured(case: Case) -> dict[str, Any]:
     """All numbers of one model; what no start or no plan can do is an error's first line."""
     torch.manual_seed(0)
     model = case.build()
-    times = []
-    for _ in range(2):
-        begun = time.perf_counter()
-        plan = initium.plan(model, example=case.batch)
-        times.append(time.perf_counter() - begun)
+    plan, first = _timed(model, case)
+    _, second = _timed(model, case)
     weights = [choice for choice in plan.choices if choice.param.role == "weight"]
     meant = {
         choice.path: choice.moment
@@ -250,15 +194,21 @@ def measured(case: Case) -> dict[str, Any]:
         if not (choice.param.use.branch and choice.param.use.branch.is_last)
     }
     heads = [choice.path for choice in weights if choice.path in meant and choice.param.use.is_head]
-    numbers = {"plan": min(times), "meant": meant, "heads": heads, "notes": list(plan.notes)}
+    numbers = {"plan": min(first, second), "meant": meant, "heads": heads, "notes": list(plan.notes)}
     return numbers | {"starts": {who: _tried(who, case, [choice.path for choice in weights]) for who in STARTS}}
+
+
+def _timed(model: nn.Module, case: Case) -> tuple[Any, float]:
+    """A plan, and the processor's seconds for it: others may be at work on the machine."""
+    begun = time.process_time()
+    return initium.plan(model, example=case.batch), time.process_time() - begun
 
 
 def _tried(who: str, case: Case, paths: list[str]) -> dict[str, Any]:
     try:
         return _started(who, case, paths)
     except Exception as error:  # whatever a start or a model raises
-        return {"error": f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"}
+        return {"error": _first_line(error)}
 
 
 def _started(who: str, case: Case, paths: list[str]) -> dict[str, Any]:
@@ -354,7 +304,7 @@ def _decades(gradients: list[float]) -> float | None:
     return math.log10(max(sizes) / min(sizes)) if len(sizes) > 1 else None
 
 
-HEAD = f"{'':<28}judged {'outside [1/4, 4]':^15} {'heads outside':^15} {'decades of gradient':^19} {'loss / log k':^18} plan"
+HEAD = f"{'':<28}judged{'outside':>15}{'heads outside':>16}{'decades of gradient':>21}{'loss / log k':>18}  plan, s"
 ROW = "{:<28}{:>6} {:>15} {:>15} {:>19} {:>18} {:>5}{}"
 
 
@@ -428,6 +378,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What starts do to models that Initium was not made for.")
     parser.add_argument("sections", nargs="*", default=[], metavar="zoo | registry | written")
     parser.add_argument("--model", help="only the models of which this is the name")
+    parser.add_argument("--workers", type=int, default=2, help="processes, of one thread each")
     parser.add_argument("--json", type=Path, help="write all numbers there")
     parser.add_argument("--compare", nargs=2, type=Path, metavar=("BEFORE", "AFTER"))
     asked = parser.parse_args()
@@ -436,17 +387,15 @@ def main() -> None:
         return
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     print(f"{model_name()}, torch {torch.__version__}, {SEEDS} seeds\neach three: {', '.join(STARTS)}\n\n{HEAD}")
-    results: dict[str, Any] = {}
     for section in asked.sections or ["zoo", "registry", "written"]:
-        for name, case in cases(section):
-            if asked.model in (None, name):
-                try:
-                    results[name] = measured(case)
-                except Exception as error:  # whatever a plan or a model raises
-                    results[name] = {"error": f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"}
-                print(row(name, results[name]), flush=True)
+        CASES.update((name, case) for name, case in cases(section) if asked.model in (None, name))
+    results: dict[str, Any] = {}
+    with multiprocessing.get_context("fork").Pool(asked.workers) as pool:
+        for name, found in pool.imap(_numbers, CASES):
+            results[name] = found
+            print(row(name, found), flush=True)
     totals(results)
     if asked.json:
         asked.json.write_text(json.dumps(results))

@@ -1,5 +1,6 @@
 """Forty models as people write them, each with a batch: what bench/unseen.py measures beside libraries' own."""
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -45,6 +46,12 @@ def smooth_images(num: int, channels: int, side: int) -> torch.Tensor:
 def pixels(num: int, channels: int, side: int) -> torch.Tensor:
     """The same between 0 and 1, as `ToTensor` gives them."""
     return (0.5 + 0.25 * smooth_images(num, channels, side)).clamp(0, 1)
+
+
+def chain(*widths: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Dense layers with an activation between each two."""
+    pairs = [(nn.Linear(before, after), activation()) for before, after in itertools.pairwise(widths)]
+    return nn.Sequential(*[layer for pair in pairs for layer in pair][:-1])
 
 
 # Images
@@ -110,7 +117,7 @@ class DDPM(nn.Module):
     def __init__(self, width=16):
         super().__init__()
         self.width, time = width, 4 * width
-        self.time = nn.Sequential(nn.Linear(width, time), nn.SiLU(), nn.Linear(time, time))
+        self.time = chain(width, time, time, activation=nn.SiLU)
         self.stem = nn.Conv2d(3, width, 3, padding=1)
         self.down1, self.down2 = TimeBlock(width, width, time), TimeBlock(width, 2 * width, time)
         self.middle = TimeBlock(2 * width, 2 * width, time)
@@ -292,8 +299,8 @@ class MixerBlock(nn.Module):
     def __init__(self, width, num_patches):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.tokens = nn.Sequential(nn.Linear(num_patches, 32), nn.GELU(), nn.Linear(32, num_patches))
-        self.channels = nn.Sequential(nn.Linear(width, 128), nn.GELU(), nn.Linear(128, width))
+        self.tokens = chain(num_patches, 32, num_patches, activation=nn.GELU)
+        self.channels = chain(width, 128, width, activation=nn.GELU)
 
     def forward(self, x):
         x = x + self.tokens(self.norm1(x).transpose(1, 2)).transpose(1, 2)
@@ -325,7 +332,7 @@ class FiLM(nn.Module):
         self.convs = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(3))
         self.norms = nn.ModuleList(nn.BatchNorm2d(width, affine=False) for _ in range(3))
         self.film = nn.Linear(32, 3 * 2 * width)
-        self.head = nn.Sequential(nn.Linear(width, 64), nn.ReLU(), nn.Linear(64, 10))
+        self.head = chain(width, 64, 10)
 
     def forward(self, image, question):
         _, state = self.question(self.words(question))
@@ -347,7 +354,7 @@ class SpatialTransformer(nn.Module):
         self.localisation = nn.Sequential(
             nn.Conv2d(1, 8, 7), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(8, 10, 5), nn.MaxPool2d(2), nn.ReLU()
         )
-        self.theta = nn.Sequential(nn.Linear(90, 32), nn.ReLU(), nn.Linear(32, 6))
+        self.theta = chain(90, 32, 6)
         self.theta[2].weight.data.zero_()
         self.theta[2].bias.data.copy_(torch.tensor([1, 0, 0, 0, 1, 0], dtype=torch.float))
         self.conv1, self.conv2 = nn.Conv2d(1, 10, 5), nn.Conv2d(10, 20, 5)
@@ -446,7 +453,7 @@ class DeepSets(nn.Module):
     def __init__(self, width=64):
         super().__init__()
         self.phi = nn.Sequential(nn.Linear(8, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
-        self.rho = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.rho = chain(width, width, 1)
 
     def forward(self, x):
         return self.rho(self.phi(x).sum(1))
@@ -601,7 +608,7 @@ class Block(nn.Module):
     def __init__(self, width, normed):
         super().__init__()
         self.attention = Attention(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width))
+        self.mlp = chain(width, 4 * width, width)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2)) if normed else None
 
     def forward(self, x):
@@ -637,9 +644,7 @@ class MoE(nn.Module):
     def __init__(self, width=32, num_experts=4):
         super().__init__()
         self.gate = nn.Linear(width, num_experts)
-        self.experts = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, 64), nn.ReLU(), nn.Linear(64, width)) for _ in range(num_experts)
-        )
+        self.experts = nn.ModuleList(chain(width, 64, width) for _ in range(num_experts))
 
     def forward(self, x):
         weights, chosen = self.gate(x).softmax(-1).topk(2)
@@ -680,8 +685,8 @@ class TwoTowers(nn.Module):
     def __init__(self, width=32):
         super().__init__()
         self.users, self.items = nn.Embedding(200, width), nn.Embedding(300, width)
-        self.user = nn.Sequential(nn.Linear(width, 64), nn.ReLU(), nn.Linear(64, width))
-        self.item = nn.Sequential(nn.Linear(width, 64), nn.ReLU(), nn.Linear(64, width))
+        self.user = chain(width, 64, width)
+        self.item = chain(width, 64, width)
 
     def forward(self, users, items):
         return self.user(self.users(users)) @ self.item(self.items(items)).T
@@ -762,7 +767,7 @@ class ODE(nn.Module):
     def __init__(self, width=32, steps=20):
         super().__init__()
         self.first = nn.Linear(8, width)
-        self.field = nn.Sequential(nn.Linear(width, 64), nn.Tanh(), nn.Linear(64, width))
+        self.field = chain(width, 64, width, activation=nn.Tanh)
         self.head, self.steps = nn.Linear(width, 3), steps
 
     def forward(self, x):
@@ -781,10 +786,8 @@ class Coupling(nn.Module):
     def __init__(self, width, hidden, mask):
         super().__init__()
         self.register_buffer("mask", mask)
-        self.s = nn.Sequential(nn.Linear(width, hidden), nn.LeakyReLU(), nn.Linear(hidden, hidden), nn.LeakyReLU(),
-                               nn.Linear(hidden, width), nn.Tanh())  # fmt: skip
-        self.t = nn.Sequential(nn.Linear(width, hidden), nn.LeakyReLU(), nn.Linear(hidden, hidden), nn.LeakyReLU(),
-                               nn.Linear(hidden, width))  # fmt: skip
+        self.s = nn.Sequential(*chain(width, hidden, hidden, width, activation=nn.LeakyReLU), nn.Tanh())
+        self.t = chain(width, hidden, hidden, width, activation=nn.LeakyReLU)
 
     def forward(self, x):
         kept = x * self.mask
@@ -824,17 +827,14 @@ class MaskedLinear(nn.Linear):
 def made(width=64, hidden=128):
     degrees = [torch.arange(width), *(torch.arange(hidden) % (width - 1) for _ in range(2))]
     layers: list[nn.Module] = []
-    for before, after in zip(degrees[:-1], degrees[1:], strict=True):
+    for before, after in itertools.pairwise(degrees):
         layers += [MaskedLinear(len(before), hidden, (after[:, None] >= before).float()), nn.ReLU()]
     return nn.Sequential(*layers, MaskedLinear(hidden, width, (degrees[0][:, None] > degrees[-1]).float()))
 
 
 @enter(lambda: normal(32, 64), classes=True)
 def pruned_mlp(width=256):
-    model = nn.Sequential(
-        nn.Linear(64, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
-        nn.Linear(width, 10),
-    )  # fmt: skip
+    model = chain(64, width, width, width, 10)
     for index in (0, 2, 4):
         prune.random_unstructured(model[index], "weight", amount=0.9)
     return model
@@ -861,12 +861,8 @@ def atari_dqn():
 class ActorCritic(nn.Module):
     def __init__(self, num_features=17, num_actions=6):
         super().__init__()
-        self.critic = nn.Sequential(
-            nn.Linear(num_features, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1)
-        )
-        self.actor = nn.Sequential(
-            nn.Linear(num_features, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, num_actions)
-        )
+        self.critic = chain(num_features, 64, 64, 1, activation=nn.Tanh)
+        self.actor = chain(num_features, 64, 64, num_actions, activation=nn.Tanh)
         self.log_std = nn.Parameter(torch.zeros(1, num_actions))
 
     def forward(self, x):
@@ -937,14 +933,9 @@ def highway(width=50, depth=20):
 
 @enter(lambda: pixels(16, 1, 28).flatten(1))
 def tanh_autoencoder():
-    widths = (784, 1000, 500, 250, 2, 250, 500, 1000, 784)
-    layers: list[nn.Module] = []
-    for before, after in zip(widths[:-1], widths[1:], strict=True):
-        layers += [nn.Linear(before, after), nn.Tanh()]
-    return nn.Sequential(*layers[:-1], nn.Sigmoid())
+    return nn.Sequential(*chain(784, 1000, 500, 250, 2, 250, 500, 1000, 784, activation=nn.Tanh), nn.Sigmoid())
 
 
 @enter(lambda: normal(32, 64), classes=True)
 def deep_sigmoid(width=64, depth=50):
-    layers = [layer for _ in range(depth) for layer in (nn.Linear(width, width), nn.Sigmoid())]
-    return nn.Sequential(*layers, nn.Linear(width, 10))
+    return chain(*[width] * (depth + 1), 10, activation=nn.Sigmoid)
