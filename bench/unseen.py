@@ -26,10 +26,10 @@ import torch
 from processor import model_name
 from torch import nn
 from torch.nn import functional
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from unseen_models import WRITTEN
 from unseen_registry import drawn
+from watch import Watch
 
 import initium
 
@@ -69,92 +69,6 @@ def cases(section: str) -> Iterator[tuple[str, Case]]:
     if section == "written":
         for name, (build, batch, classes) in WRITTEN.items():
             yield name, Case(build, batch(), classes)
-
-
-# The operations that multiply and sum, and where their two operands stand.
-PRODUCTS = {
-    "mm": (0, 1),
-    "addmm": (1, 2),
-    "bmm": (0, 1),
-    "baddbmm": (1, 2),
-    "mv": (0, 1),
-    "addmv": (1, 2),
-    "dot": (0, 1),
-    "convolution": (0, 1),
-    "_trilinear": (0, 1, 2),
-    "_embedding_bag": (0, 1),
-    "_embedding_bag_forward_only": (0, 1),
-}
-PICKS = {"index", "index_select", "gather", "embedding"}
-
-
-class Watch(TorchDispatchMode):
-    """The second moment of what each weight gives, before a bias.
-
-    What is made of one weight and of constants alone (a view, a mask, a multiple, a cast, a picked row) is that weight
-    still; what any input or two weights had part in is a signal. Both are told by the memory that they lie in, which is
-    kept until the end, so that no address comes twice.
-    """
-
-    def __init__(self, weights: dict[str, torch.Tensor], batch: Any):
-        super().__init__()
-        self.weights = {_place(weight): path for path, weight in weights.items()}
-        self.signals = {_place(value) for value in tree_leaves(batch) if isinstance(value, torch.Tensor)}
-        self.summands: dict[int, str] = {}  # elementwise products with a weight, which may be summed
-        self.kept: list[Any] = []
-        self.found: dict[str, list[float]] = {}
-        self.zeros: set[str] = set()  # paths of weights that were given zeros
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out, name = func(*args, **(kwargs or {})), func.overloadpacket.__name__
-        tensors = [each for each in tree_leaves((args, kwargs or {})) if isinstance(each, torch.Tensor)]
-        made = [each for each in tree_leaves(out) if isinstance(each, torch.Tensor) and each.numel()]
-        own = [place for place in PRODUCTS.get(name, ()) if _place(args[place]) in self.weights]
-        if len(own) == 1:
-            others = [args[place] for place in PRODUCTS[name] if place != own[0]]
-            self._met(self.weights[_place(args[own[0]])], others, _without_bias(name, args, made[0]) if made else None)
-            self._signal(made)
-            return out
-        paths = {self.weights[_place(each)] for each in tensors if _place(each) in self.weights}
-        among = [each for each in tensors if name not in PICKS or each.is_floating_point()]
-        if name == "sum" and _place(args[0]) in self.summands and made:
-            self._met(self.summands[_place(args[0])], [args[0]], made[0])
-        if any(_place(each) in self.signals for each in among) or len(paths) > 1:
-            self._signal(made)
-            if name == "mul" and len(paths) == 1:
-                self.summands |= {_place(each): next(iter(paths)) for each in made}
-        elif paths:
-            self.weights |= {_place(each): next(iter(paths)) for each in made}
-            self.kept += made
-        elif any(_place(each) in self.signals for each in tensors):
-            self._signal(made)
-        return out
-
-    def _signal(self, made: list[torch.Tensor]) -> None:
-        self.kept += made
-        for each in made:
-            self.signals.add(_place(each))
-            self.weights.pop(_place(each), None)
-
-    def _met(self, path: str, others: list[torch.Tensor], given: torch.Tensor | None) -> None:
-        if given is None:
-            return
-        if any(not other.any() for other in others if other.is_floating_point()):
-            self.zeros.add(path)
-        else:
-            self.found.setdefault(path, []).append(given.double().square().mean().item())
-
-
-def _place(value: Any) -> int:
-    return value.untyped_storage().data_ptr() if isinstance(value, torch.Tensor) else 0
-
-
-def _without_bias(name: str, args: Any, given: torch.Tensor) -> torch.Tensor:
-    if name in ("addmm", "baddbmm", "addmv"):
-        return given - args[0]
-    if name == "convolution" and args[2] is not None:
-        return given - args[2].view(-1, *[1] * (given.ndim - 2))
-    return given
 
 
 CASES: dict[str, Case] = {}  # what is asked for; the processes inherit it
@@ -276,23 +190,18 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
     heads = set(found["heads"])
     mine = {path: ratio * found["meant"][path] for path, ratio in ratios.get("initium", {}).items()}
     extreme = [path for path, moment in mine.items() if not LEAST <= moment <= MOST]
+    off = {who: {path for path, ratio in each.items() if not LOW <= ratio <= HIGH} for who, each in ratios.items()}
     return {
-        "judged": {who: sum(path not in heads for path in each) for who, each in ratios.items()},
-        "outside": {who: sum(path not in heads and _is_outside(r) for path, r in each.items())
-                    for who, each in ratios.items()},
-        "heads": {who: sum(path in heads for path in each) for who, each in ratios.items()},
-        "heads outside": {who: sum(path in heads and _is_outside(r) for path, r in each.items())
-                          for who, each in ratios.items()},
+        "judged": {who: len(each.keys() - heads) for who, each in ratios.items()},
+        "outside": {who: len(each - heads) for who, each in off.items()},
+        "heads": {who: len(each.keys() & heads) for who, each in ratios.items()},
+        "heads outside": {who: len(each & heads) for who, each in off.items()},
         "decades": {who: _decades([got["gradients"][path] for path in ratios[who]]) for who, got in done.items()},
         "loss": {who: got["loss"] for who, got in done.items()},
         "silent": [] if any("calibrate" in note for note in found["notes"]) else extreme,
-        "worst": sorted(((path, ratio) for path, ratio in ratios.get("initium", {}).items()
-                         if path not in heads and _is_outside(ratio)), key=lambda pair: -_off(pair[1])),
+        "worst": sorted(((path, ratios["initium"][path]) for path in off.get("initium", set()) - heads),
+                        key=lambda pair: -_off(pair[1])),
     }  # fmt: skip
-
-
-def _is_outside(ratio: float) -> bool:
-    return not LOW <= ratio <= HIGH
 
 
 def _off(ratio: float) -> float:
@@ -327,9 +236,7 @@ def _three(each: dict[str, Any], form: str, width: int) -> str:
 def totals(results: dict[str, Any]) -> None:
     good = {name: found for name, found in results.items() if "error" not in found}
     sums = {name: summary(found) for name, found in good.items()}
-    print(
-        f"\n{'totals':<28}{'judged':>8}{'outside':>16}{'heads':>8}{'outside':>9}{'decades':>9}{'loss within 10 %':>19}"
-    )
+    print(f"\n{'':<28}{'judged':>8}{'outside':>15}{'heads':>9}{'outside':>9}{'decades':>9}{'loss within 10 %':>19}")
     for who in STARTS:
         judged, outside, heads, off = (sum(each[key].get(who, 0) for each in sums.values())
                                        for key in ("judged", "outside", "heads", "heads outside"))  # fmt: skip
@@ -357,7 +264,7 @@ def totals(results: dict[str, Any]) -> None:
 def compare(before: dict[str, Any], after: dict[str, Any]) -> None:
     """What changed, model by model."""
     print(f"{'':<28}{'outside':>14}{'heads outside':>18}{'decades':>16}{'plan time':>12}")
-    for name in before.keys() & after.keys():
+    for name in [name for name in before if name in after]:
         pair = [before[name], after[name]]
         if any("error" in found for found in pair):
             print(f"{name[:27]:<28}" + " -> ".join(found.get("error", "runs")[:40] for found in pair))
@@ -365,11 +272,7 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> None:
         sums, ratio = [summary(found) for found in pair], pair[1]["plan"] / pair[0]["plan"]
         cells = [" -> ".join("-" if (x := each[key].get("initium")) is None else f"{x:.3g}" for each in sums)
                  for key in ("outside", "heads outside", "decades")]  # fmt: skip
-        if (
-            sums[0]["outside"] != sums[1]["outside"]
-            or sums[0]["heads outside"] != sums[1]["heads outside"]
-            or ratio > 1.5
-        ):
+        if ratio > 1.5 or any(sums[0][key] != sums[1][key] for key in ("outside", "heads outside")):
             print(f"{name[:27]:<28}{cells[0]:>14}{cells[1]:>18}{cells[2]:>16}{ratio:>11.2f}x")
 
 

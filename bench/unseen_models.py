@@ -1,5 +1,9 @@
 """Forty models as people write them, each with a batch: what bench/unseen.py measures beside libraries' own."""
 
+# Written as people do who do not check types.
+# pyright: reportIndexIssue=false, reportIncompatibleMethodOverride=false, reportOperatorIssue=false
+# pyright: reportArgumentType=false, reportCallIssue=false
+
 import itertools
 import math
 from collections.abc import Callable
@@ -14,9 +18,11 @@ from torch.nn.utils import prune
 WRITTEN: dict[str, tuple[Callable[[], nn.Module], Callable[[], Any], bool]] = {}
 
 
-def enter(batch: Callable[[], Any], *, classes: bool = False, **arguments: Any):
-    def entered(builder):
-        WRITTEN[builder.__name__] = (lambda: builder(**arguments), batch, classes)
+def enter(batch: Callable[[], Any], *, classes: bool = False) -> Callable[[Any], Any]:
+    """Enter a class or a function under its own name."""
+
+    def entered(builder: Any) -> Any:
+        WRITTEN[builder.__name__] = (builder, batch, classes)
         return builder
 
     return entered
@@ -72,6 +78,7 @@ class StyledConv(nn.Module):
         return x * (1 + scale) + shift
 
 
+@enter(lambda: normal(4, 32))
 class StyleGenerator(nn.Module):
     def __init__(self, latent=32, width=32):
         super().__init__()
@@ -93,11 +100,6 @@ class StyleGenerator(nn.Module):
         return self.to_rgb(x)
 
 
-@enter(lambda: normal(4, 32))
-def stylegan():
-    return StyleGenerator()
-
-
 class TimeBlock(nn.Module):
     def __init__(self, channels, out, time):
         super().__init__()
@@ -113,6 +115,7 @@ class TimeBlock(nn.Module):
         return self.conv2(F.silu(self.norm2(h))) + self.skip(x)
 
 
+@enter(lambda: (normal(2, 3, 16, 16), tokens(2, below=1000)))
 class DDPM(nn.Module):
     def __init__(self, width=16):
         super().__init__()
@@ -136,11 +139,7 @@ class DDPM(nn.Module):
         return self.out(F.silu(self.norm(self.up1(torch.cat([up, one], 1), t))))
 
 
-@enter(lambda: (normal(2, 3, 16, 16), tokens(2, below=1000)))
-def ddpm_unet():
-    return DDPM()
-
-
+@enter(lambda: pixels(8, 1, 28))
 class VAE(nn.Module):
     def __init__(self):
         super().__init__()
@@ -155,11 +154,7 @@ class VAE(nn.Module):
         return torch.sigmoid(self.fc4(F.relu(self.fc3(z)))), mu, logvar
 
 
-@enter(lambda: pixels(8, 1, 28))
-def vae():
-    return VAE()
-
-
+@enter(lambda: pixels(4, 3, 32))
 class VQVAE(nn.Module):
     def __init__(self, width=32, num_codes=64):
         super().__init__()
@@ -189,11 +184,6 @@ class VQVAE(nn.Module):
         loss = F.mse_loss(codes, z.detach()) + 0.25 * F.mse_loss(codes.detach(), z)
         quantised = z + (codes - z).detach()
         return self.decoder(quantised.permute(0, 3, 1, 2)), loss
-
-
-@enter(lambda: pixels(4, 3, 32))
-def vq_vae():
-    return VQVAE()
 
 
 class MaskedConv(nn.Conv2d):
@@ -307,6 +297,7 @@ class MixerBlock(nn.Module):
         return x + self.channels(self.norm2(x))
 
 
+@enter(lambda: smooth_images(4, 3, 32), classes=True)
 class Mixer(nn.Module):
     def __init__(self, width=64, patch=8, side=32, depth=4):
         super().__init__()
@@ -318,11 +309,7 @@ class Mixer(nn.Module):
         return self.head(self.norm(self.blocks(self.stem(x).flatten(2).transpose(1, 2))).mean(1))
 
 
-@enter(lambda: smooth_images(4, 3, 32), classes=True)
-def mlp_mixer():
-    return Mixer()
-
-
+@enter(lambda: (pixels(4, 3, 32), tokens(4, 8, below=50)), classes=True)
 class FiLM(nn.Module):
     def __init__(self, width=32, vocabulary=50):
         super().__init__()
@@ -343,11 +330,7 @@ class FiLM(nn.Module):
         return self.head(x.amax((2, 3)))
 
 
-@enter(lambda: (pixels(4, 3, 32), tokens(4, 8, below=50)), classes=True)
-def film_cnn():
-    return FiLM()
-
-
+@enter(lambda: (pixels(8, 1, 28) - 0.1307) / 0.3081, classes=True)
 class SpatialTransformer(nn.Module):
     def __init__(self):
         super().__init__()
@@ -368,11 +351,7 @@ class SpatialTransformer(nn.Module):
         return F.log_softmax(self.fc2(F.dropout(F.relu(self.fc1(x.view(-1, 320))), training=self.training)), dim=1)
 
 
-@enter(lambda: (pixels(8, 1, 28) - 0.1307) / 0.3081, classes=True)
-def spatial_transformer():
-    return SpatialTransformer()
-
-
+@enter(lambda: pixels(2, 1, 32).repeat(1, 1, 1, 3), classes=True)
 class CRNN(nn.Module):
     def __init__(self, num_classes=37):
         super().__init__()
@@ -388,14 +367,10 @@ class CRNN(nn.Module):
         return self.fc(self.rnn(x)[0]).log_softmax(2)
 
 
-@enter(lambda: pixels(2, 1, 32).repeat(1, 1, 1, 3), classes=True)
-def crnn_ctc():
-    return CRNN()
-
-
 # Sound and time
 
 
+@enter(lambda: normal(2, 1, 300).cumsum(-1) / 18, classes=True)
 class WaveNet(nn.Module):
     def __init__(self, width=32, skip=64, depth=8):
         super().__init__()
@@ -416,11 +391,6 @@ class WaveNet(nn.Module):
         return self.out2(F.relu(self.out1(F.relu(skips)))).transpose(1, 2)
 
 
-@enter(lambda: normal(2, 1, 300).cumsum(-1) / 18, classes=True)
-def wavenet():
-    return WaveNet()
-
-
 @enter(lambda: 0.1 * normal(4, 1, 4000), classes=True)
 def audio_cnn(width=32):
     layers: list[nn.Module] = [nn.Conv1d(1, width, 80, 16), nn.BatchNorm1d(width), nn.ReLU(), nn.MaxPool1d(4)]
@@ -432,6 +402,7 @@ def audio_cnn(width=32):
 # Sets and graphs
 
 
+@enter(lambda: F.normalize(normal(4, 3, 128), dim=1), classes=True)
 class PointNet(nn.Module):
     def __init__(self):
         super().__init__()
@@ -444,11 +415,7 @@ class PointNet(nn.Module):
         return self.fc3(F.relu(self.fc2(F.relu(self.fc1(x)))))
 
 
-@enter(lambda: F.normalize(normal(4, 3, 128), dim=1), classes=True)
-def pointnet():
-    return PointNet()
-
-
+@enter(lambda: normal(16, 20, 8))
 class DeepSets(nn.Module):
     def __init__(self, width=64):
         super().__init__()
@@ -459,15 +426,11 @@ class DeepSets(nn.Module):
         return self.rho(self.phi(x).sum(1))
 
 
-@enter(lambda: normal(16, 20, 8))
-def deep_sets():
-    return DeepSets()
-
-
 def graph(nodes: int = 40, edges: int = 160) -> tuple[torch.Tensor, torch.Tensor]:
     return normal(nodes, 16), torch.randint(nodes, (2, edges), generator=_numbers())
 
 
+@enter(graph, classes=True)
 class GCN(nn.Module):
     def __init__(self, width=32, depth=3):
         super().__init__()
@@ -480,11 +443,6 @@ class GCN(nn.Module):
             x = layer(x)
             x = F.relu(torch.zeros_like(x).index_add_(0, target, x[source]))
         return self.head(x)
-
-
-@enter(graph, classes=True)
-def gcn():
-    return GCN()
 
 
 class GATLayer(nn.Module):
@@ -508,6 +466,7 @@ class GATLayer(nn.Module):
         return torch.zeros_like(h).scatter_add(0, index, messages).flatten(1)
 
 
+@enter(graph, classes=True)
 class GAT(nn.Module):
     def __init__(self):
         super().__init__()
@@ -518,14 +477,10 @@ class GAT(nn.Module):
         return self.head(F.elu(self.two(x, edges)))
 
 
-@enter(graph, classes=True)
-def gat():
-    return GAT()
-
-
 # Text and tables
 
 
+@enter(lambda: (tokens(160, below=1000), torch.arange(0, 160, 20)), classes=True)
 class BagClassifier(nn.Module):
     def __init__(self):
         super().__init__()
@@ -536,11 +491,7 @@ class BagClassifier(nn.Module):
         return self.fc2(F.relu(self.fc1(self.embedding(text, offsets))))
 
 
-@enter(lambda: (tokens(160, below=1000), torch.arange(0, 160, 20)), classes=True)
-def bag_classifier():
-    return BagClassifier()
-
-
+@enter(lambda: tokens(4, 10), classes=True)
 class HandGRU(nn.Module):
     def __init__(self, width=32):
         super().__init__()
@@ -560,11 +511,7 @@ class HandGRU(nn.Module):
         return torch.stack(outputs, 1)
 
 
-@enter(lambda: tokens(4, 10), classes=True)
-def hand_gru():
-    return HandGRU()
-
-
+@enter(lambda: (tokens(4, 9), tokens(4, 6)), classes=True)
 class Seq2Seq(nn.Module):
     def __init__(self, width=32):
         super().__init__()
@@ -582,11 +529,6 @@ class Seq2Seq(nn.Module):
             state = self.decoder(torch.cat([step, context], 1), state)
             outputs.append(self.out(torch.cat([state, context], 1)))
         return torch.stack(outputs, 1)
-
-
-@enter(lambda: (tokens(4, 9), tokens(4, 6)), classes=True)
-def seq2seq():
-    return Seq2Seq()
 
 
 class Attention(nn.Module):
@@ -619,6 +561,7 @@ class Block(nn.Module):
         return self.norms[1](x + self.mlp(x))
 
 
+@enter(lambda: tokens(4, 16), classes=True)
 class LanguageModel(nn.Module):
     def __init__(self, width=64, depth=4, normed=True):
         super().__init__()
@@ -628,11 +571,6 @@ class LanguageModel(nn.Module):
 
     def forward(self, x):
         return self.head(self.blocks(self.embedding(x) + self.positions[:, : x.shape[1]]))
-
-
-@enter(lambda: tokens(4, 16), classes=True)
-def post_norm_transformer():
-    return LanguageModel()
 
 
 @enter(lambda: tokens(4, 16), classes=True)
@@ -660,6 +598,7 @@ def mixture_of_experts():
     return nn.Sequential(nn.Linear(16, 32), nn.ReLU(), MoE(), MoE(), nn.Linear(32, 10))
 
 
+@enter(lambda: tokens(16, 6, below=50))
 class DeepFM(nn.Module):
     def __init__(self, fields=6, rows=50, width=8):
         super().__init__()
@@ -676,11 +615,7 @@ class DeepFM(nn.Module):
         return torch.sigmoid(self.first(x).sum(1) + pairs + self.deep(v.flatten(1)))
 
 
-@enter(lambda: tokens(16, 6, below=50))
-def deep_fm():
-    return DeepFM()
-
-
+@enter(lambda: (tokens(16, below=200), tokens(16, below=300)), classes=True)
 class TwoTowers(nn.Module):
     def __init__(self, width=32):
         super().__init__()
@@ -692,14 +627,10 @@ class TwoTowers(nn.Module):
         return self.user(self.users(users)) @ self.item(self.items(items)).T
 
 
-@enter(lambda: (tokens(16, below=200), tokens(16, below=300)), classes=True)
-def two_towers():
-    return TwoTowers()
-
-
 # Fields, flows and policies
 
 
+@enter(lambda: (2 * torch.rand(256, 3, generator=_numbers()) - 1, F.normalize(normal(256, 3), dim=1)))
 class NeRF(nn.Module):
     def __init__(self, width=64, places=10, directions=4):
         super().__init__()
@@ -719,11 +650,6 @@ class NeRF(nn.Module):
         for index, layer in enumerate(self.layers):
             h = F.relu(layer(torch.cat([x, h], -1) if index == 4 else h))
         return torch.sigmoid(self.rgb(F.relu(self.view(torch.cat([self.feature(h), d], -1))))), F.relu(self.sigma(h))
-
-
-@enter(lambda: (2 * torch.rand(256, 3, generator=_numbers()) - 1, F.normalize(normal(256, 3), dim=1)))
-def nerf():
-    return NeRF()
 
 
 class Sine(nn.Module):
@@ -763,6 +689,7 @@ def kan():
     return nn.Sequential(Kan(4, 32), Kan(32, 32), Kan(32, 1))
 
 
+@enter(lambda: normal(32, 8), classes=True)
 class ODE(nn.Module):
     def __init__(self, width=32, steps=20):
         super().__init__()
@@ -775,11 +702,6 @@ class ODE(nn.Module):
         for _ in range(self.steps):
             x = x + self.field(x) / self.steps
         return self.head(x)
-
-
-@enter(lambda: normal(32, 8), classes=True)
-def neural_ode():
-    return ODE()
 
 
 class Coupling(nn.Module):
@@ -795,6 +717,7 @@ class Coupling(nn.Module):
         return kept + (1 - self.mask) * (x * torch.exp(s) + t), s.sum(1)
 
 
+@enter(lambda: normal(64, 4))
 class RealNVP(nn.Module):
     def __init__(self, width=4, depth=6):
         super().__init__()
@@ -807,11 +730,6 @@ class RealNVP(nn.Module):
             x, determinant = layer(x)
             total = total + determinant
         return -0.5 * x.square().sum(1) + total
-
-
-@enter(lambda: normal(64, 4))
-def real_nvp():
-    return RealNVP()
 
 
 class MaskedLinear(nn.Linear):
@@ -840,6 +758,7 @@ def pruned_mlp(width=256):
     return model
 
 
+@enter(lambda: (255 * pixels(2, 4, 84)).to(torch.uint8))
 class DQN(nn.Module):
     def __init__(self, num_actions=6):
         super().__init__()
@@ -853,11 +772,7 @@ class DQN(nn.Module):
         return self.network(x / 255.0)
 
 
-@enter(lambda: (255 * pixels(2, 4, 84)).to(torch.uint8))
-def atari_dqn():
-    return DQN()
-
-
+@enter(lambda: normal(64, 17))
 class ActorCritic(nn.Module):
     def __init__(self, num_features=17, num_actions=6):
         super().__init__()
@@ -870,11 +785,7 @@ class ActorCritic(nn.Module):
         return mean, self.log_std.expand_as(mean).exp(), self.critic(x)
 
 
-@enter(lambda: normal(64, 17))
-def ppo():
-    return ActorCritic()
-
-
+@enter(lambda: normal(32, 8), classes=True)
 class HyperNetwork(nn.Module):
     """Makes the weights of two dense layers from a learned z each."""
 
@@ -890,11 +801,6 @@ class HyperNetwork(nn.Module):
         for weight in self.out(F.relu(self.body(self.z))).view(2, self.width, self.width):
             x = F.relu(F.linear(x, weight))
         return self.head(x)
-
-
-@enter(lambda: normal(32, 8), classes=True)
-def hypernetwork():
-    return HyperNetwork()
 
 
 # Depth

@@ -1,4 +1,4 @@
-"""Sixty models of timm and transformers, the same each time: what bench/unseen.py measures beside those of the tests."""
+"""Sixty models of timm and transformers, the same each time, each with a batch, for bench/unseen.py."""
 
 import functools
 from collections.abc import Callable, Iterator
