@@ -14,6 +14,7 @@ import json
 import logging
 import math
 import multiprocessing
+import signal
 import sys
 import time
 import warnings
@@ -37,6 +38,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from torch_edge import zoo  # pyright: ignore[reportMissingImports]
 
 STARTS, SEEDS = ("own", "anyinit", "initium"), 3
+PATIENCE = 6  # seconds of the processor for one start
 LOW, HIGH = 0.25, 4.0  # times what is meant
 LEAST, MOST = 1e-3, 1e3  # a second moment outside these is said in the plan's notes, by one of these words
 TELLING = ("second moment", "calibrate")
@@ -87,6 +89,20 @@ def _first_line(error: Exception) -> str:
 
 
 def start(who: str, model: nn.Module, batch: Any, seed: int) -> None:
+    """A start that is not done in time is stopped: one is minutes at some models, and a run would be an hour."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise TimeoutError(f"not done after {PATIENCE} s")
+
+    signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)
+    try:
+        _start(who, model, batch, seed)
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+
+def _start(who: str, model: nn.Module, batch: Any, seed: int) -> None:
     if who == "initium":
         initium.initialize(model, seed=seed, example=batch)
     if who == "anyinit":
@@ -302,9 +318,9 @@ def main() -> None:
         for name, found in pool.imap(_numbers, CASES):
             results[name] = found
             print(row(name, found), flush=True)
+            if asked.json:
+                asked.json.write_text(json.dumps(results))
     totals(results)
-    if asked.json:
-        asked.json.write_text(json.dumps(results))
 
 
 if __name__ == "__main__":
