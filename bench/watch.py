@@ -16,6 +16,7 @@ PRODUCTS = {
     "addmv": (1, 2),
     "dot": (0, 1),
     "convolution": (0, 1),
+    "_grouped_mm": (0, 1),
     "_trilinear": (0, 1, 2),
     "_embedding_bag": (0, 1),
     "_embedding_bag_forward_only": (0, 1),
