@@ -232,18 +232,18 @@ def _decades(gradients: list[float]) -> float | None:
     return math.log10(max(sizes) / min(sizes)) if len(sizes) > 1 else None
 
 
-HEAD = f"{'':<28}judged{'outside':>15}{'heads outside':>16}{'decades of gradient':>21}{'loss / log k':>18}  plan, s"
-ROW = "{:<28}{:>6} {:>15} {:>15} {:>19} {:>18} {:>5}{}"
+HEAD = f"{'':<27}judged{'outside':>15}{'heads outside':>16}{'decades of gradient':>21}{'loss / log k':>18}  plan, s"
+ROW = "{:<27}{:>6} {:>15} {:>15} {:>19} {:>18} {:>5}{}"
 
 
 def row(name: str, found: dict[str, Any]) -> str:
     if "error" in found:
-        return f"{name:<28}{found['error']}"[:120]
+        return f"{name:<27}{found['error']}"[:120]
     got = summary(found)
     counts = [max(got[key].values(), default=0) for key in ("judged", "heads")]
     heads = _three(got["heads outside"], "{:d}", 3) + f" of {counts[1]}"
     silent = f"  SILENT {len(got['silent'])}" if got["silent"] else ""
-    return ROW.format(name[:27], counts[0], _three(got["outside"], "{:d}", 4), heads,
+    return ROW.format(name[:26], counts[0], _three(got["outside"], "{:d}", 4), heads,
                       _three(got["decades"], "{:.1f}", 6), _three(got["loss"], "{:.2f}", 6),
                       f"{found['plan']:.2f}", silent)  # fmt: skip
 
