@@ -40,6 +40,8 @@ class Branch:
         layer: which weight of its branch, from 1.
         layers: how many weights lie one after another in the branch.
         is_last: whether its output joins the stream, perhaps normalised or scaled.
+        left: what constants on the stream, as in (x + f(x)) / sqrt(2), leave of second moment 1 for it to add; None if
+            there are none.
     """
 
     stream: int
@@ -48,6 +50,12 @@ class Branch:
     layer: int
     layers: int
     is_last: bool
+    left: float | None = None
+
+    @property
+    def share(self) -> float:
+        """The second moment that it adds to the stream."""
+        return 1 / self.depth if self.left is None else self.left
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -127,11 +127,16 @@ class _Model:
         branch = use.branch
         if not (branch and branch.is_last) or (branch.stream, branch.number) in self.scaled_branches:
             return 1.0, ""
-        if use.is_normalised or branch.depth == 1:
+        if use.is_normalised or (branch.depth == 1 and branch.left is None):
             return 1.0, ""
         share = added(use) / use.scaled**2 if use.scaled else 1.0
         constant = "" if abs(use.scaled) == 1 else f" in all with the {abs(use.scaled):.3g} behind it"
-        return share, f"ends residual branch, 1/sqrt({branch.depth}){constant}; "
+        told = (
+            f"1/sqrt({branch.depth})"
+            if branch.left is None
+            else f"adds {branch.left:.3g} of 1, as constants on it leave"
+        )
+        return share, f"ends residual branch, {told}{constant}; "
 
     def embedding(self, param: Param) -> Decision:
         summed = [path for path in param.use.sums_with if path in self.graph.by_path]
@@ -269,12 +274,9 @@ def _size_clause(param: Param) -> str:
 
 
 def _branch_size(param: Param) -> float:
-    return 1 / math.sqrt(_depth(param))
+    return math.sqrt(param.use.branch.share) if param.use.branch else 1.0
 
 
 def _branch_clause(param: Param) -> str:
-    return f"scales a residual branch, 1/sqrt({_depth(param)})"
-
-
-def _depth(param: Param) -> int:
-    return param.use.branch.depth if param.use.branch else 1
+    branch = param.use.branch
+    return f"scales a residual branch, 1/sqrt({branch.depth if branch else 1})"

@@ -101,7 +101,9 @@ def usual_use(param: Param) -> Use:
 
 def added(use: Use) -> float:
     """What the last weight of a branch adds to its stream, of which 1 is meant for all; a constant may leave less."""
-    return min(1 / use.branch.depth, use.scaled**2) if use.branch else 0.0
+    if not use.branch or use.branch.left is not None:
+        return use.branch.share if use.branch else 0.0
+    return min(use.branch.share, use.scaled**2)
 
 
 def _shares(uses: list[Use]) -> dict[int, dict[int, float]]:
@@ -110,7 +112,7 @@ def _shares(uses: list[Use]) -> dict[int, dict[int, float]]:
     for use in uses:
         if branch := use.branch:
             known = streams.setdefault(branch.stream, {})
-            share = added(use) if branch.is_last else 0.0
+            share = added(use) if branch.is_last and branch.left is None else 0.0  # else constants undo it
             known[branch.number] = max(share, known.get(branch.number, 0.0))
     return streams
 

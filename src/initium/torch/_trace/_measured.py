@@ -16,8 +16,6 @@ from .._torch import tree_map
 from ._constants import MOST_NUMBERS, Constants, done_again
 from ._tracer import Value
 
-# Of one example, how much the positions of a channel agree: between noise, 0, and a smooth picture or a deep net.
-AGREEMENT = 0.3
 _WANTED, _MOST = 50_000, 4_000_000  # elements that are measured, and that are drawn for them
 _DIGITS = 3  # of a measured number: the same on every machine
 
@@ -29,11 +27,13 @@ class Noise:
     Attributes:
         moment: its second moment.
         channels: the axis along which its numbers are independent at each position; None if all of them are.
+        agreement: of one example, how much the positions of a channel agree.
         numbers: its own numbers, if they are known.
     """
 
     moment: float = 1.0
     channels: int | None = None
+    agreement: float = 0.0
     numbers: torch.Tensor | None = None
 
 
@@ -72,7 +72,7 @@ class Measure:
         for one in self._before(value):
             if (noise := self.noise_of(one)) is not None:
                 numbers = () if noise.numbers is None else (one.index,)
-                made = ("noise", noise.moment, noise.channels, tuple(one.tensor.shape), *numbers)
+                made = ("noise", noise.moment, noise.channels, noise.agreement, tuple(one.tensor.shape), *numbers)
             else:
                 parts = [self._part(one, v) for v in one.inputs]
                 named = dict(zip(one.inputs, parts, strict=True))
@@ -167,7 +167,7 @@ def _drawn(value: Value, noise: Noise, seed: int) -> torch.Tensor:
         places = [size if axis in (0, channels) else 1 for axis, size in enumerate(full)]
     drawn = gaussian(full, generator)
     if places != full:
-        drawn = math.sqrt(AGREEMENT) * gaussian(places, generator) + math.sqrt(1 - AGREEMENT) * drawn
+        drawn = math.sqrt(noise.agreement) * gaussian(places, generator) + math.sqrt(1 - noise.agreement) * drawn
     return math.sqrt(noise.moment) * drawn.reshape(shape)
 
 

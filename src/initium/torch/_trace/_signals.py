@@ -10,7 +10,9 @@ import torch
 
 from ...init import gain
 from .._operations import CASTS, LINEAR, PASSES, is_norm
+from ._branches import left_by
 from ._contractions import contraction_of
+from ._events import reach
 from ._flow import Flow
 from ._measured import Measure, Noise
 from ._recurrences import state_moment
@@ -107,7 +109,8 @@ class Signals(Mapping[int, Signal]):
             case "state":
                 return Signal("state", None)
             case "residual":
-                return Signal("residual stream", 1.0)
+                left = left_by(flow, flow.steps[value.index])
+                return Signal("residual stream", 1.0 if left is None else 1 / reach(flow, value).scaled ** 2)
             case "weight":
                 operation = value.row.operation(value.args)
                 moment = state_moment(value.module) if operation == "recurrent" else 1.0
@@ -175,7 +178,7 @@ class Signals(Mapping[int, Signal]):
             return None
         numbers = self._flow.inputs.get(value)
         is_whole = numbers is not None and bool((numbers == numbers.round()).all())
-        return Noise(start.moment, self._channels(value), numbers.float() if is_whole else None)
+        return Noise(start.moment, *self._positions(value), numbers.float() if is_whole else None)
 
     def _started(self, taker: Value, operand: Value) -> float | None:
         """What a parameter starts at, where an operation takes it in."""
@@ -186,19 +189,25 @@ class Signals(Mapping[int, Signal]):
         starts = {"scale": 1.0, "shift": 0.0, "slope": 0.25, "token": 0.0, "concatenation": 0.0}
         return starts.get(self._flow.kind(taker) or "")
 
-    def _channels(self, value: Value) -> int | None:
-        """The axis of channels, of what has positions that are alike: a picture's, a stream's; None of all else."""
+    def _positions(self, value: Value) -> tuple[int | None, float]:
+        """The axis of channels, and how much the positions of one agree: a picture's, a stream's; of all else nothing."""
         source = value
         while source.tensor.shape == value.tensor.shape and source.signals:
             word = source.row.word
             if self._flow.kind(source) == "weight":
-                return 1 if word == "convolution" else None if source is value else source.tensor.ndim - 1
+                channels = 1 if word == "convolution" else source.tensor.ndim - 1
+                return (None, 0.0) if source is value and word != "convolution" else (channels, _ALIKE)
             if is_norm(source.operation):
-                return 1 if "batch" in source.operation or "group" in source.operation else -1
+                is_batch = "batch" in source.operation
+                return 1 if is_batch or "group" in source.operation else -1, _ALIKE_ANEW if is_batch else _ALIKE
             if self._flow.kind(source) == "lookup":
-                return None
+                return None, 0.0
             source = source.signals[0]
-        return None if source is value else 1 if value.tensor.ndim == 4 else value.tensor.ndim - 1
+        return (None, 0.0) if source is value else (1 if value.tensor.ndim == 4 else value.tensor.ndim - 1, _ALIKE)
+
+
+# Between noise, 0, and a smooth picture or a deep net; and where a batch norm took what all examples have in common.
+_ALIKE, _ALIKE_ANEW = 0.3, 0.05
 
 
 def _size(numbers: torch.Tensor | None) -> float:
