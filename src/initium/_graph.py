@@ -89,8 +89,9 @@ class Use:
             projection of it), `normalisation`, `residual stream`, `attention`, `gate` (a product of signals),
             `embedding`, `pooling`, an activation's name, `f` for an activation without one, the operation of the weight
             before, or `unknown`.
-        moment: E[x^2] of that operand if everything before it has second moment 1, by quadrature where it is a
-            function of one signal; None if it is not known.
+        moment: E[x^2] of that operand if everything before it is of the size that it is meant to have, by quadrature
+            where it is a function of one signal; None if it is not known.
+        is_measured: whether no formula gave the moment: it is that of noise to which was done what the model does.
         followed_by: what its output meets first: an activation's name or `f`, `normalisation`, `query`, `key`,
             `value`, `gate`, `scale`, `residual stream`, `pooling`, `output`, an operation, `unknown`.
         branch: where in a residual branch, if in one.
@@ -110,6 +111,7 @@ class Use:
     operation: Operation
     fed_by: str = "unknown"
     moment: float | None = None
+    is_measured: bool = False
     followed_by: tuple[str, ...] = ()
     branch: Branch | None = None
     head_size: int | None = None

@@ -8,6 +8,7 @@ import torch.nn.functional as F  # noqa: N812  its usual name
 from torch import nn
 from torch_edge.traced import of
 
+import initium
 from initium._decisions import decide
 from initium._recipes import parse_recipe
 from initium.torch._apply import apply
@@ -105,6 +106,41 @@ def rotated_by_halves(m, x):
     angles = torch.arange(64.0)[:, None] * torch.arange(WIDTH // 2)[None] / 7
     low, high = m.a(x).chunk(2, -1)
     return m.last(torch.cat([low * angles.cos() - high * angles.sin(), low * angles.sin() + high * angles.cos()], -1))
+
+
+class Joined(nn.Module):
+    """A block whose branch joins its stream in one of several ways."""
+
+    def __init__(self, join):
+        super().__init__()
+        self.up, self.down, self.join = linear(), linear(), join
+
+    def forward(self, x):
+        return self.join(x, self.down(torch.relu(self.up(x))))
+
+
+# How the branch joins, and which second moment it is meant to give by itself so that the stream stays at 1.
+JOINS = {
+    "scaled sum": (lambda x, f: (x + f) / math.sqrt(2), 1.0),
+    "weighed": (lambda x, f: 0.8 * x + 0.6 * f, 1.0),
+    "half each": (lambda x, f: 0.5 * x + 0.5 * f, 3.0),
+    "mean": (lambda x, f: (x + f) / 2, 3.0),
+    "a lerp": (lambda x, f: torch.lerp(x, f, 0.6), 0.84 / 0.36),
+    "plain": (lambda x, f: x + f, 1 / 6),
+    "a small branch": (lambda x, f: x + 0.1 * f, 1.0),
+    "enlarged": (lambda x, f: 2 * x + f, 1 / 6),
+}
+
+
+@pytest.mark.parametrize("name", JOINS)
+def test_what_joins_a_stream_leaves_it_at_one_where_constants_say_how(name):
+    join, meant = JOINS[name]
+    model, example = Last(linear(), *(Joined(join) for _ in range(6)), linear()), flat()
+    plan = initium.initialize(model, seed=0, example=example).choices
+    ends = [choice for choice in plan if choice.path.endswith("down.weight")]
+    assert {choice.moment for choice in ends} == {pytest.approx(meant)}
+    if name in ("scaled sum", "weighed", "half each", "mean", "a lerp"):
+        assert measured(model, example) == pytest.approx(1.0, rel=0.5)
 
 
 ROWS = {

@@ -116,7 +116,8 @@ class _Model:
         surplus = 1.0 if self.chains.holds(param) else self.chains.surplus(param)
         gain = 1 / math.sqrt(use.moment * surplus) if use.moment > 0 else 1.0
         num = f", in most of {len(param.uses)} uses" if use != param.use else ""
-        return gain, f"after {use.fed_by}{num}{self.warning(use)}: gain {gain:.4g},"
+        measured = ", measured" if use.is_measured else ""
+        return gain, f"after {use.fed_by}{measured}{num}{self.warning(use)}: gain {gain:.4g},"
 
     def warning(self, use: Use) -> str:
         slope = None if use.is_normalised or use.branch else self.drifts.get(use.fed_by)

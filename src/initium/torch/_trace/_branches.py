@@ -29,6 +29,11 @@ class Branches:
     depths: dict[int, int]
     left: dict[int, float | None]
 
+    def tail_of(self, value: Value) -> set[int]:
+        """Indices of what leads from the last weights of a value's branch to the sum."""
+        step = self.steps.get(value.weights.bit_length() - 1)
+        return self.tails[step.result.index] if step else set()
+
     def of(self, value: Value) -> Branch | None:
         """Where a weight's result, or what was made of it, stands in a branch."""
         last = value.weights.bit_length() - 1

@@ -27,7 +27,8 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
     flow = read_flow(recording)
     values = {key: value for value in recording.values if value.operation == "parameter" for key in value.params}
     uses: dict[int, list[Found]] = defaultdict(list)
-    for found in UseReader(flow, Signals(flow), find_branches(flow), values).uses():
+    branches = find_branches(flow)
+    for found in UseReader(flow, Signals(flow, branches), branches, values).uses():
         uses[found.key].append(found)
     for key, own in uses.items():
         if not recording.params[key].numel():

@@ -10,7 +10,7 @@ import torch
 
 from ...init import gain
 from .._operations import CASTS, LINEAR, PASSES, is_norm
-from ._branches import left_by
+from ._branches import Branches, left_by
 from ._contractions import contraction_of
 from ._events import reach
 from ._flow import Flow
@@ -58,8 +58,8 @@ _SOURCES = {"slope": "prelu", "pool": "pooling", "gate": "gate"}
 class Signals(Mapping[int, Signal]):
     """What each live signal carries, by its index; found when it is asked for."""
 
-    def __init__(self, flow: Flow) -> None:
-        self._flow = flow
+    def __init__(self, flow: Flow, branches: Branches) -> None:
+        self._flow, self._branches = flow, branches
         self._live = {value.index: value for value in flow.live}
         self._found: dict[int, Signal] = {}
         self._noises: dict[Value, Noise | None] = {}
@@ -114,9 +114,10 @@ class Signals(Mapping[int, Signal]):
             case "weight":
                 operation = value.row.operation(value.args)
                 moment = state_moment(value.module) if operation == "recurrent" else 1.0
-                return Signal(operation, moment)
+                return Signal(operation, moment * self._share(value))
             case "norm":
-                return Signal("normalisation", flow.normalised.get(value.index, (value, 1.0))[1])
+                moment = flow.normalised.get(value.index, (value, 1.0))[1]
+                return Signal("normalisation", moment * (self._share(value) if _is_scaled(value) else 1.0))
             case "attention":
                 return Signal("attention", 1.0, flow.factors[value.index][0].tensor.shape[-1])
             case "pool" if _contracts(flow, value):
@@ -186,11 +187,34 @@ class Signals(Mapping[int, Signal]):
             return None
         if self._flow.kind(taker) == "shift" and taker.tensor.numel() > taker.signals[0].tensor.numel():
             return None  # the signal's distance from it
-        starts = {"scale": 1.0, "shift": 0.0, "slope": 0.25, "token": 0.0, "concatenation": 0.0}
+        starts = {
+            "scale": math.sqrt(self._share(taker)),
+            "shift": 0.0,
+            "slope": 0.25,
+            "token": 0.0,
+            "concatenation": 0.0,
+        }
         return starts.get(self._flow.kind(taker) or "")
 
+    def _share(self, value: Value) -> float:
+        """The second moment that what ends a branch is meant to give: a scale if there is one, else the weight."""
+        branch = self._branches.of(value)
+        if branch is None or not branch.is_last:
+            return 1.0
+        flow, tail = self._flow, self._branches.tail_of(value)
+        queue, seen = list(value.consumers), set[int]()
+        while queue:
+            one = queue.pop()
+            if one.index in tail and one.index not in seen:
+                seen.add(one.index)
+                if flow.kind(one) in ("scale", "norm"):
+                    return 1.0
+                queue += one.consumers
+        scaled = reach(flow, value).scaled
+        return branch.share / scaled**2 if scaled else 1.0
+
     def _positions(self, value: Value) -> tuple[int | None, float]:
-        """The axis of channels, and how much the positions of one agree: a picture's, a stream's; of all else nothing."""
+        """The axis of channels, and how much the positions of one agree, of a picture or a stream."""
         source = value
         while source.tensor.shape == value.tensor.shape and source.signals:
             word = source.row.word
@@ -206,8 +230,14 @@ class Signals(Mapping[int, Signal]):
         return (None, 0.0) if source is value else (1 if value.tensor.ndim == 4 else value.tensor.ndim - 1, _ALIKE)
 
 
+_STARTS = {"shift": 0.0, "slope": 0.25, "token": 0.0, "concatenation": 0.0}  # of a parameter that an operation takes in
 # Between noise, 0, and a smooth picture or a deep net; and where a batch norm took what all examples have in common.
 _ALIKE, _ALIKE_ANEW = 0.3, 0.05
+
+
+def _is_scaled(norm: Value) -> bool:
+    """Whether a normalisation has a scale of its own."""
+    return any(v.params for v in norm.inputs)
 
 
 def _size(numbers: torch.Tensor | None) -> float:

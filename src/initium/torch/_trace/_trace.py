@@ -122,7 +122,8 @@ def _ran(model: nn.Module, inputs: Inputs, **how: Any) -> tuple[Recording, tuple
             recording = run(model, inputs.args, inputs.kwargs, **how, grads=grads, by_inputs=by_inputs)
         except RunError as error:
             # What fails where PyTorch differentiates, and expects no error, ends the whole process.
-            if isinstance(error.error, NEEDS_NUMBERS) or not error.is_its_own:
+            tells = isinstance(error.error, NEEDS_NUMBERS) or wants_bfloat16(error.error)
+            if tells or not error.is_its_own:
                 raise
             failed.append(error)
         else:

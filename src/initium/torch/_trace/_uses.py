@@ -133,6 +133,7 @@ class UseReader:
             operation=operation,
             fed_by=signal.source,
             moment=_plausible(signal.moment),
+            is_measured=signal.is_measured and _plausible(signal.moment) is not None,
             followed_by=("dense",) if place == 1 or mixes else met.names,
             branch=None if mixes or role in ("position", "embedding", "token") else self.branches.of(value),
             scaled=1.0 if mixes else met.scaled,
