@@ -421,6 +421,18 @@ def test_draws_in_bfloat16_repeat_and_are_draws_still():
     assert (str(plan.choices[2].init), plan.choices[2].because) == ("ones", "hands the signal on")
 
 
+@pytest.mark.parametrize("num", [40, 200, 20_000])  # 20,000 rows are told by a part
+@pytest.mark.parametrize("draw", ["normal_", "uniform_"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_draws_that_were_rounded_to_two_bytes_are_draws_still(dtype, draw, num):
+    model = nn.Sequential(nn.Embedding(num, 64), Net(lambda s, x: functional.linear(x, s.w), w=torch.empty(64, 64)))
+    for value in model.parameters():
+        getattr(value.data, draw)(-0.1, 0.1, generator=torch.Generator().manual_seed(0))
+        value.data = value.data.to(dtype).float()
+    roles = {choice.path: choice.param.role for choice in initium.plan(model, example=torch.arange(6)).choices}
+    assert roles == {"0.weight": "embedding", "1.w": "weight"}
+
+
 def test_a_small_bias_to_one_side_is_what_a_layer_draws():
     model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 2))
     nn.init.uniform_(model[0].bias, 0.0, 0.3)
@@ -556,6 +568,8 @@ def test_looked_up_scales_and_shifts_stay_where_somebody_chose_them(table, is_ke
     [
         (lambda: nn.Embedding.from_pretrained(torch.eye(8), freeze=False), "kept"),
         (lambda: nn.Embedding(5, 8, padding_idx=0), "embedding"),
+        (lambda: nn.Embedding(2, 4, padding_idx=0), "embedding"),
+        (lambda: nn.Embedding(1, 8, padding_idx=0), "embedding"),
         (lambda: nn.Embedding(2, 2), "embedding"),
         (lambda: nn.Embedding.from_pretrained(torch.ones(10, 8), freeze=False), "embedding"),
         (lambda: nn.Embedding.from_pretrained(x(10, 8) + 9, freeze=False), "embedding"),

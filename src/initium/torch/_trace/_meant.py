@@ -85,6 +85,9 @@ def _notes(found: Mapping[str, Built]) -> tuple[str, ...]:
 
 def _told(param: Param, uses: Sequence[Found], module: nn.Module, name: str, value: nn.Parameter) -> Param:
     if param.role == "embedding":
+        num_rows = param.shape[0] - (param.padding is not None)
+        if num_rows * math.prod(param.shape[1:]) < _FEW_ROWS:
+            return param
         found = built(module, name, value, padding=param.padding)
         return _kept(param, found) if _is_chosen_table(param, found) else param
     if is_layers(module, name):
@@ -116,8 +119,6 @@ def _told(param: Param, uses: Sequence[Found], module: nn.Module, name: str, val
 
 def _is_chosen_table(param: Param, found: Built) -> bool:
     """Whether somebody chose the rows of a table; equal ones, or ones around a number, only where they are scales."""
-    if math.prod(param.shape) < _FEW_ROWS:
-        return False
     is_plain = found.kind == "table" and not found.is_aside
     is_scale = "gate" in param.use.followed_by and found.is_meant and found.value != 0
     return is_plain or is_scale
