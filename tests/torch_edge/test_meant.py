@@ -68,6 +68,7 @@ CHOSEN = {
         "0",
     ),
     "a matrix of more numbers than are all looked at": (lambda s, x: (x @ s.w[:16])[:, :16], torch.eye(1100), None),
+    "scales, drawn to one side of 1": (lambda s, x: torch.tanh(x * s.w), 0.5 + 0.1 * x(16), "16 numbers around 0.488"),
     "step sizes, drawn to one side of zero": (
         lambda s, x: functional.softplus(x + s.w),
         -3 + 0.5 * x(16),
@@ -104,6 +105,8 @@ NEUTRAL_OR_DRAWN = {
     "a scale that is added to 1": (lambda s, x: torch.tanh(x * (1 + s.w)), torch.zeros(16), 0.0, None),
     "a shift of 0": (lambda s, x: torch.tanh(x) + s.w, torch.zeros(16), 0.0, "shift"),
     "a scale drawn around 0": (lambda s, x: x * s.w, x(16), 1.0, "hands the signal on"),
+    "a scale drawn around 1": (lambda s, x: x * s.w, 1 + 0.1 * x(16), 1.0, "hands the signal on"),
+    "half a scale, drawn around 2": (lambda s, x: x * (0.5 * s.w), 2 + 0.1 * x(16), 2.0, None),
     "a shift drawn around 0": (lambda s, x: torch.tanh(x) + s.w, x(16), 0.0, "shift"),
     "a norm's scale": (lambda s, x: functional.layer_norm(x, (16,), s.w), torch.full((16,), 0.3), 1.0, None),
 }

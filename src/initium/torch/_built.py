@@ -42,6 +42,8 @@ class Built:
         value: of a constant.
         may_be_draw: whether a layer may have drawn them: they are small, and few and crooked or only to one side.
         is_aside: whether all that tells it from a draw is a mean far from zero.
+        low: the least of such numbers.
+        high: the greatest of them.
     """
 
     kind: Kind
@@ -49,6 +51,8 @@ class Built:
     value: float = math.nan
     may_be_draw: bool = False
     is_aside: bool = False
+    low: float = math.nan
+    high: float = math.nan
 
     @property
     def is_meant(self) -> bool:
@@ -128,9 +132,8 @@ def _told(numbers: NDArray[np.float64]) -> Built:
     if size < _FEW or _are_of_few_kinds(numbers.ravel()[:_SAMPLE]) or _is_ordered(numbers):
         return Built("table", f"{size} numbers from {low:.3g} to {high:.3g}", may_be_draw=may_be_draw)
     if abs(numbers.mean()) > _FAR * numbers.std() / math.sqrt(size):
-        return Built(
-            "table", f"{size} numbers around {numbers.mean():.3g}", is_aside=True, may_be_draw=highest <= _SMALL
-        )
+        words = f"{size} numbers around {numbers.mean():.3g}"
+        return Built("table", words, is_aside=True, may_be_draw=highest <= _SMALL, low=float(low), high=float(high))
     return Built("draw")
 
 

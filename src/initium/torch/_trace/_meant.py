@@ -107,6 +107,8 @@ def _told(param: Param, uses: Sequence[Found], module: nn.Module, name: str, val
     found = built(module, name, value)
     if param.role in ("position", "token") and found.is_aside:
         return param
+    if param.role == "scale" and _is_around_one(param, found):
+        return param  # drawn so, or trained by a loop that left no gradient
     if param.role == "bias" and found.may_be_draw and param.bias_of:
         return param
     if param.role == "scale" and found.value == 0 and not param.use.offset:
@@ -115,6 +117,12 @@ def _told(param: Param, uses: Sequence[Found], module: nn.Module, name: str, val
         used_as = param.use.offset + param.use.factor * found.value
         return param if math.isclose(used_as, _NEUTRAL[param.role], abs_tol=1e-5) else _kept(param, found)
     return param
+
+
+def _is_around_one(param: Param, found: Built) -> bool:
+    """Whether numbers that nobody typed hand a signal on larger here and smaller there."""
+    low, high = (param.use.offset + param.use.factor * number for number in (found.low, found.high))
+    return found.is_aside and (low - 1) * (high - 1) < 0
 
 
 def _is_chosen_table(param: Param, found: Built) -> bool:
