@@ -1,5 +1,6 @@
 """What an author built on purpose: constants and tables of their own code, and zeros that training moves."""
 
+import itertools
 import math
 
 import pytest
@@ -159,6 +160,37 @@ def test_a_matrix_that_is_the_same_everywhere_is_drawn_where_it_is_alone():
     model = layer(lambda s, x: x @ s.w, w=torch.eye(16))
     initium.initialize(model, 0, example=x(6, 8))
     assert (model[1].w == torch.eye(16)).all()
+
+
+def a_blur():
+    layers = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Conv2d(8, 8, 3, groups=8), nn.Flatten(), nn.Linear(32, 2))
+    nn.init.constant_(layers[1].weight, 1 / 9)
+    return layers
+
+
+def an_identity():
+    layers = nn.Sequential(nn.Linear(36, 9), nn.Linear(9, 9), nn.Linear(9, 2))
+    nn.init.eye_(layers[1].weight)
+    return nn.Sequential(nn.Flatten(), *layers)
+
+
+@pytest.mark.parametrize("is_deferred", [False, True])
+@pytest.mark.parametrize(
+    ("build", "told"), [(a_blur, "`1.weight` (0.1111)"), (an_identity, "`2.weight` (81 numbers from 0 to 1)")]
+)
+def test_a_layers_weight_that_was_built_otherwise_starts_anew_and_is_named(build, told, is_deferred):
+    plan = initium.plan(initium.torch.deferred(build) if is_deferred else build(), example=x(2, 1, 6, 6))
+    path = told.split("`")[1]
+    assert plan.notes == (
+        f"started anew though built with numbers that are no draw: {told}; {{'{path}': 'framework'}} keeps it",
+    )
+
+
+def test_what_layers_draw_is_not_named():
+    torch.manual_seed(0)
+    widths = [1, 8, 1, 3, 9, 3, 1, 2, 2, 4, 2, 64] * 9
+    model = nn.Sequential(*[nn.Linear(*pair) for pair in itertools.pairwise(widths)])
+    assert initium.plan(model, example=x(3, 1)).notes == ()
 
 
 @pytest.mark.parametrize("recipe", ["auto", "he", "torch"])

@@ -19,7 +19,7 @@ from ._zeros import on_purpose
 # What is used as this hands a signal on: it says nothing that a recipe would not.
 _NEUTRAL = {"scale": 1.0, "shift": 0.0, "bias": 0.0, "position": 0.0, "token": 0.0}
 
-_FEW_ROWS = 8  # numbers, of which a layer may have drawn any
+_FEW = 8  # numbers, of which a layer may have drawn any
 
 Owned = tuple[nn.Module, str, nn.Parameter]
 
@@ -86,14 +86,13 @@ def _notes(found: Mapping[str, Built]) -> tuple[str, ...]:
 def _told(param: Param, uses: Sequence[Found], module: nn.Module, name: str, value: nn.Parameter) -> Param:
     if param.role == "embedding":
         num_rows = param.shape[0] - (param.padding is not None)
-        if num_rows * math.prod(param.shape[1:]) < _FEW_ROWS:
+        if num_rows * math.prod(param.shape[1:]) < _FEW:
             return param
         found = built(module, name, value, padding=param.padding)
         return _kept(param, found) if _is_chosen_table(param, found) else param
     if is_layers(module, name):
-        found = built(module, name, value) if param.role == "bias" else Built("unknown")
-        is_otherwise = found.is_meant and found.value != 0 and not found.may_be_draw
-        return replace(param, built=found.words) if is_otherwise else param
+        found = built(module, name, value) if param.role in ("bias", "weight") else Built("unknown")
+        return replace(param, built=found.words) if _is_otherwise(param, found) else param
     if param.role == "weight":
         found = built(module, name, value)
         # A constant matrix alone makes all units alike; beside another in one weight, as a size of noise, it does not.
@@ -123,6 +122,13 @@ def _is_around_one(param: Param, found: Built) -> bool:
     """Whether numbers that nobody typed hand a signal on larger here and smaller there."""
     low, high = (param.use.offset + param.use.factor * number for number in (found.low, found.high))
     return found.is_aside and (low - 1) * (high - 1) < 0
+
+
+def _is_otherwise(param: Param, found: Built) -> bool:
+    """Whether a layer's own numbers are no draw of that layer's."""
+    if param.role == "weight" and (found.is_aside or math.prod(param.shape) < _FEW):
+        return False
+    return found.is_meant and found.value != 0 and not found.may_be_draw
 
 
 def _is_chosen_table(param: Param, found: Built) -> bool:
