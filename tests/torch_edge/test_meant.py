@@ -481,6 +481,27 @@ def test_positions_that_are_drawn_to_one_side_start_as_positions():
     assert (choice.path, choice.param.role, str(choice.init)) == ("1.w", "position", "normal(std=0.02)")
 
 
+def waves(num, width):
+    angles = torch.arange(num)[:, None] * 1e4 ** -torch.linspace(0, 1, width // 2)
+    return torch.cat([angles.sin(), angles.cos()], 1)
+
+
+@pytest.mark.parametrize("num", [6, 50, 200])
+def test_positions_that_are_waves_stay_in_a_parameter_and_in_a_table(num):
+    def places(s, x):
+        return x + s.raw + s.table(torch.arange(num))
+
+    own = Net(places, raw=waves(num, 64), table=nn.Embedding.from_pretrained(waves(num, 64), freeze=False))
+    plan = initium.plan(nn.Sequential(nn.Linear(8, 64), own, nn.Linear(64, 4)), example=x(2, num, 8))
+    roles = {choice.path: choice.param.role for choice in plan.choices}
+    assert (roles["1.raw"], roles["1.table.weight"]) == ("kept", "kept")
+    nn.init.normal_(own.raw)
+    nn.init.normal_(own.table.weight)
+    plan = initium.plan(nn.Sequential(nn.Linear(8, 64), own, nn.Linear(64, 4)), example=x(2, num, 8))
+    roles = {choice.path: choice.param.role for choice in plan.choices}
+    assert (roles["1.raw"], roles["1.table.weight"]) == ("position", "position")
+
+
 def test_of_zeros_only_those_that_stop_a_signal_are_drawn():
     adapter = ON_PURPOSE["an adapter on a frozen base"]()
     model = nn.Sequential(adapter, zero(nn.Linear(8, 16)), nn.Tanh(), nn.Linear(16, 2))

@@ -156,9 +156,16 @@ def _have_two_bytes(numbers: NDArray[np.float64]) -> bool:
 
 
 def _is_ordered(numbers: NDArray[np.float64]) -> bool:
-    """Whether they rise, or fall, along one of the axes everywhere."""
-    steps = [np.diff(numbers, axis=axis) for axis, size in enumerate(numbers.shape) if size >= _ORDERED]
-    return any((step >= 0).all() or (step <= 0).all() for step in steps)
+    """Whether they rise, or fall, along one of the axes everywhere; or along one line too long for chance."""
+    for axis, size in enumerate(numbers.shape):
+        if size < _ORDERED:
+            continue
+        steps = np.diff(numbers, axis=axis)
+        by_chance = 2 * numbers.size / size / math.factorial(min(size, 20))  # as many lines, if they are drawn
+        rises, falls = (steps > 0).all(axis=axis), (steps < 0).all(axis=axis)
+        if (steps >= 0).all() or (steps <= 0).all() or (by_chance < 1e-4 and (rises | falls).any()):
+            return True
+    return False
 
 
 def _are_round(numbers: NDArray[np.float64]) -> bool:

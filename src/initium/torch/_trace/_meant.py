@@ -84,7 +84,7 @@ def _notes(found: Mapping[str, Built]) -> tuple[str, ...]:
 
 
 def _told(param: Param, uses: Sequence[Found], module: nn.Module, name: str, value: nn.Parameter) -> Param:
-    if param.role == "embedding":
+    if param.role == "embedding" or (param.role in ("position", "token") and is_layers(module, name)):
         num_rows = param.shape[0] - (param.padding is not None)
         if num_rows * math.prod(param.shape[1:]) < _FEW:
             return param
