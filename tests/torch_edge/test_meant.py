@@ -1,5 +1,6 @@
 """What an author built on purpose: constants and tables of their own code, and zeros that training moves."""
 
+import itertools
 import math
 
 import pytest
@@ -68,6 +69,7 @@ CHOSEN = {
         "0",
     ),
     "a matrix of more numbers than are all looked at": (lambda s, x: (x @ s.w[:16])[:, :16], torch.eye(1100), None),
+    "scales, drawn to one side of 1": (lambda s, x: torch.tanh(x * s.w), 0.5 + 0.1 * x(16), "16 numbers around 0.488"),
     "step sizes, drawn to one side of zero": (
         lambda s, x: functional.softplus(x + s.w),
         -3 + 0.5 * x(16),
@@ -104,6 +106,8 @@ NEUTRAL_OR_DRAWN = {
     "a scale that is added to 1": (lambda s, x: torch.tanh(x * (1 + s.w)), torch.zeros(16), 0.0, None),
     "a shift of 0": (lambda s, x: torch.tanh(x) + s.w, torch.zeros(16), 0.0, "shift"),
     "a scale drawn around 0": (lambda s, x: x * s.w, x(16), 1.0, "hands the signal on"),
+    "a scale drawn around 1": (lambda s, x: x * s.w, 1 + 0.1 * x(16), 1.0, "hands the signal on"),
+    "half a scale, drawn around 2": (lambda s, x: x * (0.5 * s.w), 2 + 0.1 * x(16), 2.0, None),
     "a shift drawn around 0": (lambda s, x: torch.tanh(x) + s.w, x(16), 0.0, "shift"),
     "a norm's scale": (lambda s, x: functional.layer_norm(x, (16,), s.w), torch.full((16,), 0.3), 1.0, None),
 }
@@ -156,6 +160,37 @@ def test_a_matrix_that_is_the_same_everywhere_is_drawn_where_it_is_alone():
     model = layer(lambda s, x: x @ s.w, w=torch.eye(16))
     initium.initialize(model, 0, example=x(6, 8))
     assert (model[1].w == torch.eye(16)).all()
+
+
+def a_blur():
+    layers = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Conv2d(8, 8, 3, groups=8), nn.Flatten(), nn.Linear(32, 2))
+    nn.init.constant_(layers[1].weight, 1 / 9)
+    return layers
+
+
+def an_identity():
+    layers = nn.Sequential(nn.Linear(36, 9), nn.Linear(9, 9), nn.Linear(9, 2))
+    nn.init.eye_(layers[1].weight)
+    return nn.Sequential(nn.Flatten(), *layers)
+
+
+@pytest.mark.parametrize("is_deferred", [False, True])
+@pytest.mark.parametrize(
+    ("build", "told"), [(a_blur, "`1.weight` (0.1111)"), (an_identity, "`2.weight` (81 numbers from 0 to 1)")]
+)
+def test_a_layers_weight_that_was_built_otherwise_starts_anew_and_is_named(build, told, is_deferred):
+    plan = initium.plan(initium.torch.deferred(build) if is_deferred else build(), example=x(2, 1, 6, 6))
+    path = told.split("`")[1]
+    assert plan.notes == (
+        f"started anew though built with numbers that are no draw: {told}; {{'{path}': 'framework'}} keeps it",
+    )
+
+
+def test_what_layers_draw_is_not_named():
+    torch.manual_seed(0)
+    widths = [1, 8, 1, 3, 9, 3, 1, 2, 2, 4, 2, 64] * 9
+    model = nn.Sequential(*[nn.Linear(*pair) for pair in itertools.pairwise(widths)])
+    assert initium.plan(model, example=x(3, 1)).notes == ()
 
 
 @pytest.mark.parametrize("recipe", ["auto", "he", "torch"])
@@ -421,6 +456,18 @@ def test_draws_in_bfloat16_repeat_and_are_draws_still():
     assert (str(plan.choices[2].init), plan.choices[2].because) == ("ones", "hands the signal on")
 
 
+@pytest.mark.parametrize("num", [40, 200, 20_000])  # 20,000 rows are told by a part
+@pytest.mark.parametrize("draw", ["normal_", "uniform_"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_draws_that_were_rounded_to_two_bytes_are_draws_still(dtype, draw, num):
+    model = nn.Sequential(nn.Embedding(num, 64), Net(lambda s, x: functional.linear(x, s.w), w=torch.empty(64, 64)))
+    for value in model.parameters():
+        getattr(value.data, draw)(-0.1, 0.1, generator=torch.Generator().manual_seed(0))
+        value.data = value.data.to(dtype).float()
+    roles = {choice.path: choice.param.role for choice in initium.plan(model, example=torch.arange(6)).choices}
+    assert roles == {"0.weight": "embedding", "1.w": "weight"}
+
+
 def test_a_small_bias_to_one_side_is_what_a_layer_draws():
     model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 2))
     nn.init.uniform_(model[0].bias, 0.0, 0.3)
@@ -432,6 +479,27 @@ def test_positions_that_are_drawn_to_one_side_start_as_positions():
     model = nn.Sequential(nn.Linear(8, 16), Net(lambda s, x: x + s.w, w=places), nn.Linear(16, 4))
     choice = initium.plan(model, example=x(2, 6, 8)).choices[2]
     assert (choice.path, choice.param.role, str(choice.init)) == ("1.w", "position", "normal(std=0.02)")
+
+
+def waves(num, width):
+    angles = torch.arange(num)[:, None] * 1e4 ** -torch.linspace(0, 1, width // 2)
+    return torch.cat([angles.sin(), angles.cos()], 1)
+
+
+@pytest.mark.parametrize("num", [6, 50, 200])
+def test_positions_that_are_waves_stay_in_a_parameter_and_in_a_table(num):
+    def places(s, x):
+        return x + s.raw + s.table(torch.arange(num))
+
+    own = Net(places, raw=waves(num, 64), table=nn.Embedding.from_pretrained(waves(num, 64), freeze=False))
+    plan = initium.plan(nn.Sequential(nn.Linear(8, 64), own, nn.Linear(64, 4)), example=x(2, num, 8))
+    roles = {choice.path: choice.param.role for choice in plan.choices}
+    assert (roles["1.raw"], roles["1.table.weight"]) == ("kept", "kept")
+    nn.init.normal_(own.raw)
+    nn.init.normal_(own.table.weight)
+    plan = initium.plan(nn.Sequential(nn.Linear(8, 64), own, nn.Linear(64, 4)), example=x(2, num, 8))
+    roles = {choice.path: choice.param.role for choice in plan.choices}
+    assert (roles["1.raw"], roles["1.table.weight"]) == ("position", "position")
 
 
 def test_of_zeros_only_those_that_stop_a_signal_are_drawn():
@@ -556,6 +624,8 @@ def test_looked_up_scales_and_shifts_stay_where_somebody_chose_them(table, is_ke
     [
         (lambda: nn.Embedding.from_pretrained(torch.eye(8), freeze=False), "kept"),
         (lambda: nn.Embedding(5, 8, padding_idx=0), "embedding"),
+        (lambda: nn.Embedding(2, 4, padding_idx=0), "embedding"),
+        (lambda: nn.Embedding(1, 8, padding_idx=0), "embedding"),
         (lambda: nn.Embedding(2, 2), "embedding"),
         (lambda: nn.Embedding.from_pretrained(torch.ones(10, 8), freeze=False), "embedding"),
         (lambda: nn.Embedding.from_pretrained(x(10, 8) + 9, freeze=False), "embedding"),

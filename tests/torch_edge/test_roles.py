@@ -363,6 +363,13 @@ def token_first(m, x):
     return m.o(x[:, 0])
 
 
+def test_coefficients_of_one_mixture_have_as_many_inputs_as_it_has_bases():
+    parts = {"mix": torch.zeros(1, 3), "bases": torch.zeros(3, 8, 6), "o": nn.Linear(6, 3)}
+    found = trace(of(lambda m, x: m.o(x @ (m.mix @ m.bases.view(3, -1)).view(8, 6)), **parts), X).by_path
+    assert (found["mix"].axes, found["mix"].fans.fan_in) == ("oi", 3)
+    assert (found["bases"].axes, found["bases"].fans) == ("bio", (8, 6))
+
+
 @pytest.mark.parametrize(
     ("function", "shape", "role"),
     [

@@ -19,7 +19,7 @@ from ._zeros import on_purpose
 # What is used as this hands a signal on: it says nothing that a recipe would not.
 _NEUTRAL = {"scale": 1.0, "shift": 0.0, "bias": 0.0, "position": 0.0, "token": 0.0}
 
-_FEW_ROWS = 8  # numbers, of which a layer may have drawn any
+_FEW = 8  # numbers, of which a layer may have drawn any
 
 Owned = tuple[nn.Module, str, nn.Parameter]
 
@@ -84,13 +84,15 @@ def _notes(found: Mapping[str, Built]) -> tuple[str, ...]:
 
 
 def _told(param: Param, uses: Sequence[Found], module: nn.Module, name: str, value: nn.Parameter) -> Param:
-    if param.role == "embedding":
+    if param.role == "embedding" or (param.role in ("position", "token") and is_layers(module, name)):
+        num_rows = param.shape[0] - (param.padding is not None)
+        if num_rows * math.prod(param.shape[1:]) < _FEW:
+            return param
         found = built(module, name, value, padding=param.padding)
         return _kept(param, found) if _is_chosen_table(param, found) else param
     if is_layers(module, name):
-        found = built(module, name, value) if param.role == "bias" else Built("unknown")
-        is_otherwise = found.is_meant and found.value != 0 and not found.may_be_draw
-        return replace(param, built=found.words) if is_otherwise else param
+        found = built(module, name, value) if param.role in ("bias", "weight") else Built("unknown")
+        return replace(param, built=found.words) if _is_otherwise(param, found) else param
     if param.role == "weight":
         found = built(module, name, value)
         # A constant matrix alone makes all units alike; beside another in one weight, as a size of noise, it does not.
@@ -104,6 +106,8 @@ def _told(param: Param, uses: Sequence[Found], module: nn.Module, name: str, val
     found = built(module, name, value)
     if param.role in ("position", "token") and found.is_aside:
         return param
+    if param.role == "scale" and _is_around_one(param, found):
+        return param  # drawn so, or trained by a loop that left no gradient
     if param.role == "bias" and found.may_be_draw and param.bias_of:
         return param
     if param.role == "scale" and found.value == 0 and not param.use.offset:
@@ -114,10 +118,21 @@ def _told(param: Param, uses: Sequence[Found], module: nn.Module, name: str, val
     return param
 
 
+def _is_around_one(param: Param, found: Built) -> bool:
+    """Whether numbers that nobody typed hand a signal on larger here and smaller there."""
+    low, high = (param.use.offset + param.use.factor * number for number in (found.low, found.high))
+    return found.is_aside and (low - 1) * (high - 1) < 0
+
+
+def _is_otherwise(param: Param, found: Built) -> bool:
+    """Whether a layer's own numbers are no draw of that layer's."""
+    if param.role == "weight" and (found.is_aside or math.prod(param.shape) < _FEW):
+        return False
+    return found.is_meant and found.value != 0 and not found.may_be_draw
+
+
 def _is_chosen_table(param: Param, found: Built) -> bool:
     """Whether somebody chose the rows of a table; equal ones, or ones around a number, only where they are scales."""
-    if math.prod(param.shape) < _FEW_ROWS:
-        return False
     is_plain = found.kind == "table" and not found.is_aside
     is_scale = "gate" in param.use.followed_by and found.is_meant and found.value != 0
     return is_plain or is_scale

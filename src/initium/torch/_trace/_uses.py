@@ -557,7 +557,8 @@ def _axes(
         letters = value.row.letters(value.args, operand)
     windows = value.row.windows(value.args)
     usual = "oi" + SPACE[ndim - 2] if ndim <= 5 else "o" * ndim
-    found = None if any(map(_is_mixture, chain)) else axes_of(param, operand, letters)
+    is_mixed = any(map(_is_mixture, chain)) or is_mixing(param, operand, chain, letters)
+    found = None if is_mixed else axes_of(param, operand, letters)
     if found is None or not {"o", "i"} <= set(found):
         found = _followed_axes(param, operand, chain, letters) or found or (letters if len(letters) == ndim else usual)
     if not {"d", "h", "w"} & set(found):
