@@ -125,7 +125,7 @@ JOINS = {
     "weighed": (lambda x, f: 0.8 * x + 0.6 * f, 1.0),
     "half each": (lambda x, f: 0.5 * x + 0.5 * f, 3.0),
     "mean": (lambda x, f: (x + f) / 2, 3.0),
-    "a lerp": (lambda x, f: torch.lerp(x, f, 0.6), 0.84 / 0.36),
+    "a lerp": (lambda x, f: torch.lerp(x, f, 0.3), 0.51 / 0.09),
     "plain": (lambda x, f: x + f, 1 / 6),
     "a small branch": (lambda x, f: x + 0.1 * f, 1.0),
     "enlarged": (lambda x, f: 2 * x + f, 1 / 6),
