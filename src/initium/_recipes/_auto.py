@@ -93,7 +93,7 @@ class _Model:
             mode, fan = "sqrt(fan_in fan_out)", fans(param).of("geo")
         share, ends = self.share(use)
         init = normal(0.0, gain * math.sqrt(share) / math.sqrt(fan) / _factor(use))
-        because += "" if _factor(use) == 1 else f" times 1/{_factor(use):.4g} for what is done to the weight first,"
+        because += _done_first(use)
         moment = None if use.is_normalised or use.is_sized else share * self.chains.given(param)
         return Decision(init=init, because=f"{ends}{because} {mode} {fan:.4g}{_sized(param, use)}", moment=moment)
 
@@ -219,6 +219,18 @@ def _met_again(param: Param) -> Use | None:
 def _factor(use: Use) -> float:
     """By how much a constant enlarges the weight; one of 0 leaves nothing to make up for."""
     return abs(use.factor) or 1.0
+
+
+def _done_first(use: Use) -> str:
+    """The clause of what is done to a weight before it is used."""
+    if use.counted is None:
+        return " what multiplies it is not known: all connections counted,"
+    grown = round(_factor(use) / math.sqrt(use.counted or 1.0), 12)
+    return _counted(use) + ("" if grown == 1 else f" times 1/{grown:.4g} for what is done to the weight first,")
+
+
+def _counted(use: Use) -> str:
+    return "" if use.counted == 1 else f" {100 * use.counted:.3g} % of its connections count,"
 
 
 def _own_token_std(param: Param, moment: float, added: float) -> float:

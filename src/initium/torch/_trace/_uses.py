@@ -18,7 +18,8 @@ from ._events import Reach, reach
 from ._felt import felt_of
 from ._flow import Flow
 from ._follow import MOST_ELEMENTS, followed, varies
-from ._lines import Line, growth, line_of
+from ._grown import Grown, grown
+from ._lines import Line, line_of
 from ._norms import ROOTS, STATISTICS
 from ._outputs import output_of
 from ._places import axes_from, axes_of_shares, is_mixing, letters_along
@@ -128,6 +129,7 @@ class UseReader:
         signal = Signal("dense", 1.0) if place == 2 or mixes else self._signal(value, operand, operation)
         if contraction is not None and contraction.taker.operation == "sum":
             met = reach(self.flow, contraction.taker)
+        size = self._size(param, operand, value, role, line)
         sizes = [event.head_size for event in met.events if event.head_size]
         use = Use(
             operation=operation,
@@ -136,7 +138,8 @@ class UseReader:
             followed_by=("dense",) if place == 1 or mixes else met.names,
             branch=None if mixes or role in ("position", "embedding", "token") else self.branches.of(value),
             scaled=1.0 if mixes else met.scaled,
-            factor=growth(param, operand, self.flow.constants) if line is None or role == "weight" else line.factor,
+            factor=size.factor,
+            counted=size.counted,
             offset=0.0 if line is None else line.offset,
             head_size=sizes[0] if sizes else signal.head_size,
             output=None if place == 1 else output_of(self.flow, met.values[0]),
@@ -145,6 +148,12 @@ class UseReader:
         bias_of = self._biased(value) if role == "bias" else None
         length_of = _direction(key, chain)
         return Found(key, role, because, axes, use, value, operand, met, windows, bias_of, length_of)
+
+    def _size(self, param: Value, operand: Value, value: Value, role: Role, line: Line | None) -> Grown:
+        """By how much it is larger where it is used."""
+        if role not in ("weight", "embedding"):
+            return Grown(1.0 if line is None else line.factor, 1.0)
+        return grown(param, operand, value.row.letters(value.args, operand) if value.row.roles else "", self.flow.constants)
 
     def _started(self, value: Value, operand: Value, key: int, met: Reach) -> Found:
         """A use on numbers that are neither the input nor learned, such as coordinates."""
