@@ -98,7 +98,8 @@ class _Sizes:
         return _in_shape(size, value)
 
     def _sum(self, value: Value, own: list[Value]) -> Size:
-        first, *others = (_in_shape(self.of(v), value) for v in own)
+        whole = [v for v in own if v.tensor.shape == value.tensor.shape] or own  # a mean is too small to count
+        first, *others = (_in_shape(self.of(v), value) for v in whole)
         if not others:
             self.is_completed |= any(v.params and v not in own for v in value.inputs)
             return first

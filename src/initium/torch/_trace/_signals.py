@@ -89,6 +89,8 @@ class Signals(Mapping[int, Signal]):
         flow, kind = self._flow, self._flow.kind(value)
         if value.index in flow.ends:
             return None
+        if value.index in flow.behind:
+            return self._start(flow.behind[value.index][0])
         match kind:
             case "input":
                 return Signal("data", _size(flow.inputs.get(value)))

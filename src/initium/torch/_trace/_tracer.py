@@ -129,15 +129,13 @@ class Tracer(TorchDispatchMode):
         return self._current.get(id(tensor)) or self._unseen(tensor)
 
     def _unseen(self, tensor: torch.Tensor) -> Value:
-        """A tensor that no operation made: what `.data` is of another, or one that the model holds besides its state."""
+        """A tensor that no operation made: what `.data` is of another, or one that the model holds beside its state."""
         owners = (self._current[id(other)] for other in self._aliases.get(_storage(tensor), ()))
         source = next((one for one in owners if _is_same(one.tensor, tensor)), None)
         if source is None:
             return self.declare(tensor, "constant")
         facts = self._nature("detach", (source,), (source,))
-        value = Value(
-            len(self.values), "detach", tensor, (source,), torch.ops.aten.detach.default, (source,), **facts
-        )
+        value = Value(len(self.values), "detach", tensor, (source,), torch.ops.aten.detach.default, (source,), **facts)
         self._add(value)
         self._aliases[_storage(tensor)].append(tensor)
         return value

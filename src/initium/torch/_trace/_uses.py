@@ -140,6 +140,7 @@ class UseReader:
             scaled=1.0 if mixes else met.scaled,
             factor=size.factor,
             counted=size.counted,
+            behind=self._behind(value) if role == "weight" else 1.0,
             offset=0.0 if line is None else line.offset,
             head_size=sizes[0] if sizes else signal.head_size,
             output=None if place == 1 else output_of(self.flow, met.values[0]),
@@ -149,11 +150,16 @@ class UseReader:
         length_of = _direction(key, chain)
         return Found(key, role, because, axes, use, value, operand, met, windows, bias_of, length_of)
 
+    def _behind(self, value: Value) -> float:
+        """The constant that counts as the weight's own."""
+        return next((number for weighted, number in self.flow.behind.values() if weighted is value), 1.0)
+
     def _size(self, param: Value, operand: Value, value: Value, role: Role, line: Line | None) -> Grown:
         """By how much it is larger where it is used."""
         if role not in ("weight", "embedding"):
             return Grown(1.0 if line is None else line.factor, 1.0)
-        return grown(param, operand, value.row.letters(value.args, operand) if value.row.roles else "", self.flow.constants)
+        letters = value.row.letters(value.args, operand) if value.row.roles else ""
+        return grown(param, operand, letters, self.flow.constants)
 
     def _started(self, value: Value, operand: Value, key: int, met: Reach) -> Found:
         """A use on numbers that are neither the input nor learned, such as coordinates."""
@@ -413,6 +419,8 @@ def _bent(
     names = [step.operation.strip("_") for step in bent if not _is_factor(step)]
     if is_masked and role == "weight" and set(names) <= {"mul"}:
         return role, f"{because}, through a mask"
+    if role in ("bias", "shift") and set(names) <= {"mul", "div"} and not any(_num_params(step) > 1 for step in bent):
+        return role, because  # zero, whatever mask it has
     if role in _ON_LINES and bent:
         names = [] if line is not None and line.factor else [step.operation.strip("_") for step in bent]
     if not names:
