@@ -99,7 +99,11 @@ class Use:
         scaled: by which constant its output is multiplied before it meets anything else, such as sqrt(d) behind an
             embedding or 0.1 at the end of a branch.
         factor: by which constant the parameter itself is multiplied before it is used, as under an equalised learning
-            rate; of a weight that is added to its own transpose sqrt(2).
+            rate; of a weight that is added to its own transpose sqrt(2); under a mask the root of the mean square of
+            what multiplies its connections, rows without any left out.
+        counted: which share of its connections is not multiplied by 0; None if what multiplies them is not known.
+        behind: which constant multiplies its output at once, where c (x W) is meant as x (c W): 1 where it is its
+            author's, as at the end of a branch, of a head, of a query, in a sum, before a softmax or a sine.
         offset: which constant is then added to it, as in x * (1 + w): it is used as offset + factor * w.
         after: paths of the weights whose output this operand is made from, whatever function, pooling, reshaping,
             sum or concatenation lies between; none behind a normalisation, attention or a recurrence.
@@ -117,6 +121,8 @@ class Use:
     head_size: int | None = None
     scaled: float = 1.0
     factor: float = 1.0
+    counted: float | None = 1.0
+    behind: float = 1.0
     offset: float = 0.0
     after: tuple[str, ...] = ()
     sums_with: tuple[str, ...] = ()

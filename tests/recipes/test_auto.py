@@ -99,6 +99,26 @@ def test_a_constant_on_the_weight_itself_is_made_up_for():
     assert hidden.because == "after data: gain 1, times 1/0.0625 for what is done to the weight first, fan_in 512"
 
 
+@pytest.mark.parametrize(
+    ("facts", "size", "because"),
+    [
+        ({"factor": 0.5, "counted": 0.25}, 2, "25 % of its connections count,"),
+        (
+            {"factor": 1 / 6, "counted": 0.25},
+            6,
+            "25 % of its connections count, times 1/0.3333 for what is done to the weight first,",
+        ),
+        ({"counted": None}, 1, "what multiplies it has no numbers yet: all connections counted,"),
+        ({"behind": 1 / 8}, 8, "times 1/0.125 for what is done to the weight first,"),
+    ],
+)
+def test_what_a_mask_leaves_and_what_stands_behind_is_made_up_for(facts, size, because):
+    choice = chosen(weight(fed_by="data", moment=1.0, followed_by=("relu",), **facts))
+    assert std(choice) == pytest.approx(size / math.sqrt(512))
+    assert choice.because == f"after data: gain 1, {because} fan_in 512"
+    assert choice.moment == pytest.approx(facts.get("behind", 1) ** -2)
+
+
 def test_behind_a_branch_there_is_no_chain():
     branch = Branch(stream=0, number=1, depth=1, layer=1, layers=1, is_last=False)
     inner = weight((512, 512), path="inner", fed_by="data", moment=1.0, branch=branch, followed_by=("relu",))

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  its usual name
 from torch import nn
+from torch.nn.utils import prune
 from torch_edge.traced import X, of
 
 from initium import plan
@@ -518,6 +519,99 @@ def test_what_stays_zero_beside_a_weight_takes_nothing_of_its_size():
 def test_a_weight_that_is_summed_with_itself_is_larger_where_it_is_used(function, factor):
     found = trace(of(lambda m, x: m.o((x @ function(m.w)).relu()), w=torch.zeros(8, 8), o=nn.Linear(8, 3)), X)
     assert (found.by_path["w"].role, found.by_path["w"].use.factor) == ("weight", pytest.approx(factor))
+
+
+BLOCKS = torch.block_diag(*[torch.ones(2, 2)] * 4)
+HALF = torch.arange(8) % 2 == 0
+STEPS = torch.full((8,), 0.1)
+
+
+def written(w):
+    made = w.clone()
+    made[:, 2:] = 0
+    return made
+
+
+def in_place(w):
+    w.data *= BLOCKS
+    return w
+
+
+def straight_through(w):
+    step = w.abs().amax() / 7
+    return w + ((w / step).round().clamp(-8, 7) * step - w).detach()
+
+
+@pytest.mark.parametrize(
+    ("function", "factor", "counted"),
+    [
+        (lambda w: w * BLOCKS, 0.5, 0.25),
+        (lambda w: w * BLOCKS.bool() / 3, 0.5 / 3, 0.25),
+        (lambda w: w * HALF[:, None], 1, 1),  # rows of zeros: the others keep their fan
+        (lambda w: w * HALF, math.sqrt(0.5), 0.5),
+        (lambda w: w.masked_fill(BLOCKS == 0, 0), 0.5, 0.25),
+        (lambda w: torch.where(BLOCKS > 0, w, 0), 0.5, 0.25),
+        (lambda w: torch.where(BLOCKS > 0, w, torch.zeros_like(w)), 0.5, 0.25),
+        (lambda w: w.tril(), math.sqrt(36 / 64), 36 / 64),
+        (lambda w: w * torch.tril(torch.ones(8, 8)), math.sqrt(36 / 64), 36 / 64),
+        (lambda w: w * torch.tril(torch.ones_like(w)), math.sqrt(36 / 64), 36 / 64),
+        (written, 0.5, 0.25),
+        (in_place, 0.5, 0.25),
+        (lambda w: w * torch.tensor([[1.0], [3.0]]).repeat(4, 1), math.sqrt(5), 1),
+        (straight_through, 1, 1),
+        (lambda w: torch.fake_quantize_per_tensor_affine(w, 0.1, 0, -128, 127), 1, 1),
+        (lambda w: torch.fake_quantize_per_channel_affine(w, STEPS, torch.zeros(8).int(), 0, -128, 127), 1, 1),
+        (lambda w: w.double().float() * 1.0, 1, 1),
+        (lambda w: (w - w.mean(1, keepdim=True)) / w.std(1, keepdim=True), 1, 1),
+    ],
+)
+def test_the_connections_that_constants_leave_a_weight_are_counted(function, factor, counted):
+    model = of(lambda m, x: m.o(F.linear(x, function(m.w)).relu()), w=torch.zeros(8, 8), o=nn.Linear(8, 3))
+    found = trace(model, X).by_path["w"]
+    assert found.role == "weight"
+    assert (found.use.factor, found.use.counted) == (pytest.approx(factor), pytest.approx(counted))
+
+
+def test_a_mask_without_numbers_is_told():
+    model = of(lambda m, x: m.o(F.linear(x, m.w * m.mask).relu()), w=torch.zeros(8, 8), o=nn.Linear(8, 3))
+    model.register_buffer("mask", torch.ones(8, 8, device="meta"))
+    use = trace(model, X).by_path["w"].use
+    assert (use.factor, use.counted) == (1, None)
+
+
+def test_of_a_convolution_the_taps_that_a_mask_leaves_are_counted():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3))
+    prune.custom_from_mask(model[2], "weight", torch.ones(4, 8, 3, 3).index_fill(2, torch.tensor([2]), 0))
+    use = trace(model, torch.zeros(1, 3, 9, 9)).by_path["2.weight_orig"].use
+    assert (use.factor, use.counted) == (pytest.approx(math.sqrt(2 / 3)), pytest.approx(2 / 3))
+
+
+def test_a_bias_under_a_mask_is_a_bias():
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
+    prune.random_unstructured(model[0], "bias", 0.5)
+    assert trace(model, X).by_path["0.bias_orig"].role == "bias"
+
+
+@pytest.mark.parametrize(
+    ("function", "behind"),
+    [
+        (lambda m, x: m.o((m.a(x) / 8).tanh()), 1 / 8),
+        (lambda m, x: m.o((x @ m.a.weight.T * 3 + m.a.bias).relu()), 3),
+        (lambda m, x: m.o(m.norm(m.a(x) * 3)), 3),
+        (lambda m, x: m.o(2 * torch.sigmoid(2 * m.a(x)) - 1), 1),  # a tanh
+        (lambda m, x: m.o(30 * torch.tanh(m.a(x) / 30)), 1),
+        (lambda m, x: m.o(torch.sin(30 * m.a(x))), 1),
+        (lambda m, x: m.o((m.a(x) / 8).softmax(-1)), 1),
+        (lambda m, x: m.o(((m.a(x) / 8) @ x.mT).softmax(-1) @ x), 1),
+        (lambda m, x: m.o(m.a(x) + 2 * m.b(x)), 1),
+        (lambda m, x: m.o(m.norm(x + 0.1 * m.a(x.relu()))), 1),
+        (lambda m, x: m.a(x) / 8, 1),
+    ],
+)
+def test_a_constant_behind_a_product_counts_as_the_weight_s_unless_it_is_the_author_s(function, behind):
+    parts = {name: nn.Linear(8, 8) for name in "abo"}
+    model = of(function, **parts, norm=nn.LayerNorm(8))
+    assert trace(model, X).by_path["a.weight"].use.behind == pytest.approx(behind)
 
 
 @pytest.mark.parametrize(

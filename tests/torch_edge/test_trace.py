@@ -59,13 +59,15 @@ def test_a_function_without_a_name_is_measured():
 @pytest.mark.parametrize(
     ("function", "fed_by", "moment"),
     [
-        (lambda m, x: m.b(m.a(x) * 3), "dense", 9.0),
+        (lambda m, x: m.b(m.a(x) * 3), "dense", 1.0),  # the constant counts as a's own
+        (lambda m, x: m.b((m.a(x) + m.c(x)) * 3), "dense", 18.0),
         (lambda m, x: m.b(m.a(x) + m.c(x)), "dense", 2.0),
         (lambda m, x: m.b(F.silu(m.a(x)) * m.c(x)), "gate", gain("silu") ** -2),
         (lambda m, x: m.b(torch.cat([torch.relu(m.a(x))[..., :4], m.c(x)[..., :4]], -1)), "relu", 0.75),
         (lambda m, x: m.b(F.dropout(torch.relu(m.a(x)), 0.5, m.training)), "relu", 0.5),
         (lambda m, x: m.b(F.layer_norm(m.a(x), (8,))), "normalisation", 1.0),
-        (lambda m, x: m.b(torch.relu(m.a(x) * 2)), "relu", 2.0),
+        (lambda m, x: m.b(torch.relu(m.a(x) * 2)), "relu", 0.5),
+        (lambda m, x: m.b(torch.relu(m.a(x)) * 2), "relu", 2.0),
         (lambda m, x: m.b(x), "data", 1.0),
         (lambda m, x: m.b(torch.exp(m.t) * m.a(x)), "dense", None),
     ],

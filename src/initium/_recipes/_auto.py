@@ -93,8 +93,8 @@ class _Model:
             mode, fan = "sqrt(fan_in fan_out)", fans(param).of("geo")
         share, ends = self.share(use)
         init = normal(0.0, gain * math.sqrt(share) / math.sqrt(fan) / _factor(use))
-        because += "" if _factor(use) == 1 else f" times 1/{_factor(use):.4g} for what is done to the weight first,"
-        moment = None if use.is_normalised or use.is_sized else share * self.chains.given(param)
+        because += _done_first(use)
+        moment = None if use.is_normalised or use.is_sized else share * self.chains.given(param) / use.behind**2
         return Decision(init=init, because=f"{ends}{because} {mode} {fan:.4g}{_sized(param, use)}", moment=moment)
 
     def head(self, param: Param, use: Use) -> Decision:
@@ -106,6 +106,7 @@ class _Model:
             return Decision(init=normal(0.0, std), because=because)
         if param.sized_by:
             because = f"head of {param.size('o')}{_sized(param, use)}"
+        because += f"; {_counted(use)}" if _counted(use) else ""
         return Decision(init=normal(0.0, std), because=because, moment=None if use.is_normalised else moment)
 
     def gain(self, param: Param, use: Use) -> tuple[float, str]:
@@ -224,7 +225,21 @@ def _met_again(param: Param) -> Use | None:
 
 def _factor(use: Use) -> float:
     """By how much a constant enlarges the weight; one of 0 leaves nothing to make up for."""
-    return abs(use.factor) or 1.0
+    return abs(use.factor * use.behind) or 1.0
+
+
+def _done_first(use: Use) -> str:
+    """The clause of what is done to a weight before it is used."""
+    grown = round(_factor(use) / math.sqrt(use.counted or 1.0), 12)
+    told = [_counted(use), "" if grown == 1 else f"times 1/{grown:.4g} for what is done to the weight first"]
+    return "".join(f" {clause}," for clause in told if clause)
+
+
+def _counted(use: Use) -> str:
+    """Which connections a mask leaves, if it does not leave all."""
+    if use.counted is None:
+        return "what multiplies it has no numbers yet: all connections counted"
+    return "" if use.counted == 1 else f"{100 * use.counted:.3g} % of its connections count"
 
 
 def _own_token_std(param: Param, moment: float, added: float) -> float:

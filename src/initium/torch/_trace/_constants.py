@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from .._operations import QUANTISES
 from .._torch import tree_leaves, tree_map
 from ._tracer import Value
 
@@ -51,6 +52,8 @@ class Constants:
     def _made(self, value: Value) -> torch.Tensor:
         if value.is_signal or value.params:
             raise ValueError("not a constant")
+        if value.operation in _FILLED:
+            return torch.full(value.tensor.shape, _FILLED[value.operation](value.args), dtype=value.tensor.dtype)
         if value.tensor.numel() > MOST_NUMBERS:
             raise ValueError("too many numbers")
         if (known := self._there(value)) is not None:
@@ -75,6 +78,8 @@ def done_again(value: Value, numbers: dict[Value, torch.Tensor]) -> torch.Tensor
     """
     if value.operation == "alias" and value.function is None:
         return _written(*value.args, numbers=numbers)
+    if value.operation in QUANTISES:
+        return numbers[value.args[0]]  # its scale is not known before it has seen any
     kwargs = {name: a for name, a in value.kwargs.items() if name not in ("device", "layout", "pin_memory")}
     args, kwargs = tree_map(lambda a: _told(a, numbers), (value.args, kwargs))
     return tree_leaves(_function(value)(*args, **kwargs))[value.position]
@@ -110,7 +115,7 @@ def _before(value: Value, known: dict[Value, torch.Tensor]) -> list[Value]:
         one = queue.pop()
         if one not in known and one not in found:
             found[one] = None
-            queue += one.inputs
+            queue += [] if one.operation in _FILLED else one.inputs
     return sorted(found, key=lambda one: one.index)
 
 

@@ -59,6 +59,7 @@ class Flow:
         factors: of a product before a softmax the query and the key, of attention the value, by index.
         constants: the model's numbers.
         inputs: the numbers of an example.
+        behind: of what a constant multiplies at once, by its index, the weight's result and the constant.
     """
 
     live: list[Value] = field(default_factory=list)
@@ -73,6 +74,7 @@ class Flow:
     factors: dict[int, tuple[Value, ...]] = field(default_factory=dict)
     constants: Constants = field(default_factory=lambda: Constants({}))
     inputs: dict[Value, torch.Tensor] = field(default_factory=dict)
+    behind: dict[int, tuple[Value, float]] = field(default_factory=dict)
 
     def kind(self, value: Value) -> Kind | None:
         """What made a value; None if no output depends on it."""
@@ -118,11 +120,20 @@ class Flow:
         return value
 
 
-def read_flow(recording: Recording) -> Flow:
-    """Say of every live signal what made it."""
+def mark(recording: Recording) -> None:
+    """Write into a recording which values are states, picked and mixed."""
     mark_states(recording.values)
     mark_picked(recording.values)
     mark_mixed(recording.values)
+
+
+def read_flow(recording: Recording, behind: dict[int, tuple[Value, float]]) -> Flow:
+    """Say of every live signal what made it.
+
+    Args:
+        recording: marked.
+        behind: constants that count as the weights' own, as `Flow.behind` has them.
+    """
     outputs = {value.index for value in recording.outputs}
     whole = {value: numbers for value, numbers in recording.inputs.items() if value.is_tokens}
     flow = Flow(
@@ -130,6 +141,7 @@ def read_flow(recording: Recording) -> Flow:
         differentiated={value.index for value in recording.differentiated},
         constants=Constants(recording.buffers | whole),
         inputs=recording.inputs,
+        behind=behind,
     )
     reached = _reached(recording.outputs)
     flow.live = [value for value in recording.values if value.is_signal and value.index in reached]
@@ -250,10 +262,10 @@ def _read_norm(flow: Flow, value: Value) -> None:
 
 
 def _read_regions(flow: Flow) -> None:
-    inner = set[int]()
+    inner, behind = set[int](), flow.behind.keys()
 
     def is_free(value: Value) -> bool:
-        return flow.kinds.get(value.index, "inside") not in ("inside", "norm") and value.index not in inner
+        return flow.kinds.get(value.index, "inside") not in ("inside", "norm") and value.index not in inner | behind
 
     def is_used(value: Value, inside: dict[int, Value]) -> bool:
         taken = any(v.index in flow.kinds and v.index not in inside for v in value.consumers)

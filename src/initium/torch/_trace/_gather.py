@@ -11,8 +11,9 @@ from .._history import history_of
 from .._read import Facts, buffers_of, facts_of, is_layers, kept, params_of
 from .._torch import Orthogonal
 from ._after import find_after
+from ._behind import constants_behind
 from ._branches import find_branches
-from ._flow import Flow, read_flow
+from ._flow import Flow, mark, read_flow
 from ._meant import as_meant
 from ._packs import find_packs
 from ._run import Recording
@@ -24,7 +25,10 @@ from ._uses import Found, UseReader
 
 def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) -> Graph:
     """What a model does with each parameter, from one run of it."""
-    flow = read_flow(recording)
+    mark(recording)
+    flow = read_flow(recording, {})
+    if behind := constants_behind(flow, find_branches(flow)):
+        flow = read_flow(recording, behind)
     values = {key: value for value in recording.values if value.operation == "parameter" for key in value.params}
     uses: dict[int, list[Found]] = defaultdict(list)
     branches = find_branches(flow)

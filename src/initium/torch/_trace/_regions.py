@@ -51,7 +51,12 @@ class Curve:
     @property
     def name(self) -> str:
         """What `initium.gain` calls it, whatever constant its result is multiplied by; `f` if it has no name."""
-        return _named(self)[0]
+        return self.named[0]
+
+    @property
+    def named(self) -> tuple[str, float]:
+        """Its name, and the constant that its result is multiplied by."""
+        return _named(self)
 
     @property
     def is_bounded(self) -> bool:

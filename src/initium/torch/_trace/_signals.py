@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ...init import gain
-from .._operations import CASTS, LINEAR, PASSES, is_norm
+from .._operations import LINEAR, MOVES, PASSES, is_norm
 from ._branches import Branches, left_by
 from ._contractions import contraction_of
 from ._events import reach
@@ -42,16 +42,6 @@ class Signal:
 
 
 UNKNOWN = Signal("unknown", None)
-# Hand all elements on, elsewhere or several times.
-_MOVES = CASTS | {
-    *("view", "_unsafe_view", "reshape", "_reshape_alias", "t", "transpose", "permute", "movedim", "expand", "flatten"),
-    *("unsqueeze", "squeeze", "ravel", "select", "slice", "split", "unsafe_split", "split_with_sizes", "chunk"),
-    *("unsafe_chunk", "unsafe_split_with_sizes", "unbind", "narrow", "diagonal", "unfold", "roll", "flip", "repeat"),
-    *("repeat_interleave", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle", "dropout"),
-    *("gather", "index", "index_select", "reflection_pad1d", "reflection_pad2d", "replication_pad1d", "as_strided"),
-    *("replication_pad2d", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"),
-    *("_upsample_nearest_exact2d", "_pack_padded_sequence", "_pad_packed_sequence"),
-}
 _SOURCES = {"slope": "prelu", "pool": "pooling", "gate": "gate"}
 
 
@@ -101,6 +91,8 @@ class Signals(Mapping[int, Signal]):
         flow, kind = self._flow, self._flow.kind(value)
         if value.index in flow.ends:
             return None
+        if value.index in flow.behind:
+            return self._start(flow.behind[value.index][0])
         match kind:
             case "input":
                 return Signal("data", _size(flow.inputs.get(value)))
@@ -139,7 +131,7 @@ class Signals(Mapping[int, Signal]):
         kind, first = self._flow.kind(value), sources[0]
         if kind in ("shift", "scale") and self._is_handed_on(value):
             return first
-        if kind == "pass" and (value.operation in _MOVES or _is_not_padded(value)):
+        if kind == "pass" and (value.operation in MOVES or _is_not_padded(value)):
             return replace(first, starts=_parts(first.starts, value)) if "split" in value.operation else first
         if kind == "slope" and first.is_gaussian and first.moment is not None:
             return replace(first, source="prelu", moment=gain("prelu") ** -2 * first.moment, is_gaussian=False)

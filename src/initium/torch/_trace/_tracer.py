@@ -117,6 +117,7 @@ class Tracer(TorchDispatchMode):
         value.before = value.bit if value.is_signal else 0
         self.values.append(value)
         self._current[id(tensor)] = value
+        self._aliases[_storage(tensor)].append(tensor)
         return value
 
     def declare_owner(self, key: int, module: nn.Module) -> None:
@@ -125,7 +126,19 @@ class Tracer(TorchDispatchMode):
 
     def value(self, tensor: torch.Tensor) -> Value:
         """What is known of a tensor now."""
-        return self._current.get(id(tensor)) or self.declare(tensor, "constant")
+        return self._current.get(id(tensor)) or self._unseen(tensor)
+
+    def _unseen(self, tensor: torch.Tensor) -> Value:
+        """A tensor that no operation made: what `.data` is of another, or one that the model holds beside its state."""
+        owners = (self._current[id(other)] for other in self._aliases.get(_storage(tensor), ()))
+        source = next((one for one in owners if _is_same(one.tensor, tensor)), None)
+        if source is None:
+            return self.declare(tensor, "constant")
+        facts = self._nature("detach", (source,), (source,))
+        value = Value(len(self.values), "detach", tensor, (source,), torch.ops.aten.detach.default, (source,), **facts)
+        self._add(value)
+        self._aliases[_storage(tensor)].append(tensor)
+        return value
 
     def enter(self, module: nn.Module) -> None:
         """A module starts."""
@@ -295,6 +308,12 @@ def _fractions(tree: Any) -> list[torch.Tensor]:
 def _storage(tensor: torch.Tensor) -> int:
     """What tensors that share memory have in common; a sparse one shares with nobody."""
     return storage_of(tensor) if tensor.layout is torch.strided else id(tensor)
+
+
+def _is_same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two tensors that share memory are the same part of it."""
+    parts = [(t.shape, t.stride(), t.storage_offset()) for t in (one, other) if t.layout is torch.strided and t.numel()]
+    return len(parts) == 2 and parts[0] == parts[1]
 
 
 def _tensors(tree: Any) -> list[torch.Tensor]:

@@ -18,7 +18,8 @@ from ._events import Reach, reach
 from ._felt import felt_of
 from ._flow import Flow
 from ._follow import MOST_ELEMENTS, followed, varies
-from ._lines import Line, growth, line_of
+from ._grown import Grown, grown
+from ._lines import Line, line_of
 from ._norms import ROOTS, STATISTICS
 from ._outputs import output_of
 from ._places import axes_from, axes_of_shares, is_mixing, letters_along
@@ -128,6 +129,7 @@ class UseReader:
         signal = Signal("dense", 1.0) if place == 2 or mixes else self._signal(value, operand, operation)
         if contraction is not None and contraction.taker.operation == "sum":
             met = reach(self.flow, contraction.taker)
+        size = self._size(param, operand, value, role, line)
         sizes = [event.head_size for event in met.events if event.head_size]
         use = Use(
             operation=operation,
@@ -137,7 +139,9 @@ class UseReader:
             followed_by=("dense",) if place == 1 or mixes else met.names,
             branch=None if mixes or role in ("position", "embedding", "token") else self.branches.of(value),
             scaled=1.0 if mixes else met.scaled,
-            factor=growth(param, operand, self.flow.constants) if line is None or role == "weight" else line.factor,
+            factor=size.factor,
+            counted=size.counted,
+            behind=self._behind(value) if role == "weight" else 1.0,
             offset=0.0 if line is None else line.offset,
             head_size=sizes[0] if sizes else signal.head_size,
             output=None if place == 1 else output_of(self.flow, met.values[0]),
@@ -146,6 +150,17 @@ class UseReader:
         bias_of = self._biased(value) if role == "bias" else None
         length_of = _direction(key, chain)
         return Found(key, role, because, axes, use, value, operand, met, windows, bias_of, length_of)
+
+    def _behind(self, value: Value) -> float:
+        """The constant that counts as the weight's own."""
+        return next((number for weighted, number in self.flow.behind.values() if weighted is value), 1.0)
+
+    def _size(self, param: Value, operand: Value, value: Value, role: Role, line: Line | None) -> Grown:
+        """By how much it is larger where it is used."""
+        if role not in ("weight", "embedding"):
+            return Grown(1.0 if line is None else line.factor, 1.0)
+        letters = value.row.letters(value.args, operand) if value.row.roles else ""
+        return grown(param, operand, letters, self.flow.constants)
 
     def _started(self, value: Value, operand: Value, key: int, met: Reach) -> Found:
         """A use on numbers that are neither the input nor learned, such as coordinates."""
@@ -405,6 +420,8 @@ def _bent(
     names = [step.operation.strip("_") for step in bent if not _is_factor(step)]
     if is_masked and role == "weight" and set(names) <= {"mul"}:
         return role, f"{because}, through a mask"
+    if role in ("bias", "shift") and set(names) <= {"mul", "div"} and not any(_num_params(step) > 1 for step in bent):
+        return role, because  # zero, whatever mask it has
     if role in _ON_LINES and bent:
         names = [] if line is not None and line.factor else [step.operation.strip("_") for step in bent]
     if not names:
