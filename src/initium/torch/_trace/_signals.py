@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ...init import gain
-from .._operations import CASTS, LINEAR, PASSES, is_norm
+from .._operations import LINEAR, MOVES, PASSES, is_norm
 from ._contractions import contraction_of
 from ._flow import Flow
 from ._measured import Measure, Noise
@@ -40,16 +40,6 @@ class Signal:
 
 
 UNKNOWN = Signal("unknown", None)
-# Hand all elements on, elsewhere or several times.
-_MOVES = CASTS | {
-    *("view", "_unsafe_view", "reshape", "_reshape_alias", "t", "transpose", "permute", "movedim", "expand", "flatten"),
-    *("unsqueeze", "squeeze", "ravel", "select", "slice", "split", "unsafe_split", "split_with_sizes", "chunk"),
-    *("unsafe_chunk", "unsafe_split_with_sizes", "unbind", "narrow", "diagonal", "unfold", "roll", "flip", "repeat"),
-    *("repeat_interleave", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle", "dropout"),
-    *("gather", "index", "index_select", "reflection_pad1d", "reflection_pad2d", "replication_pad1d", "as_strided"),
-    *("replication_pad2d", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"),
-    *("_upsample_nearest_exact2d", "_pack_padded_sequence", "_pad_packed_sequence"),
-}
 _SOURCES = {"slope": "prelu", "pool": "pooling", "gate": "gate"}
 
 
@@ -74,7 +64,8 @@ class Signals(Mapping[int, Signal]):
         for one in self._missing(value):
             self._found[one.index] = self._of(one)
         found = self._found[index]
-        return replace(found, moment=self._measure.moment(value)) if found.is_measured else found
+        found = replace(found, moment=self._measure.moment(value)) if found.is_measured else found
+        return replace(found, moment=self._as_given(value, found.moment)) if self._is_function(value) else found
 
     def _missing(self, value: Value) -> list[Value]:
         """What must be found before, and itself, in order."""
@@ -97,11 +88,11 @@ class Signals(Mapping[int, Signal]):
     def _start(self, value: Value) -> Signal | None:
         """What is Gaussian by itself: what weights give, what a normalisation leaves."""
         flow, kind = self._flow, self._flow.kind(value)
+        if value.index in flow.raw:
+            return Signal("data", self._as_given(value, 1.0))
         if value.index in flow.ends:
             return None
         match kind:
-            case "input":
-                return Signal("data", _size(flow.inputs.get(value)))
             case "learned" | "lookup":
                 return Signal("embedding", 1.0)
             case "state":
@@ -135,7 +126,7 @@ class Signals(Mapping[int, Signal]):
         kind, first = self._flow.kind(value), sources[0]
         if kind in ("shift", "scale") and self._is_handed_on(value):
             return first
-        if kind == "pass" and (value.operation in _MOVES or _is_not_padded(value)):
+        if kind == "pass" and (value.operation in MOVES or _is_not_padded(value)):
             return replace(first, starts=_parts(first.starts, value)) if "split" in value.operation else first
         if kind == "slope" and first.is_gaussian and first.moment is not None:
             return replace(first, source="prelu", moment=gain("prelu") ** -2 * first.moment, is_gaussian=False)
@@ -163,6 +154,36 @@ class Signals(Mapping[int, Signal]):
         """Whether it is made of the input alone, whose numbers say nothing."""
         return value.index in self._flow.data
 
+    def _is_function(self, value: Value) -> bool:
+        """Whether it is made of the input alone, by more than its scaling."""
+        return value.index in self._flow.data and value.index not in self._flow.raw
+
+    def _as_given(self, value: Value, moment: float | None) -> float | None:
+        """A second moment, times the power of 256 that brings it next to an example's; of 16 where none is known.
+
+        Another batch of the same data then gives the same plan.
+        """
+        numbers = self._given(value)
+        if numbers is None:
+            return moment
+        if _is_one_of_many(numbers):
+            return float(numbers.double().mean())
+        given = float(numbers.double().square().mean())
+        if not given or not math.isfinite(given):
+            return moment
+        known, step = (moment, 256.0) if moment else (1.0, 16.0)
+        return known * step ** round(math.log(given / known, step))
+
+    def _given(self, value: Value) -> torch.Tensor | None:
+        """An example's numbers, as far as a signal is made of them alone."""
+        try:
+            with torch.random.fork_rng(devices=[]), torch.no_grad():
+                torch.default_generator.manual_seed(0)
+                numbers = self._flow.example.numbers(value)
+        except Exception:  # whatever an operation on numbers may raise
+            return None
+        return None if numbers.is_complex() or not numbers.numel() else numbers
+
     def _noise(self, value: Value) -> Noise | None:
         """What stands for a signal when others are measured."""
         if value not in self._noises:
@@ -173,7 +194,7 @@ class Signals(Mapping[int, Signal]):
         start = self._start(value)
         if start is None or start.moment is None:
             return None
-        numbers = self._flow.inputs.get(value)
+        numbers = self._given(value) if value.index in self._flow.raw else None
         is_whole = numbers is not None and bool((numbers == numbers.round()).all())
         return Noise(start.moment, self._channels(value), numbers.float() if is_whole else None)
 
@@ -201,12 +222,11 @@ class Signals(Mapping[int, Signal]):
         return None if source is value else 1 if value.tensor.ndim == 4 else value.tensor.ndim - 1
 
 
-def _size(numbers: torch.Tensor | None) -> float:
-    """The second moment of an example's numbers, to a power of 256: another batch of the same data has the same."""
-    if numbers is None or not numbers.numel() or numbers.is_complex():
-        return 1.0
-    moment = numbers.double().square().mean().item()
-    return 256.0 ** round(math.log(moment, 256)) if moment else 1.0
+def _is_one_of_many(numbers: torch.Tensor) -> bool:
+    """Whether each row, or each pixel over the channels, is one 1 among zeros: as large in every batch."""
+    if numbers.ndim < 2 or (numbers.min(), numbers.max()) != (0, 1) or bool(((numbers != 0) & (numbers != 1)).any()):
+        return False
+    return any(bool((numbers.sum(axis) == 1).all()) for axis in {1, numbers.ndim - 1})
 
 
 def _unmeasured(signal: Signal) -> Signal:

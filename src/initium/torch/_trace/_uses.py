@@ -343,9 +343,9 @@ def _is_bias(value: Value, operand: Value) -> bool:
 
 def _is_one_hot(value: Value) -> bool:
     """Whether each of its rows is one 1 among zeros, whose place a signal gives, as the nearest row does."""
-    while value.operation in CASTS | {"view", "reshape"} and value.signals:
-        value = value.signals[0]
-    indices = [v for v in value.inputs if v.is_signal]
+    while value.operation in CASTS | {"view", "reshape", "input"} and value.inputs:
+        value = value.inputs[0]
+    indices = [v for v in value.inputs if v.is_signal or v.is_tokens]
     is_placed = value.operation == "eq" or (value.operation == "scatter" and value.args[3:] == (1,))
     return is_placed and len(indices) == 1 and not indices[0].tensor.is_floating_point()
 
