@@ -16,6 +16,8 @@ from initium import ModelError, initialize, plan
 from initium.torch._torch import FakeTensor, FakeTensorMode, engine, wants_bfloat16
 from initium.torch._trace import trace
 
+DATA = "; data are taken to have second moment 1"  # said of made-up inputs
+
 
 class Model(nn.Module):
     """One linear layer, and whatever a test's own forward does."""
@@ -352,7 +354,7 @@ class ByName(nn.Module):
 def test_an_example_goes_by_name_where_forward_takes_names_alone():
     assert trace(ByName(), torch.ones(2, 4)).is_traced
     assert trace(ByName(), (torch.ones(2, 4), torch.ones(2))).is_traced
-    assert trace(ByName()).notes == ("the input was made up: `x` float32 (2, 4)",)
+    assert trace(ByName()).notes == ("the input was made up: `x` float32 (2, 4)" + DATA,)
 
 
 class Free(nn.Module):
@@ -413,7 +415,7 @@ NORMS = [nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectr
 )
 def test_the_input_of_a_parametrised_layer_is_made_up(norm, layer, shape):
     graph = trace(nn.Sequential(norm(layer), nn.ReLU()))
-    assert graph.notes == (f"the input was made up: `input` float32 {shape}",)
+    assert graph.notes == (f"the input was made up: `input` float32 {shape}" + DATA,)
 
 
 def test_a_sharded_model_is_to_be_planned_before(tmp_path):
@@ -439,23 +441,41 @@ def test_a_sharded_model_is_to_be_planned_before(tmp_path):
 @pytest.mark.parametrize(
     ("model", "note"),
     [
-        (nn.Linear(4, 2), "the input was made up: `input` float32 (2, 4)"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(784, 2)), "the input was made up: `input` float32 (2, 784)"),
-        (nn.Linear(4, 2).double(), "the input was made up: `input` float64 (2, 4)"),
-        (nn.Conv2d(1, 2, 3), "the input was made up: `input` float32 (2, 1, 224, 224)"),
+        (nn.Linear(4, 2), "the input was made up: `input` float32 (2, 4)" + DATA),
+        (
+            nn.Sequential(nn.Flatten(), nn.Linear(784, 2)),
+            "the input was made up: `input` float32 (2, 784)" + DATA,
+        ),
+        (
+            nn.Linear(4, 2).double(),
+            "the input was made up: `input` float64 (2, 4)" + DATA,
+        ),
+        (
+            nn.Conv2d(1, 2, 3),
+            "the input was made up: `input` float32 (2, 1, 224, 224)" + DATA,
+        ),
         (
             nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 30 * 30, 2)),
-            "the input was made up: `input` float32 (2, 3, 32, 32)",
+            "the input was made up: `input` float32 (2, 3, 32, 32)" + DATA,
         ),
-        (nn.Conv1d(3, 4, 3), "the input was made up: `input` float32 (2, 3, 64)"),
-        (nn.Conv3d(3, 4, 3), "the input was made up: `input` float32 (2, 3, 32, 32, 32)"),
+        (
+            nn.Conv1d(3, 4, 3),
+            "the input was made up: `input` float32 (2, 3, 64)" + DATA,
+        ),
+        (
+            nn.Conv3d(3, 4, 3),
+            "the input was made up: `input` float32 (2, 3, 32, 32, 32)" + DATA,
+        ),
         (nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 2)), "the input was made up: `input` int64 (2, 8)"),
-        (nn.GRU(6, 4), "the input was made up: `input` float32 (2, 8, 6)"),
-        (nn.LSTMCell(6, 4), "the input was made up: `input` float32 (2, 6)"),
-        (nn.Bilinear(3, 4, 5), "the input was made up: `input1` float32 (2, 3), `input2` float32 (2, 4)"),
+        (nn.GRU(6, 4), "the input was made up: `input` float32 (2, 8, 6)" + DATA),
+        (nn.LSTMCell(6, 4), "the input was made up: `input` float32 (2, 6)" + DATA),
+        (
+            nn.Bilinear(3, 4, 5),
+            "the input was made up: `input1` float32 (2, 3), `input2` float32 (2, 4)" + DATA,
+        ),
         (
             nn.Transformer(8, 2, 1, 1, 8, batch_first=True),
-            "the input was made up: `src` float32 (2, 8, 8), `tgt` float32 (2, 8, 8)",
+            "the input was made up: `src` float32 (2, 8, 8), `tgt` float32 (2, 8, 8)" + DATA,
         ),
     ],
 )

@@ -16,7 +16,7 @@ class Constants:
 
     Args:
         known: those that were there before it ran: its buffers, and the whole numbers of an example.
-        of_data: whether what is made of the input's fractions is asked for as well; `known` then has all that are given.
+        of_data: whether what is made of the input's fractions is asked for too; those that are given are then known.
     """
 
     def __init__(self, known: dict[Value, torch.Tensor], *, of_data: bool = False) -> None:

@@ -12,6 +12,7 @@ from ...init import gain
 from .._operations import LINEAR, MOVES, PASSES, is_norm
 from ._contractions import contraction_of
 from ._flow import Flow
+from ._generated import find_generated
 from ._measured import Measure, Noise
 from ._recurrences import state_moment
 from ._regions import Region
@@ -51,6 +52,9 @@ class Signals(Mapping[int, Signal]):
         self._live = {value.index: value for value in flow.live}
         self._found: dict[int, Signal] = {}
         self._noises: dict[Value, Noise | None] = {}
+        self._generated = find_generated(flow)
+        self._meant: dict[int, float] = {}
+        self._sizes: dict[Value, tuple[float, bool]] = {}
         self._measure = Measure(self._noise, self._started, flow.constants)
 
     def __iter__(self):
@@ -66,6 +70,24 @@ class Signals(Mapping[int, Signal]):
         found = self._found[index]
         found = replace(found, moment=self._measure.moment(value)) if found.is_measured else found
         return replace(found, moment=self._as_given(value, found.moment)) if self._is_function(value) else found
+
+    def meant(self, value: Value) -> float:
+        """The second moment that a weight's result, or a look-up, is to have: of what becomes a matrix 1 / its width.
+
+        What it multiplies has a second moment of its own, which it makes up for.
+        """
+        if value.index not in self._meant:
+            self._meant[value.index] = 1.0  # where it would ask for itself
+            made = self._generated.get(value.index)
+            if made is not None and made.scaled is not None:
+                fed = self.get(made.other.index, UNKNOWN).moment or 1.0
+                self._meant[value.index] = 1 / (made.width * fed * made.scaled**2)
+        return self._meant[value.index]
+
+    @property
+    def bent(self) -> set[int]:
+        """Indices of what becomes a matrix through a function, so that no start of it sets the matrix's size."""
+        return {index for index, made in self._generated.items() if made.scaled is None}
 
     def _missing(self, value: Value) -> list[Value]:
         """What must be found before, and itself, in order."""
@@ -93,15 +115,17 @@ class Signals(Mapping[int, Signal]):
         if value.index in flow.ends:
             return None
         match kind:
-            case "learned" | "lookup":
-                return Signal("embedding", 1.0)
+            case "learned":
+                return Signal("learned", 1.0)
+            case "lookup":
+                return Signal("embedding", self.meant(value))
             case "state":
                 return Signal("state", None)
             case "residual":
                 return Signal("residual stream", 1.0)
             case "weight":
                 operation = value.row.operation(value.args)
-                moment = state_moment(value.module) if operation == "recurrent" else 1.0
+                moment = state_moment(value.module) if operation == "recurrent" else self.meant(value)
                 return Signal(operation, moment)
             case "norm":
                 return Signal("normalisation", flow.normalised.get(value.index, (value, 1.0))[1])
@@ -163,14 +187,13 @@ class Signals(Mapping[int, Signal]):
 
         Another batch of the same data then gives the same plan.
         """
-        numbers = self._given(value)
-        if numbers is None:
-            return moment
-        if _is_one_of_many(numbers):
-            return float(numbers.double().mean())
-        given = float(numbers.double().square().mean())
+        if value not in self._sizes:
+            self._sizes[value] = _size(self._given(value))
+        given, is_exact = self._sizes[value]
         if not given or not math.isfinite(given):
             return moment
+        if is_exact:
+            return given
         known, step = (moment, 256.0) if moment else (1.0, 16.0)
         return known * step ** round(math.log(given / known, step))
 
@@ -196,7 +219,8 @@ class Signals(Mapping[int, Signal]):
             return None
         numbers = self._given(value) if value.index in self._flow.raw else None
         is_whole = numbers is not None and bool((numbers == numbers.round()).all())
-        return Noise(start.moment, self._channels(value), numbers.float() if is_whole else None)
+        known = numbers.float() if numbers is not None and is_whole else None
+        return Noise(start.moment, self._channels(value), known)
 
     def _started(self, taker: Value, operand: Value) -> float | None:
         """What a parameter starts at, where an operation takes it in."""
@@ -220,6 +244,13 @@ class Signals(Mapping[int, Signal]):
                 return None
             source = source.signals[0]
         return None if source is value else 1 if value.tensor.ndim == 4 else value.tensor.ndim - 1
+
+
+def _size(numbers: torch.Tensor | None) -> tuple[float, bool]:
+    """The second moment of an example, 0 if nothing is known, and whether another batch has the very same."""
+    if numbers is None:
+        return 0.0, False
+    return float(numbers.double().square().mean()), _is_one_of_many(numbers)
 
 
 def _is_one_of_many(numbers: torch.Tensor) -> bool:
@@ -248,7 +279,7 @@ def _together(kind: str, value: Value, sources: list[Signal]) -> Signal:
             mean = sum(size * moment for size, moment in zip(sizes, moments, strict=True)) / sum(sizes)
             alike = all(are_gaussian) and len(set(moments)) == 1
             return replace(first, moment=mean, is_gaussian=alike, starts=starts)
-    if kind == "sum" and {signal.source for signal in sources} == {"embedding"}:
+    if kind == "sum" and {signal.source for signal in sources} <= {"embedding", "learned"}:
         return first
     if kind == "sum" and is_independent and sum(are_gaussian) >= len(sources) - 1:
         return replace(first, moment=sum(moments), is_gaussian=all(are_gaussian), starts=starts)

@@ -120,6 +120,10 @@ class UseReader:
         axes, windows = _axes(value, operand, param, role, chain, contraction)
         is_matrix = role == "weight" and bool(value.row.roles)
         mixes = is_matrix and is_mixing(param, operand, chain, value.row.letters(value.args, operand))
+        given = self.signals.meant(value) if role in ("weight", "embedding") and not mixes else 1.0
+        if role == "weight" and not mixes and (width := _width_of_row(value, operand, chain, param)):
+            role, because, axes = "embedding", "one row is picked for each input, and used as a matrix", "vo"
+            given = 1 / (width * (self._signal(value, operand, "dense").moment or 1.0))
         if role == "weight" and not mixes and _is_packed_in_rows(chain, param):
             role, because = "kept", "its rows are used as matrices, of which its own axes say nothing"
         if role == "weight" and not {"o", "i"} <= set(axes):
@@ -141,6 +145,7 @@ class UseReader:
             head_size=sizes[0] if sizes else signal.head_size,
             output=None if place == 1 else output_of(self.flow, met.values[0]),
             is_sized=role == "weight" and any(_divides_by_own_size(step, key) for step in chain),
+            given=1.0 if place == 1 else given,
         )
         bias_of = self._biased(value) if role == "bias" else None
         length_of = _direction(key, chain)
@@ -529,6 +534,14 @@ def _is_packed_in_rows(chain: list[Value], param: Value) -> bool:
         if (step.row.word == "embedding" and any(v.is_signal or v.is_tokens for v in step.inputs)) or _is_mixture(step)
     ]
     return bool(picks) and param.tensor.ndim < 3
+
+
+def _width_of_row(value: Value, operand: Value, chain: list[Value], param: Value) -> int:
+    """Over how many elements of it a product sums, where a row of a table is picked and given two axes; else 0."""
+    if not _is_packed_in_rows(chain, param) or any(map(_is_mixture, chain)) or not value.row.roles:
+        return 0
+    letters = value.row.letters(value.args, operand)
+    return math.prod(size for size, letter in zip(operand.tensor.shape, letters, strict=True) if letter in "ihwd")
 
 
 def _has_both(axes: str, value: Value, operand: Value) -> bool:
