@@ -222,16 +222,13 @@ def _data_notes(params: dict[int, Param]) -> tuple[str, ...]:
 
 
 def _data_note(moment: float, paths: list[str]) -> str:
-    size = math.sqrt(moment)
-    times, change, start = (
-        (f"{size:.3g}", f"divide by {size:.3g}", "smaller")
-        if size > 1
-        else (f"1/{1 / size:.3g}", f"multiply by {1 / size:.3g}", "larger")
-    )
+    size = f"{math.sqrt(max(moment, 1 / moment)):,.0f}"
+    times, change, start = (size, "divide", "smaller") if moment > 1 else (f"1/{size}", "multiply", "larger")
+    number = f"{moment:,.0f}" if moment > 1 else f"{moment:.3g}"
     return (
-        f"the example's numbers are about {times} times as large as 1 (second moment {moment:.3g}) where they enter "
-        f"{folded(paths)}, which starts {start} to match: scale them ({change}), or learning rates that are usual do "
-        "not fit"
+        f"the example's numbers are about {times} times as large as 1 (second moment {number}) where they enter "
+        f"{folded(paths)}, which starts {start} to match: scale them ({change} by {size}), or learning rates that "
+        "are usual do not fit"
     )
 
 

@@ -136,7 +136,7 @@ class UseReader:
         use = Use(
             operation=operation,
             fed_by=signal.source,
-            moment=_plausible(signal.moment),
+            moment=signal.moment if signal.source == "data" else _plausible(signal.moment),
             followed_by=("dense",) if place == 1 or mixes else met.names,
             branch=None if mixes or role in ("position", "embedding", "token") else self.branches.of(value),
             scaled=1.0 if mixes else met.scaled,
