@@ -87,8 +87,8 @@ class Use:
         operation: what it does.
         fed_by: what the other operand is: `data`, `tokens`, `state` (of a recurrence), `cell` (of one whose state is a
             projection of it), `normalisation`, `residual stream`, `attention`, `gate` (a product of signals),
-            `embedding`, `pooling`, an activation's name, `f` for an activation without one, the operation of the weight
-            before, or `unknown`.
+            `embedding`, `learned` (a parameter), `pooling`, an activation's name, `f` for an activation without one,
+            the operation of the weight before, or `unknown`.
         moment: E[x^2] of that operand if everything before it is of the size that it is meant to have, by quadrature
             where it is a function of one signal; None if it is not known.
         is_measured: whether no formula gave the moment: it is that of noise to which was done what the model does.
@@ -110,6 +110,8 @@ class Use:
         sums_with: paths of the other embeddings and positions that are added to the same signal.
         output: how it becomes the model's output, if it does and no other weight takes it in.
         is_sized: whether the parameter's own size is divided out before it is used, so that its direction alone counts.
+        given: the second moment that its output, or a row, is to have: 1, but where it becomes a matrix that multiplies
+            another signal, 1 / what that product sums.
     """
 
     operation: Operation
@@ -128,6 +130,7 @@ class Use:
     sums_with: tuple[str, ...] = ()
     output: Output | None = None
     is_sized: bool = False
+    given: float = 1.0
 
     @property
     def is_normalised(self) -> bool:

@@ -11,6 +11,8 @@ from torch_edge.traced import of
 from initium import ModelError
 from initium.torch._trace import trace
 
+DATA = "; data are taken to have second moment 1"  # said of made-up inputs
+
 
 def net():
     return nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 1))
@@ -178,7 +180,10 @@ def test_gradients_are_on_only_where_they_must_be_and_that_is_noted():
         "aten._local_scalar_dense.default",
         noted,
     )
-    assert trace(of(force, net=net())).notes == ("the input was made up: `x` float32 (2, 2)", noted)
+    assert trace(of(force, net=net())).notes == (
+        "the input was made up: `x` float32 (2, 2)" + DATA,
+        noted,
+    )
     with torch.device("meta"):
         empty = of(looking_at_numbers, net=net())
     assert trace(empty, torch.randn(4, 2)).notes == (

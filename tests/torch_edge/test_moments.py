@@ -38,7 +38,11 @@ def fill(model, graph):
     """Weights that give independent Gaussians of second moment 1 if what is claimed of their operands holds."""
     for path, value in model.named_parameters():
         param = graph.by_path[path]
-        std = 1 / math.sqrt(param.fans.fan_in * (param.use.moment or 1)) if param.role == "weight" else 0.0
+        std = (
+            math.sqrt(param.use.given / (param.fans.fan_in * (param.use.moment or 1)))
+            if param.role == "weight"
+            else 0.0
+        )
         if param.role in ("weight", "bias"):
             nn.init.normal_(value.detach(), std=std, generator=DRAWN)
 
@@ -213,6 +217,13 @@ ROWS = {
     "equal members": (
         lambda m, x: m.last(sum(torch.relu(f(x)) for f in (m.a, m.b, m.c)) / 3),
         dict.fromkeys("abc", linear),
+        flat,
+    ),
+    "a generated matrix": (
+        lambda m, x: m.last(
+            torch.relu(F.linear(torch.relu(m.a(x)), m.b(F.layer_norm(x[:1], (WIDTH,))).view(-1, WIDTH)))
+        ),
+        {"a": linear, "b": lambda: linear(WIDTH * WIDTH)},
         flat,
     ),
     "a highway": (highway, dict.fromkeys("abcdef", linear), flat),

@@ -54,6 +54,7 @@ def auto(graph: Graph) -> tuple[Rule, ...]:
         Rule(role="shift", start=used_as(0.0, "shift")),
         Rule(role="position", when=_is_summed, start=model.embedding),
         Rule(role="position", start=normal(0.0, _BESIDE), because="added to a signal of second moment 1"),
+        Rule(role="token", when=_is_alone, start=_signal),
         Rule(role="token", start=normal(0.0, _BESIDE), because="put beside a signal of second moment 1"),
         Rule(role="kept", start=framework()),
     )
@@ -126,6 +127,8 @@ class _Model:
 
     def share(self, use: Use) -> tuple[float, str]:
         """The second moment that a branch adds to its stream, and the clause; a constant behind it does its part."""
+        if use.given != 1:
+            return use.given, f"becomes a matrix, second moment {use.given:.3g}; "
         branch = use.branch
         if not (branch and branch.is_last) or (branch.stream, branch.number) in self.scaled_branches:
             return 1.0, ""
@@ -152,6 +155,8 @@ class _Model:
         elif not std:
             std = 1 / math.sqrt(1 + len(summed))
             because = f"{1 + len(summed)} sum to second moment 1" if summed else "a row is picked, not summed: std 1"
+        if param.use.given != 1:
+            std, because = math.sqrt(param.use.given), f"its rows become matrices, second moment {param.use.given:.3g}"
         return embeddings(normal(0.0, std), because)[0].decide(param)
 
     def tied(self, param: Param) -> tuple[float, str] | None:
@@ -278,6 +283,19 @@ def _slope(name: str) -> float:
 def _is_summed(param: Param) -> bool:
     """Whether it is added to embeddings, and so is one of them."""
     return bool(param.use.sums_with)
+
+
+def _is_alone(param: Param) -> bool:
+    """Whether it is the signal that a layer takes in, beside no other."""
+    return param.use.operation == "other"
+
+
+def _signal(param: Param) -> Decision:
+    num = 1 + len(param.use.sums_with)
+    init = normal(0.0, 1 / math.sqrt(num) / _factor(param.use))
+    summed = f"{num} sum to second moment 1" if num > 1 else "std 1"
+    times = "" if _factor(param.use) == 1 else f", times 1/{_factor(param.use):.4g} for what is done to it first"
+    return Decision(init=init, because=f"a signal that is learned: {summed}{times}")
 
 
 def _is_chosen_size(param: Param) -> bool:

@@ -17,10 +17,11 @@ class Constants:
 
     Args:
         known: those that were there before it ran: its buffers, and the whole numbers of an example.
+        of_data: whether what is made of the input's fractions is asked for too; those that are given are then known.
     """
 
-    def __init__(self, known: dict[Value, torch.Tensor]) -> None:
-        self._known = known
+    def __init__(self, known: dict[Value, torch.Tensor], *, of_data: bool = False) -> None:
+        self._known, self._of_data = known, of_data
         self._numbers: dict[Value, torch.Tensor] = {}
 
     def number(self, value: Value) -> float:
@@ -50,7 +51,7 @@ class Constants:
         return self._numbers[value]
 
     def _made(self, value: Value) -> torch.Tensor:
-        if value.is_signal or value.params:
+        if value.params or (value.is_signal and not self._of_data):
             raise ValueError("not a constant")
         if value.operation in _FILLED:
             return torch.full(value.tensor.shape, _FILLED[value.operation](value.args), dtype=value.tensor.dtype)
@@ -63,6 +64,8 @@ class Constants:
     def _there(self, value: Value) -> torch.Tensor | None:
         """What was there before the model ran."""
         known = self._known.get(value, getattr(value.tensor, "constant", None))
+        if known is None and self._of_data and (value.operation == "input" or value.is_signal):
+            return None  # what a run on made-up numbers has left says nothing
         if known is None and not hasattr(value.tensor, "fake_mode"):
             known = value.tensor
         if known is not None and known.is_meta:
@@ -80,6 +83,8 @@ def done_again(value: Value, numbers: dict[Value, torch.Tensor]) -> torch.Tensor
         return _written(*value.args, numbers=numbers)
     if value.operation in QUANTISES:
         return numbers[value.args[0]]  # its scale is not known before it has seen any
+    if value.operation == "input" and value.inputs:
+        return numbers[value.inputs[0]]
     kwargs = {name: a for name, a in value.kwargs.items() if name not in ("device", "layout", "pin_memory")}
     args, kwargs = tree_map(lambda a: _told(a, numbers), (value.args, kwargs))
     return tree_leaves(_function(value)(*args, **kwargs))[value.position]

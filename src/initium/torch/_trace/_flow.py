@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from .._operations import NOISE, PASSES, POOLS, SOFTMAXES, is_attention, is_norm
+from .._operations import LINEAR, MOVES, NOISE, PASSES, POOLS, SOFTMAXES, is_attention, is_norm
 from ._constants import Constants
 from ._norms import find_norm
 from ._picked import mark_mixed, mark_picked
@@ -58,7 +58,7 @@ class Flow:
         steps: residual additions, by index.
         factors: of a product before a softmax the query and the key, of attention the value, by index.
         constants: the model's numbers.
-        inputs: the numbers of an example.
+        example: the numbers of an example, and of what is made of them alone.
         behind: of what a constant multiplies at once, by its index, the weight's result and the constant.
     """
 
@@ -73,7 +73,7 @@ class Flow:
     steps: dict[int, Step] = field(default_factory=dict)
     factors: dict[int, tuple[Value, ...]] = field(default_factory=dict)
     constants: Constants = field(default_factory=lambda: Constants({}))
-    inputs: dict[Value, torch.Tensor] = field(default_factory=dict)
+    example: Constants = field(default_factory=lambda: Constants({}, of_data=True))
     behind: dict[int, tuple[Value, float]] = field(default_factory=dict)
 
     def kind(self, value: Value) -> Kind | None:
@@ -112,6 +112,18 @@ class Flow:
                 data.add(value.index)
         return data
 
+    @cached_property
+    def raw(self) -> set[int]:
+        """Indices of the input's own numbers, moved, or on a straight line by constants: the model's own scaling."""
+        raw = set[int]()
+        for value in self.live:
+            region = self.ends.get(value.index)
+            is_handed_on = region is None and self.kinds[value.index] == "pass" and _is_scaled(self, value)
+            sources = [region.start] if region and region.exits[value].line else value.signals if is_handed_on else []
+            if self.kinds[value.index] == "input" or [v.index in raw for v in sources] == [True]:
+                raw.add(value.index)
+        return raw
+
     def back(self, value: Value) -> Value:
         """Where the signal came from that this value hands on."""
         while self.passes(value):
@@ -140,7 +152,7 @@ def read_flow(recording: Recording, behind: dict[int, tuple[Value, float]]) -> F
         outputs=outputs,
         differentiated={value.index for value in recording.differentiated},
         constants=Constants(recording.buffers | whole),
-        inputs=recording.inputs,
+        example=Constants(recording.buffers | {v: n for v, n in recording.inputs.items() if _says(n)}, of_data=True),
         behind=behind,
     )
     reached = _reached(recording.outputs)
@@ -170,6 +182,26 @@ def _adds_outputs(flow: Flow, step: Step) -> bool:
     curves = region.exits.values() if region else ()
     is_inner = step.result.index in flow.taken or any(curve.is_between_layers for curve in curves)
     return step.skip is not step.base and not is_inner
+
+
+def _says(numbers: torch.Tensor) -> bool:
+    """Whether an example's numbers say anything: zeros or ones stand for any."""
+    if numbers.layout is not torch.strided or numbers.is_complex() or not numbers.numel():
+        return False
+    return bool(numbers.min() != numbers.max())
+
+
+def _is_scaled(flow: Flow, value: Value) -> bool:
+    """Whether it moves a signal's elements, or is a straight line of each, which constants give; none of them is 0."""
+    if value.operation not in LINEAR:
+        return value.operation in MOVES
+    others = [v for v in value.inputs if not v.is_signal]
+    if value.operation == "div" and value.args[0] in others:
+        return False
+    try:
+        return value.operation not in ("mul", "div") or all(bool(flow.constants.numbers(v).all()) for v in others)
+    except Exception:  # whatever an operation on numbers may raise
+        return False
 
 
 def main_signal(value: Value) -> Value:

@@ -14,6 +14,7 @@ from ._branches import Branches, left_by
 from ._contractions import contraction_of
 from ._events import reach
 from ._flow import Flow
+from ._generated import find_generated
 from ._measured import Measure, Noise
 from ._recurrences import state_moment
 from ._regions import Region
@@ -53,6 +54,9 @@ class Signals(Mapping[int, Signal]):
         self._live = {value.index: value for value in flow.live}
         self._found: dict[int, Signal] = {}
         self._noises: dict[Value, Noise | None] = {}
+        self._generated = find_generated(flow)
+        self._meant: dict[int, float] = {}
+        self._sizes: dict[Value, tuple[float, bool]] = {}
         self._measure = Measure(self._noise, self._started, flow.constants)
 
     def __iter__(self):
@@ -66,7 +70,26 @@ class Signals(Mapping[int, Signal]):
         for one in self._missing(value):
             self._found[one.index] = self._of(one)
         found = self._found[index]
-        return replace(found, moment=self._measure.moment(value)) if found.is_measured else found
+        found = replace(found, moment=self._measure.moment(value)) if found.is_measured else found
+        return replace(found, moment=self._as_given(value, found.moment)) if self._is_function(value) else found
+
+    def meant(self, value: Value) -> float:
+        """The second moment that a weight's result, or a look-up, is to have: of what becomes a matrix 1 / its width.
+
+        What it multiplies has a second moment of its own, which it makes up for.
+        """
+        if value.index not in self._meant:
+            self._meant[value.index] = 1.0  # where it would ask for itself
+            made = self._generated.get(value.index)
+            if made is not None and made.scaled is not None:
+                fed = self.get(made.other.index, UNKNOWN).moment or 1.0
+                self._meant[value.index] = 1 / (made.width * fed * made.scaled**2)
+        return self._meant[value.index]
+
+    @property
+    def bent(self) -> set[int]:
+        """Indices of what becomes a matrix through a function, so that no start of it sets the matrix's size."""
+        return {index for index, made in self._generated.items() if made.scaled is None}
 
     def _missing(self, value: Value) -> list[Value]:
         """What must be found before, and itself, in order."""
@@ -89,15 +112,17 @@ class Signals(Mapping[int, Signal]):
     def _start(self, value: Value) -> Signal | None:
         """What is Gaussian by itself: what weights give, what a normalisation leaves."""
         flow, kind = self._flow, self._flow.kind(value)
+        if value.index in flow.raw:
+            return Signal("data", self._as_given(value, 1.0))
         if value.index in flow.ends:
             return None
         if value.index in flow.behind:
             return self._start(flow.behind[value.index][0])
         match kind:
-            case "input":
-                return Signal("data", _size(flow.inputs.get(value)))
-            case "learned" | "lookup":
-                return Signal("embedding", 1.0)
+            case "learned":
+                return Signal("learned", 1.0)
+            case "lookup":
+                return Signal("embedding", self.meant(value))
             case "state":
                 return Signal("state", None)
             case "residual":
@@ -105,7 +130,7 @@ class Signals(Mapping[int, Signal]):
                 return Signal("residual stream", 1.0 if left is None else 1 / reach(flow, value).scaled ** 2)
             case "weight":
                 operation = value.row.operation(value.args)
-                moment = state_moment(value.module) if operation == "recurrent" else 1.0
+                moment = state_moment(value.module) if operation == "recurrent" else self.meant(value)
                 return Signal(operation, moment * self._share(value))
             case "norm":
                 moment = flow.normalised.get(value.index, (value, 1.0))[1]
@@ -159,6 +184,35 @@ class Signals(Mapping[int, Signal]):
         """Whether it is made of the input alone, whose numbers say nothing."""
         return value.index in self._flow.data
 
+    def _is_function(self, value: Value) -> bool:
+        """Whether it is made of the input alone, by more than its scaling."""
+        return value.index in self._flow.data and value.index not in self._flow.raw
+
+    def _as_given(self, value: Value, moment: float | None) -> float | None:
+        """A second moment, times the power of 256 that brings it next to an example's; of 16 where none is known.
+
+        Another batch of the same data then gives the same plan.
+        """
+        if value not in self._sizes:
+            self._sizes[value] = _size(self._given(value))
+        given, is_exact = self._sizes[value]
+        if not given or not math.isfinite(given):
+            return moment
+        if is_exact:
+            return given
+        known, step = (moment, 256.0) if moment else (1.0, 16.0)
+        return known * step ** round(math.log(given / known, step))
+
+    def _given(self, value: Value) -> torch.Tensor | None:
+        """An example's numbers, as far as a signal is made of them alone."""
+        try:
+            with torch.random.fork_rng(devices=[]), torch.no_grad():
+                torch.default_generator.manual_seed(0)
+                numbers = self._flow.example.numbers(value)
+        except Exception:  # whatever an operation on numbers may raise
+            return None
+        return None if numbers.is_complex() or not numbers.numel() else numbers
+
     def _noise(self, value: Value) -> Noise | None:
         """What stands for a signal when others are measured."""
         if value not in self._noises:
@@ -169,9 +223,10 @@ class Signals(Mapping[int, Signal]):
         start = self._start(value)
         if start is None or start.moment is None:
             return None
-        numbers = self._flow.inputs.get(value)
+        numbers = self._given(value) if value.index in self._flow.raw else None
         is_whole = numbers is not None and bool((numbers == numbers.round()).all())
-        return Noise(start.moment, *self._positions(value), numbers.float() if is_whole else None)
+        known = numbers.float() if numbers is not None and is_whole else None
+        return Noise(start.moment, *self._positions(value), known)
 
     def _started(self, taker: Value, operand: Value) -> float | None:
         """What a parameter starts at, where an operation takes it in."""
@@ -232,12 +287,18 @@ def _is_scaled(norm: Value) -> bool:
     return any(v.params for v in norm.inputs)
 
 
-def _size(numbers: torch.Tensor | None) -> float:
-    """The second moment of an example's numbers, to a power of 256: another batch of the same data has the same."""
-    if numbers is None or not numbers.numel() or numbers.is_complex():
-        return 1.0
-    moment = numbers.double().square().mean().item()
-    return 256.0 ** round(math.log(moment, 256)) if moment else 1.0
+def _size(numbers: torch.Tensor | None) -> tuple[float, bool]:
+    """The second moment of an example, 0 if nothing is known, and whether another batch has the very same."""
+    if numbers is None:
+        return 0.0, False
+    return float(numbers.double().square().mean()), _is_one_of_many(numbers)
+
+
+def _is_one_of_many(numbers: torch.Tensor) -> bool:
+    """Whether each row, or each pixel over the channels, is one 1 among zeros: as large in every batch."""
+    if numbers.ndim < 2 or (numbers.min(), numbers.max()) != (0, 1) or bool(((numbers != 0) & (numbers != 1)).any()):
+        return False
+    return any(bool((numbers.sum(axis) == 1).all()) for axis in {1, numbers.ndim - 1})
 
 
 def _unmeasured(signal: Signal) -> Signal:
@@ -259,7 +320,7 @@ def _together(kind: str, value: Value, sources: list[Signal]) -> Signal:
             mean = sum(size * moment for size, moment in zip(sizes, moments, strict=True)) / sum(sizes)
             alike = all(are_gaussian) and len(set(moments)) == 1
             return replace(first, moment=mean, is_gaussian=alike, starts=starts)
-    if kind == "sum" and {signal.source for signal in sources} == {"embedding"}:
+    if kind == "sum" and {signal.source for signal in sources} <= {"embedding", "learned"}:
         return first
     if kind == "sum" and is_independent and sum(are_gaussian) >= len(sources) - 1:
         return replace(first, moment=sum(moments), is_gaussian=all(are_gaussian), starts=starts)

@@ -67,8 +67,16 @@ def _trace(model: nn.Module, example: Any) -> Graph:
         except RunError as error:
             tried = tried or f" The first that was tried, {described(model, inputs)}, failed: {error}"
             continue
-        return replace(graph, notes=(f"the input was made up: {described(model, inputs)}", *graph.notes))
+        note = f"the input was made up: {described(model, inputs)}{_assumed(inputs)}"
+        return replace(graph, notes=(note, *graph.notes))
     raise cannot_make_up(model, tried=tried)
+
+
+def _assumed(inputs: Inputs) -> str:
+    """What is assumed of made-up data."""
+    tensors = [value for value in tree_leaves((inputs.args, inputs.kwargs)) if isinstance(value, torch.Tensor)]
+    is_data = any(tensor.is_floating_point() for tensor in tensors)
+    return "; data are taken to have second moment 1" if is_data else ""
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:

@@ -27,6 +27,7 @@ from ._fused import taken_apart
 
 # Modules recorded as one operation: the additions of an unrolled cell would pass for residual ones.
 OPAQUE = (nn.RNNBase, nn.RNNCellBase)
+_TAKES_DATA = ("dense", "convolution", "recurrent")  # and normalisations
 
 
 @dataclass(eq=False, slots=True)
@@ -212,6 +213,7 @@ class Tracer(TorchDispatchMode):
     ) -> None:
         inputs = {id(tensor): self.value(tensor) for tensor in tensors}
         self._mark_learned_signal(operation, args, inputs)
+        self._mark_data(operation, args, inputs)
         args, kwargs = tree_map(lambda a: inputs[id(a)] if isinstance(a, torch.Tensor) else a, (args, kwargs))
         facts = {"inputs": tuple(inputs.values()), "function": function, "args": args, "kwargs": kwargs}
         facts |= self._nature(operation, args, facts["inputs"])
@@ -261,6 +263,23 @@ class Tracer(TorchDispatchMode):
             learned = Value(len(self.values), "learned signal", tensor, (value,), args=(value,), is_signal=True)
             self._add(learned)
             inputs[id(tensor)] = learned
+
+    def _mark_data(self, operation: str, args: Any, inputs: dict[int, Value]) -> None:
+        """Whole numbers of the input are data where a layer takes them in as fractions; so is what a matrix meets."""
+        row = weight_operation(operation)
+        if self._is_parametrising or (row.word not in _TAKES_DATA and not is_norm(operation)):
+            return
+        taken = row.factors(args) if row.word == "dense" else args if row.word == "recurrent" else args[:1]
+        values = [inputs[id(tensor)] for tensor in taken if isinstance(tensor, torch.Tensor)]
+        is_matrix = row.word == "dense" and min(value.tensor.ndim for value in values) >= 2
+        if row.word == "dense" and not any(value.params for value in values):
+            return
+        for value in values:
+            is_bare = not value.is_signal and not value.params and value.tensor.is_floating_point()
+            if is_bare and (value.is_tokens or is_matrix):
+                data = Value(len(self.values), "input", value.tensor, (value,), args=(value,), is_signal=True)
+                self._add(data)
+                inputs[id(value.tensor)] = data
 
     @property
     def _is_parametrising(self) -> bool:

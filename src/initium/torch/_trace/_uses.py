@@ -121,6 +121,10 @@ class UseReader:
         axes, windows = _axes(value, operand, param, role, chain, contraction)
         is_matrix = role == "weight" and bool(value.row.roles)
         mixes = is_matrix and is_mixing(param, operand, chain, value.row.letters(value.args, operand))
+        given = self.signals.meant(value) if role in ("weight", "embedding") and not mixes else 1.0
+        if role == "weight" and not mixes and (width := _width_of_row(value, operand, chain, param)):
+            role, because, axes = "embedding", "one row is picked for each input, and used as a matrix", "vo"
+            given = 1 / (width * (self._signal(value, operand, "dense").moment or 1.0))
         if role == "weight" and not mixes and _is_packed_in_rows(chain, param):
             role, because = "kept", "its rows are used as matrices, of which its own axes say nothing"
         if role == "weight" and not {"o", "i"} <= set(axes):
@@ -134,8 +138,8 @@ class UseReader:
         use = Use(
             operation=operation,
             fed_by=signal.source,
-            moment=_plausible(signal.moment),
-            is_measured=signal.is_measured and _plausible(signal.moment) is not None,
+            moment=(moment := signal.moment if signal.source == "data" else _plausible(signal.moment)),
+            is_measured=signal.is_measured and moment is not None,
             followed_by=("dense",) if place == 1 or mixes else met.names,
             branch=None if mixes or role in ("position", "embedding", "token") else self.branches.of(value),
             scaled=1.0 if mixes else met.scaled,
@@ -146,6 +150,7 @@ class UseReader:
             head_size=sizes[0] if sizes else signal.head_size,
             output=None if place == 1 else output_of(self.flow, met.values[0]),
             is_sized=role == "weight" and any(_divides_by_own_size(step, key) for step in chain),
+            given=1.0 if place == 1 else given,
         )
         bias_of = self._biased(value) if role == "bias" else None
         length_of = _direction(key, chain)
@@ -359,9 +364,9 @@ def _is_bias(value: Value, operand: Value) -> bool:
 
 def _is_one_hot(value: Value) -> bool:
     """Whether each of its rows is one 1 among zeros, whose place a signal gives, as the nearest row does."""
-    while value.operation in CASTS | {"view", "reshape"} and value.signals:
-        value = value.signals[0]
-    indices = [v for v in value.inputs if v.is_signal]
+    while value.operation in CASTS | {"view", "reshape", "input"} and value.inputs:
+        value = value.inputs[0]
+    indices = [v for v in value.inputs if v.is_signal or v.is_tokens]
     is_placed = value.operation == "eq" or (value.operation == "scatter" and value.args[3:] == (1,))
     return is_placed and len(indices) == 1 and not indices[0].tensor.is_floating_point()
 
@@ -547,6 +552,14 @@ def _is_packed_in_rows(chain: list[Value], param: Value) -> bool:
         if (step.row.word == "embedding" and any(v.is_signal or v.is_tokens for v in step.inputs)) or _is_mixture(step)
     ]
     return bool(picks) and param.tensor.ndim < 3
+
+
+def _width_of_row(value: Value, operand: Value, chain: list[Value], param: Value) -> int:
+    """Over how many elements of it a product sums, where a row of a table is picked and given two axes; else 0."""
+    if not _is_packed_in_rows(chain, param) or any(map(_is_mixture, chain)) or not value.row.roles:
+        return 0
+    letters = value.row.letters(value.args, operand)
+    return math.prod(size for size, letter in zip(operand.tensor.shape, letters, strict=True) if letter in "ihwd")
 
 
 def _has_both(axes: str, value: Value, operand: Value) -> bool:
