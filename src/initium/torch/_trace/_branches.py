@@ -86,8 +86,9 @@ def _handed_on(flow: Flow, step: Step) -> float:
     value, factor = step.skip, 1.0
     while value is not step.base:
         region = flow.ends.get(value.index)
-        if region is not None and region.exits[value].line:
-            value, factor = region.start, factor * region.exits[value].line[0]
+        line = region.exits[value].line if region else None
+        if region and line:
+            value, factor = region.start, factor * line[0]
         elif flow.kind(value) == "pass" and value.signals:
             value = value.signals[0]
         else:
