@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ import torch
 from ...init import gain
 from .._operations import CASTS, LINEAR, PASSES, is_norm
 from ._contractions import contraction_of
+from ._events import reach
 from ._flow import Flow
 from ._measured import Measure, Noise
 from ._recurrences import state_moment
@@ -110,7 +112,7 @@ class Signals(Mapping[int, Signal]):
                 return Signal("residual stream", 1.0)
             case "weight":
                 operation = value.row.operation(value.args)
-                moment = state_moment(value.module) if operation == "recurrent" else 1.0
+                moment = state_moment(value.module) if operation == "recurrent" else self._given(value)
                 return Signal(operation, moment)
             case "norm":
                 return Signal("normalisation", flow.normalised.get(value.index, (value, 1.0))[1])
@@ -121,6 +123,26 @@ class Signals(Mapping[int, Signal]):
             case "pass" if value.index in flow.passing:
                 return self._start(_before_statistic(flow, value))
         return None
+
+    def _given(self, value: Value) -> float:
+        """The second moment that a weight's output is meant to have: 1 within a sine, whatever multiplies it there.
+
+        That of the first layer is the model's own: it says how fine a detail of its input is told.
+        """
+        if not self._has_waves or not value.signals or self._is_input(value.signals[0]):
+            return 1.0
+        frequency = reach(self._flow, value).frequency
+        return frequency**-2 if frequency else 1.0
+
+    @cached_property
+    def _has_waves(self) -> bool:
+        curves = (curve for region in self._flow.regions.values() for curve in region.exits.values())
+        return any(curve.frequency for curve in curves if not curve.line)
+
+    def _is_input(self, value: Value) -> bool:
+        value = self._flow.back(value)
+        joined = value.signals if self._flow.kind(value) == "concatenation" else ()
+        return self._flow.kind(value) == "input" or (bool(joined) and all(map(self._is_input, joined)))
 
     def _of(self, value: Value) -> Signal:
         start = self._start(value)

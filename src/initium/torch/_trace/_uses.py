@@ -136,6 +136,7 @@ class UseReader:
             followed_by=("dense",) if place == 1 or mixes else met.names,
             branch=None if mixes or role in ("position", "embedding", "token") else self.branches.of(value),
             scaled=1.0 if mixes else met.scaled,
+            frequency=None if mixes or place == 1 else met.frequency,
             factor=growth(param, operand, self.flow.constants) if line is None or role == "weight" else line.factor,
             offset=0.0 if line is None else line.offset,
             head_size=sizes[0] if sizes else signal.head_size,
@@ -156,6 +157,7 @@ class UseReader:
             fed_by="data",
             followed_by=met.names,
             scaled=met.scaled,
+            frequency=met.frequency,
             output=output_of(self.flow, value),
         )
         axes, windows = _axes(value, operand, self.params[key], role, [], None)
