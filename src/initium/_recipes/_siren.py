@@ -10,7 +10,7 @@ from ._frameworks import torch_layers
 from ._recipe import USUAL, recipe
 
 
-@recipe(version=3, cites=("sitzmann2020implicit",))
+@recipe(version=2, cites=("sitzmann2020implicit",))
 def siren(graph: Graph, w0: float = 30.0) -> tuple[Rule, ...]:
     """SIREN: dense nets of sines, which learn a signal from its coordinates.
 

@@ -50,7 +50,9 @@ class Reach:
     @property
     def frequency(self) -> float | None:
         """By which constant it is multiplied within the sines and cosines that it meets, if it meets nothing else."""
-        known = {event.frequency and event.frequency * abs(f) for event, f in zip(self.events, self.factors, strict=True)}
+        known = {
+            event.frequency and event.frequency * abs(f) for event, f in zip(self.events, self.factors, strict=True)
+        }
         return known.pop() if len(known) == 1 else None
 
     @property
