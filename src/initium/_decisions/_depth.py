@@ -135,9 +135,9 @@ def _why(found: _Stretch) -> str:
 
 
 def _remedy(found: _Stretch) -> str:
-    if not (found.is_told and (found.repels or found.is_drift)):
+    if not found.is_told:
         return "recipe `auto` or plan.calibrate(model, batch) mends the signal"
-    if found.repels:
+    if found.repels or not found.is_drift:
         return "plan.calibrate(model, batch) mends the signal"
     return "plan.calibrate(model, batch), `orthogonal` or `random_walk` mends the signal"
 
