@@ -98,6 +98,8 @@ class Use:
         head_size: width of an attention head that it projects to or from.
         scaled: by which constant its output is multiplied before it meets anything else, such as sqrt(d) behind an
             embedding or 0.1 at the end of a branch.
+        frequency: by which constant its output is multiplied within a sine or a cosine, if that is all it meets: w of
+            sin(w x + p).
         factor: by which constant the parameter itself is multiplied before it is used, as under an equalised learning
             rate; of a weight that is added to its own transpose sqrt(2); under a mask the root of the mean square of
             what multiplies its connections, rows without any left out.
@@ -122,6 +124,7 @@ class Use:
     branch: Branch | None = None
     head_size: int | None = None
     scaled: float = 1.0
+    frequency: float | None = None
     factor: float = 1.0
     counted: float | None = 1.0
     behind: float = 1.0

@@ -49,6 +49,28 @@ def test_operations_written_out_are_one_function(function, name):
     assert found.moment == pytest.approx(gain(name) ** -2, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("function", "frequency"),
+    [
+        (lambda x: torch.sin(30 * x), 30),
+        (lambda x: torch.sin(x), 1),
+        (lambda x: torch.sin(x / 0.1), 10),
+        (lambda x: torch.cos(math.pi * x), 3.14159),
+        (lambda x: 5 * torch.sin(20 * (1.5 * x + 0.3)), 30),
+        (lambda x: torch.sin(100 * (2 * x).view(-1, 8)), 200),  # fast, and multiplied on the way
+        (lambda x: torch.cat([torch.sin(7 * x), torch.cos(7 * x)], -1)[..., ::2], 7),
+        (lambda x: torch.cat([torch.sin(7 * x), torch.cos(8 * x)], -1)[..., ::2], None),
+        (lambda x: torch.sin(x) + x, None),
+        (lambda x: torch.sin(30 * (x.abs() + 1) * x), None),
+        (torch.tanh, None),
+        (lambda x: 2 * x, None),
+    ],
+)
+def test_the_frequency_within_a_sine_is_known(function, frequency):
+    model = of(lambda m, x: m.b(function(m.a(x))), a=nn.Linear(8, 8), b=nn.Linear(8, 8))
+    assert use(model, "a.weight", X).frequency == (frequency and pytest.approx(frequency, rel=1e-5))
+
+
 def test_a_function_without_a_name_is_measured():
     model = of(lambda m, x: m.b(torch.tanh(m.a(x)) ** 2 + 1), a=nn.Linear(8, 8), b=nn.Linear(8, 8))
     found = use(model, "b.weight", X)

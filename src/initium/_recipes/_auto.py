@@ -93,10 +93,13 @@ class _Model:
         if self.chains.holds(param) and fan != fans(param).fan_out:
             mode, fan = "sqrt(fan_in fan_out)", fans(param).of("geo")
         share, ends = self.share(use)
-        init = normal(0.0, gain * math.sqrt(share) / math.sqrt(fan) / _factor(use))
-        because += _done_first(use)
-        moment = None if use.is_normalised or use.is_sized else share * self.chains.given(param) / use.behind**2
-        return Decision(init=init, because=f"{ends}{because} {mode} {fan:.4g}{_sized(param, use)}", moment=moment)
+        wave, inside = _within_sine(use)
+        init = normal(0.0, gain * math.sqrt(share) / math.sqrt(fan) / _factor(use) / wave)
+        because = f"{ends}{because}{_done_first(use)} {mode} {_count(fan)}{inside}{_sized(param, use)}"
+        if use.is_normalised or use.is_sized:
+            return Decision(init=init, because=because)
+        moment = share * self.chains.given(param) / (use.behind * wave) ** 2
+        return Decision(init=init, because=because, moment=moment)
 
     def head(self, param: Param, use: Use) -> Decision:
         moment, because = _output_of(param, use)
@@ -170,6 +173,23 @@ class _Model:
         if most < std:
             return most, f"tied to the head: a token's own logit stays under log({num})/2"
         return std, f"tied to the head: {_kept_small(num)}"
+
+
+def _within_sine(use: Use) -> tuple[float, str]:
+    """What a sine multiplies a weight's output by, and the clause: its argument is to have second moment 1.
+
+    In the first layer that is the model's own: it says how fine a detail of its input is told.
+    """
+    if use.frequency in (None, 1.0):
+        return 1.0, ""
+    if use.fed_by == "data":
+        return 1.0, f"; the sine's frequency {use.frequency:.4g} is the model's own"
+    return use.frequency, f", divided by the sine's frequency {use.frequency:.4g}"
+
+
+def _count(fan: float) -> str:
+    """A fan, of which few are no whole numbers."""
+    return f"{round(fan):,}" if fan == round(fan) else f"{fan:,.4g}" if fan < 1000 else f"{fan:,.0f}"
 
 
 def _sized(param: Param, use: Use) -> str:

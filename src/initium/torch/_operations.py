@@ -50,17 +50,6 @@ PASSES = CASTS | _names(
     _pack_padded_sequence _pad_packed_sequence
     """
 )
-# Those that hand all of them on, elsewhere or several times.
-MOVES = CASTS | _names(
-    """
-    view _unsafe_view reshape _reshape_alias t transpose permute movedim expand flatten unsqueeze squeeze ravel select
-    slice split unsafe_split split_with_sizes chunk unsafe_chunk unsafe_split_with_sizes unbind narrow diagonal unfold
-    roll flip repeat repeat_interleave pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle dropout
-    gather index index_select reflection_pad1d reflection_pad2d replication_pad1d as_strided replication_pad2d
-    upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact2d _pack_padded_sequence
-    _pad_packed_sequence
-    """
-)
 LINEAR = CASTS | _names("mul div neg add sub rsub")
 ELEMENTWISE = LINEAR | _names(
     """

@@ -59,6 +59,11 @@ class Curve:
         return _named(self)
 
     @property
+    def frequency(self) -> float | None:
+        """The w of a sin(w x + p), whatever a and p; None if it is no such wave."""
+        return _frequency(self)
+
+    @property
     def is_bounded(self) -> bool:
         """Whether it is of one size however large its argument."""
         if self.f is None:
@@ -221,6 +226,29 @@ def _line(curve: Curve) -> tuple[float, float] | None:
     slope, intercept = float((y[-1] - y[0]) / (_LINE[-1] - _LINE[0])), float(y[len(y) // 2])
     size = max(abs(slope), abs(intercept), 1e-12)
     return (slope, intercept) if np.allclose(y, slope * _LINE + intercept, rtol=0, atol=1e-6 * size) else None
+
+
+@lru_cache(256)
+def _frequency(curve: Curve) -> float | None:
+    """By y(x + h) + y(x - h) = 2 cos(w h) y(x), which holds for waves alone, and then by a fit."""
+    if curve.f is None:
+        return None
+    middle = np.linspace(-2, 2, 401)
+    with np.errstate(all="ignore"):
+        before, y, after, far = (curve.f(x) for x in (middle - _STEP, middle, middle + _STEP, _LINE))
+    if not (np.isfinite(far).all() and y.any()):
+        return None
+    half = float(y @ (before + after) / (2 * y @ y))
+    w = math.acos(half) / _STEP if abs(half) < 1 else 0.0
+    if w < _SLOWEST:
+        return None
+    waves = np.stack([np.sin(w * _LINE), np.cos(w * _LINE)], axis=1)
+    fitted = waves @ np.linalg.lstsq(waves, far, rcond=None)[0]
+    return float(f"{w:.6g}") if np.allclose(fitted, far, rtol=0, atol=1e-5 * np.abs(far).max()) else None
+
+
+_STEP = 2.0**-10  # waves of up to 3,000 have two points in each period
+_SLOWEST = 1e-3  # a slower one is a straight line, wherever signals are
 
 
 @lru_cache(256)

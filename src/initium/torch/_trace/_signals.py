@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -43,6 +44,7 @@ class Signal:
 
 
 UNKNOWN = Signal("unknown", None)
+_WRITES = ("copy", "alias", "slice_scatter", "select_scatter")
 _SOURCES = {"slope": "prelu", "pool": "pooling", "gate": "gate"}
 
 
@@ -130,7 +132,9 @@ class Signals(Mapping[int, Signal]):
                 return Signal("residual stream", 1.0 if left is None else 1 / reach(flow, value).scaled ** 2)
             case "weight":
                 operation = value.row.operation(value.args)
-                moment = state_moment(value.module) if operation == "recurrent" else self.meant(value)
+                moment = (
+                    state_moment(value.module) if operation == "recurrent" else self.meant(value) * self._wave(value)
+                )
                 return Signal(operation, moment * self._share(value))
             case "norm":
                 moment = flow.normalised.get(value.index, (value, 1.0))[1]
@@ -142,6 +146,26 @@ class Signals(Mapping[int, Signal]):
             case "pass" if value.index in flow.passing:
                 return self._start(_before_statistic(flow, value))
         return None
+
+    def _wave(self, value: Value) -> float:
+        """The second moment that a weight's output is meant to have: 1 within a sine, whatever multiplies it there.
+
+        That of the first layer is the model's own: it says how fine a detail of its input is told.
+        """
+        if not self._has_waves or not value.signals or self._is_input(value.signals[0]):
+            return 1.0
+        frequency = reach(self._flow, value).frequency
+        return frequency**-2 if frequency else 1.0
+
+    @cached_property
+    def _has_waves(self) -> bool:
+        curves = (curve for region in self._flow.regions.values() for curve in region.exits.values())
+        return any(curve.frequency for curve in curves if not curve.line)
+
+    def _is_input(self, value: Value) -> bool:
+        value = self._flow.back(value)
+        joined = value.signals if self._flow.kind(value) == "concatenation" else ()
+        return value.index in self._flow.data or (bool(joined) and all(map(self._is_input, joined)))
 
     def _of(self, value: Value) -> Signal:
         start = self._start(value)
@@ -156,6 +180,12 @@ class Signals(Mapping[int, Signal]):
         kind, first = self._flow.kind(value), sources[0]
         if kind in ("shift", "scale") and self._is_handed_on(value):
             return first
+        if (
+            kind == "pass"
+            and value.operation in _WRITES
+            and all(one == first and one.starts == first.starts for one in sources)
+        ):
+            return first  # the rest are zeros around it, as where sequences are padded
         if kind == "pass" and (value.operation in MOVES or _is_not_padded(value)):
             return replace(first, starts=_parts(first.starts, value)) if "split" in value.operation else first
         if kind == "slope" and first.is_gaussian and first.moment is not None:

@@ -143,6 +143,7 @@ class UseReader:
             followed_by=("dense",) if place == 1 or mixes else met.names,
             branch=None if mixes or role in ("position", "embedding", "token") else self.branches.of(value),
             scaled=1.0 if mixes else met.scaled,
+            frequency=None if mixes or place == 1 else met.frequency,
             factor=size.factor,
             counted=size.counted,
             behind=self._behind(value) if role == "weight" else 1.0,
@@ -177,6 +178,7 @@ class UseReader:
             fed_by="data",
             followed_by=met.names,
             scaled=met.scaled,
+            frequency=met.frequency,
             output=output_of(self.flow, value),
         )
         axes, windows = _axes(value, operand, self.params[key], role, [], None)
