@@ -68,7 +68,9 @@ def test_operations_written_out_are_one_function(function, name):
 )
 def test_the_frequency_within_a_sine_is_known(function, frequency):
     model = of(lambda m, x: m.b(function(m.a(x))), a=nn.Linear(8, 8), b=nn.Linear(8, 8))
-    assert use(model, "a.weight", X).frequency == (frequency and pytest.approx(frequency, rel=1e-5))
+    found = use(model, "a.weight", X)
+    inside = found.frequency and found.frequency * found.behind
+    assert inside == (frequency and pytest.approx(frequency, rel=1e-5))
 
 
 def test_a_function_without_a_name_is_measured():
@@ -91,14 +93,19 @@ def test_a_function_without_a_name_is_measured():
         (lambda m, x: m.b(torch.relu(m.a(x) * 2)), "relu", 0.5),
         (lambda m, x: m.b(torch.relu(m.a(x)) * 2), "relu", 2.0),
         (lambda m, x: m.b(x), "data", 1.0),
+        (lambda m, x: m.v(F.pad(m.a(x).mT, (3, 3))), "dense", 1.0),
+        (lambda m, x: m.v(F.pad(m.a(x), (0, 0, 3, 0))[:, :8]), "dense", pytest.approx(0.625, rel=0.02)),
         (lambda m, x: m.b(torch.exp(m.t) * m.a(x)), "dense", None),
     ],
 )
 def test_what_feeds_a_weight_has_its_second_moment(function, fed_by, moment):
-    model = of(function, a=nn.Linear(8, 8), b=nn.Linear(8, 8), c=nn.Linear(8, 8), t=torch.tensor(2.0))
-    found = use(model, "b.weight", X)
+    model = of(
+        function, a=nn.Linear(8, 8), b=nn.Linear(8, 8), c=nn.Linear(8, 8), t=torch.tensor(2.0), v=nn.Conv1d(8, 8, 3)
+    )
+    weights = trace(model, X).by_path
+    found = (weights["v.weight"] if weights["v.weight"].uses else weights["b.weight"]).use
     assert found.fed_by == fed_by
-    assert found.moment == (None if moment is None else pytest.approx(moment, rel=1e-9))
+    assert found.moment == (pytest.approx(moment, rel=1e-9) if isinstance(moment, float) else moment)
 
 
 def after(graph):

@@ -44,7 +44,7 @@ class Signal:
 
 
 UNKNOWN = Signal("unknown", None)
-_WRITES = ("copy", "alias", "slice_scatter", "select_scatter")
+_WRITES = {"copy", "slice_scatter", "select_scatter"}
 _SOURCES = {"slope": "prelu", "pool": "pooling", "gate": "gate"}
 
 
@@ -132,9 +132,8 @@ class Signals(Mapping[int, Signal]):
                 return Signal("residual stream", 1.0 if left is None else 1 / reach(flow, value).scaled ** 2)
             case "weight":
                 operation = value.row.operation(value.args)
-                moment = (
-                    state_moment(value.module) if operation == "recurrent" else self.meant(value) * self._wave(value)
-                )
+                is_recurrent = operation == "recurrent"
+                moment = state_moment(value.module) if is_recurrent else self.meant(value) * self._wave(value)
                 return Signal(operation, moment * self._share(value))
             case "norm":
                 moment = flow.normalised.get(value.index, (value, 1.0))[1]
@@ -180,13 +179,10 @@ class Signals(Mapping[int, Signal]):
         kind, first = self._flow.kind(value), sources[0]
         if kind in ("shift", "scale") and self._is_handed_on(value):
             return first
-        if (
-            kind == "pass"
-            and value.operation in _WRITES
-            and all(one == first and one.starts == first.starts for one in sources)
-        ):
-            return first  # the rest are zeros around it, as where sequences are padded
-        if kind == "pass" and (value.operation in MOVES or _is_not_padded(value)):
+        is_alone = all(one == first and one.starts == first.starts for one in sources)
+        # Beside what is written into constants lie zeros, as where sequences are padded.
+        is_moved = value.operation in MOVES | _WRITES or _is_not_padded(value)
+        if kind == "pass" and is_moved and is_alone:
             return replace(first, starts=_parts(first.starts, value)) if "split" in value.operation else first
         if kind == "slope" and first.is_gaussian and first.moment is not None:
             return replace(first, source="prelu", moment=gain("prelu") ** -2 * first.moment, is_gaussian=False)

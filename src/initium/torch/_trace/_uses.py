@@ -325,7 +325,7 @@ class UseReader:
             return self.signals[value.index]
         if kind == "weight" and not value.signals:
             return UNKNOWN
-        return self.signals.get(value.signals[0].index, UNKNOWN) if value.signals else UNKNOWN
+        return self.signals.get(_unpadded(value).index, UNKNOWN) if value.signals else UNKNOWN
 
     def _norm_before(self, value: Value) -> Value | None:
         """The normalisation whose result a value scales or shifts."""
@@ -345,6 +345,16 @@ class UseReader:
         if not value.signals:
             return Signal("tokens", None) if any(v.is_tokens for v in value.inputs) else UNKNOWN
         return self.signals.get(value.signals[0].index, UNKNOWN)
+
+
+def _unpadded(value: Value) -> Value:
+    """What an operation takes in; zeros around a picture are no part of it, whoever puts them there."""
+    source = value.signals[0]
+    while value.row.word == "convolution" and source.operation == "constant_pad_nd":
+        if any(source.args[2:]) or len(source.args[1]) > 2 * (source.tensor.ndim - 2):
+            break
+        source = source.signals[0]
+    return source
 
 
 def _plausible(moment: float | None) -> float | None:
