@@ -36,13 +36,13 @@ def test_a_weight_that_sees_data_has_gain_1_and_its_own_fan_in():
     assert choice.because == "after data: gain 1, fan_in 30"
 
 
-def relu_chain(*widths):
+def relu_chain(*widths, function="relu", moment=0.5):
     """Weights of these widths, the first fed by data, the last the head."""
     params = []
     for number, (width, next_width) in enumerate(itertools.pairwise(widths)):
         is_first, is_last = number == 0, number == len(widths) - 2
-        facts = {"fed_by": "data", "moment": 1.0} if is_first else {"fed_by": "relu", "moment": 0.5}
-        facts |= {"followed_by": ("output",) if is_last else ("relu",)}
+        facts = {"fed_by": "data", "moment": 1.0} if is_first else {"fed_by": function, "moment": moment}
+        facts |= {"followed_by": ("output",) if is_last else (function,)}
         facts |= {"after": () if is_first else (f"{number - 1}.weight",)}
         params.append(weight((next_width, width), path=f"{number}.weight", **facts))
     return chosen(*params)
@@ -53,6 +53,14 @@ def test_in_a_plain_chain_the_fan_is_the_geometric_mean():
     assert std(second) == pytest.approx(math.sqrt(2 / math.sqrt(128 * 512)))
     assert second.because == "after relu: gain 1.414, sqrt(fan_in fan_out) 256"
     assert second.moment == pytest.approx(2)  # sqrt(512 / 128)
+
+
+@pytest.mark.parametrize("function", ["tanh", "gelu", "sigmoid", "f"])
+def test_a_chain_compromises_only_where_the_next_weight_can_make_up_for_it(function):
+    _, second, head = relu_chain(30, 512, 128, 10, function=function, moment=0.4)
+    assert second.because.partition(" (")[0].partition(":")[0] == f"after {function}"
+    assert second.because.endswith("fan_in 512")
+    assert std(head) ** 2 * 128 * 0.4 == pytest.approx(math.log(10) / 10)
 
 
 def test_the_head_makes_up_for_what_its_chain_was_off_by():
