@@ -14,7 +14,8 @@ class Chains:
     """The plain chains of a model: one weight's output, bent by a function of each element, feeds one other weight.
 
     In a chain each weight takes the geometric mean of its fans, where what follows is homogeneous. What it hands on is
-    then off by sqrt(fan_in / fan_out); those factors telescope, and whoever reads the end of the chain makes up for what is left.
+    then off by sqrt(fan_in / fan_out); those factors telescope, and whoever reads the end of the chain makes up for
+    what is left.
     """
 
     graph: Graph

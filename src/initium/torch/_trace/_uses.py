@@ -121,7 +121,7 @@ class UseReader:
         axes, windows = _axes(value, operand, param, role, chain, contraction)
         is_matrix = role == "weight" and bool(value.row.roles)
         mixes = is_matrix and is_mixing(param, operand, chain, value.row.letters(value.args, operand))
-        given = self.signals.meant(value) if role in ("weight", "embedding") and not mixes else 1.0
+        given = self.signals.starts.meant(value) if role in ("weight", "embedding") and not mixes else 1.0
         if role == "weight" and not mixes and (width := _width_of_row(value, operand, chain, param)):
             role, because, axes = "embedding", "one row is picked for each input, and used as a matrix", "vo"
             given = 1 / (width * (self._signal(value, operand, "dense").moment or 1.0))
