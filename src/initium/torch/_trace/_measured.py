@@ -16,7 +16,7 @@ from .._torch import tree_map
 from ._constants import MOST_NUMBERS, Constants, done_again
 from ._tracer import Value
 
-_WANTED, _MOST = 50_000, 4_000_000  # elements that are measured, and that are drawn for them
+_WANTED, _MOST = 20_000, 4_000_000  # elements that are measured, and that are drawn for them
 _DIGITS = 3  # of a measured number: the same on every machine
 
 

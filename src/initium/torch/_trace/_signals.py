@@ -102,7 +102,7 @@ class Signals(Mapping[int, Signal]):
         kind, first = self._flow.kind(value), sources[0]
         if kind in ("shift", "scale") and self._is_handed_on(value):
             return first
-        is_alone = all(one == first and one.starts == first.starts for one in sources)
+        is_alone = all(one == first and one.starts == first.starts for one in self._fractions(value))
         # Beside what is written into constants lie zeros, as where sequences are padded.
         is_moved = value.operation in MOVES | _WRITES or _is_not_padded(value)
         if kind == "pass" and is_moved and is_alone:
@@ -110,6 +110,10 @@ class Signals(Mapping[int, Signal]):
         if kind == "slope" and first.is_gaussian and first.moment is not None:
             return replace(first, source="prelu", moment=gain("prelu") ** -2 * first.moment, is_gaussian=False)
         return _together(kind or "", value, sources)
+
+    def _fractions(self, value: Value) -> list[Signal]:
+        """The sources that are no indices."""
+        return [self._found[v.index] for v in self._sources(value) if v.tensor.is_floating_point()]
 
     def _is_handed_on(self, value: Value) -> bool:
         """Whether the parameters that a signal meets start so that they hand it on."""
