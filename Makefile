@@ -5,7 +5,8 @@ BIN := .venv/bin
 TWICE := --numprocesses 2 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-tensorflow lint bench bench-fill bench-keras bench-jax bench-plan bench-models randomness
+.PHONY: demo test test-tensorflow lint bench bench-fill bench-keras bench-jax bench-plan bench-unseen bench-models \
+	randomness
 
 demo: .venv/made
 	@echo "Training 160 networks; a minute or two on two cores."
@@ -51,6 +52,11 @@ bench-plan: .venv/made
 	$(PIP) anyinit
 	$(BIN)/python bench/plan.py
 	$(BIN)/python bench/calibrate.py
+
+# Minutes: 158 models outside and inside the tests, under three starts; two processes.
+bench-unseen: .venv/made
+	$(PIP) anyinit
+	$(BIN)/python bench/unseen.py
 
 # Minutes, 10 GB of memory and 8 GB of disk: whole models against their constructors, a checkpoint against zeros.
 bench-models: .venv/made

@@ -129,3 +129,9 @@ def test_the_bibliography_holds_what_is_cited_and_nothing_else():
 def test_what_is_unknown_cannot_be_cited():
     with pytest.raises(UnknownNameError):
         cite("he_norml")
+
+
+def test_the_source_of_sparse_weights_is_named_for_what_it_says():
+    told = " ".join(explain("sparse").split())
+    assert "For tanh Sutskever et al. take std 0.25 and biases of 0.5." in told
+    assert '"On the importance of initialization and momentum in deep learning", ICML 2013' in told

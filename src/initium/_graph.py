@@ -40,6 +40,8 @@ class Branch:
         layer: which weight of its branch, from 1.
         layers: how many weights lie one after another in the branch.
         is_last: whether its output joins the stream, perhaps normalised or scaled.
+        left: what constants on the stream, as in (x + f(x)) / sqrt(2), leave of second moment 1 for it to add; None if
+            there are none.
     """
 
     stream: int
@@ -48,6 +50,12 @@ class Branch:
     layer: int
     layers: int
     is_last: bool
+    left: float | None = None
+
+    @property
+    def share(self) -> float:
+        """The second moment that it adds to the stream."""
+        return 1 / self.depth if self.left is None else self.left
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,39 +87,53 @@ class Use:
         operation: what it does.
         fed_by: what the other operand is: `data`, `tokens`, `state` (of a recurrence), `cell` (of one whose state is a
             projection of it), `normalisation`, `residual stream`, `attention`, `gate` (a product of signals),
-            `embedding`, `pooling`, an activation's name, `f` for an activation without one, the operation of the weight
-            before, or `unknown`.
-        moment: E[x^2] of that operand if everything before it has second moment 1, by quadrature where it is a
-            function of one signal; None if it is not known.
+            `embedding`, `learned` (a parameter), `pooling`, an activation's name, `f` for an activation without one,
+            the operation of the weight before, or `unknown`.
+        moment: E[x^2] of that operand if everything before it is of the size that it is meant to have, by quadrature
+            where it is a function of one signal; None if it is not known.
+        is_measured: whether no formula gave the moment: it is that of noise to which was done what the model does.
         followed_by: what its output meets first: an activation's name or `f`, `normalisation`, `query`, `key`,
             `value`, `gate`, `scale`, `residual stream`, `pooling`, `output`, an operation, `unknown`.
         branch: where in a residual branch, if in one.
         head_size: width of an attention head that it projects to or from.
         scaled: by which constant its output is multiplied before it meets anything else, such as sqrt(d) behind an
             embedding or 0.1 at the end of a branch.
+        frequency: by which constant its output is multiplied within a sine or a cosine, if that is all it meets: w of
+            sin(w x + p).
         factor: by which constant the parameter itself is multiplied before it is used, as under an equalised learning
-            rate; of a weight that is added to its own transpose sqrt(2).
+            rate; of a weight that is added to its own transpose sqrt(2); under a mask the root of the mean square of
+            what multiplies its connections, rows without any left out.
+        counted: which share of its connections is not multiplied by 0; None if what multiplies them is not known.
+        behind: which constant multiplies its output at once, where c (x W) is meant as x (c W): 1 where it is its
+            author's, as at the end of a branch, of a head, of a query, in a sum, before a softmax or a sine.
         offset: which constant is then added to it, as in x * (1 + w): it is used as offset + factor * w.
         after: paths of the weights whose output this operand is made from, whatever function, pooling, reshaping,
             sum or concatenation lies between; none behind a normalisation, attention or a recurrence.
         sums_with: paths of the other embeddings and positions that are added to the same signal.
         output: how it becomes the model's output, if it does and no other weight takes it in.
         is_sized: whether the parameter's own size is divided out before it is used, so that its direction alone counts.
+        given: the second moment that its output, or a row, is to have: 1, but where it becomes a matrix that multiplies
+            another signal, 1 / what that product sums.
     """
 
     operation: Operation
     fed_by: str = "unknown"
     moment: float | None = None
+    is_measured: bool = False
     followed_by: tuple[str, ...] = ()
     branch: Branch | None = None
     head_size: int | None = None
     scaled: float = 1.0
+    frequency: float | None = None
     factor: float = 1.0
+    counted: float | None = 1.0
+    behind: float = 1.0
     offset: float = 0.0
     after: tuple[str, ...] = ()
     sums_with: tuple[str, ...] = ()
     output: Output | None = None
     is_sized: bool = False
+    given: float = 1.0
 
     @property
     def is_normalised(self) -> bool:

@@ -151,11 +151,11 @@ class Twice(L.Layer):
         self.init = init
 
     def build(self, shape):
-        self.one = self.add_weight(name="w", shape=(9,), initializer=self.init)
-        self.two = self.add_weight(name="w", shape=(9,), initializer=self.init)
+        self.one = self.add_weight(name="w", shape=(9, 9), initializer=self.init)
+        self.two = self.add_weight(name="w", shape=(9, 9), initializer=self.init)
 
     def call(self, x):
-        return x + self.one + self.two
+        return x @ self.one + x @ self.two
 
 
 class Late(keras.Model):
@@ -175,7 +175,7 @@ def test_two_weights_of_one_name_in_one_layer_differ_whenever_they_are_initialis
     model = Late(init)
     model(np.ones((1, 9), np.float32))
     assert model.twice.two.path == "late/twice/w"
-    same = initium.array("normal", (9,), seed=0, path="late/twice/w#2", axes="o")
+    same = initium.array("normal", (9, 9), seed=0, path="late/twice/w#2", axes="io")
     np.testing.assert_array_equal(numbers(model.twice.two), same)
 
 

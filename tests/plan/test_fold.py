@@ -34,14 +34,19 @@ def test_repeats_within_repeats_fold_both_ways():
         ((0, 1), "0-1"),
         ((0, 2), "0,2"),
         ((0, 2, 4), "0,2,4"),
-        ((0, 2, 4, 6), "0,2..6"),
-        ((1, 4, 7, 10, 13), "1,4..13"),
         ((0, 1, 2, 5, 7, 8), "0-2,5,7-8"),
         ((9, 10, 11), "9-11"),
     ],
 )
 def test_numbers_are_told_as_ranges(numbers, text):
     assert folded(*[f"{number}.weight" for number in numbers]) == [f"{text}.weight"]
+
+
+def test_equal_steps_are_told_by_the_first_two_and_the_last():
+    assert folded(*[f"{number}.weight" for number in range(2, 99, 2)]) == ["2.weight, 4.weight .. 98.weight"]
+    assert folded(*[f"h.{block}.{layer}.w" for block in (0, 1) for layer in (1, 4, 7, 10)]) == [
+        "h.0-1.1.w, h.0-1.4.w .. h.0-1.10.w"
+    ]
 
 
 def test_a_number_that_is_part_of_a_name_is_one():

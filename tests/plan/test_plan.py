@@ -8,7 +8,7 @@ from graphs import gpt, param, weight
 from rich.console import Console
 
 from initium import Plan, PlanError, Rule, UnknownNameError, plan
-from initium._graph import Graph
+from initium._graph import Graph, Use
 from initium._rule import Decision
 from initium.init import Initialiser, normal, ones
 from initium.init._law import Constant
@@ -59,7 +59,7 @@ def test_a_learning_rate_is_told_with_the_reason():
     slower = Plan((replace(first, lr=0.25), second))
     assert "your rule wte.weight; learning rate times 0.25" in " ".join(str(slower).split())
     assert str(slower).count("learning rate") == 1
-    assert slower.explain(first.path).endswith("\nrate         learning rate times 0.25")
+    assert slower.explain(first.path).splitlines()[-2] == "rate         learning rate times 0.25"
 
 
 def test_a_plan_of_nothing_prints():
@@ -99,13 +99,15 @@ axes         io: 8 input, summed over; 24 output
 packs        query, key, value; of 8 outputs each
 fans         in 8, out 8 for each block
 used in      dense
-fed by       normalisation, second moment 1: gain 1 keeps it
+fed by       normalisation, second moment 1: gain 1 would keep it
 followed by  query, key, value
 residual     branch 2 of 3, weight 1 of 2
 start        he_normal
 that is      Gaussian, mean 0, std 0.5
+size         1.41 times larger than what keeps the signal
 because      multiplied and summed
-rule         he_normal: role=weight -> he_normal"""
+rule         he_normal: role=weight -> he_normal
+words        docs/glossary.md tells what they mean"""
     )
 
 
@@ -126,21 +128,55 @@ used in      embedding
 fed by       tokens
 followed by  residual stream
 and in       dense
-fed by       normalisation, second moment 1: gain 1 keeps it
+fed by       normalisation, second moment 1: gain 1 would keep it
 followed by  output
 start        padded('normal(std=0.02)')
 that is      row 0: every element is 0; rows 1 to 49: Gaussian, mean 0, std 0.02
 because      your rule wte.weight
-rule         your rule wte.weight -> padded('normal(std=0.02)')"""
+rule         your rule wte.weight -> padded('normal(std=0.02)')
+words        docs/glossary.md tells what they mean"""
     )
 
 
 def test_the_end_of_a_branch_and_the_gain_of_its_activation_are_told():
     story = MADE.explain("h.2.c_proj.weight").splitlines()
     assert "what         weight (Linear): multiplied and summed" in story
-    assert "fed by       gelu, second moment 0.425: gain 1.53393 keeps it" in story
+    assert "fed by       gelu, second moment 0.425: gain 1.53393 would keep it" in story
     assert "residual     branch 3 of 3, last weight of 2" in story
     assert "that is      Gaussian, mean 0, std 0.00816497" in story
+
+
+@pytest.mark.parametrize(
+    ("start", "keeps", "size"),
+    [
+        ("normal(std=0.5)", "keeps", []),
+        ("normal(std=0.015)", "would keep", ["size         33.3 times smaller than what keeps the signal"]),
+        ("uniform(-30, 30)", "would keep", ["size         34.6 times larger than what keeps the signal"]),
+        ("orthogonal", "keeps", []),
+        ("zeros", "would keep", []),
+        ("framework", "would keep", []),
+    ],
+)
+def test_a_start_is_compared_with_the_one_that_keeps_the_signal(start, keeps, size):
+    use = Use(operation="dense", fed_by="data", moment=1.0, followed_by=("dense",))
+    graph = Graph((param("fc.weight", (4, 4), "oi", "weight", uses=(use,)),))
+    lines = plan(graph, "auto", rules={"fc.weight": start}).explain("fc.weight").splitlines()
+    assert f"fed by       data, second moment 1: gain 1 {keeps} it" in lines
+    assert [line for line in lines if line.startswith("size")] == size
+
+
+def test_uses_that_are_alike_are_told_once():
+    use = Use(operation="dense", fed_by="data", moment=1.0, followed_by=("dense",))
+    other = Use(operation="dense", fed_by="relu", moment=0.5, followed_by=("output",))
+    graph = Graph((param("fc.weight", (4, 4), "oi", "weight", uses=(*[use] * 23, other)),))
+    assert [line[13:] for line in plan(graph, "he_normal").explain("fc.weight").splitlines()[6:12]] == [
+        "dense, 23 times",
+        "data, second moment 1: gain 1 would keep it",
+        "dense",
+        "dense",
+        "relu, second moment 0.5: gain 1.41421 keeps it",
+        "output",
+    ]
 
 
 @pytest.mark.parametrize("start", ["zeros", "framework", "constant(0)", "he_normal"])

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from initium import gain
+from initium import gain, plan
 from initium._decisions import decide
 from initium._graph import Branch, Graph, Output, Param, Use
 from initium._recipes import parse_recipe
@@ -36,13 +36,13 @@ def test_a_weight_that_sees_data_has_gain_1_and_its_own_fan_in():
     assert choice.because == "after data: gain 1, fan_in 30"
 
 
-def relu_chain(*widths):
+def relu_chain(*widths, function="relu", moment=0.5):
     """Weights of these widths, the first fed by data, the last the head."""
     params = []
     for number, (width, next_width) in enumerate(itertools.pairwise(widths)):
         is_first, is_last = number == 0, number == len(widths) - 2
-        facts = {"fed_by": "data", "moment": 1.0} if is_first else {"fed_by": "relu", "moment": 0.5}
-        facts |= {"followed_by": ("output",) if is_last else ("relu",)}
+        facts = {"fed_by": "data", "moment": 1.0} if is_first else {"fed_by": function, "moment": moment}
+        facts |= {"followed_by": ("output",) if is_last else (function,)}
         facts |= {"after": () if is_first else (f"{number - 1}.weight",)}
         params.append(weight((next_width, width), path=f"{number}.weight", **facts))
     return chosen(*params)
@@ -53,6 +53,14 @@ def test_in_a_plain_chain_the_fan_is_the_geometric_mean():
     assert std(second) == pytest.approx(math.sqrt(2 / math.sqrt(128 * 512)))
     assert second.because == "after relu: gain 1.414, sqrt(fan_in fan_out) 256"
     assert second.moment == pytest.approx(2)  # sqrt(512 / 128)
+
+
+@pytest.mark.parametrize("function", ["tanh", "gelu", "sigmoid", "f"])
+def test_a_chain_compromises_only_where_the_next_weight_can_make_up_for_it(function):
+    _, second, head = relu_chain(30, 512, 128, 10, function=function, moment=0.4)
+    assert second.because.partition(" (")[0].partition(":")[0] == f"after {function}"
+    assert second.because.endswith("fan_in 512")
+    assert std(head) ** 2 * 128 * 0.4 == pytest.approx(math.log(10) / 10)
 
 
 def test_the_head_makes_up_for_what_its_chain_was_off_by():
@@ -99,6 +107,26 @@ def test_a_constant_on_the_weight_itself_is_made_up_for():
     assert hidden.because == "after data: gain 1, times 1/0.0625 for what is done to the weight first, fan_in 512"
 
 
+@pytest.mark.parametrize(
+    ("facts", "size", "because"),
+    [
+        ({"factor": 0.5, "counted": 0.25}, 2, "25 % of its connections count,"),
+        (
+            {"factor": 1 / 6, "counted": 0.25},
+            6,
+            "25 % of its connections count, times 1/0.3333 for what is done to the weight first,",
+        ),
+        ({"counted": None}, 1, "what multiplies it has no numbers yet: all connections counted,"),
+        ({"behind": 1 / 8}, 8, "times 1/0.125 for what is done to the weight first,"),
+    ],
+)
+def test_what_a_mask_leaves_and_what_stands_behind_is_made_up_for(facts, size, because):
+    choice = chosen(weight(fed_by="data", moment=1.0, followed_by=("relu",), **facts))
+    assert std(choice) == pytest.approx(size / math.sqrt(512))
+    assert choice.because == f"after data: gain 1, {because} fan_in 512"
+    assert choice.moment == pytest.approx(facts.get("behind", 1) ** -2)
+
+
 def test_behind_a_branch_there_is_no_chain():
     branch = Branch(stream=0, number=1, depth=1, layer=1, layers=1, is_last=False)
     inner = weight((512, 512), path="inner", fed_by="data", moment=1.0, branch=branch, followed_by=("relu",))
@@ -132,7 +160,7 @@ def test_the_end_of_a_residual_branch_shares_one_second_moment_with_all_others()
     branch = Branch(stream=0, number=3, depth=96, layer=2, layers=2, is_last=True)
     choice = chosen(weight((1600, 6400), fed_by="relu", moment=0.5, followed_by=("residual stream",), branch=branch))
     assert std(choice) == pytest.approx(math.sqrt(2 / 6400 / 96))
-    assert choice.because == "ends residual branch, 1/sqrt(96); after relu: gain 1.414, fan_in 6400"
+    assert choice.because == "ends residual branch, 1/sqrt(96); after relu: gain 1.414, fan_in 6,400"
     assert choice.moment == pytest.approx(1 / 96)
 
 
@@ -308,6 +336,59 @@ def test_an_activation_whose_exact_gain_repels_is_told_where_the_chain_is_long()
     assert {choice.because for choice in chosen(*silu_chain(5))} == {
         "after silu (repels, 1.17 a layer: calibrate): gain 1.677, fan_in 512"
     }
+
+
+def stack(name, depth, width, *, start="auto"):
+    """Notes of dense layers with an activation between each two."""
+    params = [weight((width, width), path="0.weight", fed_by="data", moment=1.0, followed_by=(name,))]
+    for layer in range(1, depth):
+        facts = {"fed_by": name, "moment": gain(name) ** -2, "followed_by": (name,)}
+        params.append(weight((width, width), path=f"{layer}.weight", after=(f"{layer - 1}.weight",), **facts))
+    return plan(Graph(tuple(params)), start).notes
+
+
+_GRADIENT = "a normalisation or a residual sum between layers mends the gradient"
+
+
+@pytest.mark.parametrize(
+    ("name", "depth", "width", "start", "notes"),
+    [
+        (
+            "sigmoid", 50, 256, "auto",
+            ["50 plain layers with sigmoid between them, `0.weight` to `49.weight`: the gradient's second moment is "
+             f"multiplied by 0.153 a layer, 1e-40 in all; {_GRADIENT}"],
+        ),
+        (
+            "relu", 50, 32, "auto",
+            # exp(-5/2 * 49 / 32) = 0.022
+            ["50 plain layers with relu between them, `0.weight` to `49.weight`: the signal's second moment comes to "
+             "about 0.02 times what is meant, since products of random weights at 32 units drift; "
+             "plan.calibrate(model, batch), `orthogonal` or `random_walk` mends the signal"],
+        ),
+        (
+            "gelu", 50, 256, "auto",
+            ["50 plain layers with gelu between them, `0.weight` to `49.weight`: the signal's second moment comes to "
+             "anything from 4e-10 to 900 times what is meant, since each layer makes an error larger, such as that of "
+             "one draw at 256 units, and the gradient's second moment is multiplied by 1.07 a layer, 30 in all; "
+             f"plan.calibrate(model, batch) mends the signal; {_GRADIENT}"],
+        ),
+        (
+            "relu", 50, 256, "lecun",  # 2^-49
+            ["50 plain layers with relu between them, `0.weight` to `49.weight`: the signal's second moment comes to "
+             "about 1e-15 times what is meant, by the sizes of the weights, and the gradient's second moment is "
+             "multiplied by 0.5 a layer, 2e-15 in all; recipe `auto` or plan.calibrate(model, batch) mends the signal; "
+             f"{_GRADIENT}"],
+        ),
+        ("relu", 50, 256, "auto", []),
+        ("relu", 5, 64, "auto", []),
+        ("gelu", 12, 512, "auto", []),
+        ("sigmoid", 4, 64, "auto", []),
+        ("tanh", 5, 64, "auto", []),
+        ("relu", 50, 32, f"orthogonal(gain={2**0.5})", []),
+    ],
+)  # fmt: skip
+def test_what_becomes_of_a_signal_and_its_gradient_in_a_deep_stack_is_told(name, depth, width, start, notes):
+    assert list(stack(name, depth, width, start=start)) == notes
 
 
 def test_what_was_not_traced_is_told():

@@ -379,6 +379,33 @@ def test_siren_starts_what_sees_coordinates_otherwise():
     assert found["hidden.bias"].law == like(Uniform(-(512**-0.5), 512**-0.5))
 
 
+@pytest.mark.parametrize(
+    ("frequencies", "moment", "starts"),
+    [
+        ((30.0, 1.0), 0.5, ["siren(w0=1)", "siren(w0=1)"]),
+        ((10.0, 10.0), 0.5, ["siren(w0=10)", "siren(w0=10)"]),
+        ((1.0, 1.0), 900 * (1 - math.exp(-2)) / 2, ["siren", "siren"]),  # 30 in front of the weight
+        ((None, None), 0.5, ["siren", "siren"]),
+    ],
+)
+def test_siren_takes_the_frequency_of_each_layer(frequencies, moment, starts):
+    def layer(path, after=(), **use):
+        use = Use(operation="dense", after=after, **use)
+        return Param(path=path, shape=(64, 64), axes="oi", role="weight", because="", uses=(use,))
+
+    first, second = frequencies
+    found = choices("siren", Graph((
+        layer("0", fed_by="data", moment=1.0, frequency=first),
+        layer("1", ("0",), fed_by="sine", moment=moment, frequency=second),
+        layer("2", ("1",), fed_by="sine", moment=0.5, followed_by=("output",)),
+    )))  # fmt: skip
+    assert [str(found[path].init) for path in "012"] == ["siren_first", *starts]
+    told = f"a sine of frequency {30 if starts == ['siren'] * 2 else second:g}" if second else ""
+    assumed = "no sine's frequency is known here: 30 is assumed"
+    assert found["1"].because == (f"inside {told}" if told else assumed)
+    assert found["2"].because == (f"behind {told}" if told else assumed)
+
+
 def recurrent(gates, *, layer="LSTM", hidden=5, inputs=7):
     """Both matrices and both biases of a recurrent layer, as PyTorch stores them."""
     rows, shared = hidden * (len(gates) or 1), {"operation": "recurrent", "packs": gates, "layer": layer}

@@ -46,6 +46,32 @@ def test_an_unknown_gain_would_leave_that_band():
     assert last_moment(model, batch) < 1e-6
 
 
+class Sines(nn.Module):
+    """A net of sines, each with its frequency; what was inside the last one is kept."""
+
+    def __init__(self, *frequencies, width=256):
+        super().__init__()
+        self.first, self.last = nn.Linear(2, width), nn.Linear(width, 1)
+        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in frequencies[1:])
+        self.frequencies = frequencies
+
+    def forward(self, x):
+        for layer, frequency in zip([self.first, *self.layers], self.frequencies, strict=True):
+            self.inside = frequency * layer(x)
+            x = torch.sin(self.inside)
+        return self.last(x)
+
+
+@pytest.mark.parametrize(("recipe", "low", "high"), [("auto", 0.85, 1.15), ("siren", 0.7, 1.6)])  # siren has biases
+@pytest.mark.parametrize("frequencies", [(30, 30, 30, 30), (30, 1, 1, 1), (10, 10, 10, 10), (30, 5, 0.1, 20)])
+def test_what_is_inside_a_sine_is_about_1_at_any_frequency(recipe, low, high, frequencies):
+    torch.manual_seed(0)
+    model = Sines(*frequencies)
+    initium.initialize(model, recipe=recipe)
+    model(torch.rand(2048, 2) * 2 - 1)
+    assert low < model.inside.square().mean().item() ** 0.5 < high
+
+
 def excess(logits):
     """By how much of log k the loss exceeds it, as a mean over all labels."""
     loss = (logits.logsumexp(-1) - logits.mean(-1)).mean().item()

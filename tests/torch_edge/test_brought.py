@@ -59,7 +59,8 @@ net.4.weight    normal(std=0.0741)  head of 1: output, kept small, second moment
 
 6 parameters: 3 drawn, 3 constant.
 Recipe: auto (version 2).
-* the input was made up: `x` float32 (2, 2)
+* the input was made up: `x` float32 (2, 2); data are taken to have second
+  moment 1
 * traced with gradients on, because without them it raises RuntimeError: element
   0 of tensors does not require grad and does not have a grad_fn""",
     lambda: nn.Sequential(LowRank(nn.Linear(16, 32)), nn.ReLU(), LowRank(nn.Linear(32, 10))): """
@@ -73,7 +74,8 @@ parameter        start             because
 
 8 parameters: 2 drawn, 6 left as built.
 Recipe: auto (version 2).
-* the input was made up: `input` float32 (2, 16)""",
+* the input was made up: `input` float32 (2, 16); data are taken to have second
+  moment 1""",
     Actor: """
 parameter  start               because
 --------------------------------------------------------------------------------
@@ -87,7 +89,8 @@ l3.bias    zeros               bias
 
 6 parameters: 3 drawn, 3 constant.
 Recipe: auto (version 2).
-* the input was made up: `state` float32 (2, 17)""",
+* the input was made up: `state` float32 (2, 17); data are taken to have second
+  moment 1""",
 }
 
 

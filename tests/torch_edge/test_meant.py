@@ -190,7 +190,7 @@ def test_what_layers_draw_is_not_named():
     torch.manual_seed(0)
     widths = [1, 8, 1, 3, 9, 3, 1, 2, 2, 4, 2, 64] * 9
     model = nn.Sequential(*[nn.Linear(*pair) for pair in itertools.pairwise(widths)])
-    assert initium.plan(model, example=x(3, 1)).notes == ()
+    assert not [note for note in initium.plan(model, example=x(3, 1)).notes if "built" in note]
 
 
 @pytest.mark.parametrize("recipe", ["auto", "he", "torch"])

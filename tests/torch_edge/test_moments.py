@@ -8,6 +8,7 @@ import torch.nn.functional as F  # noqa: N812  its usual name
 from torch import nn
 from torch_edge.traced import of
 
+import initium
 from initium._decisions import decide
 from initium._recipes import parse_recipe
 from initium.torch._apply import apply
@@ -37,7 +38,11 @@ def fill(model, graph):
     """Weights that give independent Gaussians of second moment 1 if what is claimed of their operands holds."""
     for path, value in model.named_parameters():
         param = graph.by_path[path]
-        std = 1 / math.sqrt(param.fans.fan_in * (param.use.moment or 1)) if param.role == "weight" else 0.0
+        std = (
+            math.sqrt(param.use.given / (param.fans.fan_in * (param.use.moment or 1)))
+            if param.role == "weight"
+            else 0.0
+        )
         if param.role in ("weight", "bias"):
             nn.init.normal_(value.detach(), std=std, generator=DRAWN)
 
@@ -66,6 +71,28 @@ def chunks_added(m, x):
     return m.last(sum(m.a(x).chunk(2, -1)))
 
 
+def ring(num):
+    return torch.eye(num).roll(1, 0) + torch.eye(num).roll(-1, 0)
+
+
+GIVEN = torch.arange(64) % 5
+KEPT = (torch.arange(64) < 20).float()[:, None]
+
+
+def written_into(m, x):
+    made = torch.zeros(16, 64, WIDTH)
+    made[:, ::2] = m.a(x)[:, ::2]
+    made[:, 1:9] += torch.relu(m.b(x))[:, :8]
+    return m.last(made)
+
+
+def highway(m, x):
+    for opens, layer in ((m.a, m.b), (m.c, m.d), (m.e, m.f)):
+        gate = torch.sigmoid(opens(x))
+        x = gate * torch.relu(layer(x)) + (1 - gate) * x
+    return m.last(x)
+
+
 def half_bent(m, x):
     u, v = m.a(x).chunk(2, -1)
     return m.last(u + torch.relu(v))
@@ -83,6 +110,41 @@ def rotated_by_halves(m, x):
     angles = torch.arange(64.0)[:, None] * torch.arange(WIDTH // 2)[None] / 7
     low, high = m.a(x).chunk(2, -1)
     return m.last(torch.cat([low * angles.cos() - high * angles.sin(), low * angles.sin() + high * angles.cos()], -1))
+
+
+class Joined(nn.Module):
+    """A block whose branch joins its stream in one of several ways."""
+
+    def __init__(self, join):
+        super().__init__()
+        self.up, self.down, self.join = linear(), linear(), join
+
+    def forward(self, x):
+        return self.join(x, self.down(torch.relu(self.up(x))))
+
+
+# How the branch joins, and which second moment it is meant to give by itself so that the stream stays at 1.
+JOINS = {
+    "scaled sum": (lambda x, f: (x + f) / math.sqrt(2), 1.0),
+    "weighed": (lambda x, f: 0.8 * x + 0.6 * f, 1.0),
+    "half each": (lambda x, f: 0.5 * x + 0.5 * f, 3.0),
+    "mean": (lambda x, f: (x + f) / 2, 3.0),
+    "a lerp": (lambda x, f: torch.lerp(x, f, 0.3), 0.51 / 0.09),
+    "plain": (lambda x, f: x + f, 1 / 6),
+    "a small branch": (lambda x, f: x + 0.1 * f, 1.0),
+    "enlarged": (lambda x, f: 2 * x + f, 1 / 6),
+}
+
+
+@pytest.mark.parametrize("name", JOINS)
+def test_what_joins_a_stream_leaves_it_at_one_where_constants_say_how(name):
+    join, meant = JOINS[name]
+    model, example = Last(linear(), *(Joined(join) for _ in range(6)), linear()), flat()
+    plan = initium.initialize(model, seed=0, example=example).choices
+    ends = [choice for choice in plan if choice.path.endswith("down.weight")]
+    assert [choice.moment for choice in ends] == [pytest.approx(meant)] * 6
+    if name in ("scaled sum", "weighed", "half each", "mean", "a lerp"):
+        assert measured(model, example) == pytest.approx(1.0, rel=0.5)
 
 
 ROWS = {
@@ -126,6 +188,45 @@ ROWS = {
         {"a": linear, "b": linear, "c": linear},
         lambda: sequence()[:, :1],
     ),
+    "a given graph": (lambda m, x: m.last(ring(16) @ m.a(x)[:, :16]), {"a": linear}, sequence),
+    "attention without softmax": (
+        lambda m, x: m.last((F.elu(m.a(x)) + 1) @ (F.elu(m.b(x)) + 1).mT @ m.c(x) / 64),
+        {"a": linear, "b": linear, "c": linear},
+        sequence,
+    ),
+    "a running sum": (lambda m, x: m.last(m.a(x).cumsum(1)), {"a": linear}, sequence),
+    "scattered": (
+        lambda m, x: m.last(m.a(x).index_add(1, GIVEN, torch.relu(m.b(x)))),
+        {"a": linear, "b": linear},
+        sequence,
+    ),
+    "the middle": (lambda m, x: m.last(m.a(x).median(1).values), {"a": linear}, sequence),
+    "sorted": (lambda m, x: m.last(m.a(x).sort(1).values[:, -8:]), {"a": linear}, sequence),
+    "a spectrum": (lambda m, x: m.last(torch.fft.rfft(m.a(x), dim=1).abs()), {"a": linear}, sequence),
+    "a mean over what is not padding": (
+        lambda m, x: m.last((m.a(x) * KEPT).sum(1) / KEPT.sum()),
+        {"a": linear},
+        sequence,
+    ),
+    "written into": (written_into, {"a": linear, "b": linear}, sequence),
+    "windows around": (
+        lambda m, x: m.last(F.pad(m.a(x).mT, (3, 3), mode="circular").unfold(-1, 7, 1).sum(-1).mT),
+        {"a": linear},
+        sequence,
+    ),
+    "equal members": (
+        lambda m, x: m.last(sum(torch.relu(f(x)) for f in (m.a, m.b, m.c)) / 3),
+        dict.fromkeys("abc", linear),
+        flat,
+    ),
+    "a generated matrix": (
+        lambda m, x: m.last(
+            torch.relu(F.linear(torch.relu(m.a(x)), m.b(F.layer_norm(x[:1], (WIDTH,))).view(-1, WIDTH)))
+        ),
+        {"a": linear, "b": lambda: linear(WIDTH * WIDTH)},
+        flat,
+    ),
+    "a highway": (highway, dict.fromkeys("abcdef", linear), flat),
 }
 
 
@@ -223,18 +324,3 @@ def test_a_relu_on_a_stream_that_had_one_changes_nothing():
         ("relu", 1.0)
     ] * 5
     assert (graph.by_path["8.weight"].use.fed_by, graph.by_path["8.weight"].use.moment) == ("relu", 1.0)
-
-
-UNKNOWN = {
-    "a given graph": lambda m, x: m.last(x[:, :16, :16] @ m.a(x)[:, :16]),
-    "attention without softmax": lambda m, x: m.last((F.elu(m.a(x)) + 1) @ (F.elu(m.b(x)) + 1).mT @ m.a(x)),
-    "a running sum": lambda m, x: m.last(m.a(x).cumsum(1)),
-    "scattered": lambda m, x: m.last(m.a(x).index_add(0, torch.zeros(16, dtype=torch.long), m.b(x))),
-    "the middle": lambda m, x: m.last(m.a(x).median(1).values),
-}
-
-
-@pytest.mark.parametrize("name", UNKNOWN)
-def test_what_shapes_do_not_tell_is_not_claimed(name):
-    graph = trace(of(UNKNOWN[name], a=linear(), b=linear(), last=linear()), sequence())
-    assert graph.by_path["last.weight"].use.moment is None

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  its usual name
 from torch import nn
+from torch.nn.utils import prune
 from torch_edge.traced import X, of
 
 from initium import plan
@@ -209,10 +210,11 @@ def test_rows_that_are_no_matrices_stay_embeddings(function, shape):
     assert found.role == "embedding"
 
 
-def test_what_holds_matrices_in_axes_that_are_not_its_own_is_kept():
+def test_what_holds_matrices_in_axes_that_are_not_its_own_is_no_weight():
     model = of(lambda m, x, i: x @ m.e(i[:, 0]).view(-1, 8, 6), e=nn.Embedding(E, 48))
     found = trace(model, (X, IDS)).by_path["e.weight"]
-    assert (found.role, found.because) == ("kept", "its rows are used as matrices, of which its own axes say nothing")
+    assert (found.role, found.axes, found.use.given) == ("embedding", "vo", 1 / 8)
+    assert found.because == "one row is picked for each input, and used as a matrix"
     flat = trace(of(lambda m, x: F.linear(x, m.w.view(6, 8)), w=torch.zeros(48)), X).by_path["w"]
     assert (flat.role, flat.because) == ("kept", "a vector that is used as a matrix")
 
@@ -520,6 +522,99 @@ def test_a_weight_that_is_summed_with_itself_is_larger_where_it_is_used(function
     assert (found.by_path["w"].role, found.by_path["w"].use.factor) == ("weight", pytest.approx(factor))
 
 
+BLOCKS = torch.block_diag(*[torch.ones(2, 2)] * 4)
+HALF = torch.arange(8) % 2 == 0
+STEPS = torch.full((8,), 0.1)
+
+
+def written(w):
+    made = w.clone()
+    made[:, 2:] = 0
+    return made
+
+
+def in_place(w):
+    w.data *= BLOCKS
+    return w
+
+
+def straight_through(w):
+    step = w.abs().amax() / 7
+    return w + ((w / step).round().clamp(-8, 7) * step - w).detach()
+
+
+@pytest.mark.parametrize(
+    ("function", "factor", "counted"),
+    [
+        (lambda w: w * BLOCKS, 0.5, 0.25),
+        (lambda w: w * BLOCKS.bool() / 3, 0.5 / 3, 0.25),
+        (lambda w: w * HALF[:, None], 1, 1),  # rows of zeros: the others keep their fan
+        (lambda w: w * HALF, math.sqrt(0.5), 0.5),
+        (lambda w: w.masked_fill(BLOCKS == 0, 0), 0.5, 0.25),
+        (lambda w: torch.where(BLOCKS > 0, w, 0), 0.5, 0.25),
+        (lambda w: torch.where(BLOCKS > 0, w, torch.zeros_like(w)), 0.5, 0.25),
+        (lambda w: w.tril(), math.sqrt(36 / 64), 36 / 64),
+        (lambda w: w * torch.tril(torch.ones(8, 8)), math.sqrt(36 / 64), 36 / 64),
+        (lambda w: w * torch.tril(torch.ones_like(w)), math.sqrt(36 / 64), 36 / 64),
+        (written, 0.5, 0.25),
+        (in_place, 0.5, 0.25),
+        (lambda w: w * torch.tensor([[1.0], [3.0]]).repeat(4, 1), math.sqrt(5), 1),
+        (straight_through, 1, 1),
+        (lambda w: torch.fake_quantize_per_tensor_affine(w, 0.1, 0, -128, 127), 1, 1),
+        (lambda w: torch.fake_quantize_per_channel_affine(w, STEPS, torch.zeros(8).int(), 0, -128, 127), 1, 1),
+        (lambda w: w.double().float() * 1.0, 1, 1),
+        (lambda w: (w - w.mean(1, keepdim=True)) / w.std(1, keepdim=True), 1, 1),
+    ],
+)
+def test_the_connections_that_constants_leave_a_weight_are_counted(function, factor, counted):
+    model = of(lambda m, x: m.o(F.linear(x, function(m.w)).relu()), w=torch.zeros(8, 8), o=nn.Linear(8, 3))
+    found = trace(model, X).by_path["w"]
+    assert found.role == "weight"
+    assert (found.use.factor, found.use.counted) == (pytest.approx(factor), pytest.approx(counted))
+
+
+def test_a_mask_without_numbers_is_told():
+    model = of(lambda m, x: m.o(F.linear(x, m.w * m.mask).relu()), w=torch.zeros(8, 8), o=nn.Linear(8, 3))
+    model.register_buffer("mask", torch.ones(8, 8, device="meta"))
+    use = trace(model, X).by_path["w"].use
+    assert (use.factor, use.counted) == (1, None)
+
+
+def test_of_a_convolution_the_taps_that_a_mask_leaves_are_counted():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3))
+    prune.custom_from_mask(model[2], "weight", torch.ones(4, 8, 3, 3).index_fill(2, torch.tensor([2]), 0))
+    use = trace(model, torch.zeros(1, 3, 9, 9)).by_path["2.weight_orig"].use
+    assert (use.factor, use.counted) == (pytest.approx(math.sqrt(2 / 3)), pytest.approx(2 / 3))
+
+
+def test_a_bias_under_a_mask_is_a_bias():
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
+    prune.random_unstructured(model[0], "bias", 0.5)
+    assert trace(model, X).by_path["0.bias_orig"].role == "bias"
+
+
+@pytest.mark.parametrize(
+    ("function", "behind"),
+    [
+        (lambda m, x: m.o((m.a(x) / 8).tanh()), 1 / 8),
+        (lambda m, x: m.o((x @ m.a.weight.T * 3 + m.a.bias).relu()), 3),
+        (lambda m, x: m.o(m.norm(m.a(x) * 3)), 3),
+        (lambda m, x: m.o(2 * torch.sigmoid(2 * m.a(x)) - 1), 1),  # a tanh
+        (lambda m, x: m.o(30 * torch.tanh(m.a(x) / 30)), 1),
+        (lambda m, x: m.o(torch.sin(30 * m.a(x))), 1),
+        (lambda m, x: m.o((m.a(x) / 8).softmax(-1)), 1),
+        (lambda m, x: m.o(((m.a(x) / 8) @ x.mT).softmax(-1) @ x), 1),
+        (lambda m, x: m.o(m.a(x) + 2 * m.b(x)), 1),
+        (lambda m, x: m.o(m.norm(x + 0.1 * m.a(x.relu()))), 1),
+        (lambda m, x: m.a(x) / 8, 1),
+    ],
+)
+def test_a_constant_behind_a_product_counts_as_the_weight_s_unless_it_is_the_author_s(function, behind):
+    parts = {name: nn.Linear(8, 8) for name in "abo"}
+    model = of(function, **parts, norm=nn.LayerNorm(8))
+    assert trace(model, X).by_path["a.weight"].use.behind == pytest.approx(behind)
+
+
 @pytest.mark.parametrize(
     ("function", "shape", "axes", "fans"),
     [
@@ -714,3 +809,75 @@ def test_a_weight_whose_size_is_divided_out_counts_by_its_direction_and_no_size_
 def test_a_weight_that_keeps_its_size_is_not_said_to_lose_it(change):
     model = of(lambda m, x: nn.functional.linear(x, change(m.w)), w=torch.randn(10, 8))
     assert not trace(model, torch.randn(2, 8)).by_path["w"].use.is_sized
+
+
+GENERATED = {
+    "of one for all": (lambda m, x: F.linear(m.a(x).relu(), m.g(m.z).view(6, 8)), 1 / 4),
+    "scaled by its author": (lambda m, x: F.linear(m.a(x).relu(), m.g(m.z).view(6, 8) / 8**0.5), 2),
+    "with a bias": (lambda m, x: F.linear(m.a(x), m.g(m.z).view(6, 8), m.a(m.y)[0, :6]), 1 / 8),
+    "for each input": (lambda m, x: m.a(x).relu() @ m.h(x[:, 0]).view(-1, 8, 6), 1 / 4),
+    "by hand": (lambda m, x: (m.a(x[:, 0])[:, :, None] * m.h(x[:, 0]).view(-1, 8, 6)).sum(1), 1 / 8),
+    "a kernel": (lambda m, x: F.conv1d(m.a(x).mT, m.g(m.z).view(6, 8, 1)).mT, 1 / 8),
+    "beside the identity": (
+        lambda m, x: (m.a(x) @ (m.h(x[:, 0])[:, :64].view(-1, 8, 8) + torch.eye(8)))[..., :6],
+        1 / 8,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", GENERATED)
+def test_what_becomes_a_matrix_has_the_size_that_its_product_asks_for(case):
+    function, given = GENERATED[case]
+    layers = {"a": nn.Linear(8, 8), "g": nn.Linear(4, 48), "o": nn.Linear(6, 3), "h": nn.Linear(8, 64)}
+    if case != "beside the identity":
+        layers["h"] = nn.Linear(8, 48)
+    model = of(lambda m, x: m.o(function(m, x).relu()), z=torch.zeros(1, 4), y=torch.zeros(1, 8), **layers)
+    found = trace(model, X).by_path
+    used = [name for name in ("g", "h") if found[f"{name}.weight"].uses]
+    assert [found[f"{name}.weight"].use.given for name in used] == pytest.approx([given])
+    assert found["a.weight"].use.given == 1
+    choice = next(one for one in plan(model, example=X).choices if one.path == f"{used[0]}.weight")
+    assert choice.moment == pytest.approx(given)
+    assert choice.because.startswith(f"becomes a matrix, second moment {given:.3g}; ")
+
+
+@pytest.mark.parametrize(
+    ("matrix", "paths"),
+    [
+        (lambda m: m.g(m.z).tanh().view(8, 8), "`g.weight`"),
+        (lambda m: m.g(m.z)[0, :32].view(8, 4) @ m.h(m.z)[0, :32].view(4, 8), "`g.weight`, `h.weight`"),
+    ],
+)
+def test_a_matrix_whose_size_no_start_sets_is_named(matrix, paths):
+    layers = {"a": nn.Linear(8, 8), "g": nn.Linear(4, 64), "h": nn.Linear(4, 64), "o": nn.Linear(8, 3)}
+    model = of(
+        lambda m, x: m.o(F.linear(m.a(x), matrix(m)).relu()) + 0 * m.h(m.z).sum(), z=torch.zeros(2, 4)[:1], **layers
+    )
+    why = "what it gives becomes a matrix through a function or another product, so that its second moment is not known"
+    assert f"{why}: {paths}" in trace(model, X).notes
+
+
+def test_heads_of_attention_are_no_matrices():
+    layers = {name: nn.Linear(8, 8) for name in "qkvo"}
+    found = trace(of(attention, **layers), X).by_path
+    assert {found[f"{name}.weight"].use.given for name in "qkvo"} == {1}
+
+
+LEARNED = {
+    "queries": (lambda m, x: m.a(m.q.expand(2, 3, 8), x, x)[0], "std 1", 1.0),
+    "multiplied": (lambda m, x: m.a((m.q * 8**0.5).expand(2, 3, 8), x, x)[0], "std 1", 8**-0.5),
+    "added to zeros": (lambda m, x: m.a(torch.zeros(2, 3, 8) + m.q, x, x)[0], "std 1", 1.0),
+    "with positions": (lambda m, x: m.a((m.q + m.p).expand(2, 3, 8), x, x)[0], "2 sum to second moment 1", 0.5**0.5),
+    "a constant": (lambda m, x: m.a(m.i(m.q.expand(2, 3, 8)), x, x)[0], "std 1", 1.0),
+    "beside a signal": (lambda m, x: m.a(*[torch.cat([m.q.expand(2, 3, 8), x], 1)] * 3)[0], None, 0.02),
+}
+
+
+@pytest.mark.parametrize("case", LEARNED)
+def test_a_signal_that_is_learned_starts_as_large_as_one(case):
+    function, because, std = LEARNED[case]
+    layers = {"a": nn.MultiheadAttention(8, 2, batch_first=True), "i": nn.Linear(8, 8), "o": nn.Linear(8, 3)}
+    model = of(lambda m, x: m.o(function(m, x)), q=torch.randn(3, 8), p=torch.randn(3, 8), **layers)
+    choice = next(one for one in plan(model, example=X).choices if one.path == "q")
+    assert float(str(choice.init).partition("std=")[2][:-1] or 1) == pytest.approx(std)
+    assert choice.because.startswith(f"a signal that is learned: {because}" if because else "put beside a signal")

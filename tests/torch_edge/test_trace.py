@@ -49,6 +49,30 @@ def test_operations_written_out_are_one_function(function, name):
     assert found.moment == pytest.approx(gain(name) ** -2, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("function", "frequency"),
+    [
+        (lambda x: torch.sin(30 * x), 30),
+        (lambda x: torch.sin(x), 1),
+        (lambda x: torch.sin(x / 0.1), 10),
+        (lambda x: torch.cos(math.pi * x), 3.14159),
+        (lambda x: 5 * torch.sin(20 * (1.5 * x + 0.3)), 30),
+        (lambda x: torch.sin(100 * (2 * x).view(-1, 8)), 200),  # fast, and multiplied on the way
+        (lambda x: torch.cat([torch.sin(7 * x), torch.cos(7 * x)], -1)[..., ::2], 7),
+        (lambda x: torch.cat([torch.sin(7 * x), torch.cos(8 * x)], -1)[..., ::2], None),
+        (lambda x: torch.sin(x) + x, None),
+        (lambda x: torch.sin(30 * (x.abs() + 1) * x), None),
+        (torch.tanh, None),
+        (lambda x: 2 * x, None),
+    ],
+)
+def test_the_frequency_within_a_sine_is_known(function, frequency):
+    model = of(lambda m, x: m.b(function(m.a(x))), a=nn.Linear(8, 8), b=nn.Linear(8, 8))
+    found = use(model, "a.weight", X)
+    inside = found.frequency and found.frequency * found.behind
+    assert inside == (frequency and pytest.approx(frequency, rel=1e-5))
+
+
 def test_a_function_without_a_name_is_measured():
     model = of(lambda m, x: m.b(torch.tanh(m.a(x)) ** 2 + 1), a=nn.Linear(8, 8), b=nn.Linear(8, 8))
     found = use(model, "b.weight", X)
@@ -59,23 +83,29 @@ def test_a_function_without_a_name_is_measured():
 @pytest.mark.parametrize(
     ("function", "fed_by", "moment"),
     [
-        (lambda m, x: m.b(m.a(x) * 3), "dense", 9.0),
+        (lambda m, x: m.b(m.a(x) * 3), "dense", 1.0),  # the constant counts as a's own
+        (lambda m, x: m.b((m.a(x) + m.c(x)) * 3), "dense", 18.0),
         (lambda m, x: m.b(m.a(x) + m.c(x)), "dense", 2.0),
         (lambda m, x: m.b(F.silu(m.a(x)) * m.c(x)), "gate", gain("silu") ** -2),
         (lambda m, x: m.b(torch.cat([torch.relu(m.a(x))[..., :4], m.c(x)[..., :4]], -1)), "relu", 0.75),
         (lambda m, x: m.b(F.dropout(torch.relu(m.a(x)), 0.5, m.training)), "relu", 0.5),
-        (lambda m, x: m.b(torch.relu(m.a(x)).mean(1)), "pooling", 0.5),
         (lambda m, x: m.b(F.layer_norm(m.a(x), (8,))), "normalisation", 1.0),
-        (lambda m, x: m.b(torch.relu(m.a(x) * 2)), "relu", 2.0),
+        (lambda m, x: m.b(torch.relu(m.a(x) * 2)), "relu", 0.5),
+        (lambda m, x: m.b(torch.relu(m.a(x)) * 2), "relu", 2.0),
         (lambda m, x: m.b(x), "data", 1.0),
-        (lambda m, x: m.b(torch.fft.fft(m.a(x)).real), "unknown", None),
+        (lambda m, x: m.v(F.pad(m.a(x).mT, (3, 3))), "dense", 1.0),
+        (lambda m, x: m.v(F.pad(m.a(x), (0, 0, 3, 0))[:, :8]), "dense", pytest.approx(0.625, rel=0.02)),
+        (lambda m, x: m.b(torch.exp(m.t) * m.a(x)), "dense", None),
     ],
 )
 def test_what_feeds_a_weight_has_its_second_moment(function, fed_by, moment):
-    model = of(function, a=nn.Linear(8, 8), b=nn.Linear(8, 8), c=nn.Linear(8, 8))
-    found = use(model, "b.weight", X)
+    model = of(
+        function, a=nn.Linear(8, 8), b=nn.Linear(8, 8), c=nn.Linear(8, 8), t=torch.tensor(2.0), v=nn.Conv1d(8, 8, 3)
+    )
+    weights = trace(model, X).by_path
+    found = (weights["v.weight"] if weights["v.weight"].uses else weights["b.weight"]).use
     assert found.fed_by == fed_by
-    assert found.moment == (None if moment is None else pytest.approx(moment, rel=1e-9))
+    assert found.moment == (pytest.approx(moment, rel=1e-9) if isinstance(moment, float) else moment)
 
 
 def after(graph):

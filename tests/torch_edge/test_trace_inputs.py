@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812  its usual name
 from torch import nn
 from torch_edge.traced import X, of
 
@@ -15,6 +16,8 @@ import initium.torch._trace._trace as tracing
 from initium import ModelError, initialize, plan
 from initium.torch._torch import FakeTensor, FakeTensorMode, engine, wants_bfloat16
 from initium.torch._trace import trace
+
+DATA = "; data are taken to have second moment 1"  # said of made-up inputs
 
 
 class Model(nn.Module):
@@ -352,7 +355,7 @@ class ByName(nn.Module):
 def test_an_example_goes_by_name_where_forward_takes_names_alone():
     assert trace(ByName(), torch.ones(2, 4)).is_traced
     assert trace(ByName(), (torch.ones(2, 4), torch.ones(2))).is_traced
-    assert trace(ByName()).notes == ("the input was made up: `x` float32 (2, 4)",)
+    assert trace(ByName()).notes == ("the input was made up: `x` float32 (2, 4)" + DATA,)
 
 
 class Free(nn.Module):
@@ -413,7 +416,7 @@ NORMS = [nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectr
 )
 def test_the_input_of_a_parametrised_layer_is_made_up(norm, layer, shape):
     graph = trace(nn.Sequential(norm(layer), nn.ReLU()))
-    assert graph.notes == (f"the input was made up: `input` float32 {shape}",)
+    assert graph.notes == (f"the input was made up: `input` float32 {shape}" + DATA,)
 
 
 def test_a_sharded_model_is_to_be_planned_before(tmp_path):
@@ -439,23 +442,41 @@ def test_a_sharded_model_is_to_be_planned_before(tmp_path):
 @pytest.mark.parametrize(
     ("model", "note"),
     [
-        (nn.Linear(4, 2), "the input was made up: `input` float32 (2, 4)"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(784, 2)), "the input was made up: `input` float32 (2, 784)"),
-        (nn.Linear(4, 2).double(), "the input was made up: `input` float64 (2, 4)"),
-        (nn.Conv2d(1, 2, 3), "the input was made up: `input` float32 (2, 1, 224, 224)"),
+        (nn.Linear(4, 2), "the input was made up: `input` float32 (2, 4)" + DATA),
+        (
+            nn.Sequential(nn.Flatten(), nn.Linear(784, 2)),
+            "the input was made up: `input` float32 (2, 784)" + DATA,
+        ),
+        (
+            nn.Linear(4, 2).double(),
+            "the input was made up: `input` float64 (2, 4)" + DATA,
+        ),
+        (
+            nn.Conv2d(1, 2, 3),
+            "the input was made up: `input` float32 (2, 1, 224, 224)" + DATA,
+        ),
         (
             nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 30 * 30, 2)),
-            "the input was made up: `input` float32 (2, 3, 32, 32)",
+            "the input was made up: `input` float32 (2, 3, 32, 32)" + DATA,
         ),
-        (nn.Conv1d(3, 4, 3), "the input was made up: `input` float32 (2, 3, 64)"),
-        (nn.Conv3d(3, 4, 3), "the input was made up: `input` float32 (2, 3, 32, 32, 32)"),
+        (
+            nn.Conv1d(3, 4, 3),
+            "the input was made up: `input` float32 (2, 3, 64)" + DATA,
+        ),
+        (
+            nn.Conv3d(3, 4, 3),
+            "the input was made up: `input` float32 (2, 3, 32, 32, 32)" + DATA,
+        ),
         (nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 2)), "the input was made up: `input` int64 (2, 8)"),
-        (nn.GRU(6, 4), "the input was made up: `input` float32 (2, 8, 6)"),
-        (nn.LSTMCell(6, 4), "the input was made up: `input` float32 (2, 6)"),
-        (nn.Bilinear(3, 4, 5), "the input was made up: `input1` float32 (2, 3), `input2` float32 (2, 4)"),
+        (nn.GRU(6, 4), "the input was made up: `input` float32 (2, 8, 6)" + DATA),
+        (nn.LSTMCell(6, 4), "the input was made up: `input` float32 (2, 6)" + DATA),
+        (
+            nn.Bilinear(3, 4, 5),
+            "the input was made up: `input1` float32 (2, 3), `input2` float32 (2, 4)" + DATA,
+        ),
         (
             nn.Transformer(8, 2, 1, 1, 8, batch_first=True),
-            "the input was made up: `src` float32 (2, 8, 8), `tgt` float32 (2, 8, 8)",
+            "the input was made up: `src` float32 (2, 8, 8), `tgt` float32 (2, 8, 8)" + DATA,
         ),
     ],
 )
@@ -646,3 +667,87 @@ def test_what_is_no_model_is_refused():
     with pytest.raises(ModelError) as error:
         trace(lambda x: x)
     assert str(error.value) == "`trace` takes a torch.nn.Module, not a function."
+
+
+BYTES = (torch.arange(2 * 3 * 8 * 8) * 37 % 256).view(2, 3, 8, 8).to(torch.uint8)
+MEAN, STD = torch.tensor([0.4, 0.5, 0.6])[:, None, None], torch.tensor([0.2, 0.2, 0.3])[:, None, None]
+SCALED = {
+    "bytes": (lambda m, x: x.float() / 255.0, BYTES, 1),
+    "bytes, divided at once": (lambda m, x: x / 255, BYTES, 1),
+    "bytes as they are": (lambda m, x: x.float(), BYTES, 65536),
+    "bytes, by channel": (lambda m, x: (x.float() / 255 - MEAN) / STD, BYTES, 1),
+    "bytes, pooled": (lambda m, x: F.avg_pool2d(x / 255, 2), BYTES, 1),
+    "fractions to 255": (lambda m, x: x, BYTES.float(), 65536),
+    "fractions to 255, divided": (lambda m, x: x / 255, BYTES.float(), 1),
+    "about zero": (lambda m, x: x * 2 - 1, BYTES / 255, 1),
+    "by channel": (lambda m, x: (x - MEAN) / STD, BYTES / 255, 1),
+    "by channel, made up": (lambda m, x: (x - MEAN) / STD, torch.zeros(2, 3, 8, 8), 1),
+    "divided, made up": (lambda m, x: x[:, [2, 1, 0]] / 255, torch.zeros(2, 3, 8, 8), 1),
+    "divided and pooled, made up": (lambda m, x: m.p(x / 255), torch.zeros(2, 3, 8, 8), 1),
+    "black bytes": (lambda m, x: x / 255, torch.zeros_like(BYTES), 1),
+    "bytes of one": (lambda m, x: x / 255, torch.ones_like(BYTES), 1),
+    "a logarithm": (lambda m, x: torch.log1p(x), BYTES.float() * 8, 16),
+    "one of many": (lambda m, x: x, F.one_hot(BYTES[:, 0].long() % 3, 3).movedim(-1, 1).float(), 1 / 3),
+    "ones": (lambda m, x: x, torch.ones(2, 3, 8, 8), 1),
+    "tiny": (lambda m, x: x, BYTES / 255e3, 2**-24),
+}
+
+
+@pytest.mark.parametrize("case", SCALED)
+def test_data_count_by_an_example_behind_the_models_own_scaling(case):
+    function, example, moment = SCALED[case]
+    model = of(
+        lambda m, x: m.o(m.c(function(m, x)).relu().mean((2, 3))), c=nn.Conv2d(3, 4, 3, padding=2), o=nn.Linear(4, 3)
+    )
+    model.p = nn.AvgPool2d(1)
+    found = trace(model, example).by_path
+    assert found["c.weight"].use.moment == pytest.approx(moment, rel=0.01)
+    assert found["c.weight"].use.fed_by in ("data", "f", "pooling")
+    assert found["o.weight"].use.fed_by == "pooling"
+
+
+@pytest.mark.parametrize(
+    ("example", "told"),
+    [
+        (
+            BYTES,
+            "the example's numbers are about 256 times as large as 1 (second moment 65,536) where they enter "
+            "`0.weight`, which starts smaller to match: scale them (divide by 256), or learning rates that are usual "
+            "do not fit",
+        ),
+        (
+            BYTES / 255e3,
+            "the example's numbers are about 1/4,096 times as large as 1 (second moment 5.96e-08) where they enter "
+            "`0.weight`, which starts larger to match: scale them (multiply by 4,096), or learning rates that are "
+            "usual do not fit",
+        ),
+    ],
+)
+def test_numbers_of_another_size_than_1_are_told(example, told):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+    assert trace(model, example.float()).notes == (told,)
+    normed = nn.Sequential(nn.BatchNorm2d(3), model)
+    assert trace(normed, example.float()).notes == ()
+    assert trace(model, BYTES / 255).notes == ()
+
+
+def test_an_example_of_zeros_ones_or_noise_gives_the_plan_of_made_up_numbers():
+    model = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2))
+    alike = {trace(model, make(2, 8)).params for make in (torch.zeros, torch.ones, torch.randn)}
+    assert alike == {trace(model).params}
+
+
+def test_whole_numbers_made_to_fractions_feed_a_recurrence_a_norm_and_a_dense_layer_as_data():
+    layers = {"l": nn.LSTM(8, 8, batch_first=True), "n": nn.LayerNorm(8), "d": nn.Linear(8, 8), "o": nn.Linear(24, 3)}
+
+    def forward(m, x):
+        return m.o(torch.cat([m.l(x.float())[0], m.n(x.double().float()), m.d(x.sqrt())], -1))
+
+    found = trace(of(forward, **layers), torch.arange(80).view(2, 5, 8) % 4).by_path
+    assert {found[path].use.fed_by for path in ("l.weight_ih_l0", "n.weight", "d.weight")} == {"data"}
+
+
+def test_a_product_with_one_hot_rows_of_tokens_picks_rows():
+    model = of(lambda m, x: m.o(m.e(F.one_hot(x, 9).float()).relu()), e=nn.Linear(9, 8), o=nn.Linear(8, 3))
+    found = trace(model, torch.arange(6) % 9).by_path["e.weight"]
+    assert (found.role, found.axes) == ("embedding", "ov")

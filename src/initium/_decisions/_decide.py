@@ -12,6 +12,7 @@ from ..init._law import DTYPES
 from ._anew import notes_of_building, notes_of_training
 from ._choice import Choice
 from ._decisions import Decisions
+from ._depth import notes_of_depth
 from ._fold import fold
 from ._hint import hint
 
@@ -58,6 +59,7 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Decisions:
             *_notes_of_undrawn(undrawn),
             *notes_of_building(choices),
             *notes_of_training(graph, choices),
+            *notes_of_depth(choices),
         ),
         buffers=buffers,
         version=recipe.version,

@@ -46,7 +46,7 @@ def fold(items: Iterable[tuple[str, K]]) -> list[Row[K]]:
     for (pieces, kind), places in patterns.items():
         for axis in reversed(range(len(pieces) - 1)):
             places = _merge(places, axis, _FEWEST_SUFFIXES if pieces[axis].endswith("_") else 2)
-        rows += [(at, Row(_text(pieces, place), kind, math.prod(map(len, place)))) for place, at in places.items()]
+        rows += [(at, Row(_paths(pieces, place), kind, math.prod(map(len, place)))) for place, at in places.items()]
     return [row for _, row in sorted(rows, key=lambda row: row[0])]
 
 
@@ -69,16 +69,30 @@ def _merge(places: dict[Place, int], axis: int, fewest: int) -> dict[Place, int]
     return merged
 
 
+def _paths(pieces: tuple[str, ...], place: Place) -> str:
+    """The paths of one row: where numbers go in equal steps the first two and the last, as in `2.a, 4.a .. 98.a`."""
+    axis = next((axis for axis, numbers in enumerate(place) if _is_stepped(numbers)), None)
+    if axis is None:
+        return _text(pieces, place)
+    numbers = place[axis]
+    first, second, last = (
+        _paths(pieces, (*place[:axis], (number,), *place[axis + 1 :])) for number in (*numbers[:2], numbers[-1])
+    )
+    return f"{first}, {second} .. {last}"
+
+
+def _is_stepped(numbers: Numbers) -> bool:
+    steps = {after - before for before, after in pairwise(numbers)}
+    return len(numbers) > 3 and len(steps) == 1 and steps != {1}
+
+
 def _text(pieces: tuple[str, ...], place: Place) -> str:
     numbers = [_ranges(numbers) for numbers in place]
     return "".join(text for pair in zip(pieces, [*numbers, ""], strict=True) for text in pair)
 
 
 def _ranges(numbers: Numbers) -> str:
-    """Whole numbers as text: `0-11`, `0,2,5-7`, and `0,3..30` for every third."""
-    steps = {after - before for before, after in pairwise(numbers)}
-    if len(numbers) > 3 and len(steps) == 1 and steps != {1}:
-        return f"{numbers[0]},{numbers[1]}..{numbers[-1]}"
+    """Whole numbers as text: `0-11`, `0,2,5-7`."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:

@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
 
 from .._errors import ShapeError
@@ -16,7 +17,7 @@ _LABEL = 13
 
 def story(choice: Choice) -> str:
     """What a parameter is, what is done with it, how it starts and why; 80 columns wide."""
-    facts = [*_identity(choice.param), *_uses(choice.param), *_decision(choice)]
+    facts = [*_identity(choice.param), *_uses(choice), *_decision(choice)]
     return "\n".join([choice.path, "", *(_fact(label, text) for label, text in facts if text)])
 
 
@@ -69,25 +70,71 @@ def _fans(param: Param) -> str:
     return "; ".join(f"in {_number(one.fan_in)}, out {_number(one.fan_out)}" for one in found) + several
 
 
-def _uses(param: Param) -> Iterator[tuple[str, str]]:
-    if not param.uses:
+def _uses(choice: Choice) -> Iterator[tuple[str, str]]:
+    """Uses that are told alike are told once."""
+    if not choice.param.uses:
         yield "used in", "nothing that was seen"
-    for number, use in enumerate(param.uses):
-        yield "and in" if number else "used in", use.operation
-        yield "fed by", _feed(use)
-        yield "followed by", ", ".join(use.followed_by)
-        yield "residual", _place(use.branch) if use.branch else ""
-        yield "head size", str(use.head_size or "")
-        yield "summed with", ", ".join(use.sums_with)
+    told = Counter(tuple(_use(choice, use)) for use in choice.param.uses)
+    for number, (facts, count) in enumerate(told.items()):
+        operation, *others = facts
+        times = f", {count} times" if count > 1 else ""
+        yield "and in" if number else "used in", operation[1] + times
+        yield from others
 
 
-def _feed(use: Use) -> str:
+def _use(choice: Choice, use: Use) -> Iterator[tuple[str, str]]:
+    yield "used in", use.operation
+    yield "fed by", _feed(choice, use)
+    yield "followed by", ", ".join(use.followed_by)
+    yield "residual", _place(use.branch) if use.branch else ""
+    yield "head size", str(use.head_size or "")
+    yield "summed with", ", ".join(use.sums_with)
+
+
+def _feed(choice: Choice, use: Use) -> str:
     """What feeds it, and the gain that keeps the second moment."""
     if use.fed_by == "unknown" and use.moment is None:
         return ""
     if not use.moment:
         return use.fed_by
-    return f"{use.fed_by}, second moment {_number(use.moment)}: gain {_number(1 / math.sqrt(use.moment))} keeps it"
+    fed = f"{use.fed_by}, second moment {_number(use.moment)}"
+    if use.operation not in _SUMMED:
+        return fed
+    ratio = _beside_keeping(choice, use)
+    keeps = "keeps" if ratio is not None and abs(math.log(ratio)) < _KEEPS else "would keep"
+    return f"{fed}: gain {_number(1 / math.sqrt(use.moment))} {keeps} it"
+
+
+def _beside_keeping(choice: Choice, use: Use) -> float | None:
+    """How large a start is beside the one that keeps the signal's second moment; None if that is not known.
+
+    Within a sine it is the sine's argument that has second moment 1, save in the first layer.
+    """
+    param = choice.param
+    rms = choice.law.rms(choice.init.sees(param).in_order)
+    if not rms or not use.moment or use.moment < 0 or not use.factor or use.operation not in _SUMMED:
+        return None
+    one = param if len(set(param.sizes)) == 1 else param.parts[0]
+    fan = param.size("o") if param.role == "embedding" else one.fans.fan_in  # a table that multiplies, as a tied head
+    inside = use.frequency if use.frequency and use.fed_by != "data" else 1.0
+    ratio = rms * math.sqrt(fan * use.moment) * abs(use.factor) * inside
+    return ratio if 0 < ratio < math.inf else None
+
+
+def _size(choice: Choice) -> str:
+    """How a start compares with the one that keeps the signal, if it does not."""
+    use = choice.param.use
+    if choice.param.role != "weight" or use.is_normalised or use.is_sized:
+        return ""
+    ratio = _beside_keeping(choice, use)
+    if ratio is None or abs(math.log(ratio)) < _KEEPS:
+        return ""
+    times, word = (ratio, "larger") if ratio > 1 else (1 / ratio, "smaller")
+    return f"{float(f'{times:.3g}'):,.4g} times {word} than what keeps the signal"
+
+
+_KEEPS = 0.02  # of what is within, a hundred layers keep what they get within a few times
+_SUMMED = ("dense", "convolution", "transposed convolution", "bilinear", "recurrent")
 
 
 def _place(branch: Branch) -> str:
@@ -103,6 +150,7 @@ def _decision(choice: Choice) -> Iterator[tuple[str, str]]:
     told = "the length of its direction, set when that is filled" if choice.follows else choice.law.words(weight)
     name = choice.init.spec.partition("(")[0]
     yield "that is", f"{told}; `initium explain {name}` tells how" if choice.law.how == "computed" else told
+    yield "size", _size(choice)
     yield "because", choice.because
     yield "rule", choice.rule
     is_sized = choice.law.how != "kept" and choice.law != Constant(0)  # else nothing of it is sized, nor calibrated
@@ -110,6 +158,7 @@ def _decision(choice: Choice) -> Iterator[tuple[str, str]]:
     yield "aims at", aim
     yield "drawn as", choice.draws_as if choice.draws_as not in ("", choice.path) else ""
     yield "rate", f"learning rate times {_number(choice.lr)}" if choice.lr != 1 else ""
+    yield "words", "docs/glossary.md tells what they mean"
 
 
 def _number(value: float) -> str:

@@ -54,6 +54,7 @@ def auto(graph: Graph) -> tuple[Rule, ...]:
         Rule(role="shift", start=used_as(0.0, "shift")),
         Rule(role="position", when=_is_summed, start=model.embedding),
         Rule(role="position", start=normal(0.0, _BESIDE), because="added to a signal of second moment 1"),
+        Rule(role="token", when=_is_alone, start=_signal),
         Rule(role="token", start=normal(0.0, _BESIDE), because="put beside a signal of second moment 1"),
         Rule(role="kept", start=framework()),
     )
@@ -92,10 +93,13 @@ class _Model:
         if self.chains.holds(param) and fan != fans(param).fan_out:
             mode, fan = "sqrt(fan_in fan_out)", fans(param).of("geo")
         share, ends = self.share(use)
-        init = normal(0.0, gain * math.sqrt(share) / math.sqrt(fan) / _factor(use))
-        because += "" if _factor(use) == 1 else f" times 1/{_factor(use):.4g} for what is done to the weight first,"
-        moment = None if use.is_normalised or use.is_sized else share * self.chains.given(param)
-        return Decision(init=init, because=f"{ends}{because} {mode} {fan:.4g}{_sized(param, use)}", moment=moment)
+        wave, inside = _within_sine(use)
+        init = normal(0.0, gain * math.sqrt(share) / math.sqrt(fan) / _factor(use) / wave)
+        because = f"{ends}{because}{_done_first(use)} {mode} {_count(fan)}{inside}{_sized(param, use)}"
+        if use.is_normalised or use.is_sized:
+            return Decision(init=init, because=because)
+        moment = share * self.chains.given(param) / (use.behind * wave) ** 2
+        return Decision(init=init, because=because, moment=moment)
 
     def head(self, param: Param, use: Use) -> Decision:
         moment, because = _output_of(param, use)
@@ -106,6 +110,7 @@ class _Model:
             return Decision(init=normal(0.0, std), because=because)
         if param.sized_by:
             because = f"head of {param.size('o')}{_sized(param, use)}"
+        because += f"; {_counted(use)}" if _counted(use) else ""
         return Decision(init=normal(0.0, std), because=because, moment=None if use.is_normalised else moment)
 
     def gain(self, param: Param, use: Use) -> tuple[float, str]:
@@ -116,7 +121,8 @@ class _Model:
         surplus = 1.0 if self.chains.holds(param) else self.chains.surplus(param)
         gain = 1 / math.sqrt(use.moment * surplus) if use.moment > 0 else 1.0
         num = f", in most of {len(param.uses)} uses" if use != param.use else ""
-        return gain, f"after {use.fed_by}{num}{self.warning(use)}: gain {gain:.4g},"
+        measured = ", measured" if use.is_measured else ""
+        return gain, f"after {use.fed_by}{measured}{num}{self.warning(use)}: gain {gain:.4g},"
 
     def warning(self, use: Use) -> str:
         slope = None if use.is_normalised or use.branch else self.drifts.get(use.fed_by)
@@ -124,14 +130,21 @@ class _Model:
 
     def share(self, use: Use) -> tuple[float, str]:
         """The second moment that a branch adds to its stream, and the clause; a constant behind it does its part."""
+        if use.given != 1:
+            return use.given, f"becomes a matrix, second moment {use.given:.3g}; "
         branch = use.branch
         if not (branch and branch.is_last) or (branch.stream, branch.number) in self.scaled_branches:
             return 1.0, ""
-        if use.is_normalised or branch.depth == 1:
+        if use.is_normalised or (branch.depth == 1 and branch.left is None):
             return 1.0, ""
         share = added(use) / use.scaled**2 if use.scaled else 1.0
         constant = "" if abs(use.scaled) == 1 else f" in all with the {abs(use.scaled):.3g} behind it"
-        return share, f"ends residual branch, 1/sqrt({branch.depth}){constant}; "
+        told = (
+            f"1/sqrt({branch.depth})"
+            if branch.left is None
+            else f"adds {branch.left:.3g} of 1, as constants on it leave"
+        )
+        return share, f"ends residual branch, {told}{constant}; "
 
     def embedding(self, param: Param) -> Decision:
         summed = [path for path in param.use.sums_with if path in self.graph.by_path]
@@ -145,6 +158,8 @@ class _Model:
         elif not std:
             std = 1 / math.sqrt(1 + len(summed))
             because = f"{1 + len(summed)} sum to second moment 1" if summed else "a row is picked, not summed: std 1"
+        if param.use.given != 1:
+            std, because = math.sqrt(param.use.given), f"its rows become matrices, second moment {param.use.given:.3g}"
         return embeddings(normal(0.0, std), because)[0].decide(param)
 
     def tied(self, param: Param) -> tuple[float, str] | None:
@@ -158,6 +173,23 @@ class _Model:
         if most < std:
             return most, f"tied to the head: a token's own logit stays under log({num})/2"
         return std, f"tied to the head: {_kept_small(num)}"
+
+
+def _within_sine(use: Use) -> tuple[float, str]:
+    """What a sine multiplies a weight's output by, and the clause: its argument is to have second moment 1.
+
+    In the first layer that is the model's own: it says how fine a detail of its input is told.
+    """
+    if use.frequency in (None, 1.0):
+        return 1.0, ""
+    if use.fed_by == "data":
+        return 1.0, f"; the sine's frequency {use.frequency:.4g} is the model's own"
+    return use.frequency, f", divided by the sine's frequency {use.frequency:.4g}"
+
+
+def _count(fan: float) -> str:
+    """A fan, of which few are no whole numbers."""
+    return f"{round(fan):,}" if fan == round(fan) else f"{fan:,.4g}" if fan < 1000 else f"{fan:,.0f}"
 
 
 def _sized(param: Param, use: Use) -> str:
@@ -218,7 +250,21 @@ def _met_again(param: Param) -> Use | None:
 
 def _factor(use: Use) -> float:
     """By how much a constant enlarges the weight; one of 0 leaves nothing to make up for."""
-    return abs(use.factor) or 1.0
+    return abs(use.factor * use.behind) or 1.0
+
+
+def _done_first(use: Use) -> str:
+    """The clause of what is done to a weight before it is used."""
+    grown = round(_factor(use) / math.sqrt(use.counted or 1.0), 12)
+    told = [_counted(use), "" if grown == 1 else f"times 1/{grown:.4g} for what is done to the weight first"]
+    return "".join(f" {clause}," for clause in told if clause)
+
+
+def _counted(use: Use) -> str:
+    """Which connections a mask leaves, if it does not leave all."""
+    if use.counted is None:
+        return "what multiplies it has no numbers yet: all connections counted"
+    return "" if use.counted == 1 else f"{100 * use.counted:.3g} % of its connections count"
 
 
 def _own_token_std(param: Param, moment: float, added: float) -> float:
@@ -259,6 +305,19 @@ def _is_summed(param: Param) -> bool:
     return bool(param.use.sums_with)
 
 
+def _is_alone(param: Param) -> bool:
+    """Whether it is the signal that a layer takes in, beside no other."""
+    return param.use.operation == "other"
+
+
+def _signal(param: Param) -> Decision:
+    num = 1 + len(param.use.sums_with)
+    init = normal(0.0, 1 / math.sqrt(num) / _factor(param.use))
+    summed = f"{num} sum to second moment 1" if num > 1 else "std 1"
+    times = "" if _factor(param.use) == 1 else f", times 1/{_factor(param.use):.4g} for what is done to it first"
+    return Decision(init=init, because=f"a signal that is learned: {summed}{times}")
+
+
 def _is_chosen_size(param: Param) -> bool:
     """Whether its author chose the positive size that it sets, such as the steps of a state space."""
     return bool(param.built) and "softplus" in param.use.followed_by
@@ -269,12 +328,9 @@ def _size_clause(param: Param) -> str:
 
 
 def _branch_size(param: Param) -> float:
-    return 1 / math.sqrt(_depth(param))
+    return math.sqrt(param.use.branch.share) if param.use.branch else 1.0
 
 
 def _branch_clause(param: Param) -> str:
-    return f"scales a residual branch, 1/sqrt({_depth(param)})"
-
-
-def _depth(param: Param) -> int:
-    return param.use.branch.depth if param.use.branch else 1
+    branch = param.use.branch
+    return f"scales a residual branch, 1/sqrt({branch.depth if branch else 1})"

@@ -13,8 +13,9 @@ from ..init._weight import Fans
 class Chains:
     """The plain chains of a model: one weight's output, bent by a function of each element, feeds one other weight.
 
-    In a chain each weight takes the geometric mean of its fans. What it hands on is then off by sqrt(fan_in / fan_out);
-    those factors telescope, and whoever reads the end of the chain makes up for what is left.
+    In a chain each weight takes the geometric mean of its fans, where what follows is homogeneous. What it hands on is
+    then off by sqrt(fan_in / fan_out); those factors telescope, and whoever reads the end of the chain makes up for
+    what is left.
     """
 
     graph: Graph
@@ -27,6 +28,7 @@ class Chains:
             and not (param.packs or use.branch or use.is_normalised or use.is_head or _SELECT & set(use.followed_by))
             and sources[0].path != param.path
             and not sources[0].use.branch
+            and all(name.partition("(")[0] in _TELESCOPES for name in use.followed_by)
             and use.operation in _MATRICES
             and _outputs(sources[0]) == _inputs(param)
         )
@@ -89,6 +91,8 @@ class Chains:
 
 # What takes one signal beside another: each must have its own size.
 _SELECT = {"query", "key", "value", "gate", "scale", "residual stream"}
+# What hands on a signal that is twice as large twice as large; behind a tanh nobody could make up for it.
+_TELESCOPES = {"relu", "leaky_relu", "prelu", "linear", "pooling", "dense", "convolution", "transposed convolution"}
 _MATRICES = ("dense", "convolution", "transposed convolution")
 
 
@@ -101,7 +105,9 @@ def usual_use(param: Param) -> Use:
 
 def added(use: Use) -> float:
     """What the last weight of a branch adds to its stream, of which 1 is meant for all; a constant may leave less."""
-    return min(1 / use.branch.depth, use.scaled**2) if use.branch else 0.0
+    if not use.branch or use.branch.left is not None:
+        return use.branch.share if use.branch else 0.0
+    return min(use.branch.share, use.scaled**2)
 
 
 def _shares(uses: list[Use]) -> dict[int, dict[int, float]]:
@@ -110,7 +116,7 @@ def _shares(uses: list[Use]) -> dict[int, dict[int, float]]:
     for use in uses:
         if branch := use.branch:
             known = streams.setdefault(branch.stream, {})
-            share = added(use) if branch.is_last else 0.0
+            share = added(use) if branch.is_last and branch.left is None else 0.0  # else constants undo it
             known[branch.number] = max(share, known.get(branch.number, 0.0))
     return streams
 

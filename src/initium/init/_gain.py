@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._errors import SpecError
+from .._errors import InitiumError, SpecError
 from .._spec import parse_call, unknown_name
 from ._activations import ACTIVATIONS, Known
 from ._gaussian import Array, ArrayFunction, DivergenceError, moments, slopes, squares
@@ -115,6 +115,45 @@ def stability(activation: str | Callable[..., Any]) -> Stability:
     if found.second == 0:
         raise SpecError(f"`{found.label}`: {_ZERO}")
     return Stability(found.slope, found.backward / found.second)
+
+
+class Passage(NamedTuple):
+    """What a signal of some second moment is behind an activation; z is Gaussian of that second moment.
+
+    Attributes:
+        second: E[f(z)^2].
+        backward: E[f'(z)^2].
+        spread: E[f(z)^4] / E[f(z)^2]^2 - 1; the mean of f(z)^2 over n units has this variance, divided by n.
+    """
+
+    second: float
+    backward: float
+    spread: float
+
+
+@functools.lru_cache(1024)
+def passage(name: str, second: float) -> Passage | None:
+    """What an activation makes of a Gaussian signal, to three digits; None if no activation has this name."""
+    try:
+        f = _named(name).f
+    except InitiumError:
+        return None
+    with np.errstate(all="ignore"):
+        values = f(math.sqrt(second) * _Z)
+        slopes = np.diff(values) / np.diff(math.sqrt(second) * _Z)  # none is taken across a bend at 0
+    squares = values**2
+    moment = float(_DENSITY @ squares)
+    if not 0 < moment < math.inf:
+        return None
+    return Passage(
+        moment,
+        float(_DENSITY[1:] @ slopes**2 + _DENSITY[:-1] @ slopes**2) / 2,
+        float(_DENSITY @ squares**2) / moment**2 - 1,
+    )
+
+
+_Z = np.linspace(-8, 8, 2001)
+_DENSITY = np.exp(-(_Z**2) / 2) / np.exp(-(_Z**2) / 2).sum()
 
 
 _ZERO = (

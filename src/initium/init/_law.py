@@ -70,6 +70,10 @@ class Law:
         """The law in words and numbers."""
         return "computed as a whole"
 
+    def rms(self, weight: Weight) -> float | None:
+        """The root mean square of its elements; None if it is not known before they are made."""
+        return None
+
 
 @dataclass(frozen=True)
 class Keep(Law):
@@ -99,6 +103,9 @@ class Constant(Elementwise):
     def words(self, weight: Weight) -> str:
         return f"every element is {self.value:.6g}"
 
+    def rms(self, weight: Weight) -> float | None:
+        return abs(self.value)
+
 
 @dataclass(frozen=True)
 class Uniform(Elementwise):
@@ -111,6 +118,9 @@ class Uniform(Elementwise):
         std = (self.high - self.low) / math.sqrt(12)
         return f"uniform from {self.low:.6g} to {self.high:.6g}, std {std:.6g}"
 
+    def rms(self, weight: Weight) -> float | None:
+        return math.sqrt((self.low**2 + self.low * self.high + self.high**2) / 3)
+
 
 @dataclass(frozen=True)
 class Normal(Elementwise):
@@ -121,6 +131,9 @@ class Normal(Elementwise):
 
     def words(self, weight: Weight) -> str:
         return f"Gaussian, mean {self.mean:.6g}, std {self.std:.6g}"
+
+    def rms(self, weight: Weight) -> float | None:
+        return math.hypot(self.mean, self.std)
 
 
 @dataclass(frozen=True)
@@ -135,6 +148,9 @@ class TruncatedNormal(Elementwise):
         limit = self.cut * self.std / _std_within(self.cut)
         ends = f"{self.mean - limit:.6g} .. {self.mean + limit:.6g}"
         return f"Gaussian cut to {ends}, mean {self.mean:.6g}, std {self.std:.6g} as cut"
+
+    def rms(self, weight: Weight) -> float | None:
+        return math.hypot(self.mean, self.std)
 
 
 def _std_within(cut: float) -> float:
@@ -154,9 +170,11 @@ class Orthogonal(Law):
     precision = Precision.PRODUCTS
 
     def words(self, weight: Weight) -> str:
+        return f"orthonormal rows or columns times {self.gain:.6g}, std {self.rms(weight):.6g}"
+
+    def rms(self, weight: Weight) -> float:
         outputs, *rest = weight.kernel_shape
-        std = self.gain / math.sqrt(max(outputs, math.prod(rest)))
-        return f"orthonormal rows or columns times {self.gain:.6g}, std {std:.6g}"
+        return self.gain / math.sqrt(max(outputs, math.prod(rest)))
 
 
 @dataclass(frozen=True)

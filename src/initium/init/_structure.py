@@ -73,8 +73,8 @@ def sparse(num_incoming: int = 15, std: float = 1.0) -> Initialiser:
 
     Formula: W[o, S_o] ~ N(0, std^2), S_o a random set of num_incoming places, drawn for each output o
 
-    Use: sigmoid and tanh nets of any width. No unit's input grows with the width. For tanh Martens
-        takes std 0.25 and biases of 0.5.
+    Use: sigmoid and tanh nets of any width. No unit's input grows with the width. For tanh
+        Sutskever et al. take std 0.25 and biases of 0.5.
     Avoid: ReLU units with few inputs: many start dead.
 
     Args:
@@ -85,7 +85,8 @@ def sparse(num_incoming: int = 15, std: float = 1.0) -> Initialiser:
         number that reaches a unit varies; its std is 0.01; and it ignores its generator for the places.
 
     Reference: Martens, "Deep learning via Hessian-free optimization", ICML 2010, section 5; std 1 in Sutskever,
-        Martens, Dahl, Hinton, ICML 2013, section 3. [martens2010deep] [sutskever2013importance]
+        Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013,
+        section 3. [martens2010deep] [sutskever2013importance]
 
     Example:
         >>> str(sparse(num_incoming=4))

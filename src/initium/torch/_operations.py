@@ -14,7 +14,27 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-CASTS = _names("_to_copy clone detach alias contiguous lift_fresh lift_fresh_copy")
+# Round as a quantised number would be, and hand gradients on as if they had not.
+QUANTISES = _names(
+    """
+    fake_quantize_per_tensor_affine_cachemask fake_quantize_per_channel_affine_cachemask
+    _fake_quantize_per_tensor_affine_cachemask_tensor_qparams _fake_quantize_learnable_per_tensor_affine
+    _fake_quantize_learnable_per_channel_affine _fused_moving_avg_obs_fq_helper
+    _fused_moving_avg_obs_fq_helper_functional
+    """
+)
+CASTS = QUANTISES | _names("_to_copy clone detach alias contiguous lift_fresh lift_fresh_copy")
+# Hand all elements on, elsewhere or several times.
+MOVES = CASTS | _names(
+    """
+    view _unsafe_view reshape _reshape_alias t transpose permute movedim expand flatten unsqueeze squeeze ravel select
+    slice split unsafe_split split_with_sizes chunk unsafe_chunk unsafe_split_with_sizes unbind narrow diagonal unfold
+    roll flip repeat repeat_interleave pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle dropout
+    gather index index_select reflection_pad1d reflection_pad2d replication_pad1d as_strided replication_pad2d
+    upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact2d _pack_padded_sequence
+    _pad_packed_sequence
+    """
+)
 # Hand elements on, elsewhere or not at all.
 PASSES = CASTS | _names(
     """
@@ -187,7 +207,6 @@ WEIGHT_OPERATIONS: dict[str, WeightOperation] = {
     **dict.fromkeys(_names("convolution _convolution mkldnn_convolution convolution_overrideable"), _CONVOLUTION),
     "_trilinear": WeightOperation("bilinear", (0, 1, 2), (1,), ("oii",)),
     "embedding": WeightOperation("embedding", (0, 1), (0,), ("vo",)),
-    **dict.fromkeys(_names("embedding_bag _embedding_bag _embedding_bag_forward_only"), _PICK),
     **dict.fromkeys(_names("index index_select gather"), _PICK),
     RECURRENT: WeightOperation("recurrent", roles=("oi",)),
 }

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ..._graph import Branch
+from ._events import reach
 from ._flow import Flow
 from ._residual import Step
 from ._tracer import Value
@@ -18,6 +19,7 @@ class Branches:
         tails: for each step, by its index, the values that lead from a last weight to the sum.
         num_layers: how many weights lie one after another, by the step's index.
         depths: of each stream.
+        left: what constants on the stream leave each branch to add, by the step's index.
     """
 
     steps: dict[int, Step]
@@ -25,6 +27,12 @@ class Branches:
     tails: dict[int, set[int]]
     num_layers: dict[int, int]
     depths: dict[int, int]
+    left: dict[int, float | None]
+
+    def tail_of(self, value: Value) -> set[int]:
+        """Indices of what leads from the last weights of a value's branch to the sum."""
+        step = self.steps.get(value.weights.bit_length() - 1)
+        return self.tails[step.result.index] if step else set()
 
     def of(self, value: Value) -> Branch | None:
         """Where a weight's result, or what was made of it, stands in a branch."""
@@ -39,6 +47,7 @@ class Branches:
             layer=self.layers[last],
             layers=self.num_layers[step.result.index],
             is_last=value.index in self.tails[step.result.index],
+            left=self.left[step.result.index],
         )
 
 
@@ -58,7 +67,33 @@ def find_branches(flow: Flow) -> Branches:
             layers[weight.index] = 1 + max((layers[index] for index in _bits(before)), default=0)
         tails[step.result.index] = _tail(flow, step)
         num_layers[step.result.index] = max((layers[weight.index] for weight in members), default=0)
-    return Branches(steps, layers, tails, num_layers, depths)
+    left = {index: left_by(flow, step) for index, step in flow.steps.items()}
+    return Branches(steps, layers, tails, num_layers, depths, left)
+
+
+def left_by(flow: Flow, step: Step) -> float | None:
+    """What constants on a stream of second moment 1 leave for a branch to add, so that it stays 1."""
+    before, behind = _handed_on(flow, step), reach(flow, step.result).scaled
+    left = (1 / behind**2 - before**2) / len(step.branches) if before and behind else 0.0
+    return left if left > _LEAST else None
+
+
+_LEAST = 1e-6
+
+
+def _handed_on(flow: Flow, step: Step) -> float:
+    """By which constant the skip path multiplies what it hands on; 1 if it does more than that."""
+    value, factor = step.skip, 1.0
+    while value is not step.base:
+        region = flow.ends.get(value.index)
+        line = region.exits[value].line if region else None
+        if region and line:
+            value, factor = region.start, factor * line[0]
+        elif flow.kind(value) == "pass" and value.signals:
+            value = value.signals[0]
+        else:
+            return 1.0
+    return factor
 
 
 def _count(flow: Flow) -> dict[int, int]:

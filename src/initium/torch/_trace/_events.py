@@ -16,12 +16,14 @@ class Event:
         carrier: the value that is taken in.
         head_size: of the attention that takes it in.
         taker: what was made of it; None for an output and an activation.
+        frequency: of a sine or cosine that takes it in.
     """
 
     name: str
     carrier: Value
     head_size: int | None = None
     taker: Value | None = None
+    frequency: float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,14 @@ class Reach:
         return known.pop() if own and len(known) == 1 and len(set(self.factors)) == 1 else 1.0
 
     @property
+    def frequency(self) -> float | None:
+        """By which constant it is multiplied within the sines and cosines that it meets, if it meets nothing else."""
+        known = {
+            event.frequency and event.frequency * abs(f) for event, f in zip(self.events, self.factors, strict=True)
+        }
+        return known.pop() if len(known) == 1 else None
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Each event's name once, in an order of their own that no precision changes."""
         names = {event.name for event in self.events}
@@ -63,7 +73,7 @@ def reach(flow: Flow, value: Value) -> Reach:
             found.append(Event("output", carrier))
         region = flow.regions.get(carrier.index)
         ends = region.exits.items() if region else ()
-        found += [Event(curve.name, carrier) for _, curve in ends if not curve.line]
+        found += [Event(curve.name, carrier, frequency=curve.frequency) for _, curve in ends if not curve.line]
         is_probability = any(curve.name == "sigmoid" and end.index in flow.outputs for end, curve in ends)
         found += [Event("output", carrier)] if is_probability else []
         onward = []

@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from .._operations import NOISE, PASSES, POOLS, SOFTMAXES, is_attention, is_norm
+import torch
+
+from .._operations import LINEAR, MOVES, NOISE, PASSES, POOLS, SOFTMAXES, is_attention, is_norm
+from ._constants import Constants
 from ._norms import find_norm
 from ._picked import mark_mixed, mark_picked
-from ._regions import Constants, Region, find_region
+from ._regions import Region, find_region
 from ._residual import Step, find_steps
 from ._run import Recording
 from ._states import STATE, mark_states
@@ -49,11 +52,14 @@ class Flow:
         differentiated: indices of those that the model differentiates.
         kinds: what made each of them, by index.
         normalised: the signal that a normalisation written out by hand divides, by the index of its result.
+        passing: indices of what such a normalisation hands on, on its way.
         regions: functions of one signal, by its index.
         ends: the region that a value leaves, by its index.
         steps: residual additions, by index.
         factors: of a product before a softmax the query and the key, of attention the value, by index.
         constants: the model's numbers.
+        example: the numbers of an example, and of what is made of them alone.
+        behind: of what a constant multiplies at once, by its index, the weight's result and the constant.
     """
 
     live: list[Value] = field(default_factory=list)
@@ -61,11 +67,14 @@ class Flow:
     differentiated: set[int] = field(default_factory=set)
     kinds: dict[int, Kind] = field(default_factory=dict)
     normalised: dict[int, tuple[Value, float]] = field(default_factory=dict)
+    passing: set[int] = field(default_factory=set)
     regions: dict[int, Region] = field(default_factory=dict)
     ends: dict[int, Region] = field(default_factory=dict)
     steps: dict[int, Step] = field(default_factory=dict)
     factors: dict[int, tuple[Value, ...]] = field(default_factory=dict)
     constants: Constants = field(default_factory=lambda: Constants({}))
+    example: Constants = field(default_factory=lambda: Constants({}, of_data=True))
+    behind: dict[int, tuple[Value, float]] = field(default_factory=dict)
 
     def kind(self, value: Value) -> Kind | None:
         """What made a value; None if no output depends on it."""
@@ -103,6 +112,18 @@ class Flow:
                 data.add(value.index)
         return data
 
+    @cached_property
+    def raw(self) -> set[int]:
+        """Indices of the input's own numbers, moved, or on a straight line by constants: the model's own scaling."""
+        raw = set[int]()
+        for value in self.live:
+            region = self.ends.get(value.index)
+            is_handed_on = region is None and self.kinds[value.index] == "pass" and _is_scaled(self, value)
+            sources = [region.start] if region and region.exits[value].line else value.signals if is_handed_on else []
+            if self.kinds[value.index] == "input" or [v.index in raw for v in sources] == [True]:
+                raw.add(value.index)
+        return raw
+
     def back(self, value: Value) -> Value:
         """Where the signal came from that this value hands on."""
         while self.passes(value):
@@ -111,14 +132,29 @@ class Flow:
         return value
 
 
-def read_flow(recording: Recording) -> Flow:
-    """Say of every live signal what made it."""
+def mark(recording: Recording) -> None:
+    """Write into a recording which values are states, picked and mixed."""
     mark_states(recording.values)
     mark_picked(recording.values)
     mark_mixed(recording.values)
+
+
+def read_flow(recording: Recording, behind: dict[int, tuple[Value, float]]) -> Flow:
+    """Say of every live signal what made it.
+
+    Args:
+        recording: marked.
+        behind: constants that count as the weights' own, as `Flow.behind` has them.
+    """
     outputs = {value.index for value in recording.outputs}
-    differentiated = {value.index for value in recording.differentiated}
-    flow = Flow(outputs=outputs, differentiated=differentiated, constants=Constants(recording.buffers))
+    whole = {value: numbers for value, numbers in recording.inputs.items() if value.is_tokens}
+    flow = Flow(
+        outputs=outputs,
+        differentiated={value.index for value in recording.differentiated},
+        constants=Constants(recording.buffers | whole),
+        example=Constants(recording.buffers | {v: n for v, n in recording.inputs.items() if _says(n)}, of_data=True),
+        behind=behind,
+    )
     reached = _reached(recording.outputs)
     flow.live = [value for value in recording.values if value.is_signal and value.index in reached]
     flow.kinds = {value.index: _plain_kind(value) for value in flow.live}
@@ -127,7 +163,8 @@ def read_flow(recording: Recording) -> Flow:
             _read_norm(flow, value)
     _read_regions(flow)
     # A sum of single numbers adds losses.
-    steps = find_steps([v for v in flow.live if flow.kinds[v.index] == "sum" and v.tensor.ndim > 0])
+    sums = [v for v in flow.live if flow.kinds[v.index] == "sum" and v.tensor.ndim > 0]
+    steps = find_steps(sums, {v.index: v for v in flow.live if v.is_weighted})
     flow.steps = {index: step for index, step in steps.items() if not _adds_outputs(flow, step)}
     for index in flow.steps:
         flow.kinds[index] = "residual"
@@ -145,6 +182,26 @@ def _adds_outputs(flow: Flow, step: Step) -> bool:
     curves = region.exits.values() if region else ()
     is_inner = step.result.index in flow.taken or any(curve.is_between_layers for curve in curves)
     return step.skip is not step.base and not is_inner
+
+
+def _says(numbers: torch.Tensor) -> bool:
+    """Whether an example's numbers say anything: zeros or ones stand for any."""
+    if numbers.layout is not torch.strided or numbers.is_complex() or not numbers.numel():
+        return False
+    return bool(numbers.min() != numbers.max())
+
+
+def _is_scaled(flow: Flow, value: Value) -> bool:
+    """Whether it moves a signal's elements, or is a straight line of each, which constants give; none of them is 0."""
+    if value.operation not in LINEAR:
+        return value.operation in MOVES
+    others = [v for v in value.inputs if not v.is_signal]
+    if value.operation == "div" and value.args[0] in others:
+        return False
+    try:
+        return value.operation not in ("mul", "div") or all(bool(flow.constants.numbers(v).all()) for v in others)
+    except Exception:  # whatever an operation on numbers may raise
+        return False
 
 
 def main_signal(value: Value) -> Value:
@@ -232,14 +289,15 @@ def _read_norm(flow: Flow, value: Value) -> None:
     flow.normalised[norm.result.index] = (norm.signal, norm.moment)
     flow.kinds |= dict.fromkeys((part.index for part in norm.inside), "inside")
     flow.kinds |= dict.fromkeys((part.index for part in norm.passing), "pass")
+    flow.passing |= {part.index for part in norm.passing}
     flow.kinds[norm.result.index] = "norm"
 
 
 def _read_regions(flow: Flow) -> None:
-    inner = set[int]()
+    inner, behind = set[int](), flow.behind.keys()
 
     def is_free(value: Value) -> bool:
-        return flow.kinds.get(value.index, "inside") not in ("inside", "norm") and value.index not in inner
+        return flow.kinds.get(value.index, "inside") not in ("inside", "norm") and value.index not in inner | behind
 
     def is_used(value: Value, inside: dict[int, Value]) -> bool:
         taken = any(v.index in flow.kinds and v.index not in inside for v in value.consumers)

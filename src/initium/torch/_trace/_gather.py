@@ -1,5 +1,6 @@
 """gather: from a recording of one run to the Graph."""
 
+import math
 from collections import defaultdict
 from dataclasses import replace
 
@@ -11,12 +12,13 @@ from .._history import history_of
 from .._read import Facts, buffers_of, facts_of, is_layers, kept, params_of
 from .._torch import Orthogonal
 from ._after import find_after
+from ._behind import constants_behind
 from ._branches import find_branches
-from ._flow import Flow, read_flow
+from ._flow import Flow, mark, read_flow
 from ._meant import as_meant
 from ._packs import find_packs
 from ._run import Recording
-from ._signals import read_signals
+from ._signals import Signals
 from ._sums import find_sums
 from ._tracer import OPAQUE, Value
 from ._uses import Found, UseReader
@@ -24,10 +26,15 @@ from ._uses import Found, UseReader
 
 def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) -> Graph:
     """What a model does with each parameter, from one run of it."""
-    flow = read_flow(recording)
+    mark(recording)
+    flow = read_flow(recording, {})
+    if behind := constants_behind(flow, find_branches(flow)):
+        flow = read_flow(recording, behind)
     values = {key: value for value in recording.values if value.operation == "parameter" for key in value.params}
     uses: dict[int, list[Found]] = defaultdict(list)
-    for found in UseReader(flow, read_signals(flow), find_branches(flow), values).uses():
+    branches = find_branches(flow)
+    signals = Signals(flow, branches)
+    for found in UseReader(flow, signals, branches, values).uses():
         uses[found.key].append(found)
     for key, own in uses.items():
         if not recording.params[key].numel():
@@ -52,7 +59,7 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
     return Graph(
         tuple(complete.values()),
         buffers_of(model),
-        (*notes, *_notes(unused), *unknown),
+        (*notes, *_data_notes(complete), *_matrix_notes(signals, complete, uses), *_notes(unused), *unknown),
         is_traced=True,
         **history_of(model),
     )
@@ -179,15 +186,19 @@ _FRESH = ("state", "cell", "recurrent", "attention", "normalisation")
 
 
 def _with_sums(flow: Flow, params: dict[int, Param]) -> dict[int, Param]:
-    """Each embedding and position with the others that are added to the same signal."""
+    """Each embedding, position and learned signal with the others that are added to the same signal."""
     summed = dict(params)
     for key, group in find_sums(flow).items():
         param = params[key]
-        if param.role in ("embedding", "position"):
+        if _is_term(param):
             others = [params[other] for other in params if other in group and other != key]
-            paths = tuple(other.path for other in others if other.role in ("embedding", "position"))
+            paths = tuple(other.path for other in others if _is_term(other))
             summed[key] = replace(param, uses=(replace(param.uses[0], sums_with=paths), *param.uses[1:]))
     return summed
+
+
+def _is_term(param: Param) -> bool:
+    return param.role in ("embedding", "position") or (param.role == "token" and param.use.operation == "other")
 
 
 def _unused(module: nn.Module, name: str, value: nn.Parameter, param: Value) -> Facts:
@@ -199,6 +210,43 @@ def _unused(module: nn.Module, name: str, value: nn.Parameter, param: Value) -> 
 def _unseen(param: Value) -> str:
     """What is known of a parameter of which no output is made, as far as the pass could follow."""
     return "used in this pass without a way to an output" if param.consumers else "not used in this pass"
+
+
+_FAR = 100.0  # times 1, of an example's second moment that is worth a word
+
+
+def _data_notes(params: dict[int, Param]) -> tuple[str, ...]:
+    """What is said of an example whose numbers are far from 1 where the model takes them in."""
+    told: dict[float, list[str]] = defaultdict(list)
+    for param in params.values():
+        use = param.use
+        is_fed = param.role == "weight" and use.fed_by == "data" and use.moment and not use.is_normalised
+        if is_fed and use.moment and not 1 / _FAR < use.moment < _FAR:
+            told[use.moment].append(param.path)
+    return tuple(_data_note(moment, paths) for moment, paths in told.items())
+
+
+def _data_note(moment: float, paths: list[str]) -> str:
+    size = f"{math.sqrt(max(moment, 1 / moment)):,.0f}"
+    times, change, start = (size, "divide", "smaller") if moment > 1 else (f"1/{size}", "multiply", "larger")
+    number = f"{moment:,.0f}" if moment > 1 else f"{moment:.3g}"
+    return (
+        f"the example's numbers are about {times} times as large as 1 (second moment {number}) where they enter "
+        f"{folded(paths)}, which starts {start} to match: scale them ({change} by {size}), or learning rates that "
+        "are usual do not fit"
+    )
+
+
+def _matrix_notes(signals: Signals, params: dict[int, Param], uses: dict[int, list[Found]]) -> tuple[str, ...]:
+    """Of which weights the output becomes a matrix whose size is not known."""
+    paths = [
+        param.path
+        for key, param in params.items()
+        if param.role in ("weight", "embedding")
+        and any(found.value.index in signals.starts.bent for found in uses[key])
+    ]
+    why = "what it gives becomes a matrix through a function or another product, so that its second moment is not known"
+    return (f"{why}: {folded(paths)}",) if paths else ()
 
 
 def _notes(unused: dict[Value, str]) -> tuple[str, ...]:

@@ -1,19 +1,13 @@
 """Lines: a parameter w that reaches its use as offset + factor * w, and how much larger it is there."""
 
-import math
 from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
 from .._operations import PASSES
 from ._axes import path_to
-from ._regions import Constants
+from ._constants import Constants
 from ._tracer import Value
-
-# Put an element in another place, so that its sum with what was there is of two independent ones.
-_TURNS = {"t", "transpose", "permute", "movedim", "flip", "roll"}
-# Leave each element in one of two places that are added, so that their sum has it once.
-_HALVES = {"tril", "triu"}
 
 
 @dataclass(frozen=True)
@@ -68,35 +62,6 @@ def _combined(operation: str, left: Line | None, right: Line | None) -> Line | N
     return None
 
 
-def growth(param: Value, operand: Value, constants: Constants) -> float:
-    """By how much a matrix is larger where it is used, of constants and of sums with itself; 1 if it is not known."""
-    return _growth(operand, param, constants)
-
-
-def _growth(value: Value, param: Value, constants: Constants) -> float:
-    if value is param:
-        return 1.0
-    holders = [v for v in value.args[:2] if isinstance(v, Value) and v.params & param.params]
-    if value.operation in ("add", "sub") and len(holders) == 2:
-        return _of_sum(value.operation, holders, param, constants)
-    grown = _growth(_source(value, param), param, constants)
-    others = [argument for argument in value.args[:2] if argument not in holders]
-    if value.operation not in ("mul", "div") or len(others) != 1:
-        return grown
-    number = _number(others[0], constants)
-    return grown * number if value.operation == "mul" else grown / number if number else grown
-
-
-def _of_sum(operation: str, parts: list[Value], param: Value, constants: Constants) -> float:
-    first, second = (_growth(part, param, constants) for part in parts)
-    steps = [{step.operation for step in path_to(param, part)} for part in parts]
-    if any(_HALVES & names for names in steps):
-        return max(first, second)
-    if any(_TURNS & names for names in steps):
-        return math.hypot(first, second)
-    return first + second if operation == "add" else first - second
-
-
 def shared(param: Value, operand: Value, weights: Set[int]) -> float:
     """By how much a matrix is larger where it is used, of sums with other weights.
 
@@ -123,10 +88,3 @@ def _is_masked(value: Value) -> bool:
 def _source(value: Value, param: Value) -> Value:
     """Of what a value is made from, that which holds most of a parameter."""
     return max((v for v in value.inputs if v.params & param.params), key=lambda v: v.tensor.numel())
-
-
-def _number(constant: Any, constants: Constants) -> float:
-    try:
-        return constants.number(constant) if isinstance(constant, Value) else float(constant)
-    except (ValueError, RuntimeError, TypeError):
-        return 1.0  # a mask, a complex number, or not known

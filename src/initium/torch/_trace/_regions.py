@@ -16,6 +16,7 @@ from ...init import gain
 from ...init._activations import ACTIVATIONS
 from .._operations import ELEMENTWISE, LINEAR
 from .._torch import schema_of, tree_leaves, tree_map
+from ._constants import Constants
 from ._tracer import Value
 
 # What the field puts between layers: behind it another layer is meant to come, and no range is given to an output.
@@ -50,7 +51,17 @@ class Curve:
     @property
     def name(self) -> str:
         """What `initium.gain` calls it, whatever constant its result is multiplied by; `f` if it has no name."""
-        return _named(self)[0]
+        return self.named[0]
+
+    @property
+    def named(self) -> tuple[str, float]:
+        """Its name, and the constant that its result is multiplied by."""
+        return _named(self)
+
+    @property
+    def frequency(self) -> float | None:
+        """The w of a sin(w x + p), whatever a and p; None if it is no such wave."""
+        return _frequency(self)
 
     @property
     def is_bounded(self) -> bool:
@@ -108,7 +119,7 @@ def find_region(
     *,
     is_free: Callable[[Value], bool],
     is_used: Callable[[Value, dict[int, Value]], bool],
-    constants: "Constants",
+    constants: Constants,
 ) -> Region | None:
     """All values that depend on this one alone, element by element.
 
@@ -130,53 +141,6 @@ def find_region(
         return None
     ends = [v for v in inside.values() if v.tensor.is_floating_point() and is_used(v, inside)]
     return Region(start, frozenset(inside), {end: _curve(end, start, inside, constants) for end in ends})
-
-
-class Constants:
-    """Numbers that a model computes from none of its parameters and inputs."""
-
-    def __init__(self, buffers: dict[Value, torch.Tensor]) -> None:
-        self._buffers = buffers
-
-    def number(self, value: Value) -> float:
-        """A constant of one element, or of many that are equal.
-
-        Raises:
-            ValueError: if it cannot be told.
-        """
-        if value.is_signal or value.is_tokens or value.params:
-            raise ValueError("not a constant")
-        if value.operation in _FILLED:
-            return _FILLED[value.operation](value.args)
-        known = getattr(value.tensor, "constant", None)
-        known = self._buffers.get(value, known)
-        if known is None and not hasattr(value.tensor, "fake_mode"):
-            known = value.tensor
-        if known is not None:
-            if known.is_meta:
-                raise ValueError("has no memory")
-            return _only(known)
-        if value.function is None:
-            raise ValueError("unknown")
-        inputs = {v: torch.tensor(self.number(v), dtype=v.tensor.dtype) for v in value.inputs}
-        args, kwargs = tree_map(lambda a: inputs.get(a, a) if isinstance(a, Value) else a, (value.args, value.kwargs))
-        return _only(tree_leaves(value.function(*args, **kwargs))[value.position])
-
-
-# What takes the shape of a tensor and none of its numbers.
-_FILLED: dict[str, Callable[[Any], float]] = {
-    **dict.fromkeys(("zeros_like", "new_zeros"), lambda args: 0.0),
-    **dict.fromkeys(("ones_like", "new_ones"), lambda args: 1.0),
-    **dict.fromkeys(("full_like", "new_full"), lambda args: float(args[-1])),
-}
-
-
-def _only(tensor: torch.Tensor) -> float:
-    """The number that all elements are."""
-    elements = tensor.flatten()
-    if not len(elements) or (elements != elements[0]).any():
-        raise ValueError("not one number")
-    return float(elements[0])
 
 
 def _push(queue: list[Any], value: Value) -> None:
@@ -262,6 +226,29 @@ def _line(curve: Curve) -> tuple[float, float] | None:
     slope, intercept = float((y[-1] - y[0]) / (_LINE[-1] - _LINE[0])), float(y[len(y) // 2])
     size = max(abs(slope), abs(intercept), 1e-12)
     return (slope, intercept) if np.allclose(y, slope * _LINE + intercept, rtol=0, atol=1e-6 * size) else None
+
+
+@lru_cache(256)
+def _frequency(curve: Curve) -> float | None:
+    """By y(x + h) + y(x - h) = 2 cos(w h) y(x), which holds for waves alone, and then by a fit."""
+    if curve.f is None:
+        return None
+    middle = np.linspace(-2, 2, 401)
+    with np.errstate(all="ignore"):
+        before, y, after, far = (curve.f(x) for x in (middle - _STEP, middle, middle + _STEP, _LINE))
+    if not (np.isfinite(far).all() and y.any()):
+        return None
+    half = float(y @ (before + after) / (2 * y @ y))
+    w = math.acos(half) / _STEP if abs(half) < 1 else 0.0
+    if w < _SLOWEST:
+        return None
+    waves = np.stack([np.sin(w * _LINE), np.cos(w * _LINE)], axis=1)
+    fitted = waves @ np.linalg.lstsq(waves, far, rcond=None)[0]
+    return float(f"{w:.6g}") if np.allclose(fitted, far, rtol=0, atol=1e-5 * np.abs(far).max()) else None
+
+
+_STEP = 2.0**-10  # waves of up to 3,000 have two points in each period
+_SLOWEST = 1e-3  # a slower one is a straight line, wherever signals are
 
 
 @lru_cache(256)

@@ -28,8 +28,8 @@ class Step:
     number: int = 0
 
 
-def find_steps(sums: list[Value]) -> dict[int, Step]:
-    """The residual ones among additions of two signals, by index."""
+def find_steps(sums: list[Value], weighted: dict[int, Value]) -> dict[int, Step]:
+    """The residual ones among additions of two signals, by index; and what weights made, by index."""
     steps: dict[int, Step] = {}
     doubtful: list[Step] = []
     for value in sums:
@@ -39,7 +39,7 @@ def find_steps(sums: list[Value]) -> dict[int, Step]:
         if step is not None:
             _drop_inner(step, doubtful, steps)
         else:
-            step = _projected(value, first, second)
+            step = _projected(value, first, second, weighted)
             doubtful += [step] if step else []
         if step is not None:
             steps[value.index] = step
@@ -63,19 +63,43 @@ def _parallel(value: Value, earlier: Value, branch: Value, steps: dict[int, Step
     return Step(value, step.skip, [*step.branches, branch], step.base)
 
 
-def _projected(value: Value, first: Value, second: Value) -> Step | None:
-    """Both operands changed since they were one signal, one by more weights: the other is the skip path."""
+def _projected(value: Value, first: Value, second: Value, weighted: dict[int, Value]) -> Step | None:
+    """Both operands changed since they were one signal, one by more weights in a row: the other is the skip path."""
     shared = first.before & second.before
     if not shared:
         return None
     base_index = shared.bit_length() - 1
     base = _at(value, base_index)
     before = base.weights
-    nums = [(operand.weights & ~before).bit_count() for operand in (first, second)]
+    nums = [_in_a_row(operand.weights & ~before, weighted) for operand in (first, second)]
     if nums[0] == nums[1]:
         return None
     skip, branch = (second, first) if nums[0] > nums[1] else (first, second)
+    if min(nums) == 0 and _meets_others(skip, base):
+        return None  # what they share only gates it
     return Step(value, skip, [branch], base, is_projected=min(nums) > 0)
+
+
+def _meets_others(value: Value, base: Value) -> bool:
+    """Whether it is made of another signal as well."""
+    queue, seen = [value], {base.index}
+    while queue:
+        one = queue.pop()
+        if one.index not in seen:
+            seen.add(one.index)
+            if not one.depends_on(base):
+                return True
+            queue += one.signals
+    return False
+
+
+def _in_a_row(bits: int, weighted: dict[int, Value]) -> int:
+    """Of some weights how many at most follow one another."""
+    places: dict[int, int] = {}
+    for index, value in weighted.items():
+        if bits >> index & 1:
+            places[index] = 1 + max((place for other, place in places.items() if value.weights >> other & 1), default=0)
+    return max(places.values(), default=0)
 
 
 def _at(value: Value, index: int) -> Value:

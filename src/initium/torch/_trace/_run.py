@@ -37,6 +37,7 @@ class Recording:
         differentiated: those of them.
         params: the parameter behind each key.
         buffers: the buffer behind each value that is one.
+        inputs: the tensor behind each value that is one, if its numbers say anything.
     """
 
     values: list[Value]
@@ -44,6 +45,7 @@ class Recording:
     differentiated: list[Value]
     params: dict[int, nn.Parameter]
     buffers: dict[Value, torch.Tensor]
+    inputs: dict[Value, torch.Tensor]
 
 
 class RunError(Exception):
@@ -67,6 +69,7 @@ def run(
     dtype: torch.dtype | None = None,
     grads: bool = False,
     by_inputs: bool = False,
+    is_given: bool = False,
 ) -> Recording:
     """What happens when a model is called with these inputs.
 
@@ -78,6 +81,7 @@ def run(
         dtype: of the tensors without memory that hold fractions, instead of their own.
         grads: as in training, for a model that differentiates on its way.
         by_inputs: give every input a gradient, as whoever calls such a model does.
+        is_given: whether the inputs are an example, whose numbers say something.
 
     Raises:
         RunError: if the model raises.
@@ -92,11 +96,14 @@ def run(
 
     try:
         state, params, buffers = _declare_state(model, tracer, stand_in)
+        given = _tensors((args, kwargs))
         args, kwargs = tree_map(lambda a: stand_in(a) if isinstance(a, torch.Tensor) else a, (args, kwargs))
-        for tensor in _tensors((args, kwargs)):
+        inputs: dict[Value, torch.Tensor] = {}
+        for tensor, numbers in zip(_tensors((args, kwargs)), given, strict=True):
             tensor.requires_grad_(tensor.requires_grad or (by_inputs and tensor.is_floating_point()))
             floating = tensor.is_floating_point() or tensor.is_complex()
-            tracer.declare(tensor, "input", is_signal=floating, is_tokens=not floating)
+            value = tracer.declare(tensor, "input", is_signal=floating, is_tokens=not floating)
+            inputs |= {value: numbers} if is_given and not numbers.is_meta else {}
         with _settled(model, tracer, state), numpy_refused(), torch.set_grad_enabled(grads), mode, tracer:
             output = torch.func.functional_call(model, state, args, kwargs, tie_weights=False)
     except Exception as error:  # whatever a user's own code may raise
@@ -106,7 +113,8 @@ def run(
     if not outputs:
         raise NoOutputError(type(output).__name__)
     differentiated = [*dict.fromkeys(map(_summed, tracer.differentiated))]
-    return Recording(tracer.values, _with_differentiated(outputs, differentiated), differentiated, params, buffers)
+    outputs = _with_differentiated(outputs, differentiated)
+    return Recording(tracer.values, outputs, differentiated, params, buffers, inputs)
 
 
 def _with_differentiated(outputs: list[Value], differentiated: list[Value]) -> list[Value]:

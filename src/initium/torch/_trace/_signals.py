@@ -1,18 +1,21 @@
-"""Signals: what each value carries, in one sweep forward."""
+"""Signals: what each value carries: by formula where it is a function of one Gaussian, else measured."""
 
+import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ...init import gain
-from .._operations import LINEAR, PASSES
-from ._contractions import contraction_of
+from .._operations import MOVES
+from ._branches import Branches
 from ._flow import Flow
-from ._pools import ADDITIONS, pooled
-from ._quantiles import Quantiles, quantiles_of, second_moment, through
-from ._recurrences import state_moment
-from ._regions import Curve, Region
+from ._generated import find_generated
+from ._given import Given
+from ._measured import Measure
+from ._regions import Region
+from ._starts import Starts
 from ._tracer import Value
 
 
@@ -24,124 +27,169 @@ class Signal:
         source: where it comes from, in the words of `Use.fed_by`.
         moment: its second moment if what every weight gives is Gaussian, independent, of second moment 1.
         head_size: of attention's output.
-        quantiles: how its numbers are spread; None for a Gaussian.
+        is_measured: whether no formula gives the moment.
+        is_gaussian: whether it is such a Gaussian itself, or a sum of independent ones.
+        starts: what it is made of: indices of such Gaussians, and of a part of one the place among its parts.
     """
 
     source: str
     moment: float | None
     head_size: int | None = None
-    quantiles: Quantiles | None = field(default=None, compare=False, repr=False)
+    is_measured: bool = False
+    is_gaussian: bool = field(default=False, compare=False)
+    starts: frozenset[tuple[int, ...]] = field(default=frozenset(), compare=False)
 
 
-def read_signals(flow: Flow) -> dict[int, Signal]:
-    """What each live signal carries, by its index."""
-    signals: dict[int, Signal] = {}
-    for value in flow.live:
-        signals[value.index] = _signal(flow, value, signals)
-    return signals
-
-
-_PLAIN = {
-    "input": Signal("data", 1.0),
-    "learned": Signal("embedding", 1.0),
-    "state": Signal("state", None),
-    "lookup": Signal("embedding", 1.0),
-    "residual": Signal("residual stream", 1.0),
-}
 UNKNOWN = Signal("unknown", None)
+_WRITES = {"copy", "slice_scatter", "select_scatter"}
+_SOURCES = {"slope": "prelu", "pool": "pooling", "gate": "gate"}
 
 
-def _signal(flow: Flow, value: Value, signals: dict[int, Signal]) -> Signal:
-    kind = flow.kind(value)
-    if kind in _PLAIN:
-        return _PLAIN[kind]
-    region = flow.ends.get(value.index)
-    if region is not None:
-        return _through(region, value, flow, signals[region.start.index])
-    if kind == "weight":
-        operation = value.row.operation(value.args)
-        return Signal(operation, state_moment(value.module) if operation == "recurrent" else 1.0)
-    if kind == "norm":
-        return Signal("normalisation", flow.normalised.get(value.index, (value, 1.0))[1])
-    operands = [signals[v.index] for v in value.signals if v.index in signals]
-    return _combined(flow, kind, value, operands) if operands else UNKNOWN
+class Signals(Mapping[int, Signal]):
+    """What each live signal carries, by its index; found when it is asked for."""
+
+    def __init__(self, flow: Flow, branches: Branches) -> None:
+        self._flow = flow
+        self._live = {value.index: value for value in flow.live}
+        self._found: dict[int, Signal] = {}
+        self._given, generated = Given(flow.example), find_generated(flow)
+        self.starts = Starts(flow, branches, self._given, generated, lambda v: self.get(v.index, UNKNOWN).moment)
+        self._measure = Measure(self.starts.noise, self.starts.started, flow.constants)
+
+    def __iter__(self):
+        return iter(self._live)
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __getitem__(self, index: int) -> Signal:
+        value = self._live[index]
+        for one in self._missing(value):
+            self._found[one.index] = self._of(one)
+        found = self._found[index]
+        found = replace(found, moment=self._measure.moment(value)) if found.is_measured else found
+        return replace(found, moment=self._given.moment(value, found.moment)) if self._is_function(value) else found
+
+    def _missing(self, value: Value) -> list[Value]:
+        """What must be found before, and itself, in order."""
+        found, queue = {}, [value]
+        while queue:
+            one = queue.pop()
+            if one.index in self._found or one in found:
+                continue
+            found[one] = None
+            queue += self._sources(one)
+        return sorted(found, key=lambda one: one.index)
+
+    def _sources(self, value: Value) -> list[Value]:
+        """Those whose Signal its own is made of."""
+        if self.starts.of(value) is not None:
+            return []
+        region = self._flow.ends.get(value.index)
+        return [region.start] if region else [v for v in value.signals if v.index in self._live]
+
+    def _of(self, value: Value) -> Signal:
+        start = self.starts.of(value)
+        if start is not None:
+            own = frozenset([(value.index,)])
+            return Signal(start.source, start.moment, start.head_size, is_gaussian=True, starts=own)
+        region = self._flow.ends.get(value.index)
+        if region is not None:
+            return self._through(region, value)
+        sources = [self._found[v.index] for v in self._sources(value)]
+        if not sources:
+            return UNKNOWN
+        kind, first = self._flow.kind(value), sources[0]
+        if kind in ("shift", "scale") and self._is_handed_on(value):
+            return first
+        is_alone = all(one == first and one.starts == first.starts for one in self._fractions(value))
+        # Beside what is written into constants lie zeros, as where sequences are padded.
+        is_moved = value.operation in MOVES | _WRITES or _is_not_padded(value)
+        if kind == "pass" and is_moved and is_alone:
+            return replace(first, starts=_parts(first.starts, value)) if "split" in value.operation else first
+        if kind == "slope" and first.is_gaussian and first.moment is not None:
+            return replace(first, source="prelu", moment=gain("prelu") ** -2 * first.moment, is_gaussian=False)
+        return _together(kind or "", value, sources)
+
+    def _fractions(self, value: Value) -> list[Signal]:
+        """The sources that are no indices."""
+        return [self._found[v.index] for v in self._sources(value) if v.tensor.is_floating_point()]
+
+    def _is_handed_on(self, value: Value) -> bool:
+        """Whether the parameters that a signal meets start so that they hand it on."""
+        return all(self.starts.started(value, v) is not None for v in value.inputs if v.params)
+
+    def _through(self, region: Region, value: Value) -> Signal:
+        """What a function makes of a signal."""
+        curve, signal = region.exits[value], self._found[region.start.index]
+        if curve.line and self._is_made_up(region.start):
+            return signal  # a constant on raw data is the model's own scaling
+        if _was_through(self._flow, region, value):
+            return replace(signal, source=curve.name, is_gaussian=False)
+        told = signal if curve.line else Signal(curve.name, None)
+        told = replace(told, starts=signal.starts)
+        if not signal.is_gaussian or signal.moment is None:
+            return _unmeasured(told)
+        is_gaussian = bool(curve.line) and curve.line[1] == 0
+        return replace(told, moment=curve.moment(signal.moment), is_gaussian=is_gaussian)
+
+    def _is_made_up(self, value: Value) -> bool:
+        """Whether it is made of the input alone, whose numbers say nothing."""
+        return value.index in self._flow.data
+
+    def _is_function(self, value: Value) -> bool:
+        """Whether it is made of the input alone, by more than its scaling."""
+        return value.index in self._flow.data and value.index not in self._flow.raw
 
 
-def _combined(flow: Flow, kind: str | None, value: Value, operands: list[Signal]) -> Signal:
-    first = operands[0]
-    match kind:
-        case "pass" | "shift" | "token":
-            return _handed_on(value, first)
-        case "scale":
-            bent = any(_is_bent(v) for v in value.inputs if v.params)
-            return replace(first, moment=None) if bent else first
-        case "slope":
-            return Signal("prelu", gain("prelu") ** -2 * first.moment if first.moment else None)
-        case "pool" if _contracts(flow, value):
-            return Signal("dense", 1.0)
-        case "pool":
-            known = (None, None) if first.moment is None else pooled(value, first.moment, first.quantiles)
-            return Signal("pooling", known[0], quantiles=known[1])
-        case "attention":
-            return Signal("attention", 1.0, flow.factors[value.index][0].tensor.shape[-1])
-        case "gate":
-            return Signal("gate", _gated(value, operands))
-        case "sum":
-            return _sum(value, operands)
-        case "concatenation":
-            return _beside(value, operands)
-    return UNKNOWN
+def _unmeasured(signal: Signal) -> Signal:
+    return replace(signal, moment=None, is_measured=True, is_gaussian=False)
 
 
-def _contracts(flow: Flow, value: Value) -> bool:
-    """Whether it sums what a parameter multiplied element by element, as a matrix product does."""
-    source = _unpassed(flow, value.signals[0])
-    wide = [v for v in source.inputs if v.params and sum(size > 1 for size in v.tensor.shape) > 1]
-    found = contraction_of(flow, source) if flow.kind(source) == "scale" and wide else None
-    return found is not None and found.taker is value
+def _together(kind: str, value: Value, sources: list[Signal]) -> Signal:
+    """Of several signals; by formula if they are independent, and of known size."""
+    first, starts = sources[0], frozenset[tuple[int, ...]]().union(*(signal.starts for signal in sources))
+    moments = [signal.moment for signal in sources if signal.moment is not None]
+    is_known = len(moments) == len(sources) == len(value.signals)
+    pairs = itertools.combinations([signal.starts for signal in sources], 2)
+    is_independent = is_known and len(sources) > 1 and not any(_overlap(*pair) for pair in pairs)
+    are_gaussian = [signal.is_gaussian for signal in sources]
+    if kind == "concatenation":
+        sizes = [v.tensor.numel() for v in value.signals]
+        first = sources[sizes.index(max(sizes))]
+        if is_known:
+            mean = sum(size * moment for size, moment in zip(sizes, moments, strict=True)) / sum(sizes)
+            alike = all(are_gaussian) and len(set(moments)) == 1
+            return replace(first, moment=mean, is_gaussian=alike, starts=starts)
+    if kind == "sum" and is_independent and sum(are_gaussian) >= len(sources) - 1:
+        return replace(first, moment=sum(moments), is_gaussian=all(are_gaussian), starts=starts)
+    if kind == "gate" and is_independent and value.operation == "mul":
+        return Signal("gate", math.prod(moments), starts=starts)
+    source = _SOURCES.get(kind, "unknown" if kind in ("scores", "softmax", "other") else first.source)
+    return _unmeasured(replace(first, source=source, head_size=None, starts=starts))
 
 
-def _handed_on(value: Value, signal: Signal) -> Signal:
-    if value.operation in ADDITIONS:
-        return replace(signal, moment=None, quantiles=None)
-    if value.operation == "constant_pad_nd" and signal.moment and not any(value.args[2:]):
-        share = value.signals[0].tensor.numel() / max(value.tensor.numel(), 1)
-        return replace(signal, moment=share * signal.moment, quantiles=None)
-    return signal
+def _is_not_padded(value: Value) -> bool:
+    return value.operation == "constant_pad_nd" and value.tensor.numel() == value.signals[0].tensor.numel()
 
 
-def _is_bent(value: Value) -> bool:
-    """Whether a parameter went through a function, so that its size here is not known."""
-    if value.operation == "parameter" or not value.params:
-        return False
-    return value.operation not in PASSES | LINEAR or any(map(_is_bent, value.inputs))
+def _parts(starts: frozenset[tuple[int, ...]], split: Value) -> frozenset[tuple[int, ...]]:
+    """Of signals that are split, which part this is; a part of a part counts as the whole part."""
+    return frozenset(s if len(s) > 1 else (*s, split.inputs[0].index, split.position) for s in starts)
 
 
-def _through(region: Region, value: Value, flow: Flow, signal: Signal) -> Signal:
-    """What a function makes of a signal."""
-    curve, moment, quantiles = region.exits[value], signal.moment, None
-    if moment is None:
-        pass
-    elif signal.quantiles is not None:
-        quantiles = through(curve, signal.quantiles)
-        moment = None if quantiles is None else second_moment(quantiles)
-    elif curve.line is None and _was_through(flow, region.start, curve):
-        pass  # what the stream brings is unchanged
-    else:
-        moment, quantiles = curve.moment(moment), None if curve.line else quantiles_of(curve, round(moment, 12))
-    return (
-        replace(signal, moment=moment, quantiles=quantiles)
-        if curve.line
-        else Signal(curve.name, moment, quantiles=quantiles)
-    )
+def _overlap(some: frozenset[tuple[int, ...]], others: frozenset[tuple[int, ...]]) -> bool:
+    """Whether two signals have a Gaussian in common; two parts of one have not, if it was split once."""
+    alike = ((a, b) for a in some for b in others if a[0] == b[0])
+    return any(a == b or len(a) != len(b) or a[1] != b[1] for a, b in alike)
 
 
-def _was_through(flow: Flow, stream: Value, curve: Curve) -> bool:
+def _was_through(flow: Flow, region: Region, value: Value) -> bool:
     """Whether a stream brings what this function, done twice as good as done once, has already been done to."""
-    step = flow.steps.get(stream.index)
+    curve, step = region.exits[value], flow.steps.get(region.start.index)
     source = step and _unpassed(flow, step.skip)
-    region = source and flow.ends.get(source.index)
-    if not source or not region or region.exits[source].key != curve.key or curve.f is None:
+    before = source and flow.ends.get(source.index)
+    if curve.line or not source or not before or before.exits[source].key != curve.key or curve.f is None:
         return False
     once = curve.f(_SOME)
     return bool(np.allclose(curve.f(once), once))
@@ -154,41 +202,3 @@ def _unpassed(flow: Flow, value: Value) -> Value:
     while flow.kind(value) == "pass" and value.index not in flow.ends:
         value = value.signals[0]
     return value
-
-
-def _gated(value: Value, operands: list[Signal]) -> float | None:
-    """Of a product element by element; one that sums over signals has no moment of its own."""
-    if value.operation == "glu":
-        operands = [operands[0], Signal("sigmoid", gain("sigmoid") ** -2)]
-    row = value.row
-    if row.word == "convolution" or (row.word == "dense" and row.factors(value.args)[0].tensor.shape[-1] > 1):
-        return None
-    known = [signal.moment for signal in operands if signal.moment is not None]
-    return math.prod(known) if len(known) == len(operands) else None
-
-
-def _sum(value: Value, operands: list[Signal]) -> Signal:
-    """Of independent signals, unless it is one that constants rotate."""
-    is_rotated = all(_meets_constants(v) for v in value.signals)
-    if {signal.source for signal in operands} == {"embedding"} or is_rotated:
-        return operands[0]
-    known = [signal.moment for signal in operands if signal.moment is not None]
-    return replace(operands[0], moment=sum(known) if len(known) == len(operands) else None, quantiles=None)
-
-
-def _meets_constants(value: Value) -> bool:
-    """Whether it is a signal times many constants, such as the cosines of its position."""
-    while value.operation in PASSES and value.signals:
-        value = value.signals[0]
-    constants = [v for v in value.inputs if not v.is_signal and not v.params]
-    return value.operation == "mul" and any(v.tensor.numel() > 1 for v in constants)
-
-
-def _beside(value: Value, operands: list[Signal]) -> Signal:
-    """The mean over the channels, the source that has the most."""
-    sizes = [v.tensor.numel() for v in value.signals]
-    source = max(zip(sizes, range(len(sizes)), strict=True), key=lambda pair: (pair[0], -pair[1]))[1]
-    known = [(size, signal.moment) for size, signal in zip(sizes, operands, strict=True) if signal.moment is not None]
-    if len(known) < len(sizes):
-        return replace(operands[source], moment=None, quantiles=None)
-    return replace(operands[source], moment=sum(size * m for size, m in known) / sum(sizes), quantiles=None)

@@ -1,5 +1,6 @@
 """Sums: which embeddings and positions are added to one signal."""
 
+from .._operations import PASSES
 from ._flow import Flow
 from ._tracer import Value
 
@@ -23,12 +24,24 @@ def _terms(flow: Flow, value: Value, terms: dict[int, frozenset[int]]) -> frozen
     if kind == "lookup":
         weight = value.row.weight_of(value.args)
         return weight.params if weight else frozenset()
+    if kind == "learned":
+        return _learned(value.inputs[0])
     if kind == "sum":
         return frozenset().union(*(terms.get(signal.index, frozenset()) for signal in value.signals))
     if kind == "shift":
         added = [v for v in value.inputs if v.params and _is_position(v)]
         return terms.get(value.signals[0].index, frozenset()).union(*(v.params for v in added))
     return terms.get(value.signals[0].index, frozenset()) if flow.passes(value) and value.signals else frozenset()
+
+
+def _learned(value: Value) -> frozenset[int]:
+    """The parameters that a learned signal is the sum of."""
+    parts = [v for v in value.inputs if v.params]
+    if value.operation == "parameter" or value.row.word == "embedding":
+        return value.params
+    if value.operation in PASSES | {"add", "sub"}:
+        return frozenset().union(*map(_learned, parts))
+    return frozenset()
 
 
 def _is_position(value: Value) -> bool:

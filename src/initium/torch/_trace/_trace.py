@@ -67,8 +67,16 @@ def _trace(model: nn.Module, example: Any) -> Graph:
         except RunError as error:
             tried = tried or f" The first that was tried, {described(model, inputs)}, failed: {error}"
             continue
-        return replace(graph, notes=(f"the input was made up: {described(model, inputs)}", *graph.notes))
+        note = f"the input was made up: {described(model, inputs)}{_assumed(inputs)}"
+        return replace(graph, notes=(note, *graph.notes))
     raise cannot_make_up(model, tried=tried)
+
+
+def _assumed(inputs: Inputs) -> str:
+    """What is assumed of made-up data."""
+    tensors = [value for value in tree_leaves((inputs.args, inputs.kwargs)) if isinstance(value, torch.Tensor)]
+    is_data = any(tensor.is_floating_point() for tensor in tensors)
+    return "; data are taken to have second moment 1" if is_data else ""
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
@@ -89,7 +97,7 @@ def _check_unsharded(model: nn.Module) -> None:
 def _traced(model: nn.Module, inputs: Inputs, *, is_sure: bool) -> Graph:
     """Without numbers if that goes, with them if it must."""
     try:
-        return _without_numbers(model, inputs)
+        return _without_numbers(model, inputs, is_sure=is_sure)
     except NoOutputError as error:
         raise _no_output(model, error) from None
     except RunError as error:
@@ -98,14 +106,14 @@ def _traced(model: nn.Module, inputs: Inputs, *, is_sure: bool) -> Graph:
         return _on_numbers(model, inputs, error, is_sure=is_sure)
 
 
-def _without_numbers(model: nn.Module, inputs: Inputs) -> Graph:
+def _without_numbers(model: nn.Module, inputs: Inputs, *, is_sure: bool) -> Graph:
     """In the model's own dtype, or in the one that a kernel insists on."""
     try:
-        return _gathered(model, *_ran(model, inputs))
+        return _gathered(model, *_ran(model, inputs, is_given=is_sure))
     except RunError as error:
         if not wants_bfloat16(error.error):
             raise
-        recording, notes = _ran(model, inputs, dtype=torch.bfloat16)
+        recording, notes = _ran(model, inputs, dtype=torch.bfloat16, is_given=is_sure)
         why = f"in its own dtype it raises {_said(error.error)}"
         return _gathered(model, recording, (f"traced in bfloat16, because {why}", *notes))
 
@@ -122,7 +130,8 @@ def _ran(model: nn.Module, inputs: Inputs, **how: Any) -> tuple[Recording, tuple
             recording = run(model, inputs.args, inputs.kwargs, **how, grads=grads, by_inputs=by_inputs)
         except RunError as error:
             # What fails where PyTorch differentiates, and expects no error, ends the whole process.
-            if isinstance(error.error, NEEDS_NUMBERS) or not error.is_its_own:
+            tells = isinstance(error.error, NEEDS_NUMBERS) or wants_bfloat16(error.error)
+            if tells or not error.is_its_own:
                 raise
             failed.append(error)
         else:
@@ -139,7 +148,7 @@ def _on_numbers(model: nn.Module, inputs: Inputs, first: RunError, *, is_sure: b
             raise _raised(model, inputs, first) from first.error
         return _by_layers(model, why)
     try:
-        recording, notes = _ran(model, inputs, fake=False)
+        recording, notes = _ran(model, inputs, fake=False, is_given=is_sure)
     except NoOutputError as error:
         raise _no_output(model, error) from None
     except RunError as error:

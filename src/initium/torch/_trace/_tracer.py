@@ -27,6 +27,7 @@ from ._fused import taken_apart
 
 # Modules recorded as one operation: the additions of an unrolled cell would pass for residual ones.
 OPAQUE = (nn.RNNBase, nn.RNNCellBase)
+_TAKES_DATA = ("dense", "convolution", "recurrent")  # and normalisations
 
 
 @dataclass(eq=False, slots=True)
@@ -117,6 +118,7 @@ class Tracer(TorchDispatchMode):
         value.before = value.bit if value.is_signal else 0
         self.values.append(value)
         self._current[id(tensor)] = value
+        self._aliases[_storage(tensor)].append(tensor)
         return value
 
     def declare_owner(self, key: int, module: nn.Module) -> None:
@@ -125,7 +127,19 @@ class Tracer(TorchDispatchMode):
 
     def value(self, tensor: torch.Tensor) -> Value:
         """What is known of a tensor now."""
-        return self._current.get(id(tensor)) or self.declare(tensor, "constant")
+        return self._current.get(id(tensor)) or self._unseen(tensor)
+
+    def _unseen(self, tensor: torch.Tensor) -> Value:
+        """A tensor that no operation made: what `.data` is of another, or one that the model holds beside its state."""
+        owners = (self._current[id(other)] for other in self._aliases.get(_storage(tensor), ()))
+        source = next((one for one in owners if _is_same(one.tensor, tensor)), None)
+        if source is None:
+            return self.declare(tensor, "constant")
+        facts = self._nature("detach", (source,), (source,))
+        value = Value(len(self.values), "detach", tensor, (source,), torch.ops.aten.detach.default, (source,), **facts)
+        self._add(value)
+        self._aliases[_storage(tensor)].append(tensor)
+        return value
 
     def enter(self, module: nn.Module) -> None:
         """A module starts."""
@@ -199,6 +213,7 @@ class Tracer(TorchDispatchMode):
     ) -> None:
         inputs = {id(tensor): self.value(tensor) for tensor in tensors}
         self._mark_learned_signal(operation, args, inputs)
+        self._mark_data(operation, args, inputs)
         args, kwargs = tree_map(lambda a: inputs[id(a)] if isinstance(a, torch.Tensor) else a, (args, kwargs))
         facts = {"inputs": tuple(inputs.values()), "function": function, "args": args, "kwargs": kwargs}
         facts |= self._nature(operation, args, facts["inputs"])
@@ -249,6 +264,23 @@ class Tracer(TorchDispatchMode):
             self._add(learned)
             inputs[id(tensor)] = learned
 
+    def _mark_data(self, operation: str, args: Any, inputs: dict[int, Value]) -> None:
+        """Whole numbers of the input are data where a layer takes them in as fractions; so is what a matrix meets."""
+        row = weight_operation(operation)
+        if self._is_parametrising or (row.word not in _TAKES_DATA and not is_norm(operation)):
+            return
+        taken = row.factors(args) if row.word == "dense" else args if row.word == "recurrent" else args[:1]
+        values = [inputs[id(tensor)] for tensor in taken if isinstance(tensor, torch.Tensor)]
+        is_matrix = row.word == "dense" and min(value.tensor.ndim for value in values) >= 2
+        if row.word == "dense" and not any(value.params for value in values):
+            return
+        for value in values:
+            is_bare = not value.is_signal and not value.params and value.tensor.is_floating_point()
+            if is_bare and (value.is_tokens or is_matrix):
+                data = Value(len(self.values), "input", value.tensor, (value,), args=(value,), is_signal=True)
+                self._add(data)
+                inputs[id(value.tensor)] = data
+
     @property
     def _is_parametrising(self) -> bool:
         return any(isinstance(module, ParametrizationList) for module, _ in self.stack)
@@ -295,6 +327,12 @@ def _fractions(tree: Any) -> list[torch.Tensor]:
 def _storage(tensor: torch.Tensor) -> int:
     """What tensors that share memory have in common; a sparse one shares with nobody."""
     return storage_of(tensor) if tensor.layout is torch.strided else id(tensor)
+
+
+def _is_same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two tensors that share memory are the same part of it."""
+    parts = [(t.shape, t.stride(), t.storage_offset()) for t in (one, other) if t.layout is torch.strided and t.numel()]
+    return len(parts) == 2 and parts[0] == parts[1]
 
 
 def _tensors(tree: Any) -> list[torch.Tensor]:

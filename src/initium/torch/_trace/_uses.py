@@ -18,12 +18,13 @@ from ._events import Reach, reach
 from ._felt import felt_of
 from ._flow import Flow
 from ._follow import MOST_ELEMENTS, followed, varies
-from ._lines import Line, growth, line_of
+from ._grown import Grown, grown
+from ._lines import Line, line_of
 from ._norms import ROOTS, STATISTICS
 from ._outputs import output_of
 from ._places import axes_from, axes_of_shares, is_mixing, letters_along
 from ._recurrences import cell_moment
-from ._signals import UNKNOWN, Signal
+from ._signals import UNKNOWN, Signal, Signals
 from ._tracer import Value
 
 _FARTHEST = 1e8
@@ -80,7 +81,7 @@ class UseReader:
     """Everything known of the signals, asked for each parameter's uses."""
 
     flow: Flow
-    signals: dict[int, Signal]
+    signals: Signals
     branches: Branches
     params: dict[int, Value]
 
@@ -120,6 +121,10 @@ class UseReader:
         axes, windows = _axes(value, operand, param, role, chain, contraction)
         is_matrix = role == "weight" and bool(value.row.roles)
         mixes = is_matrix and is_mixing(param, operand, chain, value.row.letters(value.args, operand))
+        given = self.signals.starts.meant(value) if role in ("weight", "embedding") and not mixes else 1.0
+        if role == "weight" and not mixes and (width := _width_of_row(value, operand, chain, param)):
+            role, because, axes = "embedding", "one row is picked for each input, and used as a matrix", "vo"
+            given = 1 / (width * (self._signal(value, operand, "dense").moment or 1.0))
         if role == "weight" and not mixes and _is_packed_in_rows(chain, param):
             role, because = "kept", "its rows are used as matrices, of which its own axes say nothing"
         if role == "weight" and not {"o", "i"} <= set(axes):
@@ -128,23 +133,40 @@ class UseReader:
         signal = Signal("dense", 1.0) if place == 2 or mixes else self._signal(value, operand, operation)
         if contraction is not None and contraction.taker.operation == "sum":
             met = reach(self.flow, contraction.taker)
+        size = self._size(param, operand, value, role, line)
         sizes = [event.head_size for event in met.events if event.head_size]
         use = Use(
             operation=operation,
             fed_by=signal.source,
-            moment=_plausible(signal.moment),
+            moment=(moment := signal.moment if signal.source == "data" else _plausible(signal.moment)),
+            is_measured=signal.is_measured and moment is not None,
             followed_by=("dense",) if place == 1 or mixes else met.names,
             branch=None if mixes or role in ("position", "embedding", "token") else self.branches.of(value),
             scaled=1.0 if mixes else met.scaled,
-            factor=growth(param, operand, self.flow.constants) if line is None or role == "weight" else line.factor,
+            frequency=None if mixes or place == 1 else met.frequency,
+            factor=size.factor,
+            counted=size.counted,
+            behind=self._behind(value) if role == "weight" else 1.0,
             offset=0.0 if line is None else line.offset,
             head_size=sizes[0] if sizes else signal.head_size,
             output=None if place == 1 else output_of(self.flow, met.values[0]),
             is_sized=role == "weight" and any(_divides_by_own_size(step, key) for step in chain),
+            given=1.0 if place == 1 else given,
         )
         bias_of = self._biased(value) if role == "bias" else None
         length_of = _direction(key, chain)
         return Found(key, role, because, axes, use, value, operand, met, windows, bias_of, length_of)
+
+    def _behind(self, value: Value) -> float:
+        """The constant that counts as the weight's own."""
+        return next((number for weighted, number in self.flow.behind.values() if weighted is value), 1.0)
+
+    def _size(self, param: Value, operand: Value, value: Value, role: Role, line: Line | None) -> Grown:
+        """By how much it is larger where it is used."""
+        if role not in ("weight", "embedding"):
+            return Grown(1.0 if line is None else line.factor, 1.0)
+        letters = value.row.letters(value.args, operand) if value.row.roles else ""
+        return grown(param, operand, letters, self.flow.constants)
 
     def _started(self, value: Value, operand: Value, key: int, met: Reach) -> Found:
         """A use on numbers that are neither the input nor learned, such as coordinates."""
@@ -156,6 +178,7 @@ class UseReader:
             fed_by="data",
             followed_by=met.names,
             scaled=met.scaled,
+            frequency=met.frequency,
             output=output_of(self.flow, value),
         )
         axes, windows = _axes(value, operand, self.params[key], role, [], None)
@@ -302,7 +325,7 @@ class UseReader:
             return self.signals[value.index]
         if kind == "weight" and not value.signals:
             return UNKNOWN
-        return self.signals.get(value.signals[0].index, UNKNOWN) if value.signals else UNKNOWN
+        return self.signals.get(_unpadded(value).index, UNKNOWN) if value.signals else UNKNOWN
 
     def _norm_before(self, value: Value) -> Value | None:
         """The normalisation whose result a value scales or shifts."""
@@ -324,6 +347,16 @@ class UseReader:
         return self.signals.get(value.signals[0].index, UNKNOWN)
 
 
+def _unpadded(value: Value) -> Value:
+    """What an operation takes in; zeros around a picture are no part of it, whoever puts them there."""
+    source = value.signals[0]
+    while value.row.word == "convolution" and source.operation == "constant_pad_nd":
+        if any(source.args[2:]) or len(source.args[1]) > 2 * (source.tensor.ndim - 2):
+            break
+        source = source.signals[0]
+    return source
+
+
 def _plausible(moment: float | None) -> float | None:
     """A second moment, unless it is so far from 1 that what it was computed by does not fit."""
     return moment if moment is None or moment == 0 or _FARTHEST**-1 < moment < _FARTHEST else None
@@ -343,9 +376,9 @@ def _is_bias(value: Value, operand: Value) -> bool:
 
 def _is_one_hot(value: Value) -> bool:
     """Whether each of its rows is one 1 among zeros, whose place a signal gives, as the nearest row does."""
-    while value.operation in CASTS | {"view", "reshape"} and value.signals:
-        value = value.signals[0]
-    indices = [v for v in value.inputs if v.is_signal]
+    while value.operation in CASTS | {"view", "reshape", "input"} and value.inputs:
+        value = value.inputs[0]
+    indices = [v for v in value.inputs if v.is_signal or v.is_tokens]
     is_placed = value.operation == "eq" or (value.operation == "scatter" and value.args[3:] == (1,))
     return is_placed and len(indices) == 1 and not indices[0].tensor.is_floating_point()
 
@@ -404,6 +437,8 @@ def _bent(
     names = [step.operation.strip("_") for step in bent if not _is_factor(step)]
     if is_masked and role == "weight" and set(names) <= {"mul"}:
         return role, f"{because}, through a mask"
+    if role in ("bias", "shift") and set(names) <= {"mul", "div"} and not any(_num_params(step) > 1 for step in bent):
+        return role, because  # zero, whatever mask it has
     if role in _ON_LINES and bent:
         names = [] if line is not None and line.factor else [step.operation.strip("_") for step in bent]
     if not names:
@@ -529,6 +564,14 @@ def _is_packed_in_rows(chain: list[Value], param: Value) -> bool:
         if (step.row.word == "embedding" and any(v.is_signal or v.is_tokens for v in step.inputs)) or _is_mixture(step)
     ]
     return bool(picks) and param.tensor.ndim < 3
+
+
+def _width_of_row(value: Value, operand: Value, chain: list[Value], param: Value) -> int:
+    """Over how many elements of it a product sums, where a row of a table is picked and given two axes; else 0."""
+    if not _is_packed_in_rows(chain, param) or any(map(_is_mixture, chain)) or not value.row.roles:
+        return 0
+    letters = value.row.letters(value.args, operand)
+    return math.prod(size for size, letter in zip(operand.tensor.shape, letters, strict=True) if letter in "ihwd")
 
 
 def _has_both(axes: str, value: Value, operand: Value) -> bool:
