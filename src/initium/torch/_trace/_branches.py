@@ -67,11 +67,11 @@ def find_branches(flow: Flow) -> Branches:
             layers[weight.index] = 1 + max((layers[index] for index in _bits(before)), default=0)
         tails[step.result.index] = _tail(flow, step)
         num_layers[step.result.index] = max((layers[weight.index] for weight in members), default=0)
-    left = {index: left_by(flow, step) for index, step in flow.steps.items()}
+    left = {index: _left_by(flow, step) for index, step in flow.steps.items()}
     return Branches(steps, layers, tails, num_layers, depths, left)
 
 
-def left_by(flow: Flow, step: Step) -> float | None:
+def _left_by(flow: Flow, step: Step) -> float | None:
     """What constants on a stream of second moment 1 leave for a branch to add, so that it stays 1."""
     before, behind = _handed_on(flow, step), reach(flow, step.result).scaled
     left = (1 / behind**2 - before**2) / len(step.branches) if before and behind else 0.0
@@ -184,8 +184,7 @@ def _sources(flow: Flow, value: Value) -> list[Value]:
 
 def _is_bounded(flow: Flow, value: Value) -> bool:
     """Whether a function such as a sigmoid made it: it gates what the other factor brings."""
-    while flow.kind(value) == "pass" and value.index not in flow.ends:
-        value = value.signals[0]
+    value = flow.unpassed(value)
     region = flow.ends.get(value.index)
     return region is not None and region.exits[value].is_bounded
 

@@ -124,6 +124,12 @@ class Flow:
                 raw.add(value.index)
         return raw
 
+    def unpassed(self, value: Value) -> Value:
+        """Where the signal came from of which this value hands on elements as they are."""
+        while self.kind(value) == "pass" and value.index not in self.ends:
+            value = value.signals[0]
+        return value
+
     def back(self, value: Value) -> Value:
         """Where the signal came from that this value hands on."""
         while self.passes(value):

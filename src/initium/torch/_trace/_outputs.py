@@ -203,8 +203,7 @@ def _is_step(flow: Flow, step: Step) -> bool:
 
 def _is_gate(flow: Flow, value: Value) -> bool:
     """Whether a function from closed to open made it, or a softmax."""
-    while flow.kind(value) == "pass" and value.index not in flow.ends:
-        value = value.signals[0]
+    value = flow.unpassed(value)
     region = flow.ends.get(value.index)
     return region.exits[value].is_gate if region else flow.kind(value) == "softmax"
 

@@ -187,7 +187,7 @@ def _overlap(some: frozenset[tuple[int, ...]], others: frozenset[tuple[int, ...]
 def _was_through(flow: Flow, region: Region, value: Value) -> bool:
     """Whether a stream brings what this function, done twice as good as done once, has already been done to."""
     curve, step = region.exits[value], flow.steps.get(region.start.index)
-    source = step and _unpassed(flow, step.skip)
+    source = step and flow.unpassed(step.skip)
     before = source and flow.ends.get(source.index)
     if curve.line or not source or not before or before.exits[source].key != curve.key or curve.f is None:
         return False
@@ -196,9 +196,3 @@ def _was_through(flow: Flow, region: Region, value: Value) -> bool:
 
 
 _SOME = np.linspace(-3, 3, 61)
-
-
-def _unpassed(flow: Flow, value: Value) -> Value:
-    while flow.kind(value) == "pass" and value.index not in flow.ends:
-        value = value.signals[0]
-    return value

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from .._operations import LINEAR, PASSES, is_norm
-from ._branches import Branches, left_by
+from ._branches import Branches
 from ._contractions import contraction_of
 from ._events import reach
 from ._flow import Flow
@@ -49,11 +49,17 @@ class Starts:
     given: Given
     generated: dict[int, Generated]
     moment_of: Callable[[Value], float | None]
+    _found: dict[Value, Start | None] = field(default_factory=dict)
     _meant: dict[int, float] = field(default_factory=dict)
     _noises: dict[Value, Noise | None] = field(default_factory=dict)
 
     def of(self, value: Value) -> Start | None:
         """What starts here; None if it is made of other signals."""
+        if value not in self._found:
+            self._found[value] = self._new(value)
+        return self._found[value]
+
+    def _new(self, value: Value) -> Start | None:
         flow, kind = self.flow, self.flow.kind(value)
         if value.index in flow.raw:
             return Start("data", self.given.moment(value, 1.0))
@@ -69,8 +75,8 @@ class Starts:
             case "state":
                 return Start("state", None)
             case "residual":
-                left = left_by(flow, flow.steps[value.index])
-                return Start("residual stream", 1.0 if left is None else 1 / reach(flow, value).scaled ** 2)
+                is_scaled = self.branches.left[value.index] is not None
+                return Start("residual stream", 1 / reach(flow, value).scaled ** 2 if is_scaled else 1.0)
             case "weight":
                 operation = value.row.operation(value.args)
                 is_recurrent = operation == "recurrent"
@@ -102,7 +108,7 @@ class Starts:
                 self._meant[value.index] = 1 / (made.width * fed * made.scaled**2)
         return self._meant[value.index]
 
-    @property
+    @cached_property
     def bent(self) -> set[int]:
         """Indices of what becomes a matrix through a function, so that no start of it sets the matrix's size."""
         return {index for index, made in self.generated.items() if made.scaled is None}
@@ -218,13 +224,7 @@ def _is_bent(value: Value) -> bool:
 
 def _contracts(flow: Flow, value: Value) -> bool:
     """Whether it sums what a parameter multiplied element by element, as a matrix product does."""
-    source = _unpassed(flow, value.signals[0])
+    source = flow.unpassed(value.signals[0])
     wide = [v for v in source.inputs if v.params and sum(size > 1 for size in v.tensor.shape) > 1]
     found = contraction_of(flow, source) if flow.kind(source) == "scale" and wide else None
     return found is not None and found.taker is value
-
-
-def _unpassed(flow: Flow, value: Value) -> Value:
-    while flow.kind(value) == "pass" and value.index not in flow.ends:
-        value = value.signals[0]
-    return value
