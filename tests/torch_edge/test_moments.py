@@ -324,3 +324,44 @@ def test_a_relu_on_a_stream_that_had_one_changes_nothing():
         ("relu", 1.0)
     ] * 5
     assert (graph.by_path["8.weight"].use.fed_by, graph.by_path["8.weight"].use.moment) == ("relu", 1.0)
+
+
+class Squeezed(nn.Module):
+    """A block of which a layer reads the mean of what ends its branch."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(WIDTH, WIDTH, 3, padding=1), nn.BatchNorm2d(WIDTH)
+        self.fc = linear()
+
+    def forward(self, x):
+        y = self.norm(self.conv(torch.relu(x)))
+        return x + y * torch.sigmoid(self.fc(y.mean((2, 3))))[:, :, None, None]
+
+
+def ids(x):
+    """Five whole numbers of each example."""
+    return x[:, :5, 0, 0].long().abs() % 9
+
+
+# Where numbers of noise are the right ones: the positions of a picture agree by 0.3, behind a batch norm by 0.05.
+MEANS = {
+    "of a picture": (lambda m, x: m.last(m.c(x).mean((2, 3))), 0.3 + 0.7 / 64),
+    "behind a batch norm": (lambda m, x: m.last(m.n(m.c(x)).mean((2, 3))), 0.05 + 0.95 / 64),
+    "of tokens": (lambda m, x: m.last((m.e(ids(x)) + m.p(ids(x))).mean(1)), 1 / 5),
+    "of what depends on itself": (lambda m, x: m.last((lambda y: y * (y + m.b(x.mean((2, 3)))))(m.a(x[..., 0, 0]))), 4),
+}
+
+
+@pytest.mark.parametrize("name", MEANS)
+def test_what_is_made_of_noise_has_the_moment_that_follows_from_it(name):
+    function, expected = MEANS[name]
+    tables = {key: nn.Embedding(9, WIDTH) for key in "ep"}
+    layers = {"c": nn.Conv2d(WIDTH, WIDTH, 1), "n": nn.BatchNorm2d(WIDTH), "a": linear(), "b": linear()}
+    model = of(function, **tables, **layers, last=linear())
+    assert trace(model, image()).by_path["last.weight"].use.moment == pytest.approx(expected, rel=0.06)
+
+
+def test_what_ends_a_branch_is_of_the_size_that_its_depth_leaves():
+    one, four = (trace(nn.Sequential(*(Squeezed() for _ in range(num))), image()).by_path for num in (1, 4))
+    assert one["0.fc.weight"].use.moment == pytest.approx(4 * four["0.fc.weight"].use.moment, rel=0.02)
