@@ -2,7 +2,7 @@
 
     python bench/limits.py [SEED]
 
-Each is a geometric mean over forty starts, the first under SEED (0), with its 95 % interval, and the range of nine in ten.
+Each is a geometric mean over forty starts, the first under SEED (0), its 95 % interval and the range of nine in ten.
 """
 
 import math
