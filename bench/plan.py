@@ -21,7 +21,6 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import initium
-from initium.torch import trace
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from torch_edge import zoo  # pyright: ignore[reportMissingImports]
@@ -214,17 +213,14 @@ def loss() -> None:
 def rivals() -> None:
     """Of the weights that may not have any size: no normalisation, residual sum or output follows."""
     print(
-        f"second moments of what weights give, geometric mean over {RIVAL_SEEDS} seeds: smallest to largest, how many"
+        f"second moments of what weights give over what Initium means them to be, geometric mean over {RIVAL_SEEDS} seeds:"
     )
-    print("of them lie outside [1/4, 4], and how many matrices a start left untouched")
+    print("smallest to largest, how many of them lie outside [1/4, 4], and how many matrices a start left untouched")
     print(f"{'':<24}" + "".join(f"{who:<36}" for who in RIVALS))
     for name, (build, batch) in zoo.small().items():
-        judged = {
-            param.path
-            for param in trace(build(), batch).weights
-            if not (param.use.is_normalised or param.use.is_head or (param.use.branch and param.use.branch.is_last))
-        }
-        told = [f"{_tried(who, build, batch, judged):<36}" for who in RIVALS]
+        made = initium.plan(build(), "auto", example=batch)
+        meant = {choice.path: choice.moment or 1.0 for choice in made.choices if _is_judged(choice.param)}
+        told = [f"{_tried(who, build, batch, meant):<36}" for who in RIVALS]
         print(f"{name:<24}" + "".join(told).rstrip(), flush=True)
 
 
@@ -232,14 +228,19 @@ RIVALS = ("torch", "anyinit", "initium")
 RIVAL_SEEDS = 5
 
 
-def _tried(who: str, build, batch, judged: set[str]) -> str:
+def _is_judged(param) -> bool:
+    use = param.use
+    return param.role == "weight" and not (use.is_normalised or use.is_head or (use.branch and use.branch.is_last))
+
+
+def _tried(who: str, build, batch, meant: dict[str, float]) -> str:
     try:
-        return _judged(who, build, batch, judged)
+        return _judged(who, build, batch, meant)
     except Exception as error:  # whatever a rival raises
         return f"fails: {type(error).__name__}"
 
 
-def _judged(who: str, build, batch, judged: set[str]) -> str:
+def _judged(who: str, build, batch, meant: dict[str, float]) -> str:
     logs: dict[str, list[float]] = {}
     same = 0
     for seed in range(RIVAL_SEEDS):
@@ -250,8 +251,8 @@ def _judged(who: str, build, batch, judged: set[str]) -> str:
         matrices = [path for path, p in model.named_parameters() if p.ndim > 1]
         same = sum(bool(torch.equal(model.get_parameter(path), before[path])) for path in matrices)
         for path, moment in moments(model, batch):
-            if path in judged and moment > 0:
-                logs.setdefault(path, []).append(math.log(moment))
+            if path in meant and moment > 0:
+                logs.setdefault(path, []).append(math.log(moment / meant[path]))
     means = [math.exp(sum(found) / len(found)) for found in logs.values()]
     outside = sum(not 0.25 <= mean <= 4 for mean in means)
     untouched = f"; {same} untouched" if same and who != "torch" else ""
