@@ -213,7 +213,7 @@ def loss() -> None:
 def rivals() -> None:
     """Of the weights that may not have any size: no normalisation, residual sum or output follows."""
     print(
-        f"second moments of what weights give over what Initium means them to be, geometric mean over {RIVAL_SEEDS} seeds:"
+        f"second moments of what weights give over what they are meant to be, geometric mean over {RIVAL_SEEDS} seeds:"
     )
     print("smallest to largest, how many of them lie outside [1/4, 4], and how many matrices a start left untouched")
     print(f"{'':<24}" + "".join(f"{who:<36}" for who in RIVALS))

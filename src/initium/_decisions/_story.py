@@ -135,7 +135,7 @@ def _size(choice: Choice) -> str:
     """How a start compares with the one that keeps the signal, where it does not; most uses first."""
     if choice.param.role != "weight":
         return ""
-    uses = choice.param.uses
+    uses = choice.param.uses or (choice.param.use,)
     told = Counter(_size_in(choice, use) for use in uses)
     share = {text: f", in {count} of {len(uses)} uses" if len(told) > 1 else "" for text, count in told.most_common()}
     return "; ".join(text + where for text, where in share.items() if text)
