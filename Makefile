@@ -5,8 +5,8 @@ BIN := .venv/bin
 TWICE := --numprocesses 2 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-tensorflow lint bench bench-fill bench-keras bench-jax bench-plan bench-unseen bench-models \
-	randomness
+.PHONY: demo test test-tensorflow lint bench bench-accuracy bench-choose bench-fill bench-keras bench-jax bench-limits \
+	bench-plan bench-plans bench-unseen bench-models randomness
 
 demo: .venv/made
 	@echo "Training 160 networks; a minute or two on two cores."
@@ -46,6 +46,23 @@ bench-keras: .venv/made
 
 bench-jax: .venv/made
 	$(BIN)/python bench/jax_init.py
+
+# Six minutes: what docs/choose.md and docs/tutorials.md say of starts, in layers and in 480 trained nets.
+bench-choose: .venv/made
+	$(BIN)/python bench/claims.py
+	$(BIN)/python bench/ten_layers.py
+
+# What docs/auto.md says that no start mends.
+bench-limits: .venv/made
+	$(BIN)/python bench/limits.py
+
+# How exact the normal quantile is, in docs/stream.md.
+bench-accuracy: .venv/made
+	$(BIN)/python bench/accuracy.py
+
+# The plans of docs/plans.md.
+bench-plans: .venv/made
+	$(BIN)/python bench/plan_tables.py
 
 # Minutes: real models, 50 layers without normalisation, anyinit and lsuv beside.
 bench-plan: .venv/made

@@ -3,7 +3,7 @@
 speed   seconds and megabytes to trace and plan real models that have no memory
 depth   the second moment after 50 layers without normalisation, against theory's band of finite width
 loss    the initial loss of classifiers under `auto`, against log k
-rivals  beside anyinit and PyTorch's own start: second moments layer by layer, what was left untouched, time
+rivals  beside anyinit and PyTorch's own start: second moments layer by layer, what was left untouched
 """
 
 import importlib.util
@@ -21,7 +21,6 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import initium
-from initium.torch import trace
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from torch_edge import zoo  # pyright: ignore[reportMissingImports]
@@ -94,9 +93,9 @@ def depth() -> None:
         before = [moment for _, moment in moments(model, batch)]
         made.calibrate(model, batch)
         after = [moment for _, moment in moments(model, batch)]
-        print(
-            f"dense, {name:<5} {min(before):.2g} to {max(before):.2g}; calibrated {min(after):.3f} to {max(after):.3f}"
-        )
+        others = [moment for _ in range(SEEDS) for _, moment in moments(model, torch.randn(256, WIDTH))]
+        calibrated = f"{min(after):.3f} to {max(after):.3f}, on other batches {min(others):.2g} to {max(others):.2g}"
+        print(f"dense, {name:<5} {min(before):.2g} to {max(before):.2g}; calibrated {calibrated}")
 
 
 def _last(kind: str, activation: type[nn.Module], seed: int) -> float:
@@ -213,43 +212,51 @@ def loss() -> None:
 
 def rivals() -> None:
     """Of the weights that may not have any size: no normalisation, residual sum or output follows."""
-    print(f"second moments of what weights give, geometric mean over {RIVAL_SEEDS} seeds: smallest, largest, outside")
-    print("[1/4, 4]; matrices left untouched; seconds for one start")
+    print(
+        f"second moments of what weights give over what they are meant to be, geometric mean over {RIVAL_SEEDS} seeds:"
+    )
+    print("smallest to largest, how many of them lie outside [1/4, 4], and how many matrices a start left untouched")
+    print(f"{'':<24}" + "".join(f"{who:<36}" for who in RIVALS))
     for name, (build, batch) in zoo.small().items():
-        judged = {
-            param.path
-            for param in trace(build(), batch).weights
-            if not (param.use.is_normalised or param.use.is_head or (param.use.branch and param.use.branch.is_last))
-        }
-        for who in ("torch", "anyinit", "initium"):
-            try:
-                print(f"{name:<24} {who:<8} {_judged(who, build, batch, judged)}", flush=True)
-            except Exception as error:  # whatever a rival raises
-                print(f"{name:<24} {who:<8} {type(error).__name__}: {str(error).splitlines()[0][:60]}")
+        made = initium.plan(build(), "auto", example=batch)
+        meant = {choice.path: choice.moment or 1.0 for choice in made.choices if _is_judged(choice.param)}
+        told = [f"{_tried(who, build, batch, meant):<36}" for who in RIVALS]
+        print(f"{name:<24}" + "".join(told).rstrip(), flush=True)
 
 
+RIVALS = ("torch", "anyinit", "initium")
 RIVAL_SEEDS = 5
 
 
-def _judged(who: str, build, batch, judged: set[str]) -> str:
+def _is_judged(param) -> bool:
+    use = param.use
+    return param.role == "weight" and not (use.is_normalised or use.is_head or (use.branch and use.branch.is_last))
+
+
+def _tried(who: str, build, batch, meant: dict[str, float]) -> str:
+    try:
+        return _judged(who, build, batch, meant)
+    except Exception as error:  # whatever a rival raises
+        return f"fails: {type(error).__name__}"
+
+
+def _judged(who: str, build, batch, meant: dict[str, float]) -> str:
     logs: dict[str, list[float]] = {}
-    same, matrices, seconds = 0, [], 0.0
+    same = 0
     for seed in range(RIVAL_SEEDS):
         torch.manual_seed(seed)
         model = build()
         before = {path: p.detach().clone() for path, p in model.named_parameters()}
-        start = time.perf_counter()
         _start(who, model, batch, seed)
-        seconds = time.perf_counter() - start
         matrices = [path for path, p in model.named_parameters() if p.ndim > 1]
         same = sum(bool(torch.equal(model.get_parameter(path), before[path])) for path in matrices)
         for path, moment in moments(model, batch):
-            if path in judged and moment > 0:
-                logs.setdefault(path, []).append(math.log(moment))
-    means = [math.exp(sum(found) / len(found)) for found in logs.values()] or [1.0]
+            if path in meant and moment > 0:
+                logs.setdefault(path, []).append(math.log(moment / meant[path]))
+    means = [math.exp(sum(found) / len(found)) for found in logs.values()]
     outside = sum(not 0.25 <= mean <= 4 for mean in means)
-    untouched = "" if who == "torch" else f"{same:>3} of {len(matrices):<3}"
-    return f"{min(means):>8.2g} {max(means):>8.2g}  {outside:>3} of {len(logs):<3} {untouched:<10} {seconds:>6.2f}"
+    untouched = f"; {same} untouched" if same and who != "torch" else ""
+    return f"{min(means):.2g} to {max(means):.2g}, {outside} of {len(means)}{untouched}" if means else f"-{untouched}"
 
 
 def _start(who: str, model: nn.Module, batch, seed: int) -> None:

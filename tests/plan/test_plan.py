@@ -8,7 +8,7 @@ from graphs import gpt, param, weight
 from rich.console import Console
 
 from initium import Plan, PlanError, Rule, UnknownNameError, plan
-from initium._graph import Graph, Use
+from initium._graph import Branch, Graph, Use
 from initium._rule import Decision
 from initium.init import Initialiser, normal, ones
 from initium.init._law import Constant
@@ -176,6 +176,23 @@ def test_uses_that_are_alike_are_told_once():
         "dense",
         "relu, second moment 0.5: gain 1.41421 keeps it",
         "output",
+    ]
+
+
+def test_uses_that_differ_in_their_branch_alone_are_told_once_and_the_size_says_in_how_many():
+    branches = [Branch(stream=at, number=1, depth=1, layer=2, layers=2, is_last=True) for at in range(12)]
+    first = Branch(stream=12, number=1, depth=1, layer=1, layers=2, is_last=False)
+    use = Use(operation="dense", fed_by="relu", moment=0.5, followed_by=("dense",))
+    uses = (Use(operation="dense", fed_by="data", moment=1.0), *(replace(use, branch=at) for at in (*branches, first)))
+    graph = Graph((param("fc.weight", (4, 4), "oi", "weight", uses=uses),))
+    lines = plan(graph, "he_normal").explain("fc.weight").splitlines()
+    assert [line for line in lines if line.startswith(("used in", "and in", "residual", "size"))] == [
+        "used in      dense",
+        "and in       dense, 12 times",
+        "residual     branch 1 of 1, last weight of 2; and 11 more",
+        "and in       dense",
+        "residual     branch 1 of 1 of stream 13, weight 1 of 2",
+        "size         1.41 times larger than what keeps the signal, in 1 of 14 uses",
     ]
 
 

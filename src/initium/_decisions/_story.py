@@ -3,7 +3,7 @@
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .._errors import ShapeError
 from .._graph import Branch, Param, Use
@@ -71,24 +71,34 @@ def _fans(param: Param) -> str:
 
 
 def _uses(choice: Choice) -> Iterator[tuple[str, str]]:
-    """Uses that are told alike are told once."""
+    """Uses that are told alike, whichever branch they are in, are told once."""
     if not choice.param.uses:
         yield "used in", "nothing that was seen"
-    told = Counter(tuple(_use(choice, use)) for use in choice.param.uses)
-    for number, (facts, count) in enumerate(told.items()):
+    told: dict[tuple[str, tuple[tuple[str, str], ...]], list[Use]] = {}
+    for use in choice.param.uses:
+        order = _order(use.branch) if use.branch else ""
+        told.setdefault((order, tuple(_use(choice, use))), []).append(use)
+    for number, ((_, facts), uses) in enumerate(told.items()):
         operation, *others = facts
-        times = f", {count} times" if count > 1 else ""
+        times = f", {len(uses)} times" if len(uses) > 1 else ""
         yield "and in" if number else "used in", operation[1] + times
         yield from others
+        yield "residual", _places(uses)
 
 
 def _use(choice: Choice, use: Use) -> Iterator[tuple[str, str]]:
+    """All that is told of it but the branch that it is in."""
     yield "used in", use.operation
     yield "fed by", _feed(choice, use)
     yield "followed by", ", ".join(use.followed_by)
-    yield "residual", _place(use.branch) if use.branch else ""
     yield "head size", str(use.head_size or "")
     yield "summed with", ", ".join(use.sums_with)
+
+
+def _places(uses: Sequence[Use]) -> str:
+    """In which branches uses are: the first of them, and how many others."""
+    first, *others = dict.fromkeys(_place(use.branch) for use in uses if use.branch) or [""]
+    return f"{first}; and {len(others)} more" if others else first
 
 
 def _feed(choice: Choice, use: Use) -> str:
@@ -122,11 +132,17 @@ def _beside_keeping(choice: Choice, use: Use) -> float | None:
 
 
 def _size(choice: Choice) -> str:
-    """How a start compares with the one that keeps the signal, if it does not."""
-    use = choice.param.use
-    if choice.param.role != "weight" or use.is_normalised or use.is_sized:
+    """How a start compares with the one that keeps the signal, where it does not; most uses first."""
+    if choice.param.role != "weight":
         return ""
-    ratio = _beside_keeping(choice, use)
+    uses = choice.param.uses or (choice.param.use,)
+    told = Counter(_size_in(choice, use) for use in uses)
+    share = {text: f", in {count} of {len(uses)} uses" if len(told) > 1 else "" for text, count in told.most_common()}
+    return "; ".join(text + where for text, where in share.items() if text)
+
+
+def _size_in(choice: Choice, use: Use) -> str:
+    ratio = None if use.is_normalised or use.is_sized else _beside_keeping(choice, use)
     if ratio is None or abs(math.log(ratio)) < _KEEPS:
         return ""
     times, word = (ratio, "larger") if ratio > 1 else (1 / ratio, "smaller")
@@ -139,9 +155,12 @@ _SUMMED = ("dense", "convolution", "transposed convolution", "bilinear", "recurr
 
 def _place(branch: Branch) -> str:
     """`branch 7 of 24, last weight of 2`."""
-    order = "last weight" if branch.is_last else f"weight {branch.layer}"
     stream = f" of stream {branch.stream + 1}" if branch.stream else ""
-    return f"branch {branch.number} of {branch.depth}{stream}, {order} of {branch.layers}"
+    return f"branch {branch.number} of {branch.depth}{stream}, {_order(branch)}"
+
+
+def _order(branch: Branch) -> str:
+    return f"{'last weight' if branch.is_last else f'weight {branch.layer}'} of {branch.layers}"
 
 
 def _decision(choice: Choice) -> Iterator[tuple[str, str]]:

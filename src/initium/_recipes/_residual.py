@@ -94,9 +94,10 @@ def deepnorm(graph: Graph) -> tuple[Rule, ...]:
     Avoid: skips without alpha, which are the model's to multiply: (2 N)^(1/4) alone; 0.81 (N^4 M)^(1/16) and
         (3 M)^(1/4) in encoder and decoder.
 
-    Differs: the authors' code draws Glorot uniform, has 1.15 for 0.87 (it divides by
-        (N^4 M)^(1/16) / 1.15), and takes q, k and v at 1/sqrt(2) of Glorot's;
-        here it is the paper's figure 2. What it leaves open, such as the embeddings, is as in that code.
+    Differs: the authors' code (torchscale) gives beta to PyTorch's own start of each layer: the Glorot uniform that it
+        has, with q, k and v at 1/sqrt(2), is called for second copies of multiway layers alone. Beside a decoder it
+        divides an encoder's weights by (N^4 M)^(1/16) / 1.15, which is 1.15 for 0.87, its reciprocal. Here it is the
+        paper's figure 2. What that leaves open, such as the embeddings, is as in the code.
 
     Reference: Wang et al., "DeepNet: Scaling Transformers to 1,000 Layers", 2022, figure 2; torchscale.
         https://arxiv.org/abs/2203.00555 [wang2022deepnet]

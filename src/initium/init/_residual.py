@@ -180,7 +180,8 @@ def deepnorm(num_layers: int, num_others: int = 0, part: str = "decoder") -> Ini
         num_others: layers of the other stack; 0 if there is none.
         part: `encoder` or `decoder`; without another stack it does not matter.
 
-    Differs: the authors' code gives an encoder beside a decoder 1.15 instead of 0.87; here it is the paper's table.
+    Differs: the authors' code (torchscale) divides an encoder's weights by (N^4 M)^(1/16) / 1.15, so multiplies by
+        1.15 (N^4 M)^(-1/16): the reciprocal of 0.87, for it. Here it is the paper's 0.87.
 
     Reference: Wang, Ma, Dong, Huang, Zhang, Wei, "DeepNet: Scaling Transformers to 1,000 Layers", 2022,
         figure 2. https://arxiv.org/abs/2203.00555 [wang2022deepnet]
