@@ -120,12 +120,11 @@ def _told_by_corner(numbers: torch.Tensor) -> Built:
 
 
 def _told(numbers: NDArray[np.float64]) -> Built:
-    sizes = np.abs(numbers[numbers != 0])
     low, high, size = numbers.min(), numbers.max(), numbers.size
-    is_in_range = not sizes.size or bool(_RANGE[0] < sizes.min() <= sizes.max() < _RANGE[1])
-    if not np.isfinite(numbers).all() or not (is_in_range or (low == high and size > 1)):
-        return Built("unset")
     highest = float(max(-low, high))
+    is_in_range = not highest or (_RANGE[0] < _least(numbers) and highest < _RANGE[1])
+    if not np.isfinite((low, high)).all() or not (is_in_range or (low == high and size > 1)):
+        return Built("unset")
     may_be_draw = size < _FEW and highest <= _SMALL and not _are_round(numbers)
     if low == high:
         return Built("constant", f"{low:.4g}", float(low), may_be_draw=may_be_draw)
@@ -135,6 +134,12 @@ def _told(numbers: NDArray[np.float64]) -> Built:
         words = f"{size} numbers around {numbers.mean():.3g}"
         return Built("table", words, is_aside=True, may_be_draw=highest <= _SMALL, low=float(low), high=float(high))
     return Built("draw")
+
+
+def _least(numbers: NDArray[np.float64]) -> float:
+    """The size of the smallest that is not 0."""
+    sizes = np.abs(numbers)
+    return float(sizes.min() or sizes[sizes > 0].min())
 
 
 def _are_of_few_kinds(numbers: NDArray[np.float64]) -> bool:
@@ -160,12 +165,21 @@ def _is_ordered(numbers: NDArray[np.float64]) -> bool:
     for axis, size in enumerate(numbers.shape):
         if size < _ORDERED:
             continue
-        steps = np.diff(numbers, axis=axis)
         by_chance = 2 * numbers.size / size / math.factorial(min(size, 20))  # as many lines, if they are drawn
-        rises, falls = (steps > 0).all(axis=axis), (steps < 0).all(axis=axis)
-        if (steps >= 0).all() or (steps <= 0).all() or (by_chance < 1e-4 and (rises | falls).any()):
+        lines = np.moveaxis(numbers, axis, 0)
+        begun = _directions(lines[:_ORDERED])  # few drawn lines rise or fall even so far
+        steps = np.diff(lines[:, begun], axis=0)
+        if begun.all() and ((steps >= 0).all() or (steps <= 0).all()):
+            return True
+        if by_chance < 1e-4 and ((steps > 0).all(axis=0) | (steps < 0).all(axis=0)).any():
             return True
     return False
+
+
+def _directions(lines: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of them never fall, or never rise."""
+    steps = np.diff(lines, axis=0)
+    return (steps >= 0).all(axis=0) | (steps <= 0).all(axis=0)
 
 
 def _are_round(numbers: NDArray[np.float64]) -> bool:
