@@ -57,6 +57,12 @@ class Branch:
         """The second moment that it adds to the stream."""
         return 1 / self.depth if self.left is None else self.left
 
+    def asked(self, scaled: float) -> float:
+        """The second moment that its end is to give for a constant behind it to leave that share; no more than 1."""
+        if not scaled:
+            return 1.0
+        return self.share / scaled**2 if self.left is not None else min(self.share / scaled**2, 1.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
@@ -112,8 +118,9 @@ class Use:
         sums_with: paths of the other embeddings and positions that are added to the same signal.
         output: how it becomes the model's output, if it does and no other weight takes it in.
         is_sized: whether the parameter's own size is divided out before it is used, so that its direction alone counts.
-        given: the second moment that its output, or a row, is to have: 1, but where it becomes a matrix that multiplies
-            another signal, 1 / what that product sums.
+        given: the second moment that its output, or a row, is to have before a branch takes its share: 1, but where it
+            becomes a matrix that multiplies another signal, 1 / what that product sums; within a sine 1 / frequency^2,
+            unless the frequency is the model's own, as in the first layer.
     """
 
     operation: Operation
