@@ -63,20 +63,20 @@ class Built:
 def built(module: nn.Module, name: str, value: nn.Parameter, *, padding: int | None = None) -> Built:
     """What a parameter of a module was built with, but for a padding row; on meta that is what its record tells."""
     record = record_of(module).get(name) if value.is_meta else None
-    if value.is_meta and not record:
-        return Built("unrecorded")
-    is_large = value.numel() > _MOST
-    if value.numel() == 0 or not value.is_floating_point():
-        return Built("unknown")
-    if record and record.is_unset:
-        return Built("unset")
-    if value.grad is not None:
-        return Built("trained")
-    if record and is_large and (record.is_random or value.numel() > _MOST_MADE):
-        return Built("draw" if record.is_random else "large")
+    size = value.numel()
+    whys: dict[Kind, bool] = {  # the first that holds
+        "unrecorded": value.is_meta and record is None,
+        "unknown": size == 0 or not value.is_floating_point(),
+        "unset": record is not None and record.is_unset,
+        "trained": value.grad is not None,
+        "draw": size > _MOST and record is not None and record.is_random,
+        "large": size > _MOST_MADE and record is not None,
+    }
+    if kind := next((kind for kind, holds in whys.items() if holds), None):
+        return Built(kind)
     try:
         numbers = record.value(0) if record else value
-        if is_large:
+        if size > _MOST:
             return _told_by_corner(numbers.detach())
         if padding is not None:
             numbers = torch.cat([numbers[:padding], numbers[padding + 1 :]])
