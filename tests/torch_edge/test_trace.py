@@ -582,3 +582,15 @@ def test_a_second_moment_that_no_signal_has_is_not_known():
 
     model = of(near, centres=torch.randn(10, 8), width=torch.tensor(0.5), o=nn.Linear(10, 1))
     assert trace(model, torch.zeros(4, 8)).by_path["o.weight"].use.moment is None
+
+
+@pytest.mark.parametrize("skip", [lambda m, x: m.s(x), lambda m, x: m.norm(x), lambda m, x: x])
+def test_constants_leave_a_branch_its_share_whatever_its_stream_went_through(skip):
+    layers = {name: nn.Linear(8, 8) for name in "sab"}
+    model = of(
+        lambda m, x: m.o((skip(m, x) + m.b(m.a(x).relu())) / math.sqrt(2)),
+        **layers,
+        norm=nn.LayerNorm(8),
+        o=nn.Linear(8, 3),
+    )
+    assert use(model, "b.weight", X).branch.left == pytest.approx(1)
