@@ -167,7 +167,7 @@ def test_a_bias_under_a_mask_is_a_bias():
         (lambda m, x: m.o(torch.sin(30 * m.a(x))), 1),
         (lambda m, x: m.o((m.a(x) / 8).softmax(-1)), 1),
         (lambda m, x: m.o(((m.a(x) / 8) @ x.mT).softmax(-1) @ x), 1),
-        (lambda m, x: m.o(m.a(x) + 2 * m.b(x)), 1),
+        (lambda m, x: m.o(2 * m.a(x) + m.b(x)), 1),
         (lambda m, x: m.o(m.norm(x + 0.1 * m.a(x.relu()))), 1),
         (lambda m, x: m.a(x) / 8, 1),
     ],
