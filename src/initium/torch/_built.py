@@ -72,8 +72,9 @@ def built(module: nn.Module, name: str, value: nn.Parameter, *, padding: int | N
         "draw": size > _MOST and record is not None and record.is_random,
         "large": size > _MOST_MADE and record is not None,
     }
-    if kind := next((kind for kind, holds in whys.items() if holds), None):
-        return Built(kind)
+    told: list[Kind] = [kind for kind, holds in whys.items() if holds]
+    if told:
+        return Built(told[0])
     try:
         numbers = record.value(0) if record else value
         if size > _MOST:
@@ -167,7 +168,7 @@ def _is_ordered(numbers: NDArray[np.float64]) -> bool:
             continue
         by_chance = 2 * numbers.size / size / math.factorial(min(size, 20))  # as many lines, if they are drawn
         lines = np.moveaxis(numbers, axis, 0)
-        begun = _directions(lines[:_ORDERED])  # few drawn lines rise or fall even so far
+        begun = _keep_direction(lines[:_ORDERED])  # few drawn lines rise or fall even so far
         steps = np.diff(lines[:, begun], axis=0)
         if begun.all() and ((steps >= 0).all() or (steps <= 0).all()):
             return True
@@ -176,10 +177,10 @@ def _is_ordered(numbers: NDArray[np.float64]) -> bool:
     return False
 
 
-def _directions(lines: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _keep_direction(lines: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which of them never fall, or never rise."""
     steps = np.diff(lines, axis=0)
-    return (steps >= 0).all(axis=0) | (steps <= 0).all(axis=0)
+    return np.all(steps >= 0, axis=0) | np.all(steps <= 0, axis=0)
 
 
 def _are_round(numbers: NDArray[np.float64]) -> bool:
