@@ -57,6 +57,12 @@ class Branch:
         """The second moment that it adds to the stream."""
         return 1 / self.depth if self.left is None else self.left
 
+    def asked(self, scaled: float) -> float:
+        """The second moment that its end is to give for a constant behind it to leave that share; no more than 1."""
+        if not scaled:
+            return 1.0
+        return self.share / scaled**2 if self.left is not None else min(self.share / scaled**2, 1.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
@@ -111,9 +117,10 @@ class Use:
             sum or concatenation lies between; none behind a normalisation, attention or a recurrence.
         sums_with: paths of the other embeddings and positions that are added to the same signal.
         output: how it becomes the model's output, if it does and no other weight takes it in.
-        is_sized: whether the parameter's own size is divided out before it is used, so that its direction alone counts.
-        given: the second moment that its output, or a row, is to have: 1, but where it becomes a matrix that multiplies
-            another signal, 1 / what that product sums.
+        is_sized: whether its own size was seen to be divided out before it is used, so that its direction alone counts.
+        given: the second moment that its output, or a row, is to have before a branch takes its share: 1, but where it
+            becomes a matrix that multiplies another signal, 1 / what that product sums; within a sine 1 / frequency^2,
+            unless the frequency is the model's own, as in the first layer.
     """
 
     operation: Operation
@@ -178,7 +185,8 @@ class Param(Weight):
         packs: what each packed block is, in order: `query`, `key`, `value`; `input`, `forget`, `cell`, `output`.
         bias_of: of a bias, the path of the weight to whose output it is added.
         length_of: of the length in a weight norm, the path of the direction.
-        sized_by: what sets its size in its place, such as `divided by its own norm`; empty if nothing does.
+        sized_by: what its layer's type says may set its size, such as `made anew by Symmetric`; a pass that saw it says
+            so in `Use.is_sized`.
         built: what it was built with, where that is no draw and it is started anew all the same: `-4.6`.
         padding: of an embedding, the row that stays zero.
         uses: everything that is done with it, look-ups first and else in order of execution; none if it was not used.

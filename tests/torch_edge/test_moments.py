@@ -12,7 +12,7 @@ import initium
 from initium._decisions import decide
 from initium._recipes import parse_recipe
 from initium.torch._apply import apply
-from initium.torch._trace import trace
+from initium.torch._trace import _measured, trace
 
 WIDTH = 128
 DRAWN = torch.Generator().manual_seed(0)
@@ -365,3 +365,21 @@ def test_what_is_made_of_noise_has_the_moment_that_follows_from_it(name):
 def test_what_ends_a_branch_is_of_the_size_that_its_depth_leaves():
     one, four = (trace(nn.Sequential(*(Squeezed() for _ in range(num))), image()).by_path for num in (1, 4))
     assert one["0.fc.weight"].use.moment == pytest.approx(4 * four["0.fc.weight"].use.moment, rel=0.02)
+
+
+def test_what_cannot_be_done_again_is_unknown_and_tried_once(monkeypatch):
+    tried = []
+
+    def fail(value, numbers):
+        tried.append(value.operation)
+        raise RuntimeError("no kernel")
+
+    monkeypatch.setattr(_measured, "done_again", fail)
+
+    def twice(m, x):
+        summed = m.a(x).cumsum(-1)
+        return m.last(torch.cat([m.b(summed), m.c(summed)], -1))
+
+    found = trace(of(twice, a=linear(), b=linear(), c=linear(), last=nn.Linear(2 * WIDTH, 3)), flat()).by_path
+    assert [found[f"{name}.weight"].use.moment for name in "bc"] == [None, None]
+    assert tried == ["cumsum"]

@@ -73,6 +73,23 @@ def test_the_frequency_within_a_sine_is_known(function, frequency):
     assert inside == (frequency and pytest.approx(frequency, rel=1e-5))
 
 
+@pytest.mark.parametrize(
+    ("made_of", "told", "given"),
+    [
+        (lambda x: x, "; the sine's frequency 30 is the model's own", 1),
+        (lambda x: 2 * x - 1, "; the sine's frequency 30 is the model's own", 1),
+        (lambda x: torch.cat([x[..., :3], x[..., 3:].flip(-1)], -1), "; the sine's frequency 30 is the model's own", 1),
+        (lambda x: x + x.flip(-1), "; the sine's frequency 30 is the model's own", 1),
+        (torch.cos, ", divided by the sine's frequency 30", 1 / 900),
+    ],
+)
+def test_the_frequency_is_its_author_s_in_the_layer_that_takes_data_in(made_of, told, given):
+    model = of(lambda m, x: m.b(torch.sin(30 * m.a(made_of(x)))), a=nn.Linear(8, 8), b=nn.Linear(8, 8))
+    (choice,) = (one for one in plan(model, example=X).choices if one.path == "a.weight")
+    assert choice.because.endswith(told)
+    assert (choice.param.use.given, choice.moment) == (pytest.approx(given), pytest.approx(given))
+
+
 def test_a_function_without_a_name_is_measured():
     model = of(lambda m, x: m.b(torch.tanh(m.a(x)) ** 2 + 1), a=nn.Linear(8, 8), b=nn.Linear(8, 8))
     found = use(model, "b.weight", X)
@@ -565,3 +582,15 @@ def test_a_second_moment_that_no_signal_has_is_not_known():
 
     model = of(near, centres=torch.randn(10, 8), width=torch.tensor(0.5), o=nn.Linear(10, 1))
     assert trace(model, torch.zeros(4, 8)).by_path["o.weight"].use.moment is None
+
+
+@pytest.mark.parametrize("skip", [lambda m, x: m.s(x), lambda m, x: m.norm(x), lambda m, x: x])
+def test_constants_leave_a_branch_its_share_whatever_its_stream_went_through(skip):
+    layers = {name: nn.Linear(8, 8) for name in "sab"}
+    model = of(
+        lambda m, x: m.o((skip(m, x) + m.b(m.a(x).relu())) / math.sqrt(2)),
+        **layers,
+        norm=nn.LayerNorm(8),
+        o=nn.Linear(8, 3),
+    )
+    assert use(model, "b.weight", X).branch.left == pytest.approx(1)

@@ -1,8 +1,7 @@
-"""What a trace leaves of the model, and which models and examples it takes."""
+"""What a trace leaves of the model, and what it makes of inputs and examples."""
 
 import collections
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,10 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  its usual name
 from torch import nn
-from torch_edge.traced import X, of
+from torch_edge.traced import of, refusal
 
 import initium.torch._trace._trace as tracing
-from initium import ModelError, initialize, plan
+from initium import ModelError, initialize
 from initium.torch._torch import FakeTensor, FakeTensorMode, engine, wants_bfloat16
 from initium.torch._trace import trace
 
@@ -32,12 +31,6 @@ class Model(nn.Module):
 
     def forward(self, x):
         return self.own(self, x)
-
-
-def refusal(model, example=None):
-    with pytest.raises(ModelError) as error:
-        trace(model, example)
-    return str(error.value)
 
 
 # Nothing stays behind.
@@ -280,45 +273,6 @@ def test_what_neither_the_analysis_nor_the_layers_tell_is_refused_once(monkeypat
     )
 
 
-# Models that hold no weights, or hide them.
-
-
-@pytest.mark.parametrize("example", [None, torch.ones(2)])
-def test_a_model_without_parameters_is_noted(example):
-    graph = trace(nn.ReLU(), example)
-    assert (graph.params, graph.notes) == ((), ("this model has no parameters",))
-
-
-def compiled(model):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return torch.jit.script(model)
-
-
-def test_a_compiled_model_is_refused():
-    assert refusal(compiled(nn.Linear(2, 3))) == (
-        "The model is compiled by torch.jit. Plan the model as it was before."
-    )
-    assert refusal(nn.Sequential(nn.Linear(2, 2), compiled(nn.Linear(2, 3)))) == (
-        "`1` is compiled by torch.jit. Plan the model as it was before."
-    )
-
-
-class Packed(nn.Module):
-    """Like the quantised layers of PyTorch, whose weights are no parameters."""
-
-    def __init__(self):
-        super().__init__()
-        self._packed_params: Any = nn.Identity()
-        self._packed_params._packed_params = object()
-
-
-def test_a_quantised_model_is_refused():
-    assert refusal(nn.Sequential(nn.Linear(2, 2), Packed(), Packed())) == (
-        "`1`, `2` are quantised, with packed weights. Plan the model as it was before."
-    )
-
-
 # Examples.
 
 
@@ -358,54 +312,6 @@ def test_an_example_goes_by_name_where_forward_takes_names_alone():
     assert trace(ByName()).notes == ("the input was made up: `x` float32 (2, 4)" + DATA,)
 
 
-class Free(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(4, 4)
-
-    def forward(self, **kw):
-        return self.fc(kw["rows"])
-
-
-class Unwritten(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(4, 4)
-
-
-class Optional(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(4, 4)
-
-    def forward(self, x=None, *others):
-        return self.fc(others[0])
-
-
-def test_an_input_without_a_name_is_asked_for():
-    ask = "Pass example=..., a tensor, a tuple of arguments or a dict of keyword arguments."
-    tried = " The first that was tried, "
-    assert (
-        refusal(Free()) == f"Initium cannot make up an input of Free.forward(**kw). {ask}{tried}nothing, failed: 'rows'"
-    )
-    assert refusal(Optional()) == (
-        f"Initium cannot make up the input `x` of Optional.forward(x, *others). {ask}{tried}"
-        "`x` float32 (2, 4), failed: tuple index out of range"
-    )
-    assert refusal(Unwritten()) == (
-        f"Initium cannot make up an input of Unwritten.forward(*input). {ask}{tried}"
-        '`input` float32 (2, 4), failed: Module [Unwritten] is missing the required "forward" function'
-    )
-    assert trace(Free(), {"rows": torch.ones(2, 4)}).is_traced
-
-
-def test_what_is_no_output_is_named_with_its_article():
-    assert refusal(Model(lambda m, x: 3), torch.ones(2, 4)) == (
-        "Model returns no tensor but an int, so nothing says what its parameters do. "
-        "Trace a model whose forward returns its output."
-    )
-
-
 NORMS = [nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectral_norm]
 
 
@@ -417,23 +323,6 @@ NORMS = [nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectr
 def test_the_input_of_a_parametrised_layer_is_made_up(norm, layer, shape):
     graph = trace(nn.Sequential(norm(layer), nn.ReLU()))
     assert graph.notes == (f"the input was made up: `input` float32 {shape}" + DATA,)
-
-
-def test_a_sharded_model_is_to_be_planned_before(tmp_path):
-    from torch import distributed
-    from torch.distributed.fsdp import fully_shard
-
-    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
-    try:
-        model = fully_shard(nn.Linear(2, 2), mesh=distributed.init_device_mesh("cpu", (1,)))
-        with pytest.raises(ModelError) as error:
-            trace(model)
-    finally:
-        distributed.destroy_process_group()
-    assert str(error.value) == (
-        "`bias`, `weight` are sharded, and a model is traced whole. "
-        "Plan it before it is sharded, on meta if it is large, and apply the plan afterwards."
-    )
 
 
 # Inputs.
@@ -559,71 +448,6 @@ def test_a_wrapped_model_has_the_bare_models_graph():
     assert trace(nn.DataParallel(model), torch.zeros(2, 4)) == trace(model, torch.zeros(2, 4))
 
 
-# What is refused.
-
-
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(4, 2)
-
-    def forward(self, x, mask):
-        return self.fc(x) * mask
-
-
-def test_an_input_that_cannot_be_told_is_asked_for():
-    with pytest.raises(ModelError) as error:
-        trace(Net())
-    assert str(error.value) == (
-        "Initium cannot make up the input `mask` of Net.forward(x, mask). Pass example=..., a tensor, a tuple of "
-        "arguments or a dict of keyword arguments."
-    )
-
-
-def test_a_model_that_raises_is_named_with_where_and_what_it_was_given():
-    with pytest.raises(ModelError) as error:
-        trace(Net(), (torch.zeros(2, 3), torch.ones(2, 2)))
-    assert str(error.value) == (
-        "Net raises RuntimeError in `fc`: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x2).\n"
-        "It was given `x` float32 (2, 3), `mask` float32 (2, 2). Pass an example that it runs on."
-    )
-
-
-def test_an_example_with_nan_is_refused():
-    with pytest.raises(ModelError) as error:
-        trace(Net(), {"x": torch.tensor([[1.0, math.nan, math.inf, 0.0]]), "mask": torch.ones(1, 2)})
-    assert str(error.value) == (
-        "The example's `x` holds 2 values of 4 that are NaN or infinite. Pass an example of finite numbers."
-    )
-
-
-def test_an_example_of_another_kind_is_refused():
-    with pytest.raises(ModelError) as error:
-        trace(nn.Linear(2, 2), [1.0, 2.0])
-    assert str(error.value) == (
-        "An example is a tensor, a tuple of arguments or a dict of keyword arguments, not a list. "
-        "A data loader's batch holds labels too: pass its inputs alone, batch[0]."
-    )
-
-
-def test_a_model_that_returns_no_tensor_is_refused():
-    with pytest.raises(ModelError) as error:
-        trace(of(lambda m, x: 3, a=nn.Linear(8, 8)), X)
-    assert str(error.value) == (
-        "Made returns no tensor but an int, so nothing says what its parameters do. "
-        "Trace a model whose forward returns its output."
-    )
-
-
-def test_a_lazy_model_without_an_example_is_refused():
-    with pytest.raises(ModelError) as error:
-        trace(nn.Sequential(nn.LazyLinear(3, bias=False)))
-    assert str(error.value) == (
-        "`0.weight` has no shape yet. Run the model once on a batch, `model(batch)`, so that its lazy layers "
-        "get one; `plan` and `initialize` do so with example=batch."
-    )
-
-
 @pytest.mark.parametrize("recipe", ["auto", "he", "torch"])
 def test_lazy_layers_get_their_shapes_from_an_example(recipe):
     def net(linear, norm):
@@ -638,35 +462,6 @@ def test_lazy_layers_get_their_shapes_from_an_example(recipe):
     assert all(module.training for module in model.modules())
     same = zip(model.state_dict().items(), usual.state_dict().items(), strict=True)
     assert all(one[0] == other[0] and torch.equal(one[1], other[1]) for one, other in same)
-
-
-def refusal_of_lazy(build, example):
-    with pytest.raises(ModelError) as error:
-        plan(build(), example=example)
-    return str(error.value)
-
-
-def test_lazy_layers_that_get_no_shape_are_refused():
-    two = lambda: of(lambda m, x: m.a(x), a=nn.LazyLinear(3, bias=False), b=nn.LazyLinear(2, bias=False))  # noqa: E731
-    assert refusal_of_lazy(two, X) == (
-        "`b.weight` has no shape yet, since the example does not reach its layer. "
-        "Call that layer once, as training will."
-    )
-    assert refusal_of_lazy(lambda: nn.Sequential(nn.LazyConv2d(3, 3)), torch.zeros(3)).startswith(
-        "Sequential has lazy layers, which get their shapes from a run, and raises RuntimeError: "
-    )
-    with torch.device("meta"):
-        model = nn.Sequential(nn.LazyLinear(3), nn.Linear(3, 2))
-    assert refusal_of_lazy(lambda: model, X) == (
-        "The model has lazy layers, which get their shapes from a run, and no memory to run in. Build it with its "
-        "sizes, `nn.Linear(8, 4)` for `nn.LazyLinear(4)`, or not on meta."
-    )
-
-
-def test_what_is_no_model_is_refused():
-    with pytest.raises(ModelError) as error:
-        trace(lambda x: x)
-    assert str(error.value) == "`trace` takes a torch.nn.Module, not a function."
 
 
 BYTES = (torch.arange(2 * 3 * 8 * 8) * 37 % 256).view(2, 3, 8, 8).to(torch.uint8)

@@ -1,8 +1,10 @@
 """A small model for a mechanism of the tracer, and what is found of it."""
 
+import pytest
 import torch
 from torch import nn
 
+from initium import ModelError
 from initium.torch._trace import trace
 
 
@@ -30,6 +32,13 @@ def of(function, **parts):
 
 def use(model, path, example=None):
     return trace(model, example).by_path[path].use
+
+
+def refusal(model, example=None):
+    """What is said of a model or an example that is not taken."""
+    with pytest.raises(ModelError) as error:
+        trace(model, example)
+    return str(error.value)
 
 
 X = torch.zeros(2, 5, 8)

@@ -160,11 +160,10 @@ def _through(choice: Choice, bias: Choice | None, found: dict[str, _Stretch]) ->
     grown = (size * use.factor) ** 2 * fans(param).fan_in
     before = found.get(use.after[0]) if len(use.after) == 1 else None
     meant = choice.moment or 1.0
-    assumed = 1 / use.frequency**2 if use.frequency and use.fed_by != "data" else 1.0
     if before is None:
         second = grown * use.moment + _bias(bias)
-        return _Stretch(param.path, param.path, second, second, meant, choice.moment is not None, assumed)
-    following = replace(before, last=param.path, meant=meant, is_told=choice.moment is not None, assumed=assumed)
+        return _Stretch(param.path, param.path, second, second, meant, choice.moment is not None, use.given)
+    following = replace(before, last=param.path, meant=meant, is_told=choice.moment is not None, assumed=use.given)
     return _behind(before, following, choice, grown, _bias(bias))
 
 

@@ -10,7 +10,7 @@ from .._graph import Graph, Output, Param, Use
 from .._rule import Decision, Rule
 from ..init import framework, normal, orthogonal, stability
 from ._branches import ends_branch
-from ._chain import Chains, added, fans, usual_use
+from ._chain import Chains, fans, usual_use
 from ._embeddings import embeddings
 from ._lines import used_as
 from ._recipe import recipe
@@ -92,13 +92,12 @@ class _Model:
         mode, fan = "fan_in", fans(param).fan_in
         if self.chains.holds(param) and fan != fans(param).fan_out:
             mode, fan = "sqrt(fan_in fan_out)", fans(param).of("geo")
-        share, ends = self.share(use)
-        wave, inside = _within_sine(use)
-        init = normal(0.0, gain * math.sqrt(share) / math.sqrt(fan) / _factor(use) / wave)
-        because = f"{ends}{because}{_done_first(use)} {mode} {_count(fan)}{inside}{_sized(param, use)}"
+        given, ends = self.given(use)
+        init = normal(0.0, gain * math.sqrt(given) / math.sqrt(fan) / _factor(use))
+        because = f"{ends}{because}{_done_first(use)} {mode} {_count(fan)}{_within_sine(use)}{_sized(param, use)}"
         if use.is_normalised or use.is_sized:
             return Decision(init=init, because=because)
-        moment = share * self.chains.given(param) / (use.behind * wave) ** 2
+        moment = given * self.chains.given(param) / use.behind**2
         return Decision(init=init, because=because, moment=moment)
 
     def head(self, param: Param, use: Use) -> Decision:
@@ -128,23 +127,22 @@ class _Model:
         slope = None if use.is_normalised or use.branch else self.drifts.get(use.fed_by)
         return "" if slope is None else f" (repels, {slope:.3g} a layer: calibrate)"
 
-    def share(self, use: Use) -> tuple[float, str]:
-        """The second moment that a branch adds to its stream, and the clause; a constant behind it does its part."""
-        if use.given != 1:
+    def given(self, use: Use) -> tuple[float, str]:
+        """The second moment that a weight is to give, at a branch's end the branch's share, and the clause."""
+        if use.given != 1 and not use.frequency:
             return use.given, f"becomes a matrix, second moment {use.given:.3g}; "
         branch = use.branch
         if not (branch and branch.is_last) or (branch.stream, branch.number) in self.scaled_branches:
-            return 1.0, ""
+            return use.given, ""
         if use.is_normalised or (branch.depth == 1 and branch.left is None):
-            return 1.0, ""
-        share = added(use) / use.scaled**2 if use.scaled else 1.0
+            return use.given, ""
         constant = "" if abs(use.scaled) == 1 else f" in all with the {abs(use.scaled):.3g} behind it"
         told = (
             f"1/sqrt({branch.depth})"
             if branch.left is None
             else f"adds {branch.left:.3g} of 1, as constants on it leave"
         )
-        return share, f"ends residual branch, {told}{constant}; "
+        return use.given * branch.asked(use.scaled), f"ends residual branch, {told}{constant}; "
 
     def embedding(self, param: Param) -> Decision:
         summed = [path for path in param.use.sums_with if path in self.graph.by_path]
@@ -175,16 +173,16 @@ class _Model:
         return std, f"tied to the head: {_kept_small(num)}"
 
 
-def _within_sine(use: Use) -> tuple[float, str]:
-    """What a sine multiplies a weight's output by, and the clause: its argument is to have second moment 1.
+def _within_sine(use: Use) -> str:
+    """The clause for what a sine multiplies a weight's output by: its argument is to have second moment 1.
 
     In the first layer that is the model's own: it says how fine a detail of its input is told.
     """
     if use.frequency in (None, 1.0):
-        return 1.0, ""
-    if use.fed_by == "data":
-        return 1.0, f"; the sine's frequency {use.frequency:.4g} is the model's own"
-    return use.frequency, f", divided by the sine's frequency {use.frequency:.4g}"
+        return ""
+    is_own = use.given == 1
+    how = "; the sine's frequency {:.4g} is the model's own" if is_own else ", divided by the sine's frequency {:.4g}"
+    return how.format(use.frequency)
 
 
 def _count(fan: float) -> str:

@@ -105,9 +105,7 @@ def usual_use(param: Param) -> Use:
 
 def added(use: Use) -> float:
     """What the last weight of a branch adds to its stream, of which 1 is meant for all; a constant may leave less."""
-    if not use.branch or use.branch.left is not None:
-        return use.branch.share if use.branch else 0.0
-    return min(use.branch.share, use.scaled**2)
+    return use.branch.asked(use.scaled) * use.scaled**2 if use.branch else 0.0
 
 
 def _shares(uses: list[Use]) -> dict[int, dict[int, float]]:

@@ -63,20 +63,21 @@ class Built:
 def built(module: nn.Module, name: str, value: nn.Parameter, *, padding: int | None = None) -> Built:
     """What a parameter of a module was built with, but for a padding row; on meta that is what its record tells."""
     record = record_of(module).get(name) if value.is_meta else None
-    if value.is_meta and not record:
-        return Built("unrecorded")
-    is_large = value.numel() > _MOST
-    if value.numel() == 0 or not value.is_floating_point():
-        return Built("unknown")
-    if record and record.is_unset:
-        return Built("unset")
-    if value.grad is not None:
-        return Built("trained")
-    if record and is_large and (record.is_random or value.numel() > _MOST_MADE):
-        return Built("draw" if record.is_random else "large")
+    size = value.numel()
+    whys: dict[Kind, bool] = {  # the first that holds
+        "unrecorded": value.is_meta and record is None,
+        "unknown": size == 0 or not value.is_floating_point(),
+        "unset": record is not None and record.is_unset,
+        "trained": value.grad is not None,
+        "draw": size > _MOST and record is not None and record.is_random,
+        "large": size > _MOST_MADE and record is not None,
+    }
+    told: list[Kind] = [kind for kind, holds in whys.items() if holds]
+    if told:
+        return Built(told[0])
     try:
         numbers = record.value(0) if record else value
-        if is_large:
+        if size > _MOST:
             return _told_by_corner(numbers.detach())
         if padding is not None:
             numbers = torch.cat([numbers[:padding], numbers[padding + 1 :]])
@@ -120,12 +121,11 @@ def _told_by_corner(numbers: torch.Tensor) -> Built:
 
 
 def _told(numbers: NDArray[np.float64]) -> Built:
-    sizes = np.abs(numbers[numbers != 0])
     low, high, size = numbers.min(), numbers.max(), numbers.size
-    is_in_range = not sizes.size or bool(_RANGE[0] < sizes.min() <= sizes.max() < _RANGE[1])
-    if not np.isfinite(numbers).all() or not (is_in_range or (low == high and size > 1)):
-        return Built("unset")
     highest = float(max(-low, high))
+    is_in_range = not highest or (_RANGE[0] < _least(numbers) and highest < _RANGE[1])
+    if not np.isfinite((low, high)).all() or not (is_in_range or (low == high and size > 1)):
+        return Built("unset")
     may_be_draw = size < _FEW and highest <= _SMALL and not _are_round(numbers)
     if low == high:
         return Built("constant", f"{low:.4g}", float(low), may_be_draw=may_be_draw)
@@ -135,6 +135,12 @@ def _told(numbers: NDArray[np.float64]) -> Built:
         words = f"{size} numbers around {numbers.mean():.3g}"
         return Built("table", words, is_aside=True, may_be_draw=highest <= _SMALL, low=float(low), high=float(high))
     return Built("draw")
+
+
+def _least(numbers: NDArray[np.float64]) -> float:
+    """The size of the smallest that is not 0."""
+    sizes = np.abs(numbers)
+    return float(sizes.min() or sizes[sizes > 0].min())
 
 
 def _are_of_few_kinds(numbers: NDArray[np.float64]) -> bool:
@@ -160,12 +166,21 @@ def _is_ordered(numbers: NDArray[np.float64]) -> bool:
     for axis, size in enumerate(numbers.shape):
         if size < _ORDERED:
             continue
-        steps = np.diff(numbers, axis=axis)
         by_chance = 2 * numbers.size / size / math.factorial(min(size, 20))  # as many lines, if they are drawn
-        rises, falls = (steps > 0).all(axis=axis), (steps < 0).all(axis=axis)
-        if (steps >= 0).all() or (steps <= 0).all() or (by_chance < 1e-4 and (rises | falls).any()):
+        lines = np.moveaxis(numbers, axis, 0)
+        begun = _keep_direction(lines[:_ORDERED])  # few drawn lines rise or fall even so far
+        steps = np.diff(lines[:, begun], axis=0)
+        if begun.all() and ((steps >= 0).all() or (steps <= 0).all()):
+            return True
+        if by_chance < 1e-4 and ((steps > 0).all(axis=0) | (steps < 0).all(axis=0)).any():
             return True
     return False
+
+
+def _keep_direction(lines: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of them never fall, or never rise."""
+    steps = np.diff(lines, axis=0)
+    return np.all(steps >= 0, axis=0) | np.all(steps <= 0, axis=0)
 
 
 def _are_round(numbers: NDArray[np.float64]) -> bool:

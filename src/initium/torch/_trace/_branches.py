@@ -73,27 +73,13 @@ def find_branches(flow: Flow) -> Branches:
 
 def _left_by(flow: Flow, step: Step) -> float | None:
     """What constants on a stream of second moment 1 leave for a branch to add, so that it stays 1."""
-    before, behind = _handed_on(flow, step), reach(flow, step.result).scaled
+    before, behind = flow.factor(step.skip, step.base, passing=("pass",)), reach(flow, step.result).scaled
+    before = 1.0 if before is None else before
     left = (1 / behind**2 - before**2) / len(step.branches) if before and behind else 0.0
     return left if left > _LEAST else None
 
 
 _LEAST = 1e-6
-
-
-def _handed_on(flow: Flow, step: Step) -> float:
-    """By which constant the skip path multiplies what it hands on; 1 if it does more than that."""
-    value, factor = step.skip, 1.0
-    while value is not step.base:
-        region = flow.ends.get(value.index)
-        line = region.exits[value].line if region else None
-        if region and line:
-            value, factor = region.start, factor * line[0]
-        elif flow.kind(value) == "pass" and value.signals:
-            value = value.signals[0]
-        else:
-            return 1.0
-    return factor
 
 
 def _count(flow: Flow) -> dict[int, int]:

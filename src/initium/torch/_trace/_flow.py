@@ -1,6 +1,6 @@
 """The Flow: what each recorded operation means for the signal."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -129,6 +129,25 @@ class Flow:
         while self.kind(value) == "pass" and value.index not in self.ends:
             value = value.signals[0]
         return value
+
+    def factor(self, value: Value, source: Value, *, passing: Collection[Kind]) -> float | None:
+        """By which constant a signal is multiplied on its way from a source; None if more is done to it there.
+
+        Args:
+            value: where the way ends.
+            source: where it begins.
+            passing: what may lie on it, beside straight lines.
+        """
+        factor = 1.0
+        while value is not source:
+            region = self.ends.get(value.index)
+            if region and (line := region.exits[value].line):
+                value, factor = region.start, factor * line[0]
+            elif not region and self.kind(value) in passing and value.signals:
+                value = value.signals[0]
+            else:
+                return None
+        return factor
 
     def back(self, value: Value) -> Value:
         """Where the signal came from that this value hands on."""

@@ -105,15 +105,5 @@ def _width(matrix: Value, letters: str) -> int:
 
 
 def _scaled(flow: Flow, source: Value, matrix: Value) -> float | None:
-    scaled, value = 1.0, matrix
-    while value is not source:
-        region = flow.ends.get(value.index)
-        line = region.exits[value].line if region else None
-        if region is None and flow.kind(value) not in ("pass", "shift", "scale"):
-            return None
-        if region is not None:
-            if line is None or not line[0] or math.isnan(line[0]):
-                return None
-            scaled *= line[0]
-        value = region.start if region else value.signals[0]
-    return scaled
+    factor = flow.factor(matrix, source, passing=("pass", "shift", "scale"))
+    return None if not factor or math.isnan(factor) else factor

@@ -5,7 +5,7 @@ needed, no error is handed on, and sums, masks, scatters and gates need no rule 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -62,6 +62,7 @@ class Measure:
         try:
             key = self._key(value)
             if key not in self._moments:
+                self._moments[key] = None  # where it raises, which is not tried again
                 self._moments[key] = self._measured(value)
             return self._moments[key]
         except Exception:  # whatever an operation on numbers may raise
@@ -69,7 +70,7 @@ class Measure:
 
     def _key(self, value: Value) -> int:
         """Equal for signals that are made in the same way."""
-        for one in self._before(value):
+        for one in self._made_of(value, self._keys):
             if (noise := self.noise_of(one)) is not None:
                 numbers = () if noise.numbers is None else (one.index,)
                 made = ("noise", noise.moment, noise.channels, noise.agreement, tuple(one.tensor.shape), *numbers)
@@ -90,26 +91,18 @@ class Measure:
         numbers = self.constants.numbers(value)
         return ("constant", tuple(numbers.shape), hash(numbers.cpu().double().numpy().tobytes()))
 
-    def _before(self, value: Value) -> list[Value]:
-        """The signals that a signal is made of and that have no key yet, and itself, in order."""
+    def _made_of(self, value: Value, known: Collection[Value] = ()) -> list[Value]:
+        """The signals that it is made of, down to noise, and that are not known yet, and itself, in order."""
         found, queue = {}, [value]
         while queue:
             one = queue.pop()
-            if one in self._keys or one in found:
-                continue
-            found[one] = None
-            if self.noise_of(one) is None:
-                queue += one.signals
+            if one not in known and one not in found:
+                found[one] = None
+                queue += [] if self.noise_of(one) else one.signals
         return sorted(found, key=lambda one: one.index)
 
     def _measured(self, value: Value) -> float | None:
-        inside, queue = {value}, [value]
-        while queue:
-            one = queue.pop()
-            new = [] if self.noise_of(one) else [v for v in one.signals if v not in inside]
-            inside.update(new)
-            queue += new
-        drawn = sum(one.tensor.numel() for one in inside)
+        drawn = sum(one.tensor.numel() for one in self._made_of(value))
         if not value.tensor.numel() or drawn > MOST_NUMBERS:
             return None
         num = max(1, min(math.ceil(_WANTED / value.tensor.numel()), _MOST // drawn, 64))
@@ -124,13 +117,7 @@ class Measure:
             self._numbers.clear()
             self._num_held = 0
         known = self._numbers.setdefault(time, {})
-        order, queue = {}, [value]
-        while queue:
-            one = queue.pop()
-            if one not in known and one not in order:
-                order[one] = None
-                queue += [] if self.noise_of(one) else one.signals
-        for one in sorted(order, key=lambda one: one.index):
+        for one in self._made_of(value, known):
             known[one] = self._of(one, time, known)
             self._num_held += known[one].numel()
         return known[value]

@@ -80,7 +80,7 @@ class Starts:
             case "weight":
                 operation = value.row.operation(value.args)
                 is_recurrent = operation == "recurrent"
-                moment = state_moment(value.module) if is_recurrent else self.meant(value) * self._wave(value)
+                moment = state_moment(value.module) if is_recurrent else self.meant(value)
                 return Start(operation, moment * self._share(value))
             case "norm":
                 moment = flow.normalised.get(value.index, (value, 1.0))[1]
@@ -98,14 +98,15 @@ class Starts:
     def meant(self, value: Value) -> float:
         """The second moment that a weight's result, or a look-up, is to have: of what becomes a matrix 1 / its width.
 
-        What it multiplies has a second moment of its own, which it makes up for.
+        What it multiplies has a second moment of its own, which it makes up for. Within a sine, see `_wave`. What it
+        adds to a stream is a matter of its own.
         """
         if value.index not in self._meant:
-            self._meant[value.index] = 1.0  # where it would ask for itself
+            self._meant[value.index] = self._wave(value)  # where it would ask for itself
             made = self.generated.get(value.index)
             if made is not None and made.scaled is not None:
                 fed = self.moment_of(made.other) or 1.0
-                self._meant[value.index] = 1 / (made.width * fed * made.scaled**2)
+                self._meant[value.index] /= made.width * fed * made.scaled**2
         return self._meant[value.index]
 
     @cached_property
@@ -125,7 +126,9 @@ class Starts:
 
         That of the first layer is the model's own: it says how fine a detail of its input is told.
         """
-        if not self._has_waves or not value.signals or self._is_input(value.signals[0]):
+        if not self._has_waves or self.flow.kind(value) != "weight" or not value.signals:
+            return 1.0
+        if self._is_input(value.signals[0]):
             return 1.0
         frequency = reach(self.flow, value).frequency
         return frequency**-2 if frequency else 1.0
@@ -136,9 +139,10 @@ class Starts:
         return any(curve.frequency for curve in curves if not curve.line)
 
     def _is_input(self, value: Value) -> bool:
+        """Whether it is data as they came, or such data together; features that a function made of them are not."""
         value = self.flow.back(value)
-        joined = value.signals if self.flow.kind(value) == "concatenation" else ()
-        return value.index in self.flow.data or (bool(joined) and all(map(self._is_input, joined)))
+        joined = value.signals if self.flow.kind(value) in ("concatenation", "sum") else ()
+        return value.index in self.flow.raw or (bool(joined) and all(map(self._is_input, joined)))
 
     def noise(self, value: Value) -> Noise | None:
         """What stands for a signal when others are measured."""
@@ -178,8 +182,7 @@ class Starts:
                 if flow.kind(one) in ("scale", "norm"):
                     return 1.0
                 queue += one.consumers
-        scaled = reach(flow, value).scaled
-        return branch.share / scaled**2 if scaled else 1.0
+        return branch.asked(reach(flow, value).scaled)
 
     def _positions(self, value: Value) -> tuple[int | None, float]:
         """The axis of channels, and how much the positions of one agree, of a picture or a stream."""

@@ -1,6 +1,8 @@
 """States: parameters from which a recurrence that somebody wrote out starts."""
 
+from collections import defaultdict
 from collections.abc import Iterator
+from itertools import islice
 
 from .._operations import PASSES, SHAPED
 from .._torch import tree_map
@@ -16,15 +18,22 @@ def mark_states(values: list[Value]) -> None:
 
     That is: a was made of the parameter p, and b of a, by the same operations with the same weights.
     """
-    starts = [value for value in values if value.operation == "parameter" and _is_state(value, values)]
+    alike: dict[tuple[str, int], list[Value]] = defaultdict(list)
+    for value in values:
+        alike[_kind(value)].append(value)
+    starts = [value for value in alike["parameter", 0] if _is_state(value, values, alike)]
     for start in starts:
         _insert(start, values)
     if starts:
         _renumber(values)
 
 
-def _is_state(start: Value, values: list[Value]) -> bool:
-    likes = [(taker, *like) for taker in _takers(start) for like in _likes(start, taker, values)]
+def _kind(value: Value) -> tuple[str, int]:
+    return value.operation, len(value.inputs)
+
+
+def _is_state(start: Value, values: list[Value], alike: dict[tuple[str, int], list[Value]]) -> bool:
+    likes = [(taker, *like) for taker in _takers(start) for like in _likes(start, taker, alike[_kind(taker)])]
     made = _made_of(start, values) if likes else set[int]()
     return any(
         _is_repeated(start, taker, later, after, values, made) for taker, later, after in likes if after.index in made
@@ -49,21 +58,14 @@ def _takers(start: Value) -> list[Value]:
     return found
 
 
-def _likes(start: Value, taker: Value, values: list[Value]) -> Iterator[tuple[Value, Value]]:
+def _likes(start: Value, taker: Value, alike: list[Value]) -> Iterator[tuple[Value, Value]]:
     """The first operations like one that takes the start in, with the signal that stands in its place."""
-    num = 0
     place = next(place for place, other in enumerate(taker.inputs) if _source(other) is start)
     weight = taker.row.weight_of(taker.args) if taker.is_signal else None
     if weight is not None and _source(weight) is start:
-        return  # it multiplies a signal, as a weight does
-    for other in values[taker.index + 1 :]:
-        if other.operation == taker.operation and len(other.inputs) == len(taker.inputs):
-            after = _source(other.inputs[place])
-            if after.is_signal and after.tensor.ndim > 0:
-                yield other, after
-                num += 1
-        if num == _MOST_TRIED:
-            return
+        return iter(())  # it multiplies a signal, as a weight does
+    later = ((other, _source(other.inputs[place])) for other in alike if other.index > taker.index)
+    return islice(((other, after) for other, after in later if after.is_signal and after.tensor.ndim > 0), _MOST_TRIED)
 
 
 def _is_repeated(start: Value, taker: Value, later: Value, after: Value, values: list[Value], made: set[int]) -> bool:

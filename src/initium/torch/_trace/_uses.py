@@ -480,8 +480,8 @@ def _divides_by_own_size(step: Value, key: int) -> bool:
 
 
 def _is_statistic(value: Value, key: int) -> bool:
-    """Whether it is a statistic of a parameter, perhaps a root or an inverse of one."""
-    while value.operation not in STATISTICS:
+    """Whether it is a statistic of a parameter, perhaps a root or an inverse of one, or as a spectral norm u (W v)."""
+    while value.operation not in STATISTICS | {"dot", "vdot"}:
         own = [v for v in value.inputs if key in v.params]
         if value.operation not in ROOTS or len(own) != 1:
             return False
