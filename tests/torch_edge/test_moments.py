@@ -182,7 +182,6 @@ ROWS = {
         {"a": lambda: linear(WIDTH // 2)},
         flat,
     ),
-    "a cell written out": (cell, {"a": lambda: linear(4 * WIDTH), "b": lambda: linear(4 * WIDTH)}, sequence),
     "scores written out": (
         lambda m, x: m.last((m.a(x) @ m.b(x).transpose(1, 2) / math.sqrt(WIDTH)).softmax(-1) @ m.c(x)),
         {"a": linear, "b": linear, "c": linear},
@@ -308,6 +307,77 @@ def test_inputs_that_persist_make_a_state_at_most_twice_as_large(layer, most):
     apply(decide(graph, parse_recipe("auto")), model, seed=0)
     *_, last = graph.weights
     assert last.use.moment < measured(model, example) < most * last.use.moment
+
+
+def started(model, example, path):
+    """The choice for one parameter of a model, which is initialised."""
+    choices = initium.initialize(model, seed=0, example=example).choices
+    return next(choice for choice in choices if choice.path == path)
+
+
+def recurrence(function):
+    def forward(m, x):
+        h = torch.zeros(len(x), WIDTH)
+        for step in range(12):
+            h = function(m.a(x[:, step]) + m.b(h))
+        return m.last(h)
+
+    return forward
+
+
+def injected(m, x):
+    h = torch.zeros_like(x)
+    for _ in range(12):
+        h = torch.relu(m.a(x) + m.b(h))
+    return m.last(h)
+
+
+def read_twice(m, x):
+    """As channel attention does it: a mean and a maximum, of different sizes, pass the same weight."""
+    y = torch.relu(m.a(x))
+    return m.last(m.b(y.mean(1)) + m.b(y.amax(1)))
+
+
+# What is done again and again with one weight: the function, how wide its parts are, the example, and how many times
+# what is claimed the second moment may be.
+AGAIN = {
+    "a cell": (cell, 4, sequence, 1.4),
+    "tanh": (recurrence(torch.tanh), 1, sequence, 1.3),
+    "relu": (recurrence(torch.relu), 1, sequence, 1.3),
+    "one input at each step": (injected, 1, flat, 2.5),
+    "a mean and a maximum": (read_twice, 1, sequence, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", AGAIN)
+def test_what_is_done_again_with_one_weight_neither_grows_nor_dies(name):
+    function, width, make, most = AGAIN[name]
+    example, parts = make(), {part: linear(width * WIDTH) for part in "ab"}
+    model = of(function, **parts, last=linear())
+    last = started(model, example, "last.weight").param
+    assert last.use.moment / 2 < measured(model, example) < most * last.use.moment
+
+
+class Again(nn.Module):
+    """One branch of which a stream takes the sum, again and again."""
+
+    def __init__(self, norm):
+        super().__init__()
+        self.norm = nn.LayerNorm(WIDTH) if norm else nn.Identity()
+        self.up, self.down, self.last = linear(), linear(), linear()
+
+    def forward(self, x):
+        for _ in range(12):
+            x = x + self.down(torch.relu(self.up(self.norm(x))))
+        return self.last(x)
+
+
+@pytest.mark.parametrize("norm", [True, False])
+def test_a_branch_that_is_done_again_adds_in_all_as_much_as_went_in(norm):
+    model, example = Again(norm), flat()
+    down = started(model, example, "down.weight")
+    assert down.because.startswith("ends residual branch, 1/12, the same 12 times; ")
+    assert 1.5 < measured(model, example) < 4  # each for itself: 12 and 80
 
 
 def test_a_projected_state_has_the_moment_of_its_projection():
