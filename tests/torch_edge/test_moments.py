@@ -380,6 +380,64 @@ def test_a_branch_that_is_done_again_adds_in_all_as_much_as_went_in(norm):
     assert 1.5 < measured(model, example) < 4  # each for itself: 12 and 80
 
 
+def waves(m, x):
+    for layer, number in zip((m.a, m.b, m.c), (m.u, m.v, m.w), strict=True):
+        x = torch.sin(number * layer(x))
+    return m.last(x)
+
+
+def mixed(m, x):
+    x = F.layer_norm(m.a(x), (WIDTH,), m.v)
+    return m.last(x * m.u + x.roll(1, -1) * (1 - m.u))
+
+
+# A number that its author chose is the number that is there, though it is learned.
+CHOSEN = {
+    "frequencies": (waves, {"u": 30.0, "v": 30.0, "w": 30.0}, flat),
+    "a mixture": (mixed, {"u": 0.5, "v": 1.0}, flat),
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_learned_number_that_its_author_chose_counts_as_it_is(name):
+    function, numbers, make = CHOSEN[name]
+    parameters = {key: torch.full((WIDTH,), number) for key, number in numbers.items()}
+    model, example = of(function, **{part: linear() for part in "abc"}, last=linear()), make()
+    for key, value in parameters.items():
+        setattr(model, key, nn.Parameter(value))
+    last = started(model, example, "last.weight").param
+    assert measured(model, example) == pytest.approx(last.use.moment, rel=0.15)
+
+
+def test_a_weight_inside_a_sine_is_divided_by_a_learned_frequency_too():
+    model, example = of(waves, **{part: linear() for part in "abc"}, last=linear()), flat()
+    for key in "uvw":
+        setattr(model, key, nn.Parameter(torch.tensor(30.0)))
+    assert started(model, example, "b.weight").because.endswith(", divided by the sine's frequency 30")
+    assert model.b.weight.std().item() == pytest.approx(math.sqrt(2) / 30 / math.sqrt(WIDTH), rel=0.05)
+
+
+MATRICES = {
+    "a function": (lambda m: torch.tanh(m.w), {"w": (WIDTH, WIDTH)}, "`w` is"),
+    "a product": (lambda m: torch.kron(m.u, m.v), {"u": (8, 8), "v": (16, 16)}, "`u`, `v` are"),
+}
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_a_matrix_that_stays_as_it_was_built_is_told_and_claims_no_size(name):
+    matrix, shapes, told = MATRICES[name]
+    parts = {key: torch.randn(shape, generator=DRAWN) for key, shape in shapes.items()}
+    model, example = of(lambda m, x: m.last(m.b(torch.relu(x @ matrix(m)))), **parts, b=linear(), last=linear()), flat()
+    plan = initium.plan(model, example=example)
+    (note,) = plan.notes
+    assert note == (
+        f"{told} changed by a function or a product before use: left as built, and what follows may explode or die: "
+        "plan.calibrate(model, batch) mends what lies behind"
+    )
+    (choice,) = (choice for choice in plan.choices if choice.path == "b.weight")
+    assert choice.because == "fed by relu, of unknown size: gain 1 assumed, fan_in 128"
+
+
 def test_a_projected_state_has_the_moment_of_its_projection():
     found = trace(nn.LSTM(8, 16, 2, proj_size=4)).by_path
     moments = {path: found[path].use.moment for path in ("weight_hh_l0", "weight_ih_l1")}
