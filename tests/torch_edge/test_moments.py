@@ -417,6 +417,18 @@ def test_a_weight_inside_a_sine_is_divided_by_a_learned_frequency_too():
     assert model.b.weight.std().item() == pytest.approx(math.sqrt(2) / 30 / math.sqrt(WIDTH), rel=0.05)
 
 
+def test_layers_with_a_learned_frequency_between_them_are_not_told_to_lose_a_gradient():
+    layers = {part: linear() for part in "abcdef"}
+
+    def deep(m, x):
+        for part in layers:
+            x = torch.sin(m.w * getattr(m, part)(x))
+        return m.last(x)
+
+    model = of(deep, **layers, w=torch.tensor(30.0), last=linear())
+    assert initium.plan(model, example=flat()).notes == ()
+
+
 MATRICES = {
     "a function": (lambda m: torch.tanh(m.w), {"w": (WIDTH, WIDTH)}, "`w` is"),
     "a product": (lambda m: torch.kron(m.u, m.v), {"u": (8, 8), "v": (16, 16)}, "`u`, `v` are"),
