@@ -42,6 +42,8 @@ class Branch:
         is_last: whether its output joins the stream, perhaps normalised or scaled.
         left: what constants on the stream, as in (x + f(x)) / sqrt(2), leave of second moment 1 for it to add; None if
             there are none.
+        repeats: how many branches of that stream are this very branch, done again to the stream alone: they agree, so
+            that their sum grows as their number, and not as its root.
     """
 
     stream: int
@@ -51,11 +53,12 @@ class Branch:
     layers: int
     is_last: bool
     left: float | None = None
+    repeats: int = 1
 
     @property
     def share(self) -> float:
-        """The second moment that it adds to the stream."""
-        return 1 / self.depth if self.left is None else self.left
+        """The second moment that it adds to the stream, by itself."""
+        return 1 / (self.depth * self.repeats) if self.left is None else self.left
 
     def asked(self, scaled: float) -> float:
         """The second moment that its end is to give for a constant behind it to leave that share; no more than 1."""

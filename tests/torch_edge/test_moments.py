@@ -182,7 +182,6 @@ ROWS = {
         {"a": lambda: linear(WIDTH // 2)},
         flat,
     ),
-    "a cell written out": (cell, {"a": lambda: linear(4 * WIDTH), "b": lambda: linear(4 * WIDTH)}, sequence),
     "scores written out": (
         lambda m, x: m.last((m.a(x) @ m.b(x).transpose(1, 2) / math.sqrt(WIDTH)).softmax(-1) @ m.c(x)),
         {"a": linear, "b": linear, "c": linear},
@@ -308,6 +307,147 @@ def test_inputs_that_persist_make_a_state_at_most_twice_as_large(layer, most):
     apply(decide(graph, parse_recipe("auto")), model, seed=0)
     *_, last = graph.weights
     assert last.use.moment < measured(model, example) < most * last.use.moment
+
+
+def started(model, example, path):
+    """The choice for one parameter of a model, which is initialised."""
+    choices = initium.initialize(model, seed=0, example=example).choices
+    return next(choice for choice in choices if choice.path == path)
+
+
+def recurrence(function):
+    def forward(m, x):
+        h = torch.zeros(len(x), WIDTH)
+        for step in range(12):
+            h = function(m.a(x[:, step]) + m.b(h))
+        return m.last(h)
+
+    return forward
+
+
+def injected(m, x):
+    h = torch.zeros_like(x)
+    for _ in range(12):
+        h = torch.relu(m.a(x) + m.b(h))
+    return m.last(h)
+
+
+def read_twice(m, x):
+    """As channel attention does it: a mean and a maximum, of different sizes, pass the same weight."""
+    y = torch.relu(m.a(x))
+    return m.last(m.b(y.mean(1)) + m.b(y.amax(1)))
+
+
+# What is done again and again with one weight: the function, how wide its parts are, the example, and how many times
+# what is claimed the second moment may be.
+AGAIN = {
+    "a cell": (cell, 4, sequence, 1.4),
+    "tanh": (recurrence(torch.tanh), 1, sequence, 1.3),
+    "relu": (recurrence(torch.relu), 1, sequence, 1.3),
+    "one input at each step": (injected, 1, flat, 2.5),
+    "a mean and a maximum": (read_twice, 1, sequence, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", AGAIN)
+def test_what_is_done_again_with_one_weight_neither_grows_nor_dies(name):
+    function, width, make, most = AGAIN[name]
+    example, parts = make(), {part: linear(width * WIDTH) for part in "ab"}
+    model = of(function, **parts, last=linear())
+    last = started(model, example, "last.weight").param
+    assert last.use.moment / 2 < measured(model, example) < most * last.use.moment
+
+
+class Again(nn.Module):
+    """One branch of which a stream takes the sum, again and again."""
+
+    def __init__(self, norm):
+        super().__init__()
+        self.norm = nn.LayerNorm(WIDTH) if norm else nn.Identity()
+        self.up, self.down, self.last = linear(), linear(), linear()
+
+    def forward(self, x):
+        for _ in range(12):
+            x = x + self.down(torch.relu(self.up(self.norm(x))))
+        return self.last(x)
+
+
+@pytest.mark.parametrize("norm", [True, False])
+def test_a_branch_that_is_done_again_adds_in_all_as_much_as_went_in(norm):
+    model, example = Again(norm), flat()
+    down = started(model, example, "down.weight")
+    assert down.because.startswith("ends residual branch, 1/12, the same 12 times; ")
+    assert 1.5 < measured(model, example) < 4  # each for itself: 12 and 80
+
+
+def waves(m, x):
+    for layer, number in zip((m.a, m.b, m.c), (m.u, m.v, m.w), strict=True):
+        x = torch.sin(number * layer(x))
+    return m.last(x)
+
+
+def mixed(m, x):
+    x = F.layer_norm(m.a(x), (WIDTH,), m.v)
+    return m.last(x * m.u + x.roll(1, -1) * (1 - m.u))
+
+
+# A number that its author chose is the number that is there, though it is learned.
+CHOSEN = {
+    "frequencies": (waves, {"u": 30.0, "v": 30.0, "w": 30.0}, flat),
+    "a mixture": (mixed, {"u": 0.5, "v": 1.0}, flat),
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_learned_number_that_its_author_chose_counts_as_it_is(name):
+    function, numbers, make = CHOSEN[name]
+    parameters = {key: torch.full((WIDTH,), number) for key, number in numbers.items()}
+    model, example = of(function, **{part: linear() for part in "abc"}, last=linear()), make()
+    for key, value in parameters.items():
+        setattr(model, key, nn.Parameter(value))
+    last = started(model, example, "last.weight").param
+    assert measured(model, example) == pytest.approx(last.use.moment, rel=0.15)
+
+
+def test_a_weight_inside_a_sine_is_divided_by_a_learned_frequency_too():
+    model, example = of(waves, **{part: linear() for part in "abc"}, last=linear()), flat()
+    for key in "uvw":
+        setattr(model, key, nn.Parameter(torch.tensor(30.0)))
+    assert started(model, example, "b.weight").because.endswith(", divided by the sine's frequency 30")
+    assert model.b.weight.std().item() == pytest.approx(math.sqrt(2) / 30 / math.sqrt(WIDTH), rel=0.05)
+
+
+def test_layers_with_a_learned_frequency_between_them_are_not_told_to_lose_a_gradient():
+    layers = {part: linear() for part in "abcdef"}
+
+    def deep(m, x):
+        for part in layers:
+            x = torch.sin(m.w * getattr(m, part)(x))
+        return m.last(x)
+
+    model = of(deep, **layers, w=torch.tensor(30.0), last=linear())
+    assert initium.plan(model, example=flat()).notes == ()
+
+
+MATRICES = {
+    "a function": (lambda m: torch.tanh(m.w), {"w": (WIDTH, WIDTH)}, "`w` is"),
+    "a product": (lambda m: torch.kron(m.u, m.v), {"u": (8, 8), "v": (16, 16)}, "`u`, `v` are"),
+}
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_a_matrix_that_stays_as_it_was_built_is_told_and_claims_no_size(name):
+    matrix, shapes, told = MATRICES[name]
+    parts = {key: torch.randn(shape, generator=DRAWN) for key, shape in shapes.items()}
+    model, example = of(lambda m, x: m.last(m.b(torch.relu(x @ matrix(m)))), **parts, b=linear(), last=linear()), flat()
+    plan = initium.plan(model, example=example)
+    (note,) = plan.notes
+    assert note == (
+        f"{told} changed by a function or a product before use: left as built, and what follows may explode or die: "
+        "plan.calibrate(model, batch) mends what lies behind"
+    )
+    (choice,) = (choice for choice in plan.choices if choice.path == "b.weight")
+    assert choice.because == "fed by relu, of unknown size: gain 1 assumed, fan_in 128"
 
 
 def test_a_projected_state_has_the_moment_of_its_projection():

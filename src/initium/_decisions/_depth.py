@@ -157,6 +157,8 @@ def _through(choice: Choice, bias: Choice | None, found: dict[str, _Stretch]) ->
         return None
     if use.moment is None or not math.isfinite(use.moment) or use.moment == 0:
         return None
+    if use.frequency and "scale" in use.followed_by:
+        return None  # a learned frequency lies between, of which the sine's name says nothing
     grown = (size * use.factor) ** 2 * fans(param).fan_in
     before = found.get(use.after[0]) if len(use.after) == 1 else None
     meant = choice.moment or 1.0

@@ -9,7 +9,7 @@ from .._errors import InitiumError
 from .._graph import Graph, Output, Param, Use
 from .._rule import Decision, Rule
 from ..init import framework, normal, orthogonal, stability
-from ._branches import ends_branch
+from ._branches import ends_branch, root_of
 from ._chain import Chains, fans, usual_use
 from ._embeddings import embeddings
 from ._lines import used_as
@@ -137,11 +137,7 @@ class _Model:
         if use.is_normalised or (branch.depth == 1 and branch.left is None):
             return use.given, ""
         constant = "" if abs(use.scaled) == 1 else f" in all with the {abs(use.scaled):.3g} behind it"
-        told = (
-            f"1/sqrt({branch.depth})"
-            if branch.left is None
-            else f"adds {branch.left:.3g} of 1, as constants on it leave"
-        )
+        told = root_of(branch) if branch.left is None else f"adds {branch.left:.3g} of 1, as constants on it leave"
         return use.given * branch.asked(use.scaled), f"ends residual branch, {told}{constant}; "
 
     def embedding(self, param: Param) -> Decision:
@@ -330,5 +326,4 @@ def _branch_size(param: Param) -> float:
 
 
 def _branch_clause(param: Param) -> str:
-    branch = param.use.branch
-    return f"scales a residual branch, 1/sqrt({branch.depth if branch else 1})"
+    return f"scales a residual branch, {root_of(param.use.branch) if param.use.branch else '1'}"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from .._errors import ModelError
-from .._graph import Graph, Param
+from .._graph import Branch, Graph, Param
 from ._attention import parts_of
 
 
@@ -16,6 +16,14 @@ def ends_of(param: Param) -> str:
     """The clause for what ends a branch of a stream of so many."""
     branch = param.use.branch
     return f"ends residual branch, 1/sqrt({branch.depth})" if branch else param.because
+
+
+def root_of(branch: Branch) -> str:
+    """By what a branch is divided, in words."""
+    if branch.repeats == branch.depth > 1:
+        return f"1/{branch.depth}, the same {branch.depth} times"
+    again = f" x {branch.repeats}), the same {branch.repeats} times" if branch.repeats > 1 else ")"
+    return f"1/sqrt({branch.depth}{again}"
 
 
 def depths(graph: Graph, name: str) -> dict[int, int]:

@@ -74,7 +74,7 @@ class Chains:
     @cached_property
     def _growth(self) -> dict[int, float]:
         """What each stream's second moment becomes: a branch adds its share, of the stream if nothing normalises it."""
-        uses = [param.use for param in self.graph.weights if param.use.branch]
+        uses = [use for param in self.graph.weights for use in param.uses if use.branch]
         fixed = {use.branch.stream for use in uses if use.branch and use.fed_by == "normalisation"}
         return {
             stream: 1 + sum(shares.values()) if stream in fixed else math.prod(1 + share for share in shares.values())
@@ -97,10 +97,21 @@ _MATRICES = ("dense", "convolution", "transposed convolution")
 
 
 def usual_use(param: Param) -> Use:
-    """Of a shared weight, the use that most others are like."""
+    """Of a shared weight, the use that most others are like; of as many the one that most reaches, lest it explode."""
     alike = [use for use in param.uses if use.operation == param.use.operation]
-    kinds = [(use.fed_by, use.moment) for use in alike]
-    return max(alike, key=lambda use: kinds.count((use.fed_by, use.moment)), default=param.use)
+    if len(alike) < 2:
+        return param.use
+    return max(alike, key=lambda use: (sum(_is_like(use, other) for other in alike), use.moment or 0.0))
+
+
+def _is_like(use: Use, other: Use) -> bool:
+    """Whether two uses are fed by the same, of about the same size: of what is measured no two are equal."""
+    if use.fed_by != other.fed_by or not use.moment or not other.moment:
+        return (use.fed_by, use.moment) == (other.fed_by, other.moment)
+    return max(use.moment / other.moment, other.moment / use.moment) < _LIKE
+
+
+_LIKE = 1.5
 
 
 def added(use: Use) -> float:
@@ -115,6 +126,7 @@ def _shares(uses: list[Use]) -> dict[int, dict[int, float]]:
         if branch := use.branch:
             known = streams.setdefault(branch.stream, {})
             share = added(use) if branch.is_last and branch.left is None else 0.0  # else constants undo it
+            share *= branch.repeats  # the sum of those that agree is larger than each of them says
             known[branch.number] = max(share, known.get(branch.number, 0.0))
     return streams
 

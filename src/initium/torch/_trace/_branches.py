@@ -1,11 +1,12 @@
 """Branches: which weights lie in which residual branch."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from ..._graph import Branch
 from ._events import reach
 from ._flow import Flow
-from ._residual import Step
+from ._residual import Step, meets_others
 from ._tracer import Value
 
 
@@ -20,6 +21,7 @@ class Branches:
         num_layers: how many weights lie one after another, by the step's index.
         depths: of each stream.
         left: what constants on the stream leave each branch to add, by the step's index.
+        repeats: how many steps of its stream have the same branch, by the step's index.
     """
 
     steps: dict[int, Step]
@@ -28,6 +30,7 @@ class Branches:
     num_layers: dict[int, int]
     depths: dict[int, int]
     left: dict[int, float | None]
+    repeats: dict[int, int]
 
     def tail_of(self, value: Value) -> set[int]:
         """Indices of what leads from the last weights of a value's branch to the sum."""
@@ -48,6 +51,7 @@ class Branches:
             layers=self.num_layers[step.result.index],
             is_last=value.index in self.tails[step.result.index],
             left=self.left[step.result.index],
+            repeats=self.repeats[step.result.index],
         )
 
 
@@ -56,7 +60,7 @@ def find_branches(flow: Flow) -> Branches:
     depths = _count(flow)
     steps: dict[int, Step] = {}
     layers: dict[int, int] = {}
-    tails, num_layers = {}, {}
+    tails, num_layers, same = {}, {}, {}
     by_index = {value.index: value for value in flow.live}
     for step in flow.steps.values():
         members = [weight for weight in _weights(step, by_index) if weight.index not in steps]
@@ -67,8 +71,26 @@ def find_branches(flow: Flow) -> Branches:
             layers[weight.index] = 1 + max((layers[index] for index in _bits(before)), default=0)
         tails[step.result.index] = _tail(flow, step)
         num_layers[step.result.index] = max((layers[weight.index] for weight in members), default=0)
+        same[step.result.index] = (step.stream, _params(members))
+    repeats = _repeats(flow, same)
     left = {index: _left_by(flow, step) for index, step in flow.steps.items()}
-    return Branches(steps, layers, tails, num_layers, depths, left)
+    return Branches(steps, layers, tails, num_layers, depths, left, repeats)
+
+
+def _params(weights: list[Value]) -> frozenset[int]:
+    """The keys of the parameters that weights' results are made with."""
+    return frozenset(key for weight in weights for other in weight.inputs for key in other.params)
+
+
+def _repeats(flow: Flow, same: dict[int, tuple[int, frozenset[int]]]) -> dict[int, int]:
+    """Of each step how many of its stream do the same to the stream, and to nothing else."""
+    counts = Counter(same.values())
+    found = dict.fromkeys(same, 1)
+    for index, made in same.items():
+        step = flow.steps[index]
+        if counts[made] > 1 and made[1] and not any(meets_others(branch, step.base) for branch in step.branches):
+            found[index] = counts[made]
+    return found
 
 
 def _left_by(flow: Flow, step: Step) -> float | None:

@@ -134,10 +134,23 @@ def _event(flow: Flow, consumer: Value, carrier: Value) -> Event:
             ends = reach(flow, consumer).events
             is_output = any(end.name == "output" or _is_loss(end.taker) for end in ends)
             return Event("output" if is_output else "f", carrier, taker=consumer)
+        case "scale":
+            return Event("scale", carrier, taker=consumer, frequency=_learned_frequency(flow, consumer))
         case "other" if consumer.operation in LOSSES:
             return Event("output", carrier, taker=consumer)
         case kind:
             return Event(_NAMES.get(kind or "", "unknown"), carrier, taker=consumer)
+
+
+def _learned_frequency(flow: Flow, scale: Value) -> float | None:
+    """The frequency of a sine whose argument is multiplied by a number that its author chose, and training moves."""
+    region, keys = flow.regions.get(scale.index), [key for v in scale.inputs for key in v.params]
+    number = flow.chosen.get(keys[0]) if len(keys) == 1 and scale.operation == "mul" else None
+    if not number or region is None or any(v.index not in region.inside for v in flow.consumers(scale)):
+        return None
+    waves = {curve.frequency for curve in region.exits.values()}
+    wave = waves.pop() if len(waves) == 1 else None
+    return wave and wave * abs(number)
 
 
 def _is_loss(value: Value | None) -> bool:
@@ -146,7 +159,6 @@ def _is_loss(value: Value | None) -> bool:
 
 _NAMES = {
     "norm": "normalisation",
-    "scale": "scale",
     "slope": "prelu",
     "residual": "residual stream",
     "gate": "gate",

@@ -60,6 +60,7 @@ class Flow:
         constants: the model's numbers.
         example: the numbers of an example, and of what is made of them alone.
         behind: of what a constant multiplies at once, by its index, the weight's result and the constant.
+        chosen: numbers that their author chose, of parameters that are one number, by their keys.
     """
 
     live: list[Value] = field(default_factory=list)
@@ -75,6 +76,7 @@ class Flow:
     constants: Constants = field(default_factory=lambda: Constants({}))
     example: Constants = field(default_factory=lambda: Constants({}, of_data=True))
     behind: dict[int, tuple[Value, float]] = field(default_factory=dict)
+    chosen: dict[int, float] = field(default_factory=dict)
 
     def kind(self, value: Value) -> Kind | None:
         """What made a value; None if no output depends on it."""
@@ -164,12 +166,15 @@ def mark(recording: Recording) -> None:
     mark_mixed(recording.values)
 
 
-def read_flow(recording: Recording, behind: dict[int, tuple[Value, float]]) -> Flow:
+def read_flow(
+    recording: Recording, behind: dict[int, tuple[Value, float]], chosen: dict[int, float] | None = None
+) -> Flow:
     """Say of every live signal what made it.
 
     Args:
         recording: marked.
         behind: constants that count as the weights' own, as `Flow.behind` has them.
+        chosen: what single numbers their author chose, as `Flow.chosen` has them.
     """
     outputs = {value.index for value in recording.outputs}
     whole = {value: numbers for value, numbers in recording.inputs.items() if value.is_tokens}
@@ -179,6 +184,7 @@ def read_flow(recording: Recording, behind: dict[int, tuple[Value, float]]) -> F
         constants=Constants(recording.buffers | whole),
         example=Constants(recording.buffers | {v: n for v, n in recording.inputs.items() if _says(n)}, of_data=True),
         behind=behind,
+        chosen=chosen or {},
     )
     reached = _reached(recording.outputs)
     flow.live = [value for value in recording.values if value.is_signal and value.index in reached]

@@ -15,7 +15,7 @@ from ._after import find_after
 from ._behind import constants_behind
 from ._branches import find_branches
 from ._flow import Flow, mark, read_flow
-from ._meant import as_meant
+from ._meant import as_meant, chosen_numbers
 from ._packs import find_packs
 from ._run import Recording
 from ._signals import Signals
@@ -27,9 +27,10 @@ from ._uses import Found, UseReader
 def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) -> Graph:
     """What a model does with each parameter, from one run of it."""
     mark(recording)
-    flow = read_flow(recording, {})
+    chosen = chosen_numbers(model)
+    flow = read_flow(recording, {}, chosen)
     if behind := constants_behind(flow, find_branches(flow)):
-        flow = read_flow(recording, behind)
+        flow = read_flow(recording, behind, chosen)
     values = {key: value for value in recording.values if value.operation == "parameter" for key in value.params}
     uses: dict[int, list[Found]] = defaultdict(list)
     branches = find_branches(flow)
@@ -59,7 +60,14 @@ def gather(model: nn.Module, recording: Recording, notes: tuple[str, ...] = ()) 
     return Graph(
         tuple(complete.values()),
         buffers_of(model),
-        (*notes, *_data_notes(complete), *_matrix_notes(signals, complete, uses), *_notes(unused), *unknown),
+        (
+            *notes,
+            *_data_notes(complete),
+            *_matrix_notes(signals, complete, uses),
+            *_left_notes(signals, complete, uses),
+            *_notes(unused),
+            *unknown,
+        ),
         is_traced=True,
         **history_of(model),
     )
@@ -247,6 +255,18 @@ def _matrix_notes(signals: Signals, params: dict[int, Param], uses: dict[int, li
     ]
     why = "what it gives becomes a matrix through a function or another product, so that its second moment is not known"
     return (f"{why}: {folded(paths)}",) if paths else ()
+
+
+def _left_notes(signals: Signals, params: dict[int, Param], uses: dict[int, list[Found]]) -> tuple[str, ...]:
+    """Which matrices stay as they were built, so that nobody knows how large what they give is."""
+    paths = [
+        param.path
+        for key, param in params.items()
+        if param.role == "kept" and any(signals.starts.is_left(found.value) for found in uses[key])
+    ]
+    told = f"{folded(paths)} {'is' if len(paths) == 1 else 'are'} changed by a function or a product before use"
+    mend = "left as built, and what follows may explode or die: plan.calibrate(model, batch) mends what lies behind"
+    return (f"{told}: {mend}",) if paths else ()
 
 
 def _notes(unused: dict[Value, str]) -> tuple[str, ...]:

@@ -46,6 +46,13 @@ def meant_by_type(model: nn.Module, params: Sequence[Param]) -> tuple[Param, ...
     return tuple(_unused(param, *owned) for param, owned in zip(params, _owned(model).values(), strict=True))
 
 
+def chosen_numbers(model: nn.Module) -> dict[int, float]:
+    """The numbers of parameters of the model's own code that are one number, or few that are equal, by their keys."""
+    owned = (one for one in _owned(model).items() if one[1][2].ndim < 2 and not is_layers(*one[1][:2]))
+    found = {key: built(*own) for key, own in owned}
+    return {key: one.value for key, one in found.items() if one.kind == "constant"}
+
+
 def _owned(model: nn.Module) -> dict[int, Owned]:
     """Where each parameter lies under its first name, in the model's order."""
     owned: dict[int, Owned] = {}

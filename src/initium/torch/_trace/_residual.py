@@ -75,12 +75,14 @@ def _projected(value: Value, first: Value, second: Value, weighted: dict[int, Va
     if nums[0] == nums[1]:
         return None
     skip, branch = (second, first) if nums[0] > nums[1] else (first, second)
-    if min(nums) == 0 and _meets_others(skip, base):
+    if min(nums) == 0 and meets_others(skip, base):
         return None  # what they share only gates it
+    if _params(skip.weights & ~before, weighted) & _params(branch.weights & ~before, weighted):
+        return None  # a recurrence, of which each step takes its input in by the same weights
     return Step(value, skip, [branch], base, is_projected=min(nums) > 0)
 
 
-def _meets_others(value: Value, base: Value) -> bool:
+def meets_others(value: Value, base: Value) -> bool:
     """Whether it is made of another signal as well."""
     queue, seen = [value], {base.index}
     while queue:
@@ -91,6 +93,12 @@ def _meets_others(value: Value, base: Value) -> bool:
                 return True
             queue += one.signals
     return False
+
+
+def _params(bits: int, weighted: dict[int, Value]) -> set[int]:
+    """The keys of the parameters that made some weights' results."""
+    made = [value for index, value in weighted.items() if bits >> index & 1]
+    return {key for value in made for other in value.inputs for key in other.params}
 
 
 def _in_a_row(bits: int, weighted: dict[int, Value]) -> int:

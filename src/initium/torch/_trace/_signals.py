@@ -117,7 +117,9 @@ class Signals(Mapping[int, Signal]):
 
     def _is_handed_on(self, value: Value) -> bool:
         """Whether the parameters that a signal meets start so that they hand it on."""
-        return all(self.starts.started(value, v) is not None for v in value.inputs if v.params)
+        params = [v for v in value.inputs if v.params]
+        is_known = all(self.starts.started(value, v) is not None for v in params)
+        return is_known and all(self.starts.chosen(value, v) is None for v in params)
 
     def _through(self, region: Region, value: Value) -> Signal:
         """What a function makes of a signal."""

@@ -12,6 +12,8 @@ from ._events import reach
 from ._flow import Flow
 from ._generated import Generated
 from ._given import Given
+from ._left import is_left, parameters_of
+from ._lines import line_of
 from ._measured import Noise
 from ._recurrences import state_moment
 from ._tracer import Value
@@ -79,6 +81,8 @@ class Starts:
                 return Start("residual stream", 1 / reach(flow, value).scaled ** 2 if is_scaled else 1.0)
             case "weight":
                 operation = value.row.operation(value.args)
+                if self.is_left(value):
+                    return Start(operation, None)
                 is_recurrent = operation == "recurrent"
                 moment = state_moment(value.module) if is_recurrent else self.meant(value)
                 return Start(operation, moment * self._share(value))
@@ -113,6 +117,11 @@ class Starts:
     def bent(self) -> set[int]:
         """Indices of what becomes a matrix through a function, so that no start of it sets the matrix's size."""
         return {index for index, made in self.generated.items() if made.scaled is None}
+
+    def is_left(self, value: Value) -> bool:
+        """Whether it is made by a matrix that stays as it was built, so that nothing says how large it is."""
+        matrix = value.row.weight_of(value.args) if self.flow.kind(value) == "weight" else None
+        return matrix is not None and is_left(matrix)
 
     def _is_of_rows(self, value: Value) -> bool:
         """Whether it is a row that was looked up or learned, or a sum of such."""
@@ -165,8 +174,22 @@ class Starts:
             return None
         if self.flow.kind(taker) == "shift" and taker.tensor.numel() > taker.signals[0].tensor.numel():
             return None  # the signal's distance from it
+        if (number := self.chosen(taker, operand)) is not None:
+            return number
         kind = self.flow.kind(taker) or ""
         return math.sqrt(self._share(taker)) if kind == "scale" else _STARTS.get(kind)
+
+    def chosen(self, taker: Value, operand: Value) -> float | None:
+        """The number, not 1, by which a parameter that its author chose multiplies a signal; a normalisation's is 1."""
+        number = self.flow.chosen.get(next(iter(operand.params))) if len(operand.params) == 1 else None
+        if not number or self.flow.kind(taker) != "scale":
+            return None
+        source = self.flow.back(taker.signals[0])
+        if self.flow.kind(source) == "norm" and not _is_scaled(source):
+            return None
+        line = line_of(parameters_of(operand)[0], operand, self.flow.constants)
+        used = line and line.offset + line.factor * number
+        return None if used == 1 or self._share(taker) != 1 else used
 
     def _share(self, value: Value) -> float:
         """The second moment that what ends a branch is meant to give: a scale if there is one, else the weight."""

@@ -19,6 +19,7 @@ from ._felt import felt_of
 from ._flow import Flow
 from ._follow import MOST_ELEMENTS, followed, varies
 from ._grown import Grown, grown
+from ._left import BENDS
 from ._lines import Line, line_of
 from ._norms import ROOTS, STATISTICS
 from ._outputs import output_of
@@ -31,8 +32,6 @@ _FARTHEST = 1e8
 _MOVES = PASSES | {"cat", "stack"}
 _WEIGHT_NORMS = {"_weight_norm", "_weight_norm_interface"}
 _ON_LINES = ("scale", "shift", "bias")  # whose start follows from the constants on the way
-# A matrix that went through one of these is no longer free to start as it likes.
-_BENDS = {"exp", "softplus", "tanh", "sigmoid", "log", "softmax", "_softmax", "sin", "cos", "square", "abs", "relu"}
 
 
 # What multiplies a signal by more than a constant.
@@ -444,7 +443,7 @@ def _bent(
     if not names:
         return role, because
     through = ", ".join(dict.fromkeys(names))
-    if role == "weight" and not _BENDS & set(names):
+    if role == "weight" and not BENDS & set(names):
         return _length(param, operand, chain, through) or (role, f"{because}, through {through}")
     return ("kept", f"used through {through}") if role not in ("embedding", "position", "token") else (role, because)
 
