@@ -182,7 +182,7 @@ def test_bytes_behind_the_last_tensor_are_told(file):
         (b"\2\0\0\0\0\0\0\0[]", "has a broken header: it holds no names"),
         (b"\2\0\0\0\0\0\0\0{]", "has a broken header: Expecting property name enclosed in double quotes"),
         (b"\2\0\0\0\0\0\0\0\xff\xff", "has a broken header: 'utf-8' codec can't decode byte 0xff"),
-        (b'\x0f\0\0\0\0\0\0\0{"a":1, "a": 2}', "has a broken header: a name is there twice"),
+        (b'\x0f\0\0\0\0\0\0\0{"a":1, "a": 2}', 'has a broken header: one object has "a" 2 times'),
         (b'\x08\0\0\0\0\0\0\0{"w": 1}', "has a broken header: 'w' is not told as safetensors does"),
         (b"\x88\x13\0\0\0\0\0\0" + b"[" * 5000, "has a broken header: "),
     ],
@@ -198,7 +198,10 @@ def test_a_header_is_never_believed(tmp_path, data, flaw):
     ("said", "flaw"),
     [
         ({"data_offsets": [0, 4]}, "'bias' is not as long as its shape says"),
-        ({"shape": [10**30], "data_offsets": [0, 28]}, "'bias' is not as long as its shape says"),
+        ({"shape": [10**30], "data_offsets": [0, 28]}, "'bias' is not told as safetensors does"),
+        ({"shape": [2**40, 2**40, 0], "data_offsets": [0, 0]}, "'bias' is not as long as its shape says"),
+        ({"dtype": "F33"}, "'bias' is not told as safetensors does"),
+        ({"more": 1}, "'bias' is not told as safetensors does"),
         ({"shape": [-7]}, "'bias' is not told as safetensors does"),
         ({"shape": [7.0]}, "'bias' is not told as safetensors does"),
         ({"data_offsets": [28, 0]}, "'bias' is not told as safetensors does"),
@@ -275,7 +278,11 @@ def test_a_tensor_that_the_index_places_elsewhere_is_missing(shards):
     index = json.loads(shards.path.read_text())
     index["weight_map"]["mlp.half"] = shards.files[0].name
     shards.path.write_text(json.dumps(index))
-    assert found(net(), shards.path) == ["mlp.half is missing"]
+    assert found(net(), shards.path) == [
+        f"'{shards.files[0].name}' lacks 'mlp.half', which the index places there",
+        f"'{shards.files[2].name}' holds 'mlp.half', which the index tells otherwise",
+        "mlp.half is missing",
+    ]
 
 
 # Matrix products, whose last bits another machine has otherwise
