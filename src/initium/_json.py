@@ -9,18 +9,19 @@ from typing import Any
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def parsed(data: bytes, *, whole: Callable[[str], Any] = int) -> Any:
+def parsed(data: bytes, *, encoding: str = "utf-8", whole: Callable[[str], Any] = int) -> Any:
     """The value that some bytes hold.
 
     Args:
-        data: in UTF-8, perhaps behind a mark of byte order, which editors put first.
+        data: the text.
+        encoding: of it; `utf-8-sig` for what somebody edits, since editors put a mark of byte order first.
         whole: what reads a whole number.
 
     Raises:
         ValueError: saying where it breaks; a `JSONDecodeError` or a `UnicodeDecodeError` if it is no JSON.
         RecursionError: if it is nested too deeply.
     """
-    text = data.decode("utf-8-sig")
+    text = data.decode(encoding)
     found = json.loads(text, object_pairs_hook=_object, parse_int=whole)
     if _SURROGATE.search(text):
         _check_letters(found)

@@ -51,7 +51,8 @@ def opened(path: Path, *, refuse: type[InitiumError], most: int | None = None) -
     """A regular file to read from. See `check_regular`."""
     check_regular(path, refuse=refuse, most=most)
     with _told(path, refuse):
-        file = open(path, "rb", opener=lambda name, _: os.open(name, _FLAGS))
+        # Whoever asked for it closes it.
+        file = open(path, "rb", opener=lambda name, _: os.open(name, _FLAGS))  # noqa: SIM115
     try:
         _check(path, os.fstat(file.fileno()), refuse, most)
     except BaseException:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import safetensors
 from checkpoints import choice, contents, flip, net
 
 from initium import DataError, Plan, PlanError, SettingError
@@ -215,6 +216,44 @@ def test_a_tensor_that_cannot_lie_where_it_is_said_to_is_told(file, said, flaw):
     assert told.endswith(flaw)
 
 
+ONE = '"dtype": "F32", "shape": [1], "data_offsets": [0, 4]'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"__metadata__": [1], "w": {{{ONE}}}}}',
+        f'{{"__metadata__": {{"a": 1}}, "w": {{{ONE}}}}}',
+        f'{{"__metadata__": "a", "w": {{{ONE}}}}}',
+        f'\ufeff{{"w": {{{ONE}}}}}',
+        f'{{"w": {{{ONE}, "more": NaN}}}}',
+        f'{{"w": {{{ONE.replace("[0,", "[-0,")}}}}}',
+        f'{{"w": {{{ONE.replace("F32", "F33")}}}}}',
+        f'{{"w": {{{ONE.replace("[1]", "[1.0]")}}}}}',
+        f'{{"w": {{{ONE.replace("[1]", "[18446744073709551616, 0]")}}}}}',
+        f'{{"w": {{{ONE.replace("[0, 4]", "[0, 4, 4]")}}}}}',
+        f'{{"w": {{{ONE}}}, "\\ud800": {{{ONE}}}}}',
+        f'{{"w": {{{ONE}}}, "x": {{"dtype": "F4", "shape": [1], "data_offsets": [4, 4]}}}}',
+        f'{{"w": {{{ONE}}}, "x": null}}',
+    ],
+)
+def test_what_safetensors_refuses_equals_nothing(tmp_path, text):
+    header, one = text.encode(), Plan((choice("w", (1,), "ones", axes="o"),))
+    data = len(header).to_bytes(8, "little") + header + np.float32(1).tobytes()
+    with pytest.raises(safetensors.SafetensorError):
+        safetensors.deserialize(data)
+    (tmp_path / "w.safetensors").write_bytes(data)
+    assert not one.verify(tmp_path / "w.safetensors")
+
+
+def test_what_safetensors_reads_is_read(tmp_path):
+    header, one = f'{{"__metadata__": null, "w": {{{ONE}}}}} '.encode(), Plan((choice("w", (1,), "ones", axes="o"),))
+    data = len(header).to_bytes(8, "little") + header + np.float32(1).tobytes()
+    assert safetensors.deserialize(data)
+    (tmp_path / "w.safetensors").write_bytes(data)
+    assert one.verify(tmp_path / "w.safetensors")
+
+
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(DataError) as error:
         net().verify(tmp_path / "no.safetensors")
@@ -265,6 +304,13 @@ def test_a_shard_that_is_missing_or_broken_is_told(shards):
         ("[]", 'is no index: it has no "weight_map" of names'),
         ('{"weight_map": {"a": 1}}', 'is no index: it has no "weight_map" of names'),
         ('{"weight_map": {"a": "../a"}}', "is a broken index: '../a' is no name of a file beside it"),
+        ('{"weight_map": {"a": ""}}', "is a broken index: '' is no name of a file beside it"),
+        ('{"weight_map": {"a": ".."}}', "is a broken index: '..' is no name of a file beside it"),
+        ('{"weight_map": {"a": "a\\\\b"}}', "is a broken index: 'a\\b' is no name of a file beside it"),
+        ('{"weight_map": {"a": "C:b"}}', "is a broken index: 'C:b' is no name of a file beside it"),
+        ('{"weight_map": {"a": "a\\u0000b"}}', "is a broken index: 'a\\x00b' is no name of a file beside it"),
+        ('{"weight_map": {"a": "\\ud800"}}', "is a broken index: it has \\ud800, which is half a letter"),
+        ('{"weight_map": {"a": "b", "a": "c"}}', 'is a broken index: one object has "a" 2 times'),
     ],
 )
 def test_an_index_is_never_believed(tmp_path, text, flaw):
@@ -272,6 +318,18 @@ def test_an_index_is_never_believed(tmp_path, text, flaw):
     file.write_text(text)
     (told,) = found(net(), file)
     assert told.startswith(f"the file {flaw}")
+
+
+def test_an_index_that_lacks_or_invents_tensors_is_told(shards):
+    index = json.loads(shards.path.read_text())
+    file = index["weight_map"].pop("bias")
+    index["weight_map"]["ghost"] = file
+    shards.path.write_text(json.dumps(index))
+    assert found(net(), shards.path) == [
+        f"'{file}' lacks 'ghost', which the index places there",
+        f"'{file}' holds 'bias', which the index tells otherwise",
+        "bias is missing",
+    ]
 
 
 def test_a_tensor_that_the_index_places_elsewhere_is_missing(shards):

@@ -112,7 +112,7 @@ def decisions_of(path: str | PathLike[str], data: Any) -> Decisions:
     try:
         said = {key: at(f'"{key}"', kind, data[key]) for key, kind in kinds.items() if key in data}
     except JsonError as error:
-        raise PlanError(f"'{path}': {error}. {_MEND}") from None
+        raise PlanError(f"'{path}': {str(error).removesuffix('.')}. {_MEND}") from None
     return Decisions(choices=_choices(path, data["parameters"], said["buffers"]), **said)
 
 
@@ -126,7 +126,7 @@ def parsed(path: str | PathLike[str]) -> Any:
         raise PlanError(f"A plan is loaded from the path of a file, not from {shown(path)}.")
     data = contents(path_of(path), refuse=PlanError, most=_MOST)
     try:
-        return read_json(data)
+        return read_json(data, encoding="utf-8-sig")
     except json.JSONDecodeError as error:
         raise PlanError(f"'{path}' breaks at line {error.lineno}, column {error.colno}: {error.msg}. {_MEND}") from None
     except (UnicodeDecodeError, RecursionError):
