@@ -382,6 +382,14 @@ def test_a_link_as_out_is_followed_and_that_is_said(net):
     assert (net / "w.safetensors").is_symlink()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")
+def test_a_name_that_is_no_utf8_is_written_to_and_shown(net):
+    result = initium("plan", "mlp(6, 5, 4)", "--recipe", "he_normal", "--out", "raw\udcff.json")
+    assert result.exit_code == 0
+    assert result.stdout.endswith("\nPlan: raw\\udcff.json\n")
+    assert Plan.load("raw\udcff.json").choices
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
 def test_a_hostile_file_is_one_message_and_exit_code_2(drawn):
     os.mkfifo("pipe")

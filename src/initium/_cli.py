@@ -32,6 +32,7 @@ from ._initialize import graph_of
 from ._initialize import plan as decide
 from ._model_name import model_function
 from ._plan import Plan
+from ._printable import printable, printable_lines
 from ._recipes import Recipe, parse_recipe, recipes
 from ._report._page import MARK
 from ._rule import Rule
@@ -118,7 +119,7 @@ def compare(
     for alias, name in _renamed(inits):
         typer.echo(f"{alias} is {name}: one method, two names.")
     Console(highlight=False).print(result)
-    typer.echo(f"\nPage with curves: {out}")
+    typer.echo(f"\nPage with curves: {printable(out)}")
     if result.interrupted:
         _refuse(f"Interrupted: {result.num_runs} of {seeds} runs of each start had finished; they are above and saved.")
 
@@ -162,7 +163,7 @@ def plan(
     Console(highlight=False).print(made, soft_wrap=True)  # a path is never broken in two
     if out:
         made.save(out)
-        typer.echo(f"\nPlan: {out}")
+        typer.echo(f"\nPlan: {printable(out)}")
 
 
 @app.command()
@@ -211,7 +212,7 @@ def init(
     made = made if dtype is None else _in_dtype(made, dtype)
     with _true_of([final, manifest]):
         written = write(made, out, seed=seed, shards=shards, manifest=manifest)
-        typer.echo(f"{written}\nManifest: {manifest}\nTook {time.perf_counter() - began:.1f} s.")
+        typer.echo(f"{written}\nManifest: {printable(str(manifest))}\nTook {time.perf_counter() - began:.1f} s.")
 
 
 @contextmanager
@@ -323,5 +324,5 @@ def _renamed(inits: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _refuse(message: str) -> NoReturn:
-    typer.echo(message, err=True)
+    typer.echo(printable_lines(message), err=True)
     raise typer.Exit(2)
