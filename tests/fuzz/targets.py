@@ -197,7 +197,8 @@ def check_safetensors(data, folder):
         return
     theirs = dict(safetensors.deserialize(data))  # which must not refuse what we call equal
     assert theirs.keys() <= {*TENSORS, "tied.weight"}
-    assert all(bytes(one["data"]) == TENSORS.get(name, TENSORS["0.weight"]) for name, one in theirs.items())
+    unlike = {name for name, one in theirs.items() if bytes(one["data"]) != TENSORS.get(name, TENSORS["0.weight"])}
+    assert unlike <= set(found.close)
 
 
 def check_index(data, folder):
