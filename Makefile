@@ -5,7 +5,7 @@ BIN := .venv/bin
 TWICE := --numprocesses 2 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-tensorflow lint bench bench-accuracy bench-choose bench-fill bench-keras bench-jax bench-limits \
+.PHONY: demo test test-tensorflow fuzz lint bench bench-accuracy bench-choose bench-fill bench-keras bench-jax bench-limits \
 	bench-plan bench-plans bench-unseen bench-models randomness
 
 demo: .venv/made
@@ -26,6 +26,10 @@ test-tensorflow: .venv/made
 	.venv-tensorflow/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps .
 	.venv-tensorflow/bin/python -m pip install --quiet --disable-pip-version-check rich typer
 	KERAS_BACKEND=tensorflow .venv-tensorflow/bin/python -m pytest tests/keras_edge
+
+# Ten minutes: inputs that nobody means well with, on all that is read; what fails is kept in tests/fuzz/corpus.
+fuzz: .venv/made
+	$(BIN)/python tests/fuzz/fuzz.py --minutes 10
 
 lint: .venv/made
 	$(BIN)/ruff check .

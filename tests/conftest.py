@@ -10,3 +10,4 @@ settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 sys.path.insert(0, str(Path(__file__).parent))  # `from cases import CASES`
 sys.path.append(str(Path(__file__).parent / "torch_edge"))  # `from zoo import library`, elsewhere too
+sys.path.append(str(Path(__file__).parent / "checkpoint"))  # `from checkpoints import choice`

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -352,6 +353,68 @@ def test_weights_are_drawn_in_shards_and_in_another_dtype(net):
     assert result.stdout.startswith("Wrote w.safetensors.index.json\n8 tensors, 468 bytes in 2 files, seed 0\n")
     assert initium("verify", "w.safetensors.index.json", "w.json").exit_code == 0
     assert {choice.param.dtype for choice in Plan.load("w.json").choices} == {"bfloat16"}
+
+
+@pytest.mark.parametrize("needs_numbers", [False, True])
+def test_a_model_that_changes_the_folder_moves_no_path(tmp_path, monkeypatch, needs_numbers):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "away").mkdir()
+    body = "os.chdir('away')\n    net = nn.Sequential(nn.Linear(6, 4))\n    return net"
+    look = "\n    float(torch.ones(1))" if needs_numbers else ""
+    Path("net.py").write_text(f"import os, torch\nfrom torch import nn\ndef build():{look}\n    {body}\n")
+    Path("shape.py").write_text("import os, torch\ndef example():\n    os.chdir('away')\n    return torch.ones(2, 6)\n")
+    args = ("--example", "shape.py:example", "--recipe", "auto", "--out")
+    result = initium("init", "net.py:build", *args, "w.safetensors")
+    assert result.exit_code == 0, result.stderr
+    assert initium("plan", "net.py:build", *args, "plan.json").exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("away", "net.py", "plan.json", "shape.py", "w.json", "w.safetensors")
+    ]
+    assert not list((tmp_path / "away").iterdir())
+    assert Path.cwd() == tmp_path
+
+
+def test_a_link_as_out_is_followed_and_that_is_said(net):
+    (net / "there").mkdir()
+    (net / "w.safetensors").symlink_to("there/v.safetensors")
+    result = initium("init", "mlp(6, 5, 4)", "--recipe", "he_normal", "--out", "w.safetensors")
+    assert result.stdout.startswith(f"Wrote {net}/there/v.safetensors\n")
+    assert (net / "w.safetensors").is_symlink()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")
+def test_a_name_that_is_no_utf8_is_written_to_and_shown(net):
+    result = initium("plan", "mlp(6, 5, 4)", "--recipe", "he_normal", "--out", "raw\udcff.json")
+    assert result.exit_code == 0
+    assert result.stdout.endswith("\nPlan: raw\\udcff.json\n")
+    assert Plan.load("raw\udcff.json").choices
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_hostile_file_is_one_message_and_exit_code_2(drawn):
+    os.mkfifo("pipe")
+    Path("plan.json").write_text(
+        Path("w.json").read_text().replace('"path": "0.bias"', '"path": "\\u001b]0;x", "odd": 1')
+    )
+    Path("half.json").write_text(Path("w.json").read_text().replace('"0.bias"', '"\\ud800"'))
+    Path("model.py").symlink_to("/dev/zero")
+    refused = {
+        ("verify", "pipe", "w.json"): "DataError: 'pipe' is a named pipe, and only regular files are read.\n",
+        ("verify", "w.safetensors", "pipe"): "PlanError: 'pipe' is a named pipe, and only regular files are read.\n",
+        (
+            "verify",
+            "w.safetensors",
+            "half.json",
+        ): "PlanError: 'half.json' cannot be read: it has \\ud800, which is half a "
+        "letter and none by itself. Mend the file, or save the plan again.\n",
+        ("plan", "model.py:build"): "ModelError: 'model.py' is a device, and only regular files are read.\n",
+    }
+    for args, message in refused.items():
+        result = initium(*args)
+        assert (result.exit_code, result.stdout, result.stderr) == (2, "", message)
+    result = initium("verify", "w.safetensors", "plan.json")
+    assert result.exit_code == 2
+    assert "\n  \\x1b]0;x: cannot be read. No key is called 'odd'" in result.stderr
 
 
 def test_a_plan_that_was_edited_by_hand_is_not_replaced_by_a_manifest(drawn):

@@ -3,8 +3,9 @@ import os
 
 import pytest
 
-from initium import OutputError
-from initium._files import bears, check_room, check_writable, in_bytes, temporary, write_text
+from initium import OutputError, _files
+from initium._errors import in_bytes
+from initium._files import bears, check_room, check_writable, temporary, write_text
 
 MARK = "made by us"
 
@@ -58,13 +59,81 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_file_that_a_killed_process_left_is_in_nobodys_way(tmp_path, monkeypatch):
-    names = iter(["one", "two"])
-    monkeypatch.setattr("secrets.token_hex", lambda size: next(names))
-    (tmp_path / ".a.html.two").write_text("left")
+def test_what_a_killed_process_left_is_removed_by_the_next_and_nothing_else(tmp_path):
+    left = [".a.html.0123abcd", ".a.html.ffffffff"]
+    others = [".a.html.two", ".a.html.0123abcde", ".b.html.0123abcd", "a.html.0123abcd", ".a.html.0123ABCD"]
+    for name in [*left, *others]:
+        (tmp_path / name).write_text("left")
+    (tmp_path / ".a.html.00000000").mkdir()
+    (tmp_path / ".a.html.11111111").symlink_to(tmp_path / ".b.html.0123abcd")
+    write_text(tmp_path / "a.html", MARK, mark=MARK)
+    kept = [*others, "a.html", ".a.html.00000000", ".a.html.11111111"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+def test_what_somebody_still_writes_is_not_removed(tmp_path):
+    with temporary(tmp_path / "a.html", mark=MARK) as hidden:
+        hidden.write_text("half of it")
+        write_text(tmp_path / "a.html", MARK, mark=MARK)
+        assert hidden.read_text() == "half of it"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.html"]
+
+
+def test_a_file_that_is_taken_for_a_leftover_before_it_is_locked_is_made_anew(tmp_path, monkeypatch):
+    lock, taken = _files._lock, []
+
+    def late(number, *, wait):
+        if not taken:
+            (one,) = tmp_path.iterdir()
+            one.unlink()
+            taken.append(one)
+        lock(number, wait=wait)
+
+    monkeypatch.setattr(_files, "_lock", late)
     write_text(tmp_path / "a.html", MARK, mark=MARK)
     assert (tmp_path / "a.html").read_text() == MARK
-    assert {path.name for path in tmp_path.iterdir()} == {"a.html", ".a.html.two"}
+    assert taken
+
+
+def test_where_the_system_locks_nothing_files_are_written_and_nothing_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(_files, "fcntl", None)
+    (tmp_path / ".a.html.0123abcd").write_text("left")
+    write_text(tmp_path / "a.html", MARK, mark=MARK)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.html", ".a.html.0123abcd"}
+
+
+def test_a_link_is_followed_and_stays_one(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "a.html").symlink_to("there/b.html")  # which is not there yet
+    for text in (MARK, f"{MARK}, again"):
+        check_writable(tmp_path / "a.html", mark=MARK)
+        write_text(tmp_path / "a.html", text, mark=MARK)
+        assert (tmp_path / "there" / "b.html").read_text() == text
+    assert (tmp_path / "a.html").is_symlink()
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["b.html"]
+
+
+def test_a_link_to_somebody_elses_file_or_to_itself_is_refused(tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "a.html").symlink_to("mine")
+    with pytest.raises(OutputError, match="mine' exists and Initium did not write it; name another file"):
+        write_text(tmp_path / "a.html", MARK, mark=MARK)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OutputError) as error:
+        write_text(tmp_path / "loop", MARK, mark=MARK)
+    assert str(error.value) == f"'{tmp_path}/loop' is a link that leads to itself; name another file."
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_what_is_no_regular_file_is_refused_at_once_and_never_written(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    with pytest.raises(OutputError) as error:
+        write_text(tmp_path / "pipe", MARK, mark=MARK)
+    assert str(error.value) == f"'{tmp_path}/pipe' is a named pipe, and only regular files are read."
+    with pytest.raises(OutputError, match="'/dev/null' is a device"):
+        write_text(tmp_path / "null", MARK, mark=MARK)
 
 
 def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):

@@ -15,9 +15,13 @@ ROOT = Path(initium.__file__).parent
 # From what everything rests on to what rests on everything; a room imports only from rooms before it.
 ROOMS = [
     *(
+        "_printable",
         "_errors",
         "_spec",
         "_require",
+        "_reading",
+        "_json",
+        "_npz",
         "_files",
         "_progress",
         "_safetensors",

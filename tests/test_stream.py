@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from initium import _stream
+from initium import SettingError, _stream
 from initium._draw import draw
 from initium._kernel import kernel, normal_between
 from initium.init._law import Constant, Normal, TruncatedNormal, Uniform
@@ -134,3 +134,9 @@ def test_neighbours_seeds_and_names_are_uncorrelated():
     }
     for name, other in others.items():
         assert abs(np.mean(base * other)) < 5 / math.sqrt(NUM), name
+
+
+def test_half_a_letter_is_no_name():
+    with pytest.raises(SettingError) as error:
+        _stream.key(0, "a.\ud800")
+    assert str(error.value) == r"A name is of whole letters, and 'a.\ud800' has half of one. Rename it."

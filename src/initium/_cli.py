@@ -1,16 +1,17 @@
 """The command line."""
 
 import functools
+import os
 import re
 import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, ParamSpec
+from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
@@ -31,11 +32,13 @@ from ._initialize import graph_of
 from ._initialize import plan as decide
 from ._model_name import model_function
 from ._plan import Plan
+from ._printable import printable, printable_lines
 from ._recipes import Recipe, parse_recipe, recipes
 from ._report._page import MARK
 from ._rule import Rule
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 _MODEL_HELP = "file.py:function, package.module:function (both called without arguments), or 'mlp(64, 128, 10)'."
 _INITS_HELP = "Two or more of `initium list`, with arguments as in 'uniform(-0.1, 0.1)'."
@@ -116,7 +119,7 @@ def compare(
     for alias, name in _renamed(inits):
         typer.echo(f"{alias} is {name}: one method, two names.")
     Console(highlight=False).print(result)
-    typer.echo(f"\nPage with curves: {out}")
+    typer.echo(f"\nPage with curves: {printable(out)}")
     if result.interrupted:
         _refuse(f"Interrupted: {result.num_runs} of {seeds} runs of each start had finished; they are above and saved.")
 
@@ -160,7 +163,7 @@ def plan(
     Console(highlight=False).print(made, soft_wrap=True)  # a path is never broken in two
     if out:
         made.save(out)
-        typer.echo(f"\nPlan: {out}")
+        typer.echo(f"\nPlan: {printable(out)}")
 
 
 @app.command()
@@ -209,7 +212,7 @@ def init(
     made = made if dtype is None else _in_dtype(made, dtype)
     with _true_of([final, manifest]):
         written = write(made, out, seed=seed, shards=shards, manifest=manifest)
-        typer.echo(f"{written}\nManifest: {manifest}\nTook {time.perf_counter() - began:.1f} s.")
+        typer.echo(f"{written}\nManifest: {printable(str(manifest))}\nTook {time.perf_counter() - began:.1f} s.")
 
 
 @contextmanager
@@ -256,11 +259,7 @@ def verify(
 def _manifest_beside(out: str) -> Path:
     """Where the manifest of a checkpoint is written; not over a plan, which somebody may have edited."""
     path = Path(out).with_suffix(".json")
-    try:
-        is_plan = path.is_file() and _files.bears(path, PLAN_MARK) and not _files.bears(path, MANIFEST_MARK)
-    except OSError as error:
-        raise OutputError(f"'{path}' cannot be read: {error.strerror}.") from None
-    if is_plan:
+    if os.path.isfile(path) and _files.bears(path, PLAN_MARK) and not _files.bears(path, MANIFEST_MARK):
         raise OutputError(f"'{path}' is a saved plan, and a manifest would take its place. Name another --out.")
     _files.check_writable(path, mark=MANIFEST_MARK)
     return path
@@ -280,7 +279,7 @@ def _in_dtype(plan: Plan, dtype: str) -> Plan:
 
 def _plan_of(model: str, recipe: str, rules: list[str], example: str | None) -> Plan:
     start, said = parse_recipe(recipe), tuple(_rule(text) for text in rules)  # refused before a model is built
-    inputs = model_function(example)() if example else None
+    inputs = _in_place(model_function(example)) if example else None
     try:
         return decide(_graph_of(model, start, said, inputs), start, rules=said)
     except ModelError as error:
@@ -293,11 +292,20 @@ def _graph_of(model: str, recipe: Recipe, rules: tuple[Rule, ...] = (), inputs: 
     """What a model does that a text names; one that needs numbers to run is built a second time, with them."""
     from .torch import _load
 
-    built = _load.load(model, must_defer=not recipe.traces)
-    graph = graph_of(built, recipe, rules, inputs)
-    if graph.is_traced or not recipe.traces or _load.is_large(built):
+    def seen() -> tuple[Graph, bool]:
+        built = _load.load(model, must_defer=not recipe.traces)
+        return graph_of(built, recipe, rules, inputs), _load.is_large(built)
+
+    graph, is_large = _in_place(seen)
+    if graph.is_traced or not recipe.traces or is_large:
         return graph
-    return graph_of(_load.load(model, with_numbers=True), recipe, rules, inputs)
+    return _in_place(lambda: graph_of(_load.load(model, with_numbers=True), recipe, rules, inputs))
+
+
+def _in_place(action: Callable[[], T]) -> T:
+    """Somebody's code may change the folder; every path that was typed means the one where the command began."""
+    with chdir("."):
+        return action()
 
 
 def _rule(text: str) -> Rule:
@@ -316,5 +324,5 @@ def _renamed(inits: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _refuse(message: str) -> NoReturn:
-    typer.echo(message, err=True)
+    typer.echo(printable_lines(message), err=True)
     raise typer.Exit(2)

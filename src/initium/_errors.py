@@ -2,9 +2,15 @@
 
 from collections.abc import Sequence
 
+from ._printable import printable_lines
+
 
 class InitiumError(Exception):
     """Anything Initium refuses to do, said in a sentence a user can act on."""
+
+    def __str__(self) -> str:
+        """What is wrong; names may come from a file, and nothing in them reaches a terminal as it is."""
+        return printable_lines(super().__str__())
 
 
 class SpecError(InitiumError, ValueError):
@@ -58,6 +64,15 @@ class MissingExtraError(InitiumError, RuntimeError):
 def counted(number: int, what: str) -> str:
     """How many there are, in words: `1 weight`, `2,000 weights`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def in_bytes(number: float) -> str:
+    """How much memory it is, in words: `640 bytes`, `14.5 GB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if number < 999.95 or unit == "GB":
+            break
+        number /= 1000
+    return f"{number:,.0f} bytes" if unit == "bytes" else f"{number:,.1f} {unit}"
 
 
 def listed(lines: Sequence[str]) -> str:

@@ -3,30 +3,27 @@
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
-from ._errors import OutputError, SettingError
+from . import _reading
+from ._errors import OutputError, in_bytes
 
+try:
+    import fcntl
+except ImportError:  # a system without them, such as Windows: what a killed run leaves there stays
+    fcntl = None
+
+_DIGITS = 8  # of the random part of a hidden name
+_LOCKS = os.O_RDWR | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 # What a file system says that cannot set room aside; the file then grows as it is written.
 _CANNOT_RESERVE = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV}
-
-
-def path_of(path: Any) -> Path:
-    """What a caller named, as a path.
-
-    Raises:
-        SettingError: if it is none.
-    """
-    with contextlib.suppress(TypeError):
-        if "\0" not in str(found := Path(path)):
-            return found
-    raise SettingError(f"A file is named by its path, not by {path!r}.")
 
 
 def check_writable(path: str | PathLike[str], *, mark: str) -> None:
@@ -35,7 +32,7 @@ def check_writable(path: str | PathLike[str], *, mark: str) -> None:
     Raises:
         OutputError: if not, saying what is in the way.
     """
-    with temporary(path, mark=mark):
+    with temporary(destination(path), mark=mark):
         pass
 
 
@@ -45,14 +42,31 @@ def write_text(path: str | PathLike[str], text: str, *, mark: str) -> None:
     Raises:
         OutputError: if it cannot be written; what was there is untouched.
     """
+    path = destination(path)
     with temporary(path, mark=mark) as hidden:
         hidden.write_text(text, encoding="utf-8")
         commit(hidden, path)
 
 
+def destination(path: str | PathLike[str]) -> Path:
+    """Where a file is to lie: a link is followed, so that it stays one and what it leads to is written.
+
+    Raises:
+        OutputError: if it leads to itself.
+        SettingError: if it is no path.
+    """
+    found = _reading.path_of(path)
+    if not os.path.islink(found):
+        return found
+    end = Path(os.path.realpath(found))
+    if os.path.islink(end):
+        raise OutputError(f"'{found}' is a link that leads to itself; name another file.")
+    return end
+
+
 @contextlib.contextmanager
-def temporary(path: str | PathLike[str], *, mark: str, size: int = 0) -> Iterator[Path]:
-    """A new file beside the path, gone afterwards unless it was renamed.
+def temporary(path: Path, *, mark: str, size: int = 0) -> Iterator[Path]:
+    """A new file beside the path, gone afterwards unless it was renamed; what a killed run left of its kind is removed.
 
     Args:
         path: that it is to be renamed to. A file already there is replaced only if it bears the mark.
@@ -62,20 +76,14 @@ def temporary(path: str | PathLike[str], *, mark: str, size: int = 0) -> Iterato
     Raises:
         OutputError: if it cannot be written, there or later in the block.
     """
-    path = Path(path)
     try:
         if path.is_dir():
             raise OutputError(f"'{path}' is a folder; name a file in it.")
-        # A name of its own: whoever was killed has left one, perhaps under this very process number.
-        hidden = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         if path.exists() and not bears(path, mark):
             raise OutputError(f"'{path}' exists and Initium did not write it; name another file.")
-        hidden.touch(exist_ok=False)
-        try:
+        with _held(path) as hidden:
             _reserve(hidden, size)
             yield hidden
-        finally:
-            hidden.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"'{path}' cannot be written: {_remedy(path, error, size)}") from None
 
@@ -85,6 +93,60 @@ def commit(hidden: Path, path: str | PathLike[str]) -> None:
     with hidden.open("r+b") as file:
         os.fsync(file.fileno())
     hidden.replace(path)
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[Path]:
+    """A hidden file beside the path, locked while it is written: by that it is known from one that was left."""
+    _sweep(path)
+    with contextlib.ExitStack() as stack:
+        hidden = _new(path, stack)
+        while not hidden.exists():  # another run has taken it for one that was left, before it was locked
+            hidden = _new(path, stack)
+        yield hidden
+
+
+def _new(path: Path, stack: contextlib.ExitStack) -> Path:
+    # A name of its own: whoever was killed has left one, perhaps under this very process number.
+    hidden = path.with_name(f".{path.name}.{secrets.token_hex(_DIGITS // 2)}")
+    hidden.touch(exist_ok=False)
+    stack.callback(hidden.unlink, missing_ok=True)
+    stack.enter_context(_locked(hidden, wait=True))
+    return hidden
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed runs left beside the path; what is locked is still written by somebody."""
+    left = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{{_DIGITS}}}")
+    with contextlib.suppress(PermissionError):  # a folder may be written to and not read
+        for hidden in [one for one in path.parent.iterdir() if left.fullmatch(one.name)]:
+            with contextlib.suppress(OSError), _locked(hidden, wait=False):
+                hidden.unlink()
+
+
+@contextlib.contextmanager
+def _locked(path: Path, *, wait: bool) -> Iterator[None]:
+    """Hold a regular file against other processes; the system lets go of it when a process dies.
+
+    Raises:
+        OSError: if it is no regular file, or, unless it is waited for, somebody holds it or nobody can.
+    """
+    if fcntl is None and wait:
+        yield
+        return
+    number = os.open(path, _LOCKS)
+    try:
+        with contextlib.suppress(*([OSError] if wait else [])):  # where the system locks nothing, nothing is swept
+            _lock(number, wait=wait)
+        yield
+    finally:
+        os.close(number)
+
+
+def _lock(number: int, *, wait: bool) -> None:
+    if fcntl is None or not stat.S_ISREG(os.fstat(number).st_mode):
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+    fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 def check_room(path: Path, size: int) -> None:
@@ -103,9 +165,13 @@ def check_room(path: Path, size: int) -> None:
 
 
 def bears(path: Path, mark: str) -> bool:
-    """Whether a file has the mark near its beginning."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return mark in file.read(1000)
+    """Whether a file has the mark near its beginning.
+
+    Raises:
+        OutputError: if it is no regular file, or cannot be read.
+    """
+    with _reading.opened(path, refuse=OutputError) as file:
+        return mark.encode() in file.read(1000)
 
 
 def _reserve(path: Path, size: int) -> None:
@@ -128,12 +194,3 @@ def _remedy(path: Path, error: OSError, size: int) -> str:
 
 def _free(path: Path) -> int:
     return shutil.disk_usage(path.absolute().parent).free
-
-
-def in_bytes(number: float) -> str:
-    """How much memory it is, in words: `640 bytes`, `14.5 GB`."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if number < 999.95 or unit == "GB":
-            break
-        number /= 1000
-    return f"{number:,.0f} bytes" if unit == "bytes" else f"{number:,.1f} {unit}"

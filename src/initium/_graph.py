@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from ._printable import printable
 from .init import Initialiser
-from .init._weight import Weight
+from .init._weight import Weight, check_shape
 
 # `weight` multiplies and sums; `bias` adds to what a weight gave; `scale` and `shift` are elementwise, as those of a
 # normalisation; `embedding` is looked up; `position` is added; `token` is put beside; `kept` is all else.
@@ -220,7 +221,7 @@ class Param(Weight):
         return self.uses[0] if self.uses else self.by_type or Use(operation="other")
 
     def __str__(self) -> str:
-        return f"`{self.path}`"
+        return f"`{printable(self.path)}`"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,6 +245,10 @@ class Buffer:
     made: Made | None = None
     tied: tuple[str, ...] = ()
     draws_as: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a shape that no array has."""
+        check_shape(self.shape)
 
 
 @dataclass(frozen=True, kw_only=True)

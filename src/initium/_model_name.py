@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from ._errors import InitiumError, ModelError, UnknownNameError, few
+from ._reading import check_regular
 
 
 def model_function(text: str) -> Callable[[], Any]:
@@ -39,8 +40,7 @@ def model_function(text: str) -> Callable[[], Any]:
 def _module(where: str) -> ModuleType:
     if not where.endswith(".py"):
         return _package(where)
-    if not os.path.isfile(where):
-        raise ModelError(f"There is no file '{where}'.")
+    check_regular(Path(where), refuse=ModelError)
     # Under a name of its own, so that a file called json.py takes nobody's place.
     name = f"initium_model_{Path(where).stem}"
     spec = importlib.util.spec_from_file_location(name, where)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ._decisions import Decisions
 from ._edge import edge_of
 from ._errors import PlanError, UnknownNameError, counted
+from ._printable import printable
 from ._report import Report, Reported
 from ._rule import shown
 from ._spec import unknown_name
@@ -40,7 +41,7 @@ class Plan(Reported, Decisions):
         return cls(**vars(decisions))
 
     def __repr__(self) -> str:
-        return f"<Plan: {counted(len(self.choices), 'parameter')}, recipe {self.recipe or 'none'}>"
+        return f"<Plan: {counted(len(self.choices), 'parameter')}, recipe {printable(self.recipe or 'none')}>"
 
     def report(self) -> Report:
         """The table that is printed, as data.

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ._errors import SpecError, UnknownNameError
+from ._printable import printable
 
+# In letters. What recipe `author` writes has 4,000 at most; reading takes a hundred times the memory of the text.
+_LONGEST = 100_000
+_NAMED = 500  # letters of a name that is looked for among others
 _EXAMPLES = "A spec is a name or a call: `he_normal`, `uniform(-0.1, 0.1)`, `mlp(10, 20, 2)`."
 
 
@@ -26,24 +30,32 @@ def parse_call(text: str) -> Call:
     Raises:
         SpecError: with the place where the text stops making sense.
     """
+    check_length(text)
     if not text.strip():
         raise SpecError(f"A spec is empty. {_EXAMPLES}")
     try:
         node = ast.parse(text, mode="eval").body
     except SyntaxError as error:
-        _break(text, (error.offset or 1) - 1, _reason(error.msg))
+        _break(text, _begin(text, error.lineno or 1) + (error.offset or 1) - 1, _reason(error.msg))
     except (ValueError, RecursionError, MemoryError):
         _break(text, 0, _reason(""))
     match node:
         case ast.Name(id=name):
             return Call(name)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
+            _check_keywords(text, keywords)
             return Call(
                 name,
                 tuple(_literal(text, arg) for arg in args),
                 {_keyword(text, word): _literal(text, word.value) for word in keywords},
             )
-    return _break(text, node.col_offset, "this is neither a name nor a call")
+    return _break(text, _offset(text, node), "this is neither a name nor a call")
+
+
+def check_length(text: str) -> None:
+    """Refuse a text that is too long to be a spec, before anybody looks at it letter by letter."""
+    if len(text) > _LONGEST:
+        raise SpecError(f"A spec has at most {_LONGEST:,} letters, and this has {len(text):,}. {_EXAMPLES}")
 
 
 def format_call(call: Call) -> str:
@@ -58,6 +70,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> Unknow
     import difflib  # half of what this file would cost to import
 
     known = sorted(known)
+    name = name if len(name) <= _NAMED else f"{name[:_NAMED]}..."  # no name is so long, and each letter is compared
     snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()  # HeNormal is he_normal in other libraries
     near = difflib.get_close_matches(snake, known, n=1)
     alike = [one for one in known if snake in one] if len(snake) > 1 else []
@@ -80,13 +93,34 @@ def _literal(text: str, node: ast.expr) -> Any:
     if isinstance(node, ast.Name) and node.id == "inf":
         return float("inf")
     try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError):
-        return _break(text, node.col_offset, "an argument is a number or a quoted word")
+        value = ast.literal_eval(node)
+        repr(value)  # of a number in hexadecimal digits so long that Python writes it in no others
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        return _break(text, _offset(text, node), "an argument is a number or a quoted word")
+    return value
+
+
+def _check_keywords(text: str, keywords: list[ast.keyword]) -> None:
+    said: set[str | None] = set()
+    for word in keywords:
+        if word.arg in said:
+            _break(text, _offset(text, word), f"`{word.arg}` is there twice")
+        said.add(word.arg)
 
 
 def _keyword(text: str, word: ast.keyword) -> str:
-    return word.arg or _break(text, word.col_offset, "an argument is a number or a quoted word")
+    return word.arg or _break(text, _offset(text, word), "an argument is a number or a quoted word")
+
+
+def _begin(text: str, line: int) -> int:
+    """Where a line of a text begins, counted as Python's parser does."""
+    return len(b"".join(text.encode(errors="replace").splitlines(keepends=True)[: line - 1]).decode(errors="ignore"))
+
+
+def _offset(text: str, node: ast.expr | ast.keyword) -> int:
+    """Where a part of it begins, in letters; the parser counts bytes of UTF-8."""
+    begin = _begin(text, node.lineno)
+    return begin + len(text[begin:].encode()[: node.col_offset].decode(errors="ignore"))
 
 
 def _text(value: Any) -> str:
@@ -97,7 +131,7 @@ def _text(value: Any) -> str:
 
 def _break(text: str, offset: int, reason: str) -> NoReturn:
     offset = min(max(offset, 0), len(text))
-    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    before, shown = printable(text[:offset]), printable(text)
     raise SpecError(
-        f"'{text}' breaks at character {offset + 1}: {reason}.\n    {text}\n    {' ' * offset}^\n{_EXAMPLES}"
+        f"'{shown}' breaks at character {offset + 1}: {reason}.\n    {shown}\n    {' ' * len(before)}^\n{_EXAMPLES}"
     )

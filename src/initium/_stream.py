@@ -22,12 +22,16 @@ def key(seed: int, path: str) -> int:
     """The 64-bit Philox key of one parameter: BLAKE2b over version, seed and path.
 
     Raises:
-        SettingError: if the seed is no whole number of 64 bits.
+        SettingError: if the seed is no whole number of 64 bits, or half a letter is in the path.
     """
     is_whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
     if not is_whole or not 0 <= seed < 1 << 64:
         raise SettingError(f"A seed is a whole number from 0 to 2^64 - 1, not {seed!r}.")
-    message = b"initium/%d\0" % VERSION + int(seed).to_bytes(8, "little") + path.encode()
+    try:
+        name = path.encode()
+    except UnicodeEncodeError:
+        raise SettingError(f"A name is of whole letters, and {path!a} has half of one. Rename it.") from None
+    message = b"initium/%d\0" % VERSION + int(seed).to_bytes(8, "little") + name
     return int.from_bytes(hashlib.blake2b(message, digest_size=8).digest(), "little")
 
 

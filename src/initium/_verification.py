@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._errors import counted
-from ._files import in_bytes
+from ._errors import counted, in_bytes
+from ._printable import printable
 from ._report import List, Report, Reported
 
 
@@ -24,7 +24,7 @@ class Difference:
 
     def __str__(self) -> str:
         place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
-        return f"{self.path}{place} {self.what}".strip()
+        return printable(f"{self.path}{place} {self.what}".strip())
 
 
 @dataclass(frozen=True, kw_only=True)

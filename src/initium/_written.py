@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._errors import counted
-from ._files import in_bytes
+from ._errors import counted, in_bytes
 from ._report import List, Report, Reported
 
 

@@ -76,8 +76,9 @@ def test_a_write_that_is_stopped_in_the_middle_harms_nothing(tmp_path, older, se
     if sent == signal.SIGINT:
         assert not left
         assert told.splitlines()[-1] == "KeyboardInterrupt"
-    # What a killed one left is in nobody's way.
+    # What a killed one left is in nobody's way, and the next one takes it away.
     assert net().verify(net().write(tmp_path / "w.safetensors", seed=2, shards=shards).path, seed=2)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="sets a POSIX limit")
@@ -93,6 +94,21 @@ def test_a_file_that_grows_too_large_harms_nothing(tmp_path, when):
     assert line.endswith(" are free there. Make room, or name a file elsewhere.")
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="stops a POSIX process")
+def test_what_a_running_write_holds_is_left_alone_by_another(tmp_path):
+    process = start(WRITER, tmp_path / "w.safetensors", 1)
+    assert process.stdout
+    assert process.stdout.readline() == "drawing\n"
+    process.send_signal(signal.SIGSTOP)
+    held = list(tmp_path.iterdir())
+    assert held
+    written = net().write(tmp_path / "w.safetensors", seed=2)
+    assert set(held) <= set(tmp_path.iterdir())
+    process.kill()
+    process.communicate(timeout=60)
+    assert net().verify(written.path, seed=2)
 
 
 def test_a_full_disk_is_told_before_a_number_is_drawn(tmp_path, monkeypatch):

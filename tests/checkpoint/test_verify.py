@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import safetensors
 from checkpoints import choice, contents, flip, net
 
 from initium import DataError, Plan, PlanError, SettingError
@@ -182,7 +183,7 @@ def test_bytes_behind_the_last_tensor_are_told(file):
         (b"\2\0\0\0\0\0\0\0[]", "has a broken header: it holds no names"),
         (b"\2\0\0\0\0\0\0\0{]", "has a broken header: Expecting property name enclosed in double quotes"),
         (b"\2\0\0\0\0\0\0\0\xff\xff", "has a broken header: 'utf-8' codec can't decode byte 0xff"),
-        (b'\x0f\0\0\0\0\0\0\0{"a":1, "a": 2}', "has a broken header: a name is there twice"),
+        (b'\x0f\0\0\0\0\0\0\0{"a":1, "a": 2}', 'has a broken header: one object has "a" 2 times'),
         (b'\x08\0\0\0\0\0\0\0{"w": 1}', "has a broken header: 'w' is not told as safetensors does"),
         (b"\x88\x13\0\0\0\0\0\0" + b"[" * 5000, "has a broken header: "),
     ],
@@ -198,7 +199,10 @@ def test_a_header_is_never_believed(tmp_path, data, flaw):
     ("said", "flaw"),
     [
         ({"data_offsets": [0, 4]}, "'bias' is not as long as its shape says"),
-        ({"shape": [10**30], "data_offsets": [0, 28]}, "'bias' is not as long as its shape says"),
+        ({"shape": [10**30], "data_offsets": [0, 28]}, "'bias' is not told as safetensors does"),
+        ({"shape": [2**40, 2**40, 0], "data_offsets": [0, 0]}, "'bias' is not as long as its shape says"),
+        ({"dtype": "F33"}, "'bias' is not told as safetensors does"),
+        ({"more": 1}, "'bias' is not told as safetensors does"),
         ({"shape": [-7]}, "'bias' is not told as safetensors does"),
         ({"shape": [7.0]}, "'bias' is not told as safetensors does"),
         ({"data_offsets": [28, 0]}, "'bias' is not told as safetensors does"),
@@ -210,6 +214,44 @@ def test_a_tensor_that_cannot_lie_where_it_is_said_to_is_told(file, said, flaw):
     (told,) = found(net(), file)
     assert told.startswith("the file has a broken header: ")
     assert told.endswith(flaw)
+
+
+ONE = '"dtype": "F32", "shape": [1], "data_offsets": [0, 4]'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"__metadata__": [1], "w": {{{ONE}}}}}',
+        f'{{"__metadata__": {{"a": 1}}, "w": {{{ONE}}}}}',
+        f'{{"__metadata__": "a", "w": {{{ONE}}}}}',
+        f'\ufeff{{"w": {{{ONE}}}}}',
+        f'{{"w": {{{ONE}, "more": NaN}}}}',
+        f'{{"w": {{{ONE.replace("[0,", "[-0,")}}}}}',
+        f'{{"w": {{{ONE.replace("F32", "F33")}}}}}',
+        f'{{"w": {{{ONE.replace("[1]", "[1.0]")}}}}}',
+        f'{{"w": {{{ONE.replace("[1]", "[18446744073709551616, 0]")}}}}}',
+        f'{{"w": {{{ONE.replace("[0, 4]", "[0, 4, 4]")}}}}}',
+        f'{{"w": {{{ONE}}}, "\\ud800": {{{ONE}}}}}',
+        f'{{"w": {{{ONE}}}, "x": {{"dtype": "F4", "shape": [1], "data_offsets": [4, 4]}}}}',
+        f'{{"w": {{{ONE}}}, "x": null}}',
+    ],
+)
+def test_what_safetensors_refuses_equals_nothing(tmp_path, text):
+    header, one = text.encode(), Plan((choice("w", (1,), "ones", axes="o"),))
+    data = len(header).to_bytes(8, "little") + header + np.float32(1).tobytes()
+    with pytest.raises(safetensors.SafetensorError):
+        safetensors.deserialize(data)
+    (tmp_path / "w.safetensors").write_bytes(data)
+    assert not one.verify(tmp_path / "w.safetensors")
+
+
+def test_what_safetensors_reads_is_read(tmp_path):
+    header, one = f'{{"__metadata__": null, "w": {{{ONE}}}}} '.encode(), Plan((choice("w", (1,), "ones", axes="o"),))
+    data = len(header).to_bytes(8, "little") + header + np.float32(1).tobytes()
+    assert safetensors.deserialize(data)
+    (tmp_path / "w.safetensors").write_bytes(data)
+    assert one.verify(tmp_path / "w.safetensors")
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
@@ -262,6 +304,13 @@ def test_a_shard_that_is_missing_or_broken_is_told(shards):
         ("[]", 'is no index: it has no "weight_map" of names'),
         ('{"weight_map": {"a": 1}}', 'is no index: it has no "weight_map" of names'),
         ('{"weight_map": {"a": "../a"}}', "is a broken index: '../a' is no name of a file beside it"),
+        ('{"weight_map": {"a": ""}}', "is a broken index: '' is no name of a file beside it"),
+        ('{"weight_map": {"a": ".."}}', "is a broken index: '..' is no name of a file beside it"),
+        ('{"weight_map": {"a": "a\\\\b"}}', "is a broken index: 'a\\b' is no name of a file beside it"),
+        ('{"weight_map": {"a": "C:b"}}', "is a broken index: 'C:b' is no name of a file beside it"),
+        ('{"weight_map": {"a": "a\\u0000b"}}', "is a broken index: 'a\\x00b' is no name of a file beside it"),
+        ('{"weight_map": {"a": "\\ud800"}}', "is a broken index: it has \\ud800, which is half a letter"),
+        ('{"weight_map": {"a": "b", "a": "c"}}', 'is a broken index: one object has "a" 2 times'),
     ],
 )
 def test_an_index_is_never_believed(tmp_path, text, flaw):
@@ -271,11 +320,27 @@ def test_an_index_is_never_believed(tmp_path, text, flaw):
     assert told.startswith(f"the file {flaw}")
 
 
+def test_an_index_that_lacks_or_invents_tensors_is_told(shards):
+    index = json.loads(shards.path.read_text())
+    file = index["weight_map"].pop("bias")
+    index["weight_map"]["ghost"] = file
+    shards.path.write_text(json.dumps(index))
+    assert found(net(), shards.path) == [
+        f"'{file}' lacks 'ghost', which the index places there",
+        f"'{file}' holds 'bias', which the index tells otherwise",
+        "bias is missing",
+    ]
+
+
 def test_a_tensor_that_the_index_places_elsewhere_is_missing(shards):
     index = json.loads(shards.path.read_text())
     index["weight_map"]["mlp.half"] = shards.files[0].name
     shards.path.write_text(json.dumps(index))
-    assert found(net(), shards.path) == ["mlp.half is missing"]
+    assert found(net(), shards.path) == [
+        f"'{shards.files[0].name}' lacks 'mlp.half', which the index places there",
+        f"'{shards.files[2].name}' holds 'mlp.half', which the index tells otherwise",
+        "mlp.half is missing",
+    ]
 
 
 # Matrix products, whose last bits another machine has otherwise

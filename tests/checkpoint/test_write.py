@@ -209,6 +209,64 @@ def test_an_index_that_names_other_peoples_files_costs_them_nothing(tmp_path):
     assert (tmp_path / "theirs.safetensors").read_bytes() == b"theirs"
 
 
+@pytest.mark.parametrize(
+    "name", ["other.safetensors", "w.safetensors.index.json", "w2-01234567-00001-of-00002.safetensors"]
+)
+def test_an_index_that_names_another_checkpoint_of_ours_or_itself_costs_nothing(tmp_path, name):
+    index = net().write(tmp_path / "w.safetensors", shards=2).path
+    if name != index.name:
+        net().write(tmp_path / name)
+    text = json.loads(index.read_text())
+    text["weight_map"]["bias"] = name
+    index.write_text(json.dumps(text, indent=2))
+    written = net().write(tmp_path / "w.safetensors", seed=1, shards=2)
+    assert net().verify(written.path, seed=1)
+    assert name == index.name or net().verify(tmp_path / name)
+
+
+def test_somebody_elses_file_under_the_name_of_a_shard_is_not_replaced(tmp_path):
+    shards = net().write(tmp_path / "w.safetensors", shards=2)
+    theirs = shards.files[1]
+    theirs.write_bytes(b"theirs")
+    assert refusal(OutputError, net(), tmp_path / "w.safetensors", shards=2) == (
+        f"'{theirs}' exists and Initium did not write it; move it, or name another file."
+    )
+    assert theirs.read_bytes() == b"theirs"
+
+
+def test_a_link_is_followed_by_one_file_and_refused_by_shards(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "w.safetensors").symlink_to("there/v.safetensors")
+    told = refusal(OutputError, net(), tmp_path / "w.safetensors", shards=2)
+    assert told.startswith(f"'{tmp_path}/w.safetensors' exists, and loaders take it before the shards.")
+    written = net().write(tmp_path / "w.safetensors")
+    assert written.path == tmp_path / "there" / "v.safetensors"
+    assert (tmp_path / "w.safetensors").is_symlink()
+    assert net().verify(tmp_path / "w.safetensors")
+    (tmp_path / "v.safetensors.index.json").symlink_to("there/index")
+    assert refusal(OutputError, net(), tmp_path / "v.safetensors", shards=2) == (
+        f"'{tmp_path}/v.safetensors.index.json' is a link, and shards lie beside their index. Remove it, or name "
+        "another file."
+    )
+
+
+def test_no_tensor_goes_by_the_name_of_what_else_a_header_holds(tmp_path):
+    assert refusal(PlanError, Plan((choice("__metadata__", (3, 2)),)), tmp_path / "w.safetensors") == (
+        "A checkpoint holds no tensor called `__metadata__`, where safetensors has texts. Rename it."
+    )
+
+
+def test_a_matrix_that_fits_no_memory_is_named(tmp_path, monkeypatch):
+    def full(self, *_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("initium._tensor.Tensor.part", full)
+    assert refusal(SpecError, Plan((choice("q", (500, 500), "orthogonal"),)), tmp_path / "w.safetensors") == (
+        "`q`: orthogonal is computed as a whole, and there is no memory for its 1.0 MB. "
+        "Take a start that is drawn number by number."
+    )
+
+
 def test_shards_that_cannot_be_named_leave_the_older_ones(tmp_path, monkeypatch):
     older = net().write(tmp_path / "w.safetensors", shards=2)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}

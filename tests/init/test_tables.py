@@ -58,7 +58,7 @@ def test_a_long_table_has_no_spec():
          "`values`: data of a block (2,) of int8 unpacks to 2 bytes, not more."),
         (f"values((9,), 'int8', '{packed(b'abc')}')",
          "`values`: data of a block (9,) of int8 unpacks to 9 bytes, not 3."),
-        (f"values((2,), 'int8', '{packed(bytes(10**8))}')",
+        (f"values((2,), 'int8', '{packed(bytes(5 * 10**7))}')",
          "`values`: data of a block (2,) of int8 unpacks to 2 bytes, not more."),
         ("sinusoidal(1)", "`sinusoidal`: base is above 1, not 1.0."),
         ("sinusoidal(layout='both')", "`sinusoidal`: layout is 'interleaved' or 'halves', not 'both'."),

@@ -162,6 +162,20 @@ def test_a_start_without_a_spec_is_refused_before_a_file_is_written(tmp_path):
         (lambda one: one.update(shape=[8, 24.0]), '"shape" is a list of whole numbers, not [8, 24.0]'),
         (lambda one: one.update(shape=[8, True]), '"shape" is a list of whole numbers, not [8, true]'),
         (lambda one: one.update(shape=[8, 25]), "3 blocks do not fill the 25 outputs of shape (8, 25)."),
+        (
+            lambda one: one.update(shape=[2**40, 2**40]),
+            "shape (1099511627776, 1099511627776) is that of no array: 1,152,921,504,606,846,975 numbers are the most.",
+        ),
+        (
+            lambda one: one.update(shape=[0, 2**62], axes="io", blocks=1, packs=[]),
+            "shape (0, 4611686018427387904) is that of no array: 1,152,921,504,606,846,975 numbers are the most.",
+        ),
+        (
+            lambda one: one.update(shape=[1] * 65, axes="o" * 65),
+            "a shape of 65 axes is that of no array: 64 are the most.",
+        ),
+        (lambda one: one.update(shape=[8, 2**50], blocks=2**50), "a weight packs at most 10,000 blocks."),
+        (lambda one: one.update(shape=[8, 0], blocks=2**50), "a weight packs at most 10,000 blocks."),
         (lambda one: one.update(axes="i"), 'shape (8, 24) needs 2 letters of axes, not "i".'),
         (lambda one: one.update(packs=["query"]), '"packs" names 1 blocks, but "blocks" makes 3'),
         (lambda one: one.update(padding=8), '"padding" is a row from 0 to 7, not 8'),
@@ -189,6 +203,40 @@ def test_a_start_without_a_spec_is_refused_before_a_file_is_written(tmp_path):
 )  # fmt: skip
 def test_a_parameter_that_was_edited_wrongly_is_named_with_the_place(file, change, told):
     assert flaw(file, change) == f"  h.0.c_attn.weight: {told}"
+
+
+def test_a_buffer_of_a_shape_that_no_array_has_is_refused(file):
+    def spoil(data):
+        data["buffers"] = [{"path": "mean", "shape": [1] * 65, "dtype": "float32"}]
+
+    assert edited(file, spoil) == (
+        "'plan.json': \"buffers\" number 1: a shape of 65 axes is that of no array: 64 are the most. "
+        "Mend the file, or save the plan again."
+    )
+
+
+def test_half_a_letter_is_refused(file):
+    assert edited(file, lambda data: data["parameters"][0].update(path="\ud800")) == (
+        "'plan.json' cannot be read: it has \\ud800, which is half a letter and none by itself. "
+        "Mend the file, or save the plan again."
+    )
+
+
+def test_a_name_of_thousands_of_digits_is_shown(file):
+    file.write_text(file.read_text().replace("ln_f.bias", f"{'7' * 5000}.bias"))
+    assert "7" * 5000 in str(Plan.load(file))
+
+
+@pytest.mark.parametrize("start", ["sinusoidal", "hippo_legs", "orthogonal", "identity"])
+def test_a_plan_of_a_weight_that_fits_no_memory_is_read_without_its_numbers(file, start):
+    def enlarge(data):
+        facts = {"path": "w", "start": start, "decided": start, "because": "said", "known by": "weight"}
+        data["parameters"] = [facts | {"shape": [10**7, 10**7], "axes": "oi", "role": "weight"}]
+
+    data = json.loads(file.read_text())
+    enlarge(data)
+    file.write_text(json.dumps(data))
+    assert "10000000" in Plan.load(file).explain("w")
 
 
 def test_a_start_that_cannot_use_the_axes_is_refused(file):

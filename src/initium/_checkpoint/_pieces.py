@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .._errors import SpecError
+from .._errors import SpecError, in_bytes
 from .._tensor import Tensor
 
 T = TypeVar("T")
@@ -84,3 +84,8 @@ def _computed(tensor: Tensor) -> NDArray[Any]:
         return tensor.part()
     except SpecError as error:  # of what is known only once it is computed
         raise SpecError(f"`{tensor.path}`: {error}") from None
+    except MemoryError:
+        raise SpecError(
+            f"`{tensor.path}`: {tensor.start} is computed as a whole, and there is no memory for its "
+            f"{in_bytes(tensor.num_bytes)}. Take a start that is drawn number by number."
+        ) from None

@@ -4,6 +4,7 @@ from .._decisions import Choice, Decisions
 from .._decisions._store import repeated
 from .._errors import PlanError, listed
 from .._fill import DTYPES
+from .._safetensors import RESERVED
 from .._tensor import Tensor, check_all, of_buffer, of_choice
 
 
@@ -29,6 +30,9 @@ def tensors_of(plan: Decisions, seed: int) -> tuple[tuple[Tensor, ...], tuple[st
 def _check_names(plan: Decisions) -> None:
     if lines := [f"  {name}: is there {count} times" for name, count in repeated(plan.choices, plan.buffers).items()]:
         raise PlanError(f"A checkpoint holds each name once:\n{listed(lines)}\nRename one of each.")
+    held = [*(choice.param for choice in plan.choices), *plan.buffers]
+    if any(RESERVED in (one.path, *one.tied) for one in held):
+        raise PlanError(f"A checkpoint holds no tensor called `{RESERVED}`, where safetensors has texts. Rename it.")
 
 
 def _check_start(plan: Decisions) -> None:

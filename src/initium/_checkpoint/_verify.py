@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from os import PathLike
 
-from .. import _files
 from .._decisions import Decisions
+from .._errors import DataError
 from .._progress import progress
-from .._safetensors import HeaderError, opened, places, read
+from .._reading import opened, path_of, read
+from .._safetensors import HeaderError, places
 from .._tensor import Tensor
 from .._verification import Difference, Verification
 from ._beside import Beside
@@ -22,7 +23,7 @@ def verify(
     plan: Decisions, path: str | PathLike[str], *, seed: int = 0, manifest: Manifest | None = None
 ) -> Verification:
     """Compare a checkpoint with what a plan draws. See `Plan.verify`."""
-    path, (tensors, unknown) = _files.path_of(path), tensors_of(plan, seed)
+    path, (tensors, unknown) = path_of(path), tensors_of(plan, seed)
     close: list[str] = []
     try:
         held, flaws = places(path)
@@ -67,7 +68,7 @@ def _compared(fitting: Sequence[Pair], sha256: Mapping[str, str]) -> list[Beside
     found = Sums(tensors)
     drawn = ahead(pieces(tensors))
     with ExitStack() as stack:
-        files = {file: stack.enter_context(opened(file)) for file in {one.place.file for one in seen}}
+        files = {file: stack.enter_context(opened(file, refuse=DataError)) for file in {one.place.file for one in seen}}
         total = sum(tensor.num_bytes for tensor in tensors)
         bar = progress("verifying", total, shown=is_worth_showing(total), in_bytes=True)
         advance = stack.enter_context(bar)

@@ -16,7 +16,8 @@ from .. import _files
 from .._decisions import Decisions
 from .._errors import OutputError, SettingError
 from .._progress import progress
-from .._safetensors import MARK, SUFFIX, header, index, shards_of
+from .._reading import path_of
+from .._safetensors import ENDING, MARK, SUFFIX, header, index, shards_of
 from .._stream import VERSION
 from .._tensor import Tensor
 from .._written import Written
@@ -27,7 +28,6 @@ from ._pieces import ahead, is_worth_showing, pieces
 from ._sync import synced
 from ._tensors import tensors_of
 
-_ENDING = ".safetensors"
 _DIGITS = 8  # of a hash, in the names of shards
 
 
@@ -56,7 +56,8 @@ def write(
     plan: Decisions, path: str | PathLike[str], *, seed: int = 0, shards: int = 1, manifest: Path | None = None
 ) -> Written:
     """Draw a plan's numbers to disk, as safetensors; a manifest too, in the same moment. See `Plan.write`."""
-    path, final = _files.path_of(path), target(path, shards)
+    final, path = target(path, shards), _files.destination(path)
+    manifest = manifest and _files.destination(manifest)
     tensors, left_out = tensors_of(plan, seed)
     mark = f"seed {seed}, stream {VERSION}"
     files = [_File(_in_file_order(part), _metadata(part, mark)) for part in _split(tensors, shards)]
@@ -97,17 +98,19 @@ def target(path: str | PathLike[str], shards: int) -> Path:
         OutputError: if it cannot be written there.
         SettingError: if `shards` is no number of files.
     """
-    path = _files.path_of(path)
-    if path.suffix != _ENDING:
-        raise OutputError(f"A checkpoint is a file that ends in {_ENDING}, not '{path}'.")
+    path = path_of(path)
+    if path.suffix != ENDING:
+        raise OutputError(f"A checkpoint is a file that ends in {ENDING}, not '{path}'.")
     if type(shards) is not int or shards < 1:
         raise SettingError(f"`shards` is a whole number, 1 or more, not {shards!r}.")
-    if shards > 1 and os.path.exists(path):
+    if shards > 1 and os.path.lexists(path):
         raise OutputError(f"'{path}' exists, and loaders take it before the shards. Remove it, or name another file.")
     several = path.with_name(f"{path.name}{SUFFIX}")
     if shards == 1 and shards_of(several):
         raise OutputError(f"'{several}' exists, of the same checkpoint in shards. Remove them, or name another file.")
-    final = path if shards == 1 else several
+    final = _files.destination(path) if shards == 1 else several
+    if shards > 1 and os.path.islink(several):
+        raise OutputError(f"'{several}' is a link, and shards lie beside their index. Remove it, or name another file.")
     _files.check_writable(final, mark=MARK)
     return final
 
@@ -162,8 +165,8 @@ def _draw_one(file: _File, path: Path, found: Sums, advance: Callable[[int], obj
 def _names(path: Path, whole: str, files: Sequence[_File]) -> list[Path]:
     """Other numbers or another allotment have other names, and never take the place of those that an index names."""
     allotted = json.dumps([whole, [[tensor.path for tensor in file.tensors] for file in files]])
-    stem = f"{path.name.removesuffix(_ENDING)}-{hashlib.sha256(allotted.encode()).hexdigest()[:_DIGITS]}"
-    return [path.with_name(f"{stem}-{number:05}-of-{len(files):05}{_ENDING}") for number in range(1, len(files) + 1)]
+    stem = f"{path.name.removesuffix(ENDING)}-{hashlib.sha256(allotted.encode()).hexdigest()[:_DIGITS]}"
+    return [path.with_name(f"{stem}-{number:05}-of-{len(files):05}{ENDING}") for number in range(1, len(files) + 1)]
 
 
 def _index(files: Sequence[_File], names: Sequence[Path], mark: str) -> str:
@@ -175,6 +178,9 @@ def _index(files: Sequence[_File], names: Sequence[Path], mark: str) -> str:
 def _publish(hidden: Sequence[Path], names: Sequence[Path], final: Path, text: str) -> None:
     """The shards first and their index last: until then a reader finds the older ones, and then never those."""
     older = shards_of(final)
+    for name in names:
+        if os.path.lexists(name) and not _files.bears(name, MARK):
+            raise OutputError(f"'{name}' exists and Initium did not write it; move it, or name another file.")
     try:
         for file, name in zip(hidden, names, strict=True):
             _files.commit(file, name)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 
 from .._graph import Buffer
+from .._printable import printable
 from ._choice import Choice
 from ._decisions import Decisions
 from ._fold import fold
@@ -68,7 +69,7 @@ class PlanDiff:
             *_changed("The same start for another reason", self.reasons),
             *_changed("Another buffer", self.buffers),
         ]
-        return "\n".join([*recipes, *parts]) or "The plans are the same."
+        return "\n".join(map(printable, [*recipes, *parts])) or "The plans are the same."
 
 
 def diff(before: Decisions, after: Decisions) -> PlanDiff:

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from .._errors import InitiumError
+from .._printable import printable
 from .._spec import unknown_name
 from ..init import Initialiser, parse
 
@@ -95,7 +96,7 @@ def at(place: str, kind: Any, value: Any) -> Any:
 
 def shown(value: Any) -> str:
     """What JSON holds, cut where it is long."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = printable(json.dumps(value, ensure_ascii=False))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 

@@ -5,12 +5,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import MISSING, fields
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from .. import _files
 from .._errors import InitiumError, PlanError, listed
 from .._graph import Buffer, Param
+from .._json import parsed as read_json
+from .._printable import printable
+from .._reading import contents, path_of
 from .._rule import shown
 from ..init import Initialiser, parse
 from ._choice import Choice
@@ -23,6 +25,7 @@ from ._from_json import shown as in_json
 _KEY = "initium plan"
 MARK = f'"{_KEY}":'
 _SCHEMA = 2
+_MOST = 1_000_000_000  # bytes; a parameter takes some 600
 MANIFEST = "manifest"  # a key that a plan may lack; see `_checkpoint/_manifest.py`
 _OPTIONAL = ("version", "remakes")
 _MEND = "Mend the file, or save the plan again."
@@ -109,7 +112,7 @@ def decisions_of(path: str | PathLike[str], data: Any) -> Decisions:
     try:
         said = {key: at(f'"{key}"', kind, data[key]) for key, kind in kinds.items() if key in data}
     except JsonError as error:
-        raise PlanError(f"'{path}': {error}. {_MEND}") from None
+        raise PlanError(f"'{path}': {str(error).removesuffix('.')}. {_MEND}") from None
     return Decisions(choices=_choices(path, data["parameters"], said["buffers"]), **said)
 
 
@@ -119,28 +122,17 @@ def parsed(path: str | PathLike[str]) -> Any:
     Raises:
         PlanError: where it breaks.
     """
+    if not isinstance(path, str | PathLike):
+        raise PlanError(f"A plan is loaded from the path of a file, not from {shown(path)}.")
+    data = contents(path_of(path), refuse=PlanError, most=_MOST)
     try:
-        # An editor may have put a mark of byte order first.
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_object)
-    except TypeError:
-        raise PlanError(f"A plan is loaded from the path of a file, not from {shown(path)}.") from None
-    except FileNotFoundError:
-        raise PlanError(f"There is no file '{path}'.") from None
-    except OSError as error:
-        raise PlanError(f"'{path}' cannot be read: {error.strerror}.") from None
+        return read_json(data, encoding="utf-8-sig")
     except json.JSONDecodeError as error:
         raise PlanError(f"'{path}' breaks at line {error.lineno}, column {error.colno}: {error.msg}. {_MEND}") from None
     except (UnicodeDecodeError, RecursionError):
         raise PlanError(f"'{path}' is no plan: it holds no JSON text.") from None
     except ValueError as error:  # a key that is there twice, or a number of thousands of digits
         raise PlanError(f"'{path}' cannot be read: {error}. {_MEND}") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
-    if twice:
-        raise ValueError(f'one object has "{twice[0]}" {len(pairs) - len(dict(pairs)) + 1} times')
-    return dict(pairs)
 
 
 def _checked(path: str | PathLike[str], data: Any) -> dict[str, Any]:
@@ -171,8 +163,8 @@ def _choices(path: str | PathLike[str], entries: Any, buffers: Iterable[Buffer])
         try:
             made.append(_choice(entry))
         except (JsonError, InitiumError) as error:
-            flaws.append(f"  {name}: {error}")
-    flaws += [f"  {name}: is there {count} times" for name, count in repeated(made, buffers).items()]
+            flaws.append(f"  {printable(str(name))}: {error}")
+    flaws += [f"  {printable(name)}: is there {count} times" for name, count in repeated(made, buffers).items()]
     if flaws:
         raise PlanError(f"'{path}' cannot be read as a plan:\n{listed(flaws)}\n{_MEND}")
     return tuple(made)

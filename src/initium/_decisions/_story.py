@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from .._errors import ShapeError
 from .._graph import Branch, Param, Use
+from .._printable import printable
 from ..init._law import Constant
 from ..init._weight import ROLES
 from ._choice import Choice
@@ -18,13 +19,13 @@ _LABEL = 13
 def story(choice: Choice) -> str:
     """What a parameter is, what is done with it, how it starts and why; 80 columns wide."""
     facts = [*_identity(choice.param), *_uses(choice), *_decision(choice)]
-    return "\n".join([choice.path, "", *(_fact(label, text) for label, text in facts if text)])
+    return "\n".join([printable(choice.path), "", *(_fact(label, text) for label, text in facts if text)])
 
 
 def _fact(label: str, text: str) -> str:
     margin = " " * _LABEL
     return textwrap.fill(
-        text, _WIDTH, initial_indent=label.ljust(_LABEL), subsequent_indent=margin, break_on_hyphens=False
+        printable(text), _WIDTH, initial_indent=label.ljust(_LABEL), subsequent_indent=margin, break_on_hyphens=False
     )
 
 

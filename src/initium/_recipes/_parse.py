@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from .._errors import SpecError
 from .._rule import Rule
-from .._spec import Call, parse_call, unknown_name
+from .._spec import Call, check_length, parse_call, unknown_name
 from ..init import Initialiser, constant, framework, parse, zeros
 from ..init._initialiser import ALIASES, CATALOGUE
 from ._recipe import RECIPES, USUAL, Recipe
 
-_BIAS = re.compile(r"\s+bias\s*=\s*(?=\S)")
+_BIAS = re.compile(r"(?<!\s)\s+bias\s*=\s*(?=\S)")
 # A word with `=` that is no argument: an argument follows a comma or a bracket.
 _OTHER = re.compile(r"(?<![,(\s])\s+(\w+)\s*=")
 
@@ -33,6 +33,7 @@ def parse_recipe(spec: str | Initialiser | Recipe) -> Recipe:
         return _of_one(spec, _usual_bias(spec))
     if not isinstance(spec, str):
         raise SpecError(f"A start is a spec such as 'he_normal', or made by initium.init; got {spec!r}.")
+    check_length(spec)
     weight, *bias = _BIAS.split(spec, maxsplit=1)
     if other := _OTHER.search(weight):
         raise SpecError(f"'{spec}': only `bias=` may follow an initialiser, not `{other[1]}=`.")

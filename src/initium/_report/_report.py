@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING
 
+from .._printable import printable_lines
 from ._sections import Figure, List, Table
 
 # Renderers are imported when used: `import initium` stays light, and printing needs no Rich.
@@ -33,6 +34,13 @@ class Report:
     answer: str = ""
     remarks: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Show what a file may have brought as it can be shown, wherever it is rendered."""
+        for name in ("title", "subtitle", "answer"):
+            object.__setattr__(self, name, printable_lines(getattr(self, name)))
+        object.__setattr__(self, "remarks", tuple(map(printable_lines, self.remarks)))
+        object.__setattr__(self, "facts", tuple((name, printable_lines(value)) for name, value in self.facts))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write one HTML page that needs nothing else, whole or not at all.

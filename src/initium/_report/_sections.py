@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .._printable import printable
+
 
 @dataclass(frozen=True)
 class Table:
@@ -20,6 +22,10 @@ class Table:
     words: tuple[str, ...] = ()
     only: Literal["text", "page"] | None = None
 
+    def __post_init__(self) -> None:
+        """Show what a file may have brought as it can be shown, wherever it is rendered."""
+        object.__setattr__(self, "rows", tuple(tuple(map(printable, row)) for row in self.rows))
+
 
 @dataclass(frozen=True)
 class List:
@@ -27,6 +33,10 @@ class List:
 
     title: str
     lines: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """As a table."""
+        object.__setattr__(self, "lines", tuple(map(printable, self.lines)))
 
 
 @dataclass(frozen=True)

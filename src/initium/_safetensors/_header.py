@@ -1,16 +1,20 @@
 """The beginning of a safetensors file: which tensor lies where."""
 
 import json
-import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .._errors import DataError
+from .._json import parsed
+from .._reading import opened, read
 
 # What Initium writes has this near its beginning, a single file and an index alike.
 MARK = '"initium":'
+
+RESERVED = "__metadata__"  # no tensor goes by it
 
 # How safetensors calls each dtype, and how many bytes a number has.
 _DTYPES = {
@@ -29,9 +33,12 @@ _DTYPES = {
     "bool": ("BOOL", 1),
 }
 CODES = {dtype: code for dtype, (code, _) in _DTYPES.items()}
-_WIDTHS = dict(_DTYPES.values()) | {"C64": 8, "F8_E4M3": 1, "F8_E5M2": 1}
+# All that safetensors knows, and how many bits a number has.
+_BITS = {code: 8 * width for code, width in _DTYPES.values()}
+_BITS |= {"C64": 64, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F6_E2M3": 6, "F6_E3M2": 6, "F4": 4}
 # As safetensors' own reader; a length that was damaged must not be believed.
 _LONGEST = 100_000_000
+_LARGEST = 2**64 - 1  # that a size or a place can be
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +73,7 @@ def header(tensors: Iterable[tuple[str, str, tuple[int, ...], int]], metadata: M
         tensors: path, dtype, shape and number of bytes of each; they lie one after another, in this order.
         metadata: texts by name.
     """
-    entries: dict[str, Any] = {"__metadata__": dict(metadata)}
+    entries: dict[str, Any] = {RESERVED: dict(metadata)}
     end = 0
     for path, dtype, shape, num_bytes in tensors:
         start, end = end, end + num_bytes
@@ -83,35 +90,35 @@ def read_header(file: Path) -> tuple[dict[str, Place], str]:
         DataError: if there is no such file or it cannot be read.
         HeaderError: if it is no safetensors file.
     """
-    try:
-        size = file.stat().st_size
-        with file.open("rb") as opened:
-            length = int.from_bytes(opened.read(8), "little")
-            if not 2 <= length <= min(_LONGEST, size - 8):
-                raise HeaderError("is no safetensors file: it does not begin with the length of a header")
-            text = opened.read(length)
-    except FileNotFoundError:
-        raise DataError(f"There is no file '{file}'.") from None
-    except OSError as error:
-        raise DataError(f"'{file}' cannot be read: {error.strerror}.") from None
+    with opened(file, refuse=DataError) as held:
+        size = os.fstat(held.fileno()).st_size
+        length = int.from_bytes(read(held, 0, 8).tobytes(), "little")
+        if not 2 <= length <= min(_LONGEST, size - 8):
+            raise HeaderError("is no safetensors file: it does not begin with the length of a header")
+        text = read(held, 8, length).tobytes()
     return _places(file, _parsed(text), 8 + length, size)
 
 
 def _parsed(text: bytes) -> dict[str, Any]:
     try:
-        entries = json.loads(text, object_pairs_hook=_object)
+        entries = parsed(text, whole=_whole)
     except (ValueError, RecursionError) as error:
         raise HeaderError(f"has a broken header: {error}") from None
     if not isinstance(entries, dict):
         raise HeaderError("has a broken header: it holds no names")
-    return {path: entry for path, entry in entries.items() if path != "__metadata__"}
+    metadata = entries.pop(RESERVED, None)
+    if metadata is not None and not _are_texts(metadata):
+        raise HeaderError(f'has a broken header: "{RESERVED}" is no map of texts')
+    return entries
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name is there twice")
-    return found
+def _whole(digits: str) -> float:
+    """A whole number; with a sign it is none to safetensors, not even -0."""
+    return float(digits) if digits[0] == "-" else int(digits)
+
+
+def _are_texts(metadata: Any) -> bool:
+    return isinstance(metadata, dict) and all(isinstance(text, str) for text in metadata.values())
 
 
 def _places(file: Path, entries: dict[str, Any], begin: int, size: int) -> tuple[dict[str, Place], str]:
@@ -127,12 +134,26 @@ def _places(file: Path, entries: dict[str, Any], begin: int, size: int) -> tuple
 
 def _place(file: Path, path: str, entry: Any, begin: int) -> Place:
     match entry:
-        case {"dtype": str(code), "shape": [*shape], "data_offsets": [int(start), int(end)]} if (
-            0 <= start <= end and all(type(size) is int and size >= 0 for size in shape)
+        case {"dtype": str(code), "shape": [*shape], "data_offsets": [start, end]} if (
+            len(entry) == 3 and code in _BITS and all(map(_is_size, (*shape, start, end))) and start <= end
         ):
-            if code in _WIDTHS and end - start != math.prod(shape) * _WIDTHS[code]:
+            if 8 * (end - start) != _num_bits(shape, _BITS[code]):
                 raise HeaderError(f"has a broken header: '{path}' is not as long as its shape says")
             return Place(
                 path=path, file=file, start=begin + start, num_bytes=end - start, code=code, shape=tuple(shape)
             )
     raise HeaderError(f"has a broken header: '{path}' is not told as safetensors does")
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _LARGEST
+
+
+def _num_bits(shape: list[int], bits: int) -> int | None:
+    """Of all numbers; None if a product on the way to it is none that safetensors can reckon with."""
+    found = 1
+    for size in (*shape, bits):
+        found *= size
+        if found > _LARGEST:
+            return None
+    return found

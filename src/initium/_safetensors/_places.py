@@ -1,10 +1,7 @@
 """Which tensors a checkpoint holds, in one file or in several, and their bytes."""
 
-from io import BufferedReader
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from .._errors import DataError
 from ._header import HeaderError, Place, read_header
@@ -25,9 +22,18 @@ def places(path: Path) -> tuple[dict[str, Place], list[str]]:
     held: dict[str, Place] = {}
     for file in sorted(set(told.values())):
         found, flaw = _held_in(file)
-        flaws += [flaw] if flaw else []
-        held |= {name: place for name, place in found.items() if told.get(name, file) == file}
+        flaws += [flaw] if flaw else _contradictions(file, told, found)
+        held |= {name: place for name, place in found.items() if told.get(name) == file}
     return held, flaws
+
+
+def _contradictions(file: Path, told: Mapping[str, Path], found: Mapping[str, Place]) -> Iterator[str]:
+    """Where an index and a file of it tell unlike tensors: loaders believe one or the other."""
+    named = {name for name, one in told.items() if one == file}
+    yield from (f"'{file.name}' lacks '{name}', which the index places there" for name in sorted(named - found.keys()))
+    yield from (
+        f"'{file.name}' holds '{name}', which the index tells otherwise" for name in sorted(found.keys() - named)
+    )
 
 
 def _held_in(file: Path) -> tuple[dict[str, Place], str]:
@@ -39,21 +45,3 @@ def _held_in(file: Path) -> tuple[dict[str, Place], str]:
     except HeaderError as error:
         found, flaw = {}, str(error)
     return found, f"'{file.name}' {flaw}" if flaw else ""
-
-
-def opened(file: Path) -> BufferedReader:
-    """A file to read from."""
-    try:
-        return file.open("rb")
-    except OSError as error:
-        raise DataError(f"'{file}' cannot be read: {error.strerror}.") from None
-
-
-def read(file: BufferedReader, start: int, size: int) -> NDArray[np.uint8]:
-    """What is there of so many bytes."""
-    out = np.empty(size, np.uint8)
-    try:
-        file.seek(start)
-        return out[: file.readinto(out.data)]
-    except OSError as error:
-        raise DataError(f"'{file.name}' cannot be read: {error.strerror}.") from None

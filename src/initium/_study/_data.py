@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import DataError, SpecError
+from .._reading import path_of
 from .._require import require
 from .._spec import Call, parse_call, unknown_name
 
@@ -119,23 +120,13 @@ def _num_features(spec: str, call: Call, most: int) -> int:
 
 
 def _read_npz(path: str) -> list[Array]:
-    from zipfile import BadZipFile  # 5 ms that `import initium` need not spend
+    from .._npz import NpzError, arrays  # zipfile takes 5 ms that `import initium` need not spend
 
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not hasattr(file, "files"):
-                raise ValueError("a single array")
-            missing = [part for part in _PARTS if part not in file]
-            if missing:
-                raise DataError(f"'{path}' has no {', '.join(missing)}; it holds {', '.join(file)}.")
-            return [file[part] for part in _PARTS]
-    except DataError:
-        raise
-    except FileNotFoundError:
-        raise DataError(f"There is no file '{path}'.") from None
-    except (OSError, ValueError, EOFError, TypeError, BadZipFile):
+        return arrays(path_of(path), _PARTS, refuse=DataError)
+    except NpzError as error:
         raise DataError(
-            f"'{path}' is not a readable file of plain arrays. Write one with np.savez(path, x_train=..., "
+            f"'{path}' {error}. Write one with np.savez(path, x_train=..., "
             "y_train=..., x_test=..., y_test=...), without Python objects in it."
         ) from None
 

@@ -22,6 +22,10 @@ DTYPES = ("float32", "float64", "float16", "bfloat16")
 How = Literal["drawn", "computed", "constant", "loaded", "kept"]
 
 
+# Below it a cut Gaussian is a uniform one but for cut^4, and its variance a difference of two numbers that cancel.
+_SMALL = 1e-3
+
+
 class Precision(IntEnum):
     """What another machine may have otherwise."""
 
@@ -145,7 +149,7 @@ class TruncatedNormal(Elementwise):
     cut: float
 
     def words(self, weight: Weight) -> str:
-        limit = self.cut * self.std / _std_within(self.cut)
+        limit = self.std * _reach(self.cut)
         ends = f"{self.mean - limit:.6g} .. {self.mean + limit:.6g}"
         return f"Gaussian cut to {ends}, mean {self.mean:.6g}, std {self.std:.6g} as cut"
 
@@ -153,12 +157,14 @@ class TruncatedNormal(Elementwise):
         return math.hypot(self.mean, self.std)
 
 
-def _std_within(cut: float) -> float:
-    """The std of a standard Gaussian that is cut at +-`cut`."""
+def _reach(cut: float) -> float:
+    """The end of a Gaussian that is cut at +-`cut` of its own stds, in units of its std as cut."""
     if math.isinf(cut):
-        return 1.0
+        return math.inf
+    if cut < _SMALL:
+        return math.sqrt(3) * (1 + cut * cut / 15)
     density = math.exp(-cut * cut / 2) / math.sqrt(2 * math.pi)
-    return math.sqrt(1 - 2 * cut * density / math.erf(cut / math.sqrt(2)))
+    return cut / math.sqrt(1 - 2 * cut * density / math.erf(cut / math.sqrt(2)))
 
 
 @dataclass(frozen=True)

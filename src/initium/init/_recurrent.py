@@ -101,12 +101,16 @@ def hippo_legs() -> Initialiser:
     def law(weight: Weight) -> Law:
         if len(weight.shape) < 2 or weight.shape[-1] != weight.shape[-2]:
             raise ShapeError(f"is square, but {weight} has shape {weight.shape}.")
-        n = np.arange(weight.shape[-1])
-        norms = np.sqrt(2 * n + 1)
-        matrix = -np.tril(np.multiply.outer(norms, norms), -1) - np.diag(n + 1)
-        return Composed(lambda draw: np.broadcast_to(matrix, weight.shape))
+        return Composed(lambda draw: np.broadcast_to(_legs(weight.shape[-1]), weight.shape))
 
     return Initialiser(law, has_roles=False)
+
+
+def _legs(size: int) -> NDArray[Any]:
+    """The matrix of HiPPO's scaled Legendre measure."""
+    n = np.arange(size)
+    norms = np.sqrt(2 * n + 1)
+    return -np.tril(np.multiply.outer(norms, norms), -1) - np.diag(n + 1)
 
 
 @initialiser

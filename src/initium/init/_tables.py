@@ -133,8 +133,8 @@ def sinusoidal(base: float = 10000.0, layout: str = "interleaved", slowest: str 
         shape = [size for size in weight.shape if size != 1]
         if len(shape) != 2 or shape[1] % 2 or (slowest == "reached" and shape[1] < 4):
             raise ShapeError(f"has positions and pairs of columns, but {weight} has shape {weight.shape}.")
-        table = waves(shape[0], shape[1] // 2, base, layout, slowest)
-        return Rounded(lambda draw: table.reshape(weight.shape))
+        positions, num = shape[0], shape[1] // 2
+        return Rounded(lambda draw: waves(positions, num, base, layout, slowest).reshape(weight.shape))
 
     return Initialiser(law, has_roles=False)
 

@@ -21,6 +21,10 @@ ROLES = {
     "b": "stacked block, such as an expert: a weight of its own for each",
     "v": "vocabulary: one is picked, not summed over",
 }
+_MOST_AXES = 64  # NumPy's and PyTorch's
+_MOST_NUMBERS = (2**63 - 1) // 8  # of 8 bytes; where the last of them lies is a number of 64 bits
+# Each packed block is looked at by itself, and a model packs some dozens.
+_MOST_BLOCKS = 10_000
 # The order in which elements are numbered, whatever the order in which a framework stores them.
 _OUTPUT_FIRST, _INPUT_FIRST = "bgovidhw", "bgviodhw"
 
@@ -43,6 +47,21 @@ class Fans(NamedTuple):
             case "geo":
                 return math.sqrt(self.fan_in * self.fan_out)
         raise ValueError(f"mode is 'in', 'out', 'avg' or 'geo', not {mode!r}")
+
+
+def check_shape(shape: tuple[int, ...]) -> None:
+    """Refuse a shape that no array can have, whether a rule or a file says it.
+
+    Raises:
+        ShapeError: saying why none can.
+    """
+    if len(shape) > _MOST_AXES:
+        raise ShapeError(f"a shape of {len(shape)} axes is that of no array: {_MOST_AXES} are the most.")
+    if min(shape, default=0) < 0:
+        raise ShapeError(f"shape {shape} has a negative axis.")
+    # An axis of size 0 hides no other that is too large.
+    if math.prod(filter(None, shape)) > _MOST_NUMBERS:
+        raise ShapeError(f"shape {shape} is that of no array: {_MOST_NUMBERS:,} numbers are the most.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +93,7 @@ class Weight:
             raise ShapeError(f'shape {self.shape} needs {len(self.shape)} letters of axes, not "{self.axes}".')
         if unknown := [letter for letter in self.axes if letter not in ROLES]:
             raise ShapeError(f'axes "{self.axes}": {unknown[0]!r} is no role; the letters are {", ".join(ROLES)}.')
-        if min(self.shape, default=0) < 0:
-            raise ShapeError(f"shape {self.shape} has a negative axis.")
+        check_shape(self.shape)
         if self.groups != 1 or self.stride != 1:
             _check_windows(self)
         if self.blocks != 1:
@@ -192,6 +210,8 @@ def _check_windows(weight: Weight) -> None:
 def _check_blocks(weight: Weight) -> None:
     outputs = weight.shape[weight.axes.index("o")] if "o" in weight.axes else 0
     blocks = weight.blocks
+    if (len(blocks) if isinstance(blocks, tuple) else blocks) > _MOST_BLOCKS:
+        raise ShapeError(f"a weight packs at most {_MOST_BLOCKS:,} blocks.")
     if isinstance(blocks, tuple):
         fits = sum(blocks) == outputs and min(blocks, default=0) >= 0
     else:
