@@ -8,8 +8,8 @@ from types import ModuleType
 from ._errors import MissingExtraError
 
 
-def require(module: str, *, to: str) -> ModuleType:
-    """Import a package of the `compare` extra, or say what is missing and for what.
+def require(module: str, *, to: str, install: str = "initium[compare]") -> ModuleType:
+    """Import a package that is not always there, or say what is missing, for what, and how to get it.
 
     Raises:
         MissingExtraError: if it is not installed.
@@ -19,7 +19,7 @@ def require(module: str, *, to: str) -> ModuleType:
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"{to} needs packages that are not installed, such as '{error.name}'. Install them all with: "
-            "pip install 'initium[compare]'"
+            f"pip install '{install}'"
         ) from None
 
 
