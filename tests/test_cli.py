@@ -86,8 +86,8 @@ def test_a_place_that_cannot_be_written_is_found_before_training(tmp_path, monke
 HEARING = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from initium._cli import app
-app()
+from initium_command import run
+run()
 """
 
 
@@ -106,7 +106,7 @@ def test_ctrl_c_reports_and_saves_what_has_finished(tmp_path):
         seen += process.stderr.read(1)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 2
+    assert process.returncode == 130, err
     assert "Traceback" not in err
     assert "of 400 runs of each start had finished; they are above and saved." in err
     assert "(interrupted: 400 were asked for)" in " ".join(out.split())
@@ -403,7 +403,7 @@ def test_ctrl_c_while_weights_are_drawn_says_that_nothing_was_written(net, monke
 
     monkeypatch.setattr("initium._checkpoint._write.pieces", interrupted)
     result = initium("init", "mlp(6, 5, 4)", "--recipe", "he_normal", "--out", "w.safetensors")
-    assert (result.exit_code, result.stdout, result.stderr) == (2, "", "Interrupted; nothing was written.\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "Interrupted; nothing was written.\n")
     assert sorted(path.name for path in net.iterdir()) == ["beside.py", "net.py"]
 
 
@@ -413,7 +413,7 @@ def test_ctrl_c_after_weights_are_written_says_which(net, monkeypatch):
 
     monkeypatch.setattr("initium._written.Written.__str__", interrupted)
     result = initium("init", "mlp(6, 5, 4)", "--recipe", "he_normal", "--out", "w.safetensors")
-    assert (result.exit_code, result.stderr) == (2, "Interrupted, but 'w.safetensors' and 'w.json' are written.\n")
+    assert (result.exit_code, result.stderr) == (130, "Interrupted, but 'w.safetensors' and 'w.json' are written.\n")
     assert initium("verify", "w.safetensors", "w.json").exit_code == 0
 
 

@@ -28,7 +28,7 @@ Give each layer its start as you write it, with `import initium.jax`:
     {layer}
 or draw one weight by its name: initium.jax.he_normal()(initium.jax.key(0, "hidden"), {shape})"""
 
-# Whose models are known, and started otherwise than as a whole. Keras's come before torch's: on its backend they are both.
+# Whose models are started otherwise than as a whole. A Keras model may be one of torch's besides.
 _OTHERS = {
     "keras": _KERAS,
     "flax": _JAX.format(

@@ -109,12 +109,14 @@ def test_autograd_notices():
         (
             torch.empty(3, 2),
             {"seed": 0},
-            "A seed and a path, the weight's dotted name such as 'fc1.weight', go together.",
+            "A seed alone would start weights of one shape alike. It goes with a path, the weight's dotted name "
+            "such as 'fc1.weight'. Inside `model.apply` no path is known; for a whole model: "
+            'initium.initialize(model, 0, "he_normal").',
         ),
         (
             torch.empty(3, 2),
             {"path": "a"},
-            "A seed and a path, the weight's dotted name such as 'fc1.weight', go together.",
+            "A path goes together with a seed: pass seed=0 beside path='a'.",
         ),
         (
             torch.empty(3, 2),

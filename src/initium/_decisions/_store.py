@@ -12,7 +12,7 @@ from .. import _files
 from .._errors import InitiumError, PlanError, listed
 from .._graph import Buffer, Param
 from .._rule import shown
-from ..init import Initialiser, parse
+from ..init import Initialiser
 from ..init._parse import reads_back
 from ._choice import Choice
 from ._decisions import Decisions

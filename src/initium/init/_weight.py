@@ -42,7 +42,8 @@ class Fans(NamedTuple):
                 return (self.fan_in + self.fan_out) / 2
             case "geo":
                 return math.sqrt(self.fan_in * self.fan_out)
-        raise ValueError(f"mode is 'in', 'out', 'avg' or 'geo', not {mode!r}")
+        hint = f"; what others call {mode!r} is '{mode[4:]}' here" if mode in ("fan_in", "fan_out", "fan_avg") else ""
+        raise ValueError(f"mode is 'in', 'out', 'avg' or 'geo', not {mode!r}{hint}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,4 +66,9 @@ def _in_one_line(error: ModelError) -> str:
 
 
 def _mlp(text: str) -> nn.Module:
+    if "(" not in text and not text.strip().isidentifier():
+        raise ModelError(
+            f"'{text}' names no model. A model is file.py:function, package.module:function, 'mlp(64, 128, 10)', or a "
+            "saved plan, whose name ends in .json."
+        )
     return nn.Sequential(*mlp(sizes_of(text, "Your own is named as 'file.py:function'.", "mlp(64, 128, 10)")))
