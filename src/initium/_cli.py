@@ -1,21 +1,21 @@
 """The command line."""
 
-import functools
 import re
 import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, ParamSpec
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from typer.core import TyperGroup
 
 from . import _files
 from ._checkpoint import read, target, write
@@ -37,8 +37,6 @@ from ._report._page import MARK
 from ._require import versions
 from ._rule import Rule
 
-P = ParamSpec("P")
-
 _MODEL_HELP = (
     "file.py:function, package.module:function (both called without arguments), 'mlp(64, 128, 10)', or a saved plan: "
     "plan.json."
@@ -46,7 +44,38 @@ _MODEL_HELP = (
 _INTERRUPTED = 130  # what a shell gives a command that Ctrl-C ended
 _INITS_HELP = "Two or more of `initium list`, with arguments as in 'uniform(-0.1, 0.1)'."
 
+
+class _InterruptedError(KeyboardInterrupt):
+    """Ctrl-C, with a word of what was written before it came."""
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What is refused is one message and exit code 2, without a traceback; Ctrl-C is one message and exit code 130."""
+    try:
+        yield
+    except InitiumError as error:
+        _refuse(f"{type(error).__name__}: {error}")
+    except _InterruptedError as error:
+        _refuse(f"{error}.", _INTERRUPTED)
+    except KeyboardInterrupt as error:
+        _refuse(f"{str(error) or 'Interrupted'}; nothing was written.", _INTERRUPTED)
+
+
+class _Commands(TyperGroup):
+    """All commands, which tell what goes wrong alike."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _told():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _told():
+            return super().invoke(ctx)
+
+
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -69,29 +98,7 @@ def _whole(
     """A neural network's weights before the first training step."""
 
 
-class _InterruptedError(KeyboardInterrupt):
-    """Ctrl-C, with a word of what was written before it came."""
-
-
-def _told(command: Callable[P, None]) -> Callable[P, None]:
-    """A command whose refusals are one message and exit code 2, without a traceback; of Ctrl-C it is 130."""
-
-    @functools.wraps(command)
-    def told(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except InitiumError as error:
-            _refuse(f"{type(error).__name__}: {error}")
-        except _InterruptedError as error:
-            _refuse(f"{error}.", _INTERRUPTED)
-        except KeyboardInterrupt as error:
-            _refuse(f"{str(error) or 'Interrupted'}; nothing was written.", _INTERRUPTED)
-
-    return told
-
-
 @app.command()
-@_told
 def compare(
     inits: Annotated[list[str], typer.Argument(metavar="INIT INIT", help=_INITS_HELP)],
     model: Annotated[
@@ -144,7 +151,6 @@ def compare(
 
 
 @app.command(name="list")
-@_told
 def list_(
     words: Annotated[
         list[str] | None, typer.Argument(metavar="[WORD]", help="Only what each word is a part of: residual, xavier.")
@@ -173,7 +179,6 @@ _EXAMPLE = typer.Option(help="Inputs to trace the model with: a function that re
 
 
 @app.command()
-@_told
 def plan(
     model: Annotated[str, typer.Argument(help=_MODEL_HELP)],
     recipe: Annotated[str | None, _RECIPE] = None,
@@ -195,7 +200,6 @@ def plan(
 
 
 @app.command()
-@_told
 def diff(
     before: Annotated[str, typer.Argument(metavar="BEFORE", help="A saved plan: plan.json; or a model.")],
     after: Annotated[str, typer.Argument(metavar="AFTER", help="Another, which `auto` plans if it is a model.")],
@@ -214,7 +218,6 @@ def diff(
 
 
 @app.command()
-@_told
 def explain(
     name: Annotated[str, typer.Argument(metavar="NAME|MODEL", help="A start or a recipe; or a model, and PATH.")],
     path: Annotated[
@@ -236,7 +239,6 @@ def explain(
 
 
 @app.command()
-@_told
 def init(
     model: Annotated[str, typer.Argument(help=_MODEL_HELP)],
     out: Annotated[str, typer.Option(help="The file to write: NAME.safetensors.")],
@@ -283,7 +285,6 @@ def _stamp(file: Path) -> tuple[int, int] | None:
 
 
 @app.command()
-@_told
 def verify(
     file: Annotated[str, typer.Argument(metavar="FILE", help="NAME.safetensors, or NAME.safetensors.index.json.")],
     plan: Annotated[str, typer.Argument(metavar="PLAN", help="A manifest, or a saved plan.")],

@@ -356,7 +356,7 @@ def test_dense_weights_have_the_std_that_torch_gives_them():
         (
             "he_normal(mode='fan_in')",
             "'he_normal(mode='fan_in')' does not fit. `he_normal`: mode is 'in', 'out', 'avg' or 'geo', not "
-            "'fan_in'.",
+            "'fan_in'; what others call so is 'in' here.",
         ),
     ],
 )  # fmt: skip

@@ -42,7 +42,7 @@ class Fans(NamedTuple):
                 return (self.fan_in + self.fan_out) / 2
             case "geo":
                 return math.sqrt(self.fan_in * self.fan_out)
-        hint = f"; what others call {mode!r} is '{mode[4:]}' here" if mode in ("fan_in", "fan_out", "fan_avg") else ""
+        hint = f"; what others call so is '{mode[4:]}' here" if mode in ("fan_in", "fan_out", "fan_avg") else ""
         raise ValueError(f"mode is 'in', 'out', 'avg' or 'geo', not {mode!r}{hint}")
 
 
