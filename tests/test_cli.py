@@ -411,6 +411,24 @@ def test_plans_are_compared_with_an_exit_code(saved):
             "Print the plan to see them all.",
         ),
         (
+            ["explain", "head.weight"],
+            "ModelError: A parameter belongs to a model, which is named before it: initium explain MODEL head.weight.",
+        ),
+        (
+            ["plan", "plan.json", "--recipe", "gpt-2"],
+            "SettingError: 'plan.json' is a saved plan, in which all is decided. Leave out --recipe, or name the model.",
+        ),
+        (
+            ["plan", "net.py:build", "--recipe", "gpt-2"],
+            "UnknownNameError: No recipe or initialiser is called 'gpt-2'; the closest is 'gpt2'. "
+            "`initium list` shows all of them.",
+        ),
+        (
+            ["plan", "net.models.build"],
+            "ModelError: 'net.models.build' names no model. A model is file.py:function, package.module:function, "
+            "'mlp(64, 128, 10)', or a saved plan, whose name ends in .json. Perhaps 'net.models:build' was meant.",
+        ),
+        (
             ["plan", "net.build"],
             "ModelError: 'net.build' names no model. A model is file.py:function, package.module:function, "
             "'mlp(64, 128, 10)', or a saved plan, whose name ends in .json.",
@@ -440,6 +458,7 @@ def test_weights_are_drawn_to_disk_and_verified(net):
     result = initium("verify", "w.safetensors", "w.json")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == "w.safetensors equals what the plan draws.\n8 tensors, 936 bytes, seed 7\n"
+    assert initium("verify", "w.safetensors").stdout == result.stdout  # the manifest is beside it
 
 
 @pytest.fixture
@@ -488,6 +507,7 @@ def test_weights_are_drawn_in_shards_and_in_another_dtype(net):
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("Wrote w.safetensors.index.json\n8 tensors, 468 bytes in 2 files, seed 0\n")
     assert initium("verify", "w.safetensors.index.json", "w.json").exit_code == 0
+    assert initium("verify", "w.safetensors.index.json").exit_code == 0
     assert {choice.param.dtype for choice in Plan.load("w.json").choices} == {"bfloat16"}
 
 

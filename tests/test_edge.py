@@ -71,8 +71,11 @@ def test_an_equinox_model_is_told_how_its_layers_start():
     [
         (
             torch.nn.Linear(3, 2).state_dict(),
-            "got an OrderedDict. Pass the model itself; what holds its parameters alone does not say what becomes of "
-            "them.",
+            "got an OrderedDict. Pass the model itself; its parameters alone do not say what becomes of them.",
+        ),
+        (
+            torch.nn.Linear(3, 2).parameters(),
+            "got a generator. Pass the model itself; its parameters alone do not say what becomes of them.",
         ),
         ("mlp(3, 2)", "got a str. Names of models are for the command line; call the function that builds it."),
         (

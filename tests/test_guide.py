@@ -52,6 +52,7 @@ def test_the_first_word_of_several_names_shows_them():
 
 `initium explain xavier_normal` tells the rest."""
     )
+    assert explain("Xavier") == explain("xavier")
     assert "\n  kaiming_uniform          is he_uniform\n" in explain("kaiming")
     recipe, starts = explain("he").split("\n\n\n")
     assert recipe.startswith("he(slope=0.0), a recipe\n\n")

@@ -36,6 +36,7 @@ from ._recipes import Recipe, parse_recipe
 from ._report._page import MARK
 from ._require import versions
 from ._rule import Rule
+from ._safetensors import SUFFIX
 
 _MODEL_HELP = (
     "file.py:function, package.module:function (both called without arguments), 'mlp(64, 128, 10)', or a saved plan: "
@@ -235,6 +236,8 @@ def explain(
         raise ModelError(
             f"Name a parameter of the model too: initium explain {name} PATH. `initium plan` shows them all."
         )
+    if path is None and "." in name and "(" not in name:
+        raise ModelError(f"A parameter belongs to a model, which is named before it: initium explain MODEL {name}.")
     typer.echo(tell(name) if path is None else _plan_of(name, recipe, rules or [], example).explain(path))
 
 
@@ -287,16 +290,18 @@ def _stamp(file: Path) -> tuple[int, int] | None:
 @app.command()
 def verify(
     file: Annotated[str, typer.Argument(metavar="FILE", help="NAME.safetensors, or NAME.safetensors.index.json.")],
-    plan: Annotated[str, typer.Argument(metavar="PLAN", help="A manifest, or a saved plan.")],
+    plan: Annotated[
+        str | None, typer.Argument(metavar="[PLAN]", help="A manifest, or a saved plan; default: NAME.json.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Default: the manifest's; of a saved plan 0.")] = None,
 ) -> None:
     """Draw a checkpoint once more and compare it bit by bit.
 
     Exit code 0 if it is equal, 1 if not, 2 if refused.
 
-    Example: initium verify w.safetensors w.json
+    Example: initium verify w.safetensors
     """
-    decisions, manifest = read(plan)
+    decisions, manifest = read(plan or _beside(file.removesuffix(SUFFIX)))
     if manifest and seed not in (None, manifest.seed):
         manifest = None  # another seed has other digests
     drawn = seed if seed is not None else manifest.seed if manifest else 0
@@ -308,7 +313,7 @@ def verify(
 
 def _manifest_beside(out: str) -> Path:
     """Where the manifest of a checkpoint is written; not over a plan, which somebody may have edited."""
-    path = Path(out).with_suffix(".json")
+    path = _beside(out)
     try:
         is_plan = path.is_file() and _files.bears(path, PLAN_MARK) and not _files.bears(path, MANIFEST_MARK)
     except OSError as error:
@@ -317,6 +322,10 @@ def _manifest_beside(out: str) -> Path:
         raise OutputError(f"'{path}' is a saved plan, and a manifest would take its place. Name another --out.")
     _files.check_writable(path, mark=MANIFEST_MARK)
     return path
+
+
+def _beside(file: str) -> Path:
+    return Path(file).with_suffix(_SAVED)
 
 
 def _in_dtype(plan: Plan, dtype: str) -> Plan:

@@ -1,6 +1,6 @@
 """Which edge knows a model's framework."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -67,8 +67,8 @@ def edge_of(model: Any) -> ModuleType:
 
 def _hint(model: Any, roots: list[str]) -> Iterator[str]:
     """The way from what is often taken for a model to one."""
-    if isinstance(model, dict):
-        yield "Pass the model itself; what holds its parameters alone does not say what becomes of them."
+    if isinstance(model, Mapping | Iterator | list | tuple):
+        yield "Pass the model itself; its parameters alone do not say what becomes of them."
     elif isinstance(model, str):
         yield "Names of models are for the command line; call the function that builds it."
     elif hasattr(model, "shape"):

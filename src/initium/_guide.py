@@ -143,6 +143,7 @@ def explain(name: str) -> str:
 
 def _family(word: str) -> list[str]:
     """The starts whose names begin with a word, a line for each."""
+    word = word.casefold()
     named = [(name, one) for one in entries() for name in (one.name, *one.aliases) if name.startswith(f"{word}_")]
     lines = [f"  {name:<23}  {one.when if name == one.name else f'is {one.name}'}" for name, one in named]
     more = f"`initium explain {named[0][0]}` tells the rest." if named else ""

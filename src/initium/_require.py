@@ -17,6 +17,8 @@ def require(module: str, *, to: str, install: str = "initium[compare]") -> Modul
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
+        if install == error.name:
+            raise MissingExtraError(f"{to} needs {install}, which is not installed: pip install {install}") from None
         raise MissingExtraError(
             f"{to} needs packages that are not installed, such as '{error.name}'. Install them all with: "
             f"pip install '{install}'"

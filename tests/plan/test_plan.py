@@ -119,10 +119,7 @@ def test_without_pandas_a_table_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(MissingExtraError) as error:
         MADE.to_pandas()
-    assert str(error.value) == (
-        "`to_pandas` needs packages that are not installed, such as 'pandas'. Install them all with: "
-        "pip install 'pandas'"
-    )
+    assert str(error.value) == "`to_pandas` needs pandas, which is not installed: pip install pandas"
 
 
 def test_a_learning_rate_is_told_with_the_reason():

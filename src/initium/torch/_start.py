@@ -81,10 +81,13 @@ class Start:
         return str(self.init)
 
 
+_WHOLE = 'Pass a layer\'s weight, `layer.weight`; a whole model is started by initium.initialize(model, 0, "{start}").'
+
+
 def _check_call(start: Start, tensor: Any, seed: Any, path: Any, generator: Any) -> None:
     if not isinstance(tensor, torch.Tensor):
         what = type(tensor).__name__
-        raise ModelError(f"`{start}` fills a tensor, not a {what}. Pass a layer's weight, `layer.weight`.")
+        raise ModelError(f"`{start}` fills a tensor, not a {what}. {_WHOLE.format(start=start)}")
     if seed is not None and path is None:
         raise SettingError(
             "A seed alone would start weights of one shape alike. It goes with a path, the weight's dotted name "
