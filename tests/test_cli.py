@@ -415,10 +415,6 @@ def test_plans_are_compared_with_an_exit_code(saved):
             "ModelError: A parameter belongs to a model, which is named before it: initium explain MODEL head.weight.",
         ),
         (
-            ["plan", "plan.json", "--recipe", "gpt-2"],
-            "SettingError: 'plan.json' is a saved plan, in which all is decided. Leave out --recipe, or name the model.",
-        ),
-        (
             ["plan", "net.py:build", "--recipe", "gpt-2"],
             "UnknownNameError: No recipe or initialiser is called 'gpt-2'; the closest is 'gpt2'. "
             "`initium list` shows all of them.",

@@ -104,9 +104,7 @@ def initialize(
         0.18
     """
     if not isinstance(seed, Integral):
-        hint = (
-            f"A recipe comes after it: recipe={seed!r}." if isinstance(seed, str) else "Inputs are passed as example=."
-        )
+        hint = f"Write recipe={seed!r}." if isinstance(seed, str) else "Inputs are passed as example=."
         raise SettingError(f"A seed is a whole number, not a {type(seed).__name__}. {hint}")
     recipe = parse_recipe(recipe)
     if recipe.calibrates and example is None:
