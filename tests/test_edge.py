@@ -26,6 +26,7 @@ def code(message, first):
     return textwrap.dedent("\n".join(lines[start:end]))
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 def test_a_keras_model_is_told_how_its_layers_start_before_and_after_they_are_built():
     keras = pytest.importorskip("keras")
     import initium.keras
