@@ -143,4 +143,4 @@ _ADDED = [each for each in inspect.signature(parse).parameters.values() if each.
 
 def named(name: str) -> Callable[..., Start]:
     """The function of that name: the arguments of the catalogue's entry, then those of `parse`."""
-    return offered(name, parse, *_ADDED, drop_in=initializers)
+    return offered(name, parse, *_ADDED, drop_in=initializers)  # pyright: ignore[reportArgumentType]  a module hashes

@@ -141,4 +141,4 @@ _ADDED = tuple(
 
 def named(name: str) -> Callable[..., Start]:
     """The catalogue's function of that name, except that it gives a `Start`."""
-    return offered(name, Start, *_ADDED, drop_in=initializers)
+    return offered(name, Start, *_ADDED, drop_in=initializers)  # pyright: ignore[reportArgumentType]  a module hashes

@@ -102,4 +102,4 @@ def _check_call(start: Start, tensor: Any, seed: Any, path: Any, generator: Any)
 
 def start(name: str) -> Callable[..., Start]:
     """The function of the catalogue that a name stands for, giving starts for tensors."""
-    return offered(name, Start, drop_in=init)
+    return offered(name, Start, drop_in=init)  # pyright: ignore[reportArgumentType]  a module hashes
