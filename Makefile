@@ -39,7 +39,7 @@ lint: .venv/made
 bench: .venv/made
 	$(BIN)/python bench/import_time.py
 
-# Against torch.nn.init, NumPy, JAX and anyinit: the table that README quotes.
+# Against torch.nn.init, NumPy, JAX and anyinit: the table of docs/frameworks.md.
 bench-fill: .venv/made
 	$(PIP) anyinit
 	$(BIN)/python bench/fill.py

@@ -1,5 +1,6 @@
 """Shared by all tests."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from hypothesis import settings
 # The same examples at every run: a test that fails now and then teaches nobody.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+os.environ.setdefault("KERAS_BACKEND", "torch")  # before anything imports Keras, which would take TensorFlow
 sys.path.insert(0, str(Path(__file__).parent))  # `from cases import CASES`
 sys.path.append(str(Path(__file__).parent / "torch_edge"))  # `from zoo import library`, elsewhere too
 sys.path.append(str(Path(__file__).parent / "checkpoint"))  # `from checkpoints import choice`

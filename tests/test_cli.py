@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import initium as initium_package
 from initium import Plan, _cli
 from initium._report._page import MARK
 
@@ -87,8 +89,8 @@ def test_a_place_that_cannot_be_written_is_found_before_training(tmp_path, monke
 HEARING = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from initium._cli import app
-app()
+from initium_command import run
+run()
 """
 
 
@@ -107,12 +109,40 @@ def test_ctrl_c_reports_and_saves_what_has_finished(tmp_path):
         seen += process.stderr.read(1)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 2
+    assert process.returncode == 130, err
     assert "Traceback" not in err
     assert "of 400 runs of each start had finished; they are above and saved." in err
     assert "(interrupted: 400 were asked for)" in " ".join(out.split())
     assert MARK in (tmp_path / "compare.html").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["compare.html"]
+
+
+IMPORTED = """
+import sys
+
+class Interrupted:
+    def find_spec(name, *_):
+        if name == "numpy":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted)
+from initium_command import run
+run()
+"""
+
+
+def test_ctrl_c_while_the_package_is_imported_is_one_line():
+    result = subprocess.run([sys.executable, "-c", IMPORTED, "list"], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "Interrupted; nothing was written.\n")
+
+
+def test_ctrl_c_before_a_command_has_begun_is_one_line(monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_cli, "versions", interrupted)
+    result = CliRunner().invoke(_cli.app, ["--version"])
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "Interrupted; nothing was written.\n")
 
 
 def test_a_missing_extra_is_named_with_the_way_to_get_it(tmp_path, monkeypatch):
@@ -134,7 +164,47 @@ def test_the_catalogue_is_listed_by_family_in_lines_of_a_terminal():
     assert "  he_normal                weights fed by ReLU, leaky ReLU or PReLU" in lines
     assert "Recipes: a start for a whole model" in lines
     assert "  gpt2                     GPT-like language models" in lines
-    assert lines[-1] == "`initium explain NAME` tells the rest."
+    assert lines[-1] == "77 starts and 23 recipes. `initium explain NAME` tells the rest."
+
+
+def test_the_catalogue_is_searched_by_words():
+    result = CliRunner().invoke(_cli.app, ["list", "Xavier"])
+    assert result.exit_code == 0
+    assert (
+        result.stdout
+        == """
+Variance scaling
+  glorot_normal            tanh, softsign and linear layers
+                           also called xavier_normal
+  glorot_uniform           as `glorot_normal`
+                           also called xavier_uniform
+
+2 starts. `initium explain NAME` tells the rest.
+"""
+    )
+    both = CliRunner().invoke(_cli.app, ["list", "residual", "normalisation"]).stdout
+    assert "  fixup                    residual nets without normalisation\n" in both
+    assert "gpt2_residual" not in both
+    refused = CliRunner().invoke(_cli.app, ["list", "residual", "xavjer_normal"])
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        "UnknownNameError: No start or recipe is called 'xavjer_normal'; the closest is 'xavier_normal'. "
+        "`initium list` shows all of them.\n"
+    )
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_is_asked_for_in_two_ways(option):
+    for command in ([], ["list"], ["diff"]):
+        result = CliRunner().invoke(_cli.app, [*command, option])
+        assert result.exit_code == 0
+        assert "Usage: " in result.stdout
+
+
+def test_the_version_is_that_of_the_package():
+    result = CliRunner().invoke(_cli.app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"initium {initium_package.__version__}\n")
+    assert initium_package.__version__ == metadata.version("initium")
 
 
 def test_a_start_is_explained_or_its_neighbour_named():
@@ -292,6 +362,87 @@ def test_inputs_that_cannot_be_made_up_are_asked_for_in_the_words_of_the_command
     assert last == "that is --example FILE.py:FUNCTION, which returns it.\n"
 
 
+SAVED = ["mlp(6, 5, 4)", "--recipe", "he_normal", "--rule", "2.weight=zeros"]
+
+
+@pytest.fixture
+def saved(net):
+    result = initium("plan", *SAVED, "--out", "plan.json")
+    assert result.exit_code == 0, result.stderr
+    return net
+
+
+def test_a_saved_plan_is_taken_wherever_a_model_is(saved):
+    planned, shown = initium("plan", *SAVED), initium("plan", "plan.json")
+    assert (shown.exit_code, shown.stdout) == (0, planned.stdout)
+    told = initium("explain", "plan.json", "2.weight")
+    assert (told.exit_code, told.stdout) == (0, initium("explain", SAVED[0], "2.weight", *SAVED[1:]).stdout)
+    for model, out in ((SAVED, "a.safetensors"), (["plan.json"], "b.safetensors")):
+        assert initium("init", *model, "--seed", "3", "--out", out).exit_code == 0
+    assert (saved / "a.safetensors").read_bytes() == (saved / "b.safetensors").read_bytes()
+
+
+def test_plans_are_compared_with_an_exit_code(saved):
+    same = initium("diff", "plan.json", "plan.json")
+    assert (same.exit_code, same.stdout) == (0, "The plans are the same.\n")
+    other = initium("diff", "plan.json", SAVED[0])
+    assert other.exit_code == 1
+    assert other.stdout.startswith("Recipe: he_normal -> auto (version 2)\nAnother start: 2\n  0.weight\n")
+    refused = initium("diff", "plan.json", "no.json")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr == "PlanError: There is no file 'no.json'.\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (
+            ["plan", "plan.json", "--recipe", "he", "--rule", "2.*=zeros"],
+            "SettingError: 'plan.json' is a saved plan, in which all is decided. Leave out --recipe and --rule, or "
+            "name the model.",
+        ),
+        (
+            ["explain", "plan.json"],
+            "ModelError: Name a parameter of the model too: initium explain plan.json PATH. "
+            "`initium plan` shows them all.",
+        ),
+        (
+            ["explain", "plan.json", "2.wieght"],
+            "UnknownNameError: No parameter is called '2.wieght'; the closest is '2.weight'. "
+            "Print the plan to see them all.",
+        ),
+        (
+            ["explain", "head.weight"],
+            "ModelError: A parameter belongs to a model, which is named before it: initium explain MODEL head.weight.",
+        ),
+        (
+            ["plan", "net.py:build", "--recipe", "gpt-2"],
+            "UnknownNameError: No recipe or initialiser is called 'gpt-2'; the closest is 'gpt2'. "
+            "`initium list` shows all of them.",
+        ),
+        (
+            ["plan", "net.models.build"],
+            "ModelError: 'net.models.build' names no model. A model is file.py:function, package.module:function, "
+            "'mlp(64, 128, 10)', or a saved plan, whose name ends in .json. Perhaps 'net.models:build' was meant.",
+        ),
+        (
+            ["plan", "net.build"],
+            "ModelError: 'net.build' names no model. A model is file.py:function, package.module:function, "
+            "'mlp(64, 128, 10)', or a saved plan, whose name ends in .json.",
+        ),
+        (
+            ["compare", "he_normal", "zeros", "--model", "net.py:build"],
+            "ModelError: A comparison builds an mlp from its name, as in 'mlp(10, 20, 2)', and not yet 'net.py:build'. "
+            "Your own model is compared from Python, where build() returns it: "
+            "initium.compare(build, 'digits', inits=[...]).",
+        ),
+    ],
+)
+def test_a_wrong_word_about_a_saved_plan_is_one_message(saved, args, message):
+    result = initium(*args)
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"{message}\n")
+
+
 def test_weights_are_drawn_to_disk_and_verified(net):
     result = run("init", "net.py:build", "--recipe", "author", "--seed", "7", "--out", "w.safetensors")
     assert result.returncode == 0, result.stderr
@@ -304,6 +455,7 @@ def test_weights_are_drawn_to_disk_and_verified(net):
     result = initium("verify", "w.safetensors", "w.json")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == "w.safetensors equals what the plan draws.\n8 tensors, 936 bytes, seed 7\n"
+    assert initium("verify", "w.safetensors").stdout == result.stdout  # the manifest is beside it
 
 
 @pytest.fixture
@@ -352,6 +504,7 @@ def test_weights_are_drawn_in_shards_and_in_another_dtype(net):
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("Wrote w.safetensors.index.json\n8 tensors, 468 bytes in 2 files, seed 0\n")
     assert initium("verify", "w.safetensors.index.json", "w.json").exit_code == 0
+    assert initium("verify", "w.safetensors.index.json").exit_code == 0
     assert {choice.param.dtype for choice in Plan.load("w.json").choices} == {"bfloat16"}
 
 
@@ -466,7 +619,7 @@ def test_ctrl_c_while_weights_are_drawn_says_that_nothing_was_written(net, monke
 
     monkeypatch.setattr("initium._checkpoint._write.pieces", interrupted)
     result = initium("init", "mlp(6, 5, 4)", "--recipe", "he_normal", "--out", "w.safetensors")
-    assert (result.exit_code, result.stdout, result.stderr) == (2, "", "Interrupted; nothing was written.\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "Interrupted; nothing was written.\n")
     assert sorted(path.name for path in net.iterdir()) == ["beside.py", "net.py"]
 
 
@@ -476,7 +629,7 @@ def test_ctrl_c_after_weights_are_written_says_which(net, monkeypatch):
 
     monkeypatch.setattr("initium._written.Written.__str__", interrupted)
     result = initium("init", "mlp(6, 5, 4)", "--recipe", "he_normal", "--out", "w.safetensors")
-    assert (result.exit_code, result.stderr) == (2, "Interrupted, but 'w.safetensors' and 'w.json' are written.\n")
+    assert (result.exit_code, result.stderr) == (130, "Interrupted, but 'w.safetensors' and 'w.json' are written.\n")
     assert initium("verify", "w.safetensors", "w.json").exit_code == 0
 
 

@@ -42,6 +42,23 @@ def test_an_alias_and_a_spec_are_explained_as_what_they_are():
     )
 
 
+def test_the_first_word_of_several_names_shows_them():
+    assert (
+        explain("xavier")
+        == """Starts whose names begin with xavier
+
+  xavier_normal            is glorot_normal
+  xavier_uniform           is glorot_uniform
+
+`initium explain xavier_normal` tells the rest."""
+    )
+    assert explain("Xavier") == explain("xavier")
+    assert "\n  kaiming_uniform          is he_uniform\n" in explain("kaiming")
+    recipe, starts = explain("he").split("\n\n\n")
+    assert recipe.startswith("he(slope=0.0), a recipe\n\n")
+    assert "\n  he_truncated_normal      as `he_normal`, without tails\n" in starts
+
+
 @pytest.mark.parametrize("found", entries(), ids=lambda found: found.name)
 def test_every_explanation_fits_a_terminal(found):
     lines = explain(found.name).splitlines()

@@ -9,6 +9,12 @@ def test_inputs_in_the_place_of_the_seed_are_told_where_they_belong():
     assert str(error.value) == "A seed is a whole number, not a list. Inputs are passed as example=."
 
 
+def test_a_recipe_in_the_place_of_the_seed_is_told():
+    with pytest.raises(initium.SettingError) as error:
+        initium.initialize(None, "he_normal")
+    assert str(error.value) == "A seed is a whole number, not a str. Write recipe='he_normal'."
+
+
 def test_a_model_that_is_not_built_yet_is_told_to_be_called():
     def build():
         return None

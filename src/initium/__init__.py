@@ -2,6 +2,7 @@
 
 from . import init as init
 from ._array import array as array
+from ._attribute import attribute as __getattr__  # noqa: F401  Python asks it for `__version__`
 from ._compare import Comparison as Comparison
 from ._compare import compare as compare
 from ._errors import DataError as DataError

@@ -1,5 +1,6 @@
 """`python -m initium`."""
 
-from ._cli import app
+from initium_command import run
 
-app(prog_name="initium")
+if __name__ == "__main__":
+    run()

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from . import _stream
-from ._errors import SpecError
+from ._errors import SettingError, SpecError
 from ._fill import bits, check_dtype
 from ._tensor import Tensor
 from .init import Initialiser, parse
@@ -56,10 +56,10 @@ def array(
         True
     """
     init = parse(init) if isinstance(init, str) else init
-    if not isinstance(init, Initialiser) or not isinstance(path, str):
-        raise SpecError(
-            f"`array` takes a spec or `he_normal()`, and a path such as 'fc.weight'; got {init!r}, {path!r}."
-        )
+    if not isinstance(init, Initialiser):
+        raise SpecError(f"`array` takes a spec such as 'he_normal', or `initium.init.he_normal()`; got {init!r}.")
+    if not isinstance(path, str):
+        raise SettingError(f"A path is the weight's dotted name, such as 'fc.weight', not {path!r}.")
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     windows = {"groups": groups, "stride": stride, "blocks": blocks}
     weight = usual_weight("torch", shape, axes, transposed=transposed, **windows)

@@ -1,21 +1,22 @@
 """The command line."""
 
-import functools
 import os
 import re
 import shlex
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from typer.core import TyperGroup
 
 from . import _files
 from ._checkpoint import read, target, write
@@ -23,57 +24,86 @@ from ._checkpoint import verify as compare_with
 from ._checkpoint._manifest import MARK as MANIFEST_MARK
 from ._compare import compare as run_compare
 from ._decisions._store import MARK as PLAN_MARK
-from ._errors import InitiumError, ModelError, OutputError, RuleError, SettingError
+from ._errors import InitiumError, ModelError, OutputError, RuleError, SettingError, counted
 from ._fill import DTYPES
 from ._graph import Graph
-from ._guide import entries
+from ._guide import about
 from ._guide import explain as tell
 from ._initialize import graph_of
 from ._initialize import plan as decide
 from ._model_name import model_function
 from ._plan import Plan
 from ._printable import printable, printable_lines
-from ._recipes import Recipe, parse_recipe, recipes
+from ._recipes import Recipe, parse_recipe
 from ._report._page import MARK
+from ._require import versions
 from ._rule import Rule
+from ._safetensors import SUFFIX
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
-_MODEL_HELP = "file.py:function, package.module:function (both called without arguments), or 'mlp(64, 128, 10)'."
-_INITS_HELP = "Two or more of `initium list`, with arguments as in 'uniform(-0.1, 0.1)'."
-
-app = typer.Typer(
-    help="A neural network's weights before the first training step.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+_MODEL_HELP = (
+    "file.py:function, package.module:function (both called without arguments), 'mlp(64, 128, 10)', or a saved plan: "
+    "plan.json."
 )
+_INTERRUPTED = 130  # what a shell gives a command that Ctrl-C ended
+_INITS_HELP = "Two or more of `initium list`, with arguments as in 'uniform(-0.1, 0.1)'."
 
 
 class _InterruptedError(KeyboardInterrupt):
     """Ctrl-C, with a word of what was written before it came."""
 
 
-def _told(command: Callable[P, None]) -> Callable[P, None]:
-    """A command whose refusals are one message and exit code 2, without a traceback."""
+@contextmanager
+def _told() -> Iterator[None]:
+    """What is refused is one message and exit code 2, without a traceback; Ctrl-C is one message and exit code 130."""
+    try:
+        yield
+    except InitiumError as error:
+        _refuse(f"{type(error).__name__}: {error}")
+    except _InterruptedError as error:
+        _refuse(f"{error}.", _INTERRUPTED)
+    except KeyboardInterrupt as error:
+        _refuse(f"{str(error) or 'Interrupted'}; nothing was written.", _INTERRUPTED)
 
-    @functools.wraps(command)
-    def told(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except InitiumError as error:
-            _refuse(f"{type(error).__name__}: {error}")
-        except _InterruptedError as error:
-            _refuse(f"{error}.")
-        except KeyboardInterrupt as error:
-            _refuse(f"{str(error) or 'Interrupted'}; nothing was written.")
 
-    return told
+class _Commands(TyperGroup):
+    """All commands, which tell what goes wrong alike."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _told():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _told():
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"initium {versions(['initium']).get('initium', 'unknown')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _whole(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """A neural network's weights before the first training step."""
 
 
 @app.command()
-@_told
 def compare(
     inits: Annotated[list[str], typer.Argument(metavar="INIT INIT", help=_INITS_HELP)],
     model: Annotated[
@@ -121,39 +151,47 @@ def compare(
     Console(highlight=False).print(result)
     typer.echo(f"\nPage with curves: {printable(out)}")
     if result.interrupted:
-        _refuse(f"Interrupted: {result.num_runs} of {seeds} runs of each start had finished; they are above and saved.")
+        finished = f"{result.num_runs} of {seeds} runs of each start had finished"
+        _refuse(f"Interrupted: {finished}; they are above and saved.", _INTERRUPTED)
 
 
 @app.command(name="list")
-@_told
-def list_() -> None:
-    """Every start of the catalogue, family by family, and when to use it."""
+def list_(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[WORD]", help="Only what each word is a part of: residual, xavier.")
+    ] = None,
+) -> None:
+    """Every start of the catalogue, family by family, and every recipe, with when to use it.
+
+    Example: initium list embedding
+    """
     console = Console(highlight=False)
-    for group, members in groupby(entries(), key=lambda entry: entry.group):
+    found = about(words or [])
+    for group, members in groupby(found, key=lambda entry: entry.family):
         console.print(f"\n[bold]{group}[/bold]")
         for entry in members:
             console.print(f"  {entry.name:<23}  {escape(entry.when)}", soft_wrap=True)
-    console.print("\n[bold]Recipes: a start for a whole model[/bold]")
-    for recipe in recipes():
-        console.print(f"  {recipe.name:<23}  {escape(recipe.use)}", soft_wrap=True)
-    console.print("\n`initium explain NAME` tells the rest.")
+            if words and entry.aliases:
+                console.print(f"  {'':<23}  also called {', '.join(entry.aliases)}", soft_wrap=True)
+    kinds = Counter("recipe" if entry.is_recipe else "start" for entry in found)
+    counts = " and ".join(counted(number, kind) for kind, number in kinds.items())
+    console.print(f"\n{counts}. `initium explain NAME` tells the rest.")
 
 
-_RECIPE = typer.Option(help="auto, another recipe of `initium list`, or a start for all weights.")
+_RECIPE = typer.Option(help="auto, another recipe of `initium list`, or a start for all weights.", show_default="auto")
 _RULE = typer.Option("--rule", metavar="GLOB=SPEC", help="Wins over the recipe: 'head.*=zeros'. May be repeated.")
 _EXAMPLE = typer.Option(help="Inputs to trace the model with: a function that returns them, named as MODEL is.")
 
 
 @app.command()
-@_told
 def plan(
     model: Annotated[str, typer.Argument(help=_MODEL_HELP)],
-    recipe: Annotated[str, _RECIPE] = "auto",
+    recipe: Annotated[str | None, _RECIPE] = None,
     rules: Annotated[list[str] | None, _RULE] = None,
     example: Annotated[str | None, _EXAMPLE] = None,
     out: Annotated[str | None, typer.Option(help="A JSON file to write the plan to.")] = None,
 ) -> None:
-    """How every parameter of a model is to start, and why; nothing is filled.
+    """How every parameter of a model starts, and why; nothing is filled.
 
     Example: initium plan model.py:build --rule "head.*=zeros" --out plan.json
     """
@@ -167,33 +205,51 @@ def plan(
 
 
 @app.command()
-@_told
+def diff(
+    before: Annotated[str, typer.Argument(metavar="BEFORE", help="A saved plan: plan.json; or a model.")],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help="Another, which `auto` plans if it is a model.")],
+) -> None:
+    """How two plans differ.
+
+    Exit code 0 if they are the same, 1 if not, 2 if refused.
+
+    Example: initium diff plan.json model.py:build
+    """
+    old, new = (_plan_of(text, None, [], None) for text in (before, after))
+    found = old.diff(new)
+    typer.echo(found)
+    if found:
+        raise typer.Exit(1)
+
+
+@app.command()
 def explain(
     name: Annotated[str, typer.Argument(metavar="NAME|MODEL", help="A start or a recipe; or a model, and PATH.")],
     path: Annotated[
         str | None, typer.Argument(help="A parameter of the model: h.3.attn.c_attn.weight.", metavar="PATH")
     ] = None,
-    recipe: Annotated[str, _RECIPE] = "auto",
+    recipe: Annotated[str | None, _RECIPE] = None,
     rules: Annotated[list[str] | None, _RULE] = None,
     example: Annotated[str | None, _EXAMPLE] = None,
 ) -> None:
-    """The formula of a start, when to use it and when not; or how and why one parameter of a model starts.
+    """A start's formula and when to use it; or how and why one parameter of a model starts.
 
     Examples: initium explain he_normal; initium explain model.py:build head.weight
     """
-    if path is None and (":" in name or name.endswith(".py")):
+    if path is None and (":" in name or name.endswith((".py", _SAVED))):
         raise ModelError(
             f"Name a parameter of the model too: initium explain {name} PATH. `initium plan` shows them all."
         )
+    if path is None and "." in name and "(" not in name:
+        raise ModelError(f"A parameter belongs to a model, which is named before it: initium explain MODEL {name}.")
     typer.echo(tell(name) if path is None else _plan_of(name, recipe, rules or [], example).explain(path))
 
 
 @app.command()
-@_told
 def init(
     model: Annotated[str, typer.Argument(help=_MODEL_HELP)],
     out: Annotated[str, typer.Option(help="The file to write: NAME.safetensors.")],
-    recipe: Annotated[str, _RECIPE] = "auto",
+    recipe: Annotated[str | None, _RECIPE] = None,
     seed: Annotated[int, typer.Option(help="Of all numbers, from 0 to 2^64 - 1.")] = 0,
     shards: Annotated[int, typer.Option(help="In how many files; with 2 or more there is an index besides.")] = 1,
     dtype: Annotated[
@@ -202,7 +258,7 @@ def init(
     rules: Annotated[list[str] | None, _RULE] = None,
     example: Annotated[str | None, _EXAMPLE] = None,
 ) -> None:
-    """Draw a model's weights to disk, in little memory; and a manifest, NAME.json, by which they can be verified.
+    """Draw a model's weights to a safetensors file, with a manifest, NAME.json, to verify them by.
 
     Example: initium init model.py:build --recipe author --out w.safetensors
     """
@@ -236,17 +292,20 @@ def _stamp(file: Path) -> tuple[int, int] | None:
 
 
 @app.command()
-@_told
 def verify(
     file: Annotated[str, typer.Argument(metavar="FILE", help="NAME.safetensors, or NAME.safetensors.index.json.")],
-    plan: Annotated[str, typer.Argument(metavar="PLAN", help="A manifest, or a saved plan.")],
+    plan: Annotated[
+        str | None, typer.Argument(metavar="[PLAN]", help="A manifest, or a saved plan; default: NAME.json.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Default: the manifest's; of a saved plan 0.")] = None,
 ) -> None:
-    """Draw a checkpoint once more and compare it bit by bit; exit code 0 if it is equal, 1 if not, 2 if refused.
+    """Draw a checkpoint once more and compare it bit by bit.
 
-    Example: initium verify w.safetensors w.json
+    Exit code 0 if it is equal, 1 if not, 2 if refused.
+
+    Example: initium verify w.safetensors
     """
-    decisions, manifest = read(plan)
+    decisions, manifest = read(plan or _beside(file.removesuffix(SUFFIX)))
     if manifest and seed not in (None, manifest.seed):
         manifest = None  # another seed has other digests
     drawn = seed if seed is not None else manifest.seed if manifest else 0
@@ -258,11 +317,15 @@ def verify(
 
 def _manifest_beside(out: str) -> Path:
     """Where the manifest of a checkpoint is written; not over a plan, which somebody may have edited."""
-    path = Path(out).with_suffix(".json")
+    path = _beside(out)
     if os.path.isfile(path) and _files.bears(path, PLAN_MARK) and not _files.bears(path, MANIFEST_MARK):
         raise OutputError(f"'{path}' is a saved plan, and a manifest would take its place. Name another --out.")
     _files.check_writable(path, mark=MANIFEST_MARK)
     return path
+
+
+def _beside(file: str) -> Path:
+    return Path(file).with_suffix(_SAVED)
 
 
 def _in_dtype(plan: Plan, dtype: str) -> Plan:
@@ -277,7 +340,14 @@ def _in_dtype(plan: Plan, dtype: str) -> Plan:
     return replace(plan, choices=tuple(choices), buffers=tuple(buffers))
 
 
-def _plan_of(model: str, recipe: str, rules: list[str], example: str | None) -> Plan:
+_SAVED = ".json"  # how the name of a saved plan ends, and that of no model
+
+
+def _plan_of(model: str, recipe: str | None, rules: list[str], example: str | None) -> Plan:
+    if model.endswith(_SAVED):
+        _check_decided(model, {"--recipe": recipe, "--rule": rules, "--example": example})
+        return Plan.load(model)
+    recipe = recipe or "auto"
     start, said = parse_recipe(recipe), tuple(_rule(text) for text in rules)  # refused before a model is built
     inputs = _in_place(model_function(example)) if example else None
     try:
@@ -286,6 +356,13 @@ def _plan_of(model: str, recipe: str, rules: list[str], example: str | None) -> 
         if example or not error.needs_example:
             raise
         raise ModelError(f"{error} Here that is --example FILE.py:FUNCTION, which returns it.") from None
+
+
+def _check_decided(plan: str, options: dict[str, Any]) -> None:
+    if given := [option for option, value in options.items() if value]:
+        raise SettingError(
+            f"'{plan}' is a saved plan, in which all is decided. Leave out {' and '.join(given)}, or name the model."
+        )
 
 
 def _graph_of(model: str, recipe: Recipe, rules: tuple[Rule, ...] = (), inputs: Any = None) -> Graph:
@@ -323,6 +400,6 @@ def _renamed(inits: list[str]) -> Iterator[tuple[str, str]]:
             yield asked, name
 
 
-def _refuse(message: str) -> NoReturn:
+def _refuse(message: str, code: int = 2) -> NoReturn:
     typer.echo(printable_lines(message), err=True)
-    raise typer.Exit(2)
+    raise typer.Exit(code)

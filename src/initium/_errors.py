@@ -17,8 +17,10 @@ class SpecError(InitiumError, ValueError):
     """A text that names an initialiser, a model or a data set cannot be read."""
 
 
-class UnknownNameError(InitiumError, ValueError):
+class UnknownNameError(InitiumError, ValueError, KeyError):
     """A name that is in no table."""
+
+    __str__ = Exception.__str__  # a KeyError prints its message in quotes
 
 
 class ShapeError(InitiumError, ValueError):

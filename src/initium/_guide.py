@@ -47,6 +47,22 @@ class Entry:
         """The first clause of when to use it."""
         return re.split(r"[.;:] |[.]$", " ".join(self.sections["Use"].split()))[0]
 
+    @property
+    def is_recipe(self) -> bool:
+        """Whether it is for a whole model."""
+        return self.group == _RECIPE
+
+    @property
+    def family(self) -> str:
+        """The heading under which it is listed."""
+        return "Recipes: a start for a whole model" if self.is_recipe else self.group
+
+    @property
+    def text(self) -> str:
+        """Where a word about it is looked for."""
+        words = (self.name, *self.aliases, self.group, self.claim, self.sections["Use"])
+        return " ".join(" ".join(words).split()).casefold()
+
 
 @cache
 def entries() -> tuple[Entry, ...]:
@@ -72,6 +88,24 @@ _GROUPS = {
 }
 
 
+def about(words: Iterable[str] = ()) -> tuple[Entry, ...]:
+    """Starts and then recipes of whose name, other names, family or use each word is a part.
+
+    Raises:
+        UnknownNameError: if there are none, with the nearest name.
+    """
+    everything = (*entries(), *(_recipe_entry(name) for name in sorted(by_name())))
+    words = [word.casefold() for word in words]
+    found = tuple(entry for entry in everything if all(word in entry.text for word in words))
+    if not found:
+        word = next(word for word in words if not any(word in entry.text for entry in everything))
+        raise unknown_name("start or recipe", word, [*CATALOGUE, *ALIASES, *COMPUTED, *by_name()], _SEE)
+    return found
+
+
+_SEE = "`initium list` shows all of them."
+
+
 def entry(name: str) -> Entry:
     """The entry of a name, of an alias or of a spec.
 
@@ -82,7 +116,7 @@ def entry(name: str) -> Entry:
     name = ALIASES[name].__name__ if name in ALIASES else name
     known = {entry.name: entry for entry in entries()}
     if name not in known:
-        raise unknown_name("initialiser", name, [*known, *ALIASES, *by_name()], "`initium list` shows all of them.")
+        raise unknown_name("initialiser", name, [*known, *ALIASES, *by_name()], _SEE)
     return known[name]
 
 
@@ -90,7 +124,7 @@ def explain(name: str) -> str:
     """Everything that is known of a start, as text: of a weight's, of a whole model's, or of both under one name.
 
     Args:
-        name: of an entry, an alias, a spec, or a recipe.
+        name: of an entry, an alias, a spec, a recipe, or the first word of several names, such as `xavier`.
 
     Raises:
         UnknownNameError: with the nearest name there is.
@@ -100,9 +134,20 @@ def explain(name: str) -> str:
         he_normal(slope=0.0, mode='in')
     """
     called = parse_call(name).name
-    as_recipe = [_recipe_entry(called)] if called in by_name() else []
+    as_recipe = [_told(_recipe_entry(called))] if called in by_name() else []
     starts_a_weight = called in CATALOGUE or called in ALIASES or called in COMPUTED
-    return "\n\n\n".join(map(_told, as_recipe if as_recipe and not starts_a_weight else [entry(name), *as_recipe]))
+    family = [] if starts_a_weight else _family(called)
+    itself = [] if family or (as_recipe and not starts_a_weight) else [_told(entry(name))]
+    return "\n\n\n".join([*itself, *as_recipe, *family])
+
+
+def _family(word: str) -> list[str]:
+    """The starts whose names begin with a word, a line for each."""
+    word = word.casefold()
+    named = [(name, one) for one in entries() for name in (one.name, *one.aliases) if name.startswith(f"{word}_")]
+    lines = [f"  {name:<23}  {one.when if name == one.name else f'is {one.name}'}" for name, one in named]
+    more = f"`initium explain {named[0][0]}` tells the rest." if named else ""
+    return ["\n".join([f"Starts whose names begin with {word}\n", *lines, "", more])] if named else []
 
 
 def _told(found: Entry) -> str:

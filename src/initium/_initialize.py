@@ -104,7 +104,8 @@ def initialize(
         0.18
     """
     if not isinstance(seed, Integral):
-        raise SettingError(f"A seed is a whole number, not a {type(seed).__name__}. Inputs are passed as example=.")
+        hint = f"Write recipe={seed!r}." if isinstance(seed, str) else "Inputs are passed as example=."
+        raise SettingError(f"A seed is a whole number, not a {type(seed).__name__}. {hint}")
     recipe = parse_recipe(recipe)
     if recipe.calibrates and example is None:
         raise SettingError(

@@ -1,11 +1,12 @@
 """The Plan: one Choice for each parameter."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from ._decisions import Decisions
+from ._decisions import Choice, Decisions
 from ._edge import edge_of
 from ._errors import PlanError, UnknownNameError, counted
 from ._printable import printable
@@ -15,6 +16,8 @@ from ._spec import unknown_name
 
 # What shows, compares and stores a plan is imported by the method that needs it: `import initium` stays light.
 if TYPE_CHECKING:
+    from pandas import DataFrame  # pyright: ignore[reportMissingImports]
+
     from ._calibration import Calibration
     from ._decisions._diff import PlanDiff
     from ._ledger import Ledger
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Plan(Reported, Decisions):
     """One Choice for each parameter, in the model's order. It prints as a table, repeated blocks folded.
+
+    `plan["head.weight"]` is the choice of one parameter, `"head.weight" in plan` whether there is one, `len(plan)` how
+    many there are; a loop over the plan goes through its choices.
 
     Attributes:
         choices: the decisions.
@@ -38,10 +44,38 @@ class Plan(Reported, Decisions):
     @classmethod
     def of(cls, decisions: Decisions) -> "Plan":
         """What was decided, with the verbs of a plan."""
-        return cls(**vars(decisions))
+        return cls(**{one.name: getattr(decisions, one.name) for one in fields(decisions)})
 
     def __repr__(self) -> str:
         return f"<Plan: {counted(len(self.choices), 'parameter')}, recipe {printable(self.recipe or 'none')}>"
+
+    def __len__(self) -> int:
+        return len(self.choices)
+
+    def __iter__(self) -> Iterator[Choice]:
+        return iter(self.choices)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._by_name or path in self.choices
+
+    def __getitem__(self, path: str) -> Choice:
+        """The choice of one parameter.
+
+        Args:
+            path: its dotted name, or a name that it is tied to.
+
+        Raises:
+            UnknownNameError: which is a KeyError, with the nearest name there is.
+        """
+        if not isinstance(path, str):
+            raise UnknownNameError(f"A parameter goes by its dotted name, such as 'fc.weight', not {shown(path)}.")
+        if path not in self._by_name:
+            raise unknown_name("parameter", path, self._by_name, "Print the plan to see them all.")
+        return self._by_name[path]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Choice]:
+        return {name: choice for choice in self.choices for name in (*choice.param.tied, choice.path)}
 
     def report(self) -> Report:
         """The table that is printed, as data.
@@ -73,14 +107,23 @@ class Plan(Reported, Decisions):
             >>> print(plan(nn.Sequential(nn.Linear(30, 64)), "he_normal").explain("0.weight").splitlines()[0])
             0.weight
         """
-        if not isinstance(path, str):
-            raise UnknownNameError(f"A parameter goes by its dotted name, such as 'fc.weight', not {shown(path)}.")
-        named = {name: choice for choice in self.choices for name in (*choice.param.tied, choice.path)}
-        if path not in named:
-            raise unknown_name("parameter", path, named, "Print the plan to see them all.")
         from ._decisions._story import story
 
-        return story(named[path])
+        return story(self[path])
+
+    def to_pandas(self) -> "DataFrame":
+        """The plan as a table of pandas, a row for each parameter.
+
+        Returns:
+            A DataFrame with `path` as its index, and the columns `start`, `because`, `by`, `how`, `role`, `shape`,
+            `dtype`, `lr` and `rule`.
+
+        Raises:
+            MissingExtraError: if pandas is not installed.
+        """
+        from ._decisions._frame import frame
+
+        return frame(self)
 
     def diff(self, other: "Plan") -> "PlanDiff":
         """How another plan differs from this one: parameters, shapes, starts, learning rates and reasons.

@@ -8,8 +8,8 @@ from types import ModuleType
 from ._errors import MissingExtraError
 
 
-def require(module: str, *, to: str) -> ModuleType:
-    """Import a package of the `compare` extra, or say what is missing and for what.
+def require(module: str, *, to: str, install: str = "initium[compare]") -> ModuleType:
+    """Import a package that is not always there, or say what is missing, for what, and how to get it.
 
     Raises:
         MissingExtraError: if it is not installed.
@@ -17,9 +17,11 @@ def require(module: str, *, to: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
+        if install == error.name:
+            raise MissingExtraError(f"{to} needs {install}, which is not installed: pip install {install}") from None
         raise MissingExtraError(
             f"{to} needs packages that are not installed, such as '{error.name}'. Install them all with: "
-            "pip install 'initium[compare]'"
+            f"pip install '{install}'"
         ) from None
 
 

@@ -15,6 +15,9 @@ _NAMED = 500  # letters of a name that is looked for among others
 _EXAMPLES = "A spec is a name or a call: `he_normal`, `uniform(-0.1, 0.1)`, `mlp(10, 20, 2)`."
 
 
+_HYPHENED = re.compile(r"[A-Za-z]\w*(-\w+)+")
+
+
 @dataclass(frozen=True)
 class Call:
     """A name and its literal arguments."""
@@ -33,6 +36,8 @@ def parse_call(text: str) -> Call:
     check_length(text)
     if not text.strip():
         raise SpecError(f"A spec is empty. {_EXAMPLES}")
+    if _HYPHENED.fullmatch(text.strip()):
+        return Call(text.strip())  # no difference of two numbers, but a name that is in no table
     try:
         node = ast.parse(text, mode="eval").body
     except SyntaxError as error:
@@ -71,7 +76,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> Unknow
 
     known = sorted(known)
     name = name if len(name) <= _NAMED else f"{name[:_NAMED]}..."  # no name is so long, and each letter is compared
-    snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()  # HeNormal is he_normal in other libraries
+    snake = re.sub(r"(?<=[a-z])(?=[A-Z])|-", "_", name).lower()  # HeNormal is he_normal in other libraries
     near = difflib.get_close_matches(snake, known, n=1)
     alike = [one for one in known if snake in one] if len(snake) > 1 else []
     hint = f"the closest is '{near[0]}'" if near else f"known: {', '.join(alike or known)}"

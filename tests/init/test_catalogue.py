@@ -260,8 +260,8 @@ def test_numbers_of_numpy_are_numbers():
         ),
         (
             lambda: initium.array(Weight, 3, seed=0, path="a"),
-            "`array` takes a spec or `he_normal()`, and a path such as 'fc.weight'; got "
-            "<class 'initium.init._weight.Weight'>, 'a'.",
+            "`array` takes a spec such as 'he_normal', or `initium.init.he_normal()`; got "
+            "<class 'initium.init._weight.Weight'>.",
         ),
         (lambda: initium.init.kumar(0.5, 1e-200), "`kumar`: an argument is too large or too small."),
         (
@@ -356,7 +356,7 @@ def test_dense_weights_have_the_std_that_torch_gives_them():
         (
             "he_normal(mode='fan_in')",
             "'he_normal(mode='fan_in')' does not fit. `he_normal`: mode is 'in', 'out', 'avg' or 'geo', not "
-            "'fan_in'.",
+            "'fan_in'; what others call so is 'in' here.",
         ),
     ],
 )  # fmt: skip

@@ -1,11 +1,8 @@
-"""Before Keras is imported: which backend it stands on. `KERAS_BACKEND=jax pytest tests/keras_edge` is another."""
+"""Keras's edge runs on each backend: `KERAS_BACKEND=jax pytest tests/keras_edge`."""
 
-import os
 from pathlib import Path
 
 import pytest
-
-os.environ.setdefault("KERAS_BACKEND", "torch")
 
 
 def pytest_collection_modifyitems(items):

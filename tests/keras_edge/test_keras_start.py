@@ -56,6 +56,12 @@ def test_every_name_of_the_catalogue_and_its_aliases_is_there():
 def test_a_name_that_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match=r"No initialiser is called 'he_norml'; the closest is 'he_normal'\."):
         initium.keras.he_norml  # noqa: B018
+    with pytest.raises(AttributeError) as error:
+        initium.keras.RandomUniform  # noqa: B018
+    assert str(error.value) == (
+        "`RandomUniform` is `initium.keras.initializers.RandomUniform`; `initium.keras` has the names of "
+        "`initium list`."
+    )
 
 
 def test_arguments_are_those_of_the_catalogue():

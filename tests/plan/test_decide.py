@@ -1,7 +1,7 @@
 import pytest
 from graphs import gpt, param, weight
 
-from initium import RuleError, ShapeError, parse, plan
+from initium import ModelError, RuleError, ShapeError, parse, plan
 from initium._decisions import decide
 from initium._graph import Graph, Made
 from initium._recipes import Recipe
@@ -210,7 +210,7 @@ def test_a_plan_holds_no_second_account_of_how_a_parameter_was_made():
 
 
 def test_the_author_of_a_model_that_nobody_recorded_is_refused():
-    assert refused((), recipe="author") == (
+    assert refused((), recipe="author", error=ModelError) == (
         "Recipe `author` repeats what a constructor draws, and nobody recorded that of this model. "
         "Build it with `model = initium.torch.deferred(build)`, where build() returns it; a copy of such a model, "
         "or one that was pickled, has lost the record."

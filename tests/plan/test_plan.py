@@ -7,7 +7,7 @@ import pytest
 from graphs import gpt, param, weight
 from rich.console import Console
 
-from initium import Plan, PlanError, Rule, UnknownNameError, plan
+from initium import MissingExtraError, Plan, PlanError, Rule, UnknownNameError, plan
 from initium._graph import Branch, Graph, Use
 from initium._rule import Decision
 from initium.init import Initialiser, normal, ones
@@ -52,6 +52,74 @@ def test_a_path_is_never_cut_and_every_line_fits_a_terminal():
     assert max(len(line) for line in lines if line != "x" * 100) <= 80
     assert "uniform(-0.0884, 0.0884)" in printed
     assert " ".join(printed.split()).count("many") == 8
+
+
+def test_a_plan_is_looked_up_by_path_counted_and_looped_over():
+    assert len(MADE) == len(MADE.choices) == 18
+    assert list(MADE) == list(MADE.choices)
+    assert MADE["ln_f.bias"] is MADE.choices[-1]
+    assert "ln_f.bias" in MADE
+    assert MADE.choices[0] in MADE
+    assert "ln_f.bais" not in MADE
+    with pytest.raises(KeyError) as error:
+        MADE["ln_f.bais"]
+    assert type(error.value) is UnknownNameError
+    assert str(error.value) == (
+        "No parameter is called 'ln_f.bais'; the closest is 'ln_f.bias'. Print the plan to see them all."
+    )
+    with pytest.raises(UnknownNameError, match=r"A parameter goes by its dotted name, such as 'fc\.weight', not 0\."):
+        MADE[0]  # pyright: ignore[reportArgumentType]
+
+
+def test_a_tied_parameter_has_each_of_its_names():
+    (tied,) = (choice for choice in MADE if choice.param.tied)
+    assert all(MADE[name] is tied for name in tied.param.tied)
+
+
+def test_a_plan_that_was_looked_up_in_can_be_made_of_again():
+    assert MADE["ln_f.bias"]
+    assert Plan.of(MADE) == MADE
+
+
+def test_a_choice_prints_as_what_was_decided():
+    assert repr(MADE["ln_f.bias"]) == "<Choice: ln_f.bias, zeros because shift of a normalisation>"
+
+
+class Frame:
+    """What stands for pandas where it is not installed."""
+
+    @staticmethod
+    def Index(values, name):  # noqa: N802
+        return {name: values}
+
+    @staticmethod
+    def DataFrame(rows, index, columns):  # noqa: N802
+        return rows, index, columns
+
+
+def test_a_plan_is_a_table_of_pandas_with_a_row_for_each_parameter(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", Frame)
+    rows, index, columns = MADE.to_pandas()
+    assert index == {"path": [choice.path for choice in MADE]}
+    found = dict(zip(columns, rows[-1], strict=True))
+    assert found == {
+        "start": "zeros",
+        "because": "shift of a normalisation",
+        "by": "recipe",
+        "how": "constant",
+        "role": "shift",
+        "shape": (8,),
+        "dtype": "float32",
+        "lr": 1.0,
+        "rule": MADE.choices[-1].rule,
+    }
+
+
+def test_without_pandas_a_table_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingExtraError) as error:
+        MADE.to_pandas()
+    assert str(error.value) == "`to_pandas` needs pandas, which is not installed: pip install pandas"
 
 
 def test_a_learning_rate_is_told_with_the_reason():

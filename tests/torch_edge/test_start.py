@@ -109,12 +109,14 @@ def test_autograd_notices():
         (
             torch.empty(3, 2),
             {"seed": 0},
-            "A seed and a path, the weight's dotted name such as 'fc1.weight', go together.",
+            "A seed alone would start weights of one shape alike. It goes with a path, the weight's dotted name "
+            "such as 'fc1.weight'. Inside `model.apply` no path is known; for a whole model: "
+            'initium.initialize(model, 0, "he_normal").',
         ),
         (
             torch.empty(3, 2),
             {"path": "a"},
-            "A seed and a path, the weight's dotted name such as 'fc1.weight', go together.",
+            "A path goes together with a seed: pass seed=0 beside path='a'.",
         ),
         (
             torch.empty(3, 2),
@@ -124,7 +126,8 @@ def test_autograd_notices():
         (
             nn.Linear(3, 2),
             {},
-            "`he_normal` fills a tensor, not a Linear. Pass a layer's weight, `layer.weight`.",
+            "`he_normal` fills a tensor, not a Linear. Pass a layer's weight, `layer.weight`; a whole model is started "
+            'by initium.initialize(model, 0, "he_normal").',
         ),
         (torch.empty(3, 2), {"seed": -1, "path": "a"}, "A seed is a whole number from 0 to 2^64 - 1, not -1."),
         (torch.empty(3, 2), {"axes": "oih"}, 'shape (3, 2) needs 2 letters of axes, not "oih".'),
@@ -153,3 +156,17 @@ def test_what_cannot_be_filled_is_refused(tensor, arguments, message):
 def test_a_gain_can_be_that_of_a_function_of_tensors(activation, name):
     assert initium.gain(activation) == pytest.approx(initium.gain(name), rel=1e-8)
     assert initium.gain(activation, backward=True) == pytest.approx(initium.gain(name, backward=True), rel=1e-8)
+
+
+def test_a_name_of_the_drop_in_is_pointed_to():
+    with pytest.raises(AttributeError) as error:
+        initium.torch.xavier_uniform_  # noqa: B018
+    assert str(error.value) == (
+        "`xavier_uniform_` is `initium.torch.init.xavier_uniform_`; `initium.torch` has the names of `initium list`."
+    )
+
+
+def test_inside_apply_what_starts_a_whole_model_is_named():
+    model = nn.Sequential(nn.Linear(3, 2))
+    with pytest.raises(initium.ModelError, match=r'initium\.initialize\(model, 0, "he_normal"\)'):
+        model.apply(initium.torch.he_normal())

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from initium import DataError, ModelError, ShapeError, SpecError, UnknownNameError, _stream
+from initium import ModelError, ShapeError, SpecError, UnknownNameError, _stream
 from initium._draw import draw
 from initium._engine._contender import Contender, _plan, decided
 from initium._kernel import kernel
@@ -173,13 +173,13 @@ def test_a_check_leaves_the_callers_random_state_alone():
     [
         (
             "mlp(10, 20, 2)",
-            DataError,
+            ModelError,
             "'mlp(10, 20, 2)' takes 10 features and gives 2 outputs, but iris has 4 features and 3 classes. Use "
             "'mlp(4, 20, 3)'.",
         ),
         (
             "mlp(2, 5, 3)",
-            DataError,
+            ModelError,
             "'mlp(2, 5, 3)' takes 2 features and gives 3 outputs, but iris has 4 features and 3 classes. Use "
             "'mlp(4, 5, 3)', or 'iris(features=2)'.",
         ),

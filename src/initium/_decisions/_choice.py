@@ -30,6 +30,10 @@ class Choice(Decision):
         if self.moment is not None and not 0 < self.moment < math.inf:
             raise PlanError(f"`{self.path}`: a moment is a number above 0, not {self.moment}.")
 
+    def __repr__(self) -> str:
+        because = f" because {self.because}" if self.because else ""
+        return f"<Choice: {self.path}, {self.init}{because}>"
+
     @property
     def path(self) -> str:
         """The parameter's dotted name."""

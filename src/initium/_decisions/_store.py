@@ -14,7 +14,8 @@ from .._json import parsed as read_json
 from .._printable import printable
 from .._reading import contents, path_of
 from .._rule import shown
-from ..init import Initialiser, parse
+from ..init import Initialiser
+from ..init._parse import reads_back
 from ._choice import Choice
 from ._decisions import Decisions
 from ._format1 import upgraded
@@ -59,19 +60,12 @@ def text(plan: Decisions, manifest: str = "") -> str:
 
 
 def _check_specs(plan: Decisions) -> None:
-    wrong = [f"  {choice.path}  {choice.init}" for choice in plan.choices if not _reads_back(choice.init)]
+    wrong = [f"  {choice.path}  {choice.init}" for choice in plan.choices if not reads_back(choice.init)]
     if wrong:
         raise PlanError(
             f"No file can hold these starts, since no spec names them:\n{listed(wrong)}\n"
             "Take starts of the catalogue, which `initium list` shows."
         )
-
-
-def _reads_back(init: Initialiser) -> bool:
-    try:
-        return parse(init.spec) == init
-    except InitiumError:
-        return False
 
 
 def _entry(choice: Choice) -> str:

@@ -1,6 +1,6 @@
 """What a model's own author draws."""
 
-from .._errors import RuleError
+from .._errors import ModelError
 from .._graph import Graph, Param
 from .._rule import Decision, Rule
 from ..init import framework
@@ -23,7 +23,7 @@ def author(graph: Graph) -> tuple[Rule, ...]:
     Reference: the model's source
     """
     if graph.params and not any(param.made for param in graph.params):
-        raise RuleError(
+        raise ModelError(
             "Recipe `author` repeats what a constructor draws, and nobody recorded that of this model. "
             "Build it with `model = initium.torch.deferred(build)`, where build() returns it; a copy of such a model, "
             "or one that was pickled, has lost the record."

@@ -1,9 +1,11 @@
 """From a spec to a recipe: the name of one, or an initialiser for all weights."""
 
+import copyreg
 import re
 from collections.abc import Callable
+from typing import Any
 
-from .._errors import SpecError
+from .._errors import InitiumError, SpecError
 from .._rule import Rule
 from .._spec import Call, check_length, parse_call, unknown_name
 from ..init import Initialiser, constant, framework, parse, zeros
@@ -46,6 +48,20 @@ def parse_recipe(spec: str | Initialiser | Recipe) -> Recipe:
         )
     start = parse(weight)
     return _of_one(start, _bias(bias[0]) if bias else _usual_bias(start))
+
+
+def _reduced(recipe: Recipe) -> Any:
+    return (parse_recipe, (recipe.spec,)) if _reads_back(recipe) else recipe.__reduce_ex__(4)
+
+
+def _reads_back(recipe: Recipe) -> bool:
+    try:
+        return parse_recipe(recipe.spec) == recipe
+    except InitiumError:
+        return False
+
+
+copyreg.pickle(Recipe, _reduced)
 
 
 def by_name() -> dict[str, Callable[..., Recipe]]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # two arrays are not equal or unequal as a whole
 class Run:
     """What one training run showed, at step zero and after every epoch.
 

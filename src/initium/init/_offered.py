@@ -10,19 +10,23 @@ from ._parse import names
 
 
 @functools.cache
-def offered(name: str, make: Callable[..., Any], *added: inspect.Parameter) -> Callable[..., Any]:
+def offered(name: str, make: Callable[..., Any], *added: inspect.Parameter, drop_in: Any = None) -> Callable[..., Any]:
     """The catalogue's function of a name, giving what an edge makes of the initialiser.
 
     Args:
         name: of an entry or an alias.
         make: is called with the initialiser, and with those of `added` that were passed.
         added: what the function takes beside the arguments of the entry, by keyword.
+        drop_in: the edge's module with the framework's own names, which are often looked for among the catalogue's.
 
     Raises:
-        AttributeError: with the nearest name there is.
+        AttributeError: with the place of a name of the framework's, or with the nearest name there is.
     """
     build = names().get(name)
     if build is None:
+        edge, place = make.__module__.partition("._")[0], drop_in.__name__ if drop_in else ""
+        if not name.startswith("_") and callable(getattr(drop_in, name, None)):
+            raise AttributeError(f"`{name}` is `{place}.{name}`; `{edge}` has the names of `initium list`.")
         raise AttributeError(str(unknown_name("initialiser", name, names(), "`initium list` shows all of them.")))
     own = inspect.signature(build)
 

@@ -1,8 +1,10 @@
 """From a spec to an initialiser."""
 
+import copyreg
 from collections.abc import Callable
+from typing import Any
 
-from .._errors import SpecError
+from .._errors import InitiumError, SpecError
 from .._spec import parse_call, unknown_name
 from ._initialiser import ALIASES, CATALOGUE, Initialiser
 
@@ -34,3 +36,18 @@ def parse(spec: str) -> Initialiser:
         return known[call.name](*call.args, **call.kwargs)
     except SpecError as error:
         raise SpecError(f"'{spec}' does not fit. {error}") from None
+
+
+def reads_back(init: Initialiser) -> bool:
+    """Whether its spec says all of it, so that a text can stand for it."""
+    try:
+        return parse(init.spec) == init
+    except InitiumError:
+        return False
+
+
+def _reduced(init: Initialiser) -> Any:
+    return (parse, (init.spec,)) if reads_back(init) else init.__reduce_ex__(4)
+
+
+copyreg.pickle(Initialiser, _reduced)  # the functions that it is made of cannot be pickled, and its spec can

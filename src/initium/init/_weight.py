@@ -46,7 +46,8 @@ class Fans(NamedTuple):
                 return (self.fan_in + self.fan_out) / 2
             case "geo":
                 return math.sqrt(self.fan_in * self.fan_out)
-        raise ValueError(f"mode is 'in', 'out', 'avg' or 'geo', not {mode!r}")
+        hint = f"; what others call so is '{mode[4:]}' here" if mode in ("fan_in", "fan_out", "fan_avg") else ""
+        raise ValueError(f"mode is 'in', 'out', 'avg' or 'geo', not {mode!r}{hint}")
 
 
 def check_shape(shape: tuple[int, ...]) -> None:

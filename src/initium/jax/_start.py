@@ -18,6 +18,7 @@ from ..init import Initialiser
 from ..init import parse as read
 from ..init._offered import offered
 from ..init._weight import Weight, usual_weight
+from . import initializers
 from ._jax import jax
 from ._key import key_words
 from ._make import Box, Draw, make
@@ -142,4 +143,4 @@ _ADDED = [each for each in inspect.signature(parse).parameters.values() if each.
 
 def named(name: str) -> Callable[..., Start]:
     """The function of that name: the arguments of the catalogue's entry, then those of `parse`."""
-    return offered(name, parse, *_ADDED)
+    return offered(name, parse, *_ADDED, drop_in=initializers)  # pyright: ignore[reportArgumentType]  a module hashes

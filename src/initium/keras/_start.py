@@ -13,6 +13,7 @@ from .._errors import SettingError
 from .._fill import DTYPES
 from ..init import Initialiser, parse
 from ..init._offered import offered
+from . import initializers
 from ._caller import caller
 from ._keras import RandomInitializer
 from ._paths import Rebuilt
@@ -140,4 +141,4 @@ _ADDED = tuple(
 
 def named(name: str) -> Callable[..., Start]:
     """The catalogue's function of that name, except that it gives a `Start`."""
-    return offered(name, Start, *_ADDED)
+    return offered(name, Start, *_ADDED, drop_in=initializers)  # pyright: ignore[reportArgumentType]  a module hashes

@@ -1,5 +1,6 @@
 """A model from its name on the command line."""
 
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -65,5 +66,16 @@ def _in_one_line(error: ModelError) -> str:
     return f"{text[:1].lower()}{text[1:]}."
 
 
+def _with_colon(text: str) -> str:
+    """What was meant by a dotted name of a function."""
+    module, _, name = text.rpartition(".")
+    return f" Perhaps '{module}:{name}' was meant." if re.fullmatch(r"[a-z_]\w*(\.\w+)+", module) else ""
+
+
 def _mlp(text: str) -> nn.Module:
+    if "(" not in text and not text.strip().isidentifier():
+        raise ModelError(
+            f"'{text}' names no model. A model is file.py:function, package.module:function, 'mlp(64, 128, 10)', or a "
+            f"saved plan, whose name ends in .json.{_with_colon(text)}"
+        )
     return nn.Sequential(*mlp(sizes_of(text, "Your own is named as 'file.py:function'.", "mlp(64, 128, 10)")))

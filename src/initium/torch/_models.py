@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from .._errors import DataError, ModelError, SpecError
+from .._errors import ModelError, SpecError
 from .._spec import Call, parse_call, unknown_name
 from .._study._data import Data
 from .._study._study import Study
@@ -73,6 +73,11 @@ def _built(function: Any) -> nn.Module:
 
 def _sizes(spec: str, data: Data) -> list[int]:
     """The width of each layer, checked against the data."""
+    if ":" in spec or spec.endswith(".py"):
+        raise ModelError(
+            f"A comparison builds an mlp from its name, as in 'mlp(10, 20, 2)', and not yet '{spec}'. Your own model "
+            "is compared from Python, where build() returns it: initium.compare(build, 'digits', inits=[...])."
+        )
     num_features = math.prod(data.features)
     if parse_call(spec) == Call("mlp"):
         return [num_features, *_HIDDEN, data.num_outputs]
@@ -82,7 +87,7 @@ def _sizes(spec: str, data: Data) -> list[int]:
         fitting = ", ".join(map(str, [num_features, *sizes[1:-1], data.num_outputs]))
         hint = f" Use 'mlp({fitting})'"
         hint += f", or '{data.name}(features={sizes[0]})'." if sizes[0] < num_features else "."
-        raise DataError(
+        raise ModelError(
             f"'{spec}' takes {sizes[0]} features and gives {sizes[-1]} outputs, but {data.name} has {num_features} "
             f"features and {data.num_outputs} {outputs}.{hint}"
         )

@@ -12,6 +12,7 @@ from .._tensor import Tensor
 from ..init import Initialiser
 from ..init._offered import offered
 from ..init._weight import usual_weight
+from . import init
 from ._fill import fill
 from ._memory import DTYPES
 from ._read import dtype_name
@@ -80,16 +81,25 @@ class Start:
         return str(self.init)
 
 
+_WHOLE = 'Pass a layer\'s weight, `layer.weight`; a whole model is started by initium.initialize(model, 0, "{start}").'
+
+
 def _check_call(start: Start, tensor: Any, seed: Any, path: Any, generator: Any) -> None:
     if not isinstance(tensor, torch.Tensor):
         what = type(tensor).__name__
-        raise ModelError(f"`{start}` fills a tensor, not a {what}. Pass a layer's weight, `layer.weight`.")
-    if (seed is None) != (path is None):
-        raise SettingError("A seed and a path, the weight's dotted name such as 'fc1.weight', go together.")
+        raise ModelError(f"`{start}` fills a tensor, not a {what}. {_WHOLE.format(start=start)}")
+    if seed is not None and path is None:
+        raise SettingError(
+            "A seed alone would start weights of one shape alike. It goes with a path, the weight's dotted name "
+            f"such as 'fc1.weight'. Inside `model.apply` no path is known; for a whole model: "
+            f'initium.initialize(model, {seed}, "{start}").'
+        )
+    if path is not None and seed is None:
+        raise SettingError(f"A path goes together with a seed: pass seed=0 beside path={path!r}.")
     if seed is not None and generator is not None:
         raise SettingError("A weight starts from a seed and a path or from a generator, not from both.")
 
 
 def start(name: str) -> Callable[..., Start]:
     """The function of the catalogue that a name stands for, giving starts for tensors."""
-    return offered(name, Start)
+    return offered(name, Start, drop_in=init)  # pyright: ignore[reportArgumentType]  a module hashes

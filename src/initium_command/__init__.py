@@ -1,0 +1,14 @@
+"""The command `initium`. It stands outside the package, so that Ctrl-C is heard while the package is imported."""
+
+import sys
+
+
+def run() -> None:
+    """Run the command line; Ctrl-C is one line and exit code 130 from the first moment on."""
+    try:
+        from initium._cli import app
+
+        app(prog_name="initium")
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted; nothing was written.\n")
+        sys.exit(130)
