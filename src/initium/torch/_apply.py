@@ -15,7 +15,7 @@ from ._fill import fill
 from ._lengths import check_spectral_norms, free_parameters, renew_spectral_norms
 from ._materialise import Device, check_device, materialised
 from ._parameters import parameters
-from ._path import plain_path
+from ._path import plain_paths
 from ._shards import check_shards, local, notice, parts, put, reshard
 from ._torch import own_parameters, storage_of
 from ._writable import check_apart, check_writable
@@ -114,11 +114,12 @@ def _apart(writes: Sequence[Write]) -> dict[str, torch.Tensor]:
 
 def _on_meta(model: nn.Module) -> Iterator[str]:
     """Plain attributes without memory: what their draws made, nobody recorded. Old norms make theirs on each call."""
+    plain = plain_paths(model)
     for prefix, module in model.named_modules():
         for name, value in vars(module).items():
             is_remade = any(held.startswith(f"{name}_") for held in own_parameters(module))
             if isinstance(value, torch.Tensor) and value.is_meta and not is_remade:
-                yield plain_path(f"{prefix}.{name}" if prefix else name)
+                yield plain(f"{prefix}.{name}" if prefix else name)
 
 
 def _entry(choice: Choice, write: Write | None) -> Entry:

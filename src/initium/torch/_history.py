@@ -8,7 +8,7 @@ from torch import nn
 
 from .._graph import Statistics
 from ._lengths import spectral_buffers
-from ._path import plain_path
+from ._path import plain_paths
 from ._read import buffers_of, named
 from ._torch import NormBase, own_parameters
 
@@ -31,10 +31,11 @@ def statistics_of(model: nn.Module) -> Iterator[Statistics]:
     paths: dict[int, str] = {}
     for path, _, _, value in named(model):
         paths.setdefault(id(value), path)
+    plain = plain_paths(model)
     for path, module in norms(model).items():
         params = [value for value in own_parameters(module).values() if value is not None] or _around(model, path)
         yield Statistics(
-            path=plain_path(path),
+            path=plain(path),
             params=tuple(dict.fromkeys(paths[id(value)] for value in params)),
             frozen=tuple(dict.fromkeys(paths[id(value)] for value in params if not value.requires_grad)),
             has_counted=_has_counted(module),
@@ -86,7 +87,8 @@ def _is_typed(number: float, dtype: torch.dtype) -> bool:
 def _learned(model: nn.Module) -> Iterator[str]:
     """The parameters that are trained, and the saved buffers but those that a plan resets or renews."""
     yield from dict.fromkeys(path for path, _, _, value in named(model) if value.requires_grad)
-    running = {plain_path(f"{path}.{name}" if path else name) for path in norms(model) for name in RUNNING}
+    plain = plain_paths(model)
+    running = {plain(f"{path}.{name}" if path else name) for path in norms(model) for name in RUNNING}
     renewed = set(spectral_buffers(model))
     for buffer in buffers_of(model):
         if buffer.is_saved and not {buffer.path, *buffer.tied} & (running | renewed):

@@ -4,6 +4,7 @@
 """
 # ruff: noqa: F401  Most of what is imported here is for other files.
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -189,9 +190,20 @@ def pre_hooks(module: nn.Module) -> list[Any]:
     return list(module._forward_pre_hooks.values())
 
 
-def uncompiled(model: nn.Module) -> Any:
-    """The model within what torch.compile made of it; None of any other."""
-    return getattr(model, "_orig_mod", None)
+# Where each class of wrappers is found once a module is wrapped in it, and how it calls that module.
+_WRAPPERS = (
+    ("torch.nn.parallel", "DataParallel", "module"),
+    ("torch.nn.parallel", "DistributedDataParallel", "module"),
+    ("torch._dynamo.eval_frame", "OptimizedModule", "_orig_mod"),
+    ("torch.distributed.fsdp", "FullyShardedDataParallel", "_fsdp_wrapped_module"),
+    ("torch.distributed.algorithms._checkpoint.checkpoint_wrapper", "ActivationWrapper", "_checkpoint_wrapped_module"),
+)
+
+
+def wrappers() -> list[tuple[type, str]]:
+    """The classes that wrap a module, as far as this program has imported any, and how they call it."""
+    imported = ((sys.modules.get(place), kind, name) for place, kind, name in _WRAPPERS)
+    return [(getattr(there, kind), name) for there, kind, name in imported if hasattr(there, kind)]
 
 
 def is_packed(module: nn.Module) -> bool:

@@ -11,9 +11,10 @@ from ..._graph import Graph
 from .._history import history_of
 from .._inputs import Inputs, cannot_make_up, described, given, made_up
 from .._lazy import give_shapes
+from .._path import unwrapped_model
 from .._read import check, check_shapes, named, quoted, read
 from .._shards import is_sharded
-from .._torch import NEEDS_NUMBERS, tree_leaves, uncompiled, wants_bfloat16
+from .._torch import NEEDS_NUMBERS, tree_leaves, wants_bfloat16
 from ._gather import gather
 from ._meant import meant_by_type
 from ._run import NoOutputError, Recording, RunError, run, runs
@@ -42,7 +43,7 @@ def trace(model: nn.Module, example: Any = None) -> Graph:
         >>> use.fed_by, use.moment, use.followed_by
         ('relu', 0.5, ('output',))
     """
-    model = _unwrapped(model)
+    model = unwrapped_model(model) if isinstance(model, nn.Module) else model
     check(model, "trace")
     if example is not None:
         give_shapes(model, given(model, example))
@@ -77,13 +78,6 @@ def _assumed(inputs: Inputs) -> str:
     tensors = [value for value in tree_leaves((inputs.args, inputs.kwargs)) if isinstance(value, torch.Tensor)]
     is_data = any(tensor.is_floating_point() for tensor in tensors)
     return "; data are taken to have second moment 1" if is_data else ""
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    """The model within wrappers that only say where it runs, and what torch.compile made of it."""
-    while isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel) or uncompiled(model) is not None:
-        model = model.module if hasattr(model, "module") else uncompiled(model)  # pyright: ignore
-    return model
 
 
 def _check_unsharded(model: nn.Module) -> None:
