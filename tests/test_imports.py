@@ -20,6 +20,7 @@ ROOMS = [
         "_require",
         "_files",
         "_progress",
+        "_turn",
         "_safetensors",
         "_report",
         "init",

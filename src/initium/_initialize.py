@@ -11,11 +11,13 @@ from ._graph import Graph
 from ._plan import Plan
 from ._recipes import Recipe, parse_recipe
 from ._rule import Rule, Rules, read_rules
+from ._turn import in_turn
 from .init import Initialiser
 
 _NEAR = 1.05  # what rounds to bfloat16 is within this factor
 
 
+@in_turn
 def plan(
     model: Any,
     recipe: str | Initialiser | Recipe = "auto",
@@ -69,6 +71,7 @@ def graph_of(model: Any, recipe: Recipe, rules: tuple[Rule, ...] = (), example: 
     return replace(traced, params=tuple(params))
 
 
+@in_turn
 def initialize(
     model: Any,
     seed: int = 0,

@@ -18,12 +18,13 @@ from ._parameters import parameters
 from ._path import plain_paths
 from ._shards import check_shards, local, notice, parts, put, reshard
 from ._torch import own_parameters, storage_of
+from ._undisturbed import undisturbed
 from ._writable import check_apart, check_writable
 from ._write import Write
 from ._writes import writes_of
 
 
-@torch.no_grad()
+@undisturbed
 def apply(plan: Decisions, model: nn.Module, *, seed: int = 0, device: Device = None, partial: bool = False) -> Ledger:
     """Fill a model's parameters in place, and what is on meta besides, each once. See `Plan.apply`.
 
@@ -61,7 +62,9 @@ def _write(model: nn.Module, writes: Sequence[Write], device: Device) -> None:
     free_parameters(model)
     blank = [write.value for write in writes if write.value.is_meta]
     drawn = [(write.numbers, write.value) for write in writes if isinstance(write.numbers, Tensor)]
-    with materialised({write.path: write.value for write in writes}, device):
+    # What was made in inference mode is written only there.
+    is_inference = any(write.value.is_inference() for write in writes)
+    with torch.inference_mode(is_inference), materialised({write.path: write.value for write in writes}, device):
         fill((tensor, part) for tensor, value in drawn for part in parts(value))
         for _, value in drawn:
             notice(value)

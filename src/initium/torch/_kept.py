@@ -47,7 +47,8 @@ def _reached(roots: Iterable[Any]) -> Iterator[Any]:
     seen, waiting = set[int](), list(roots)
     while waiting:
         thing = waiting.pop()
-        if id(thing) not in seen and not isinstance(thing, _LEFT) and type(thing).__module__.split(".")[0] not in _SHARED:
+        is_shared = type(thing).__module__.partition(".")[0] in _SHARED
+        if id(thing) not in seen and not isinstance(thing, _LEFT) and not is_shared:
             seen.add(id(thing))
             yield thing
             waiting += _parts(thing)
@@ -135,4 +136,3 @@ def _state(thing: Any) -> Restore | None:
         numbers = thing.copy()
         return lambda: np.copyto(thing, numbers)
     return None
-

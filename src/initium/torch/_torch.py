@@ -6,14 +6,21 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C import _current_graph_task_id, _get_tracing_state, _len_torch_dispatch_stack, _len_torch_function_stack
+from torch._C import (
+    _current_graph_task_id,
+    _get_tracing_state,
+    _len_torch_dispatch_stack,
+    _len_torch_function_stack,
+    _set_tracing_state,
+)
 from torch._C import _disabled_torch_function_impl as no_torch_function
 from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor, peek_interpreter_stack
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack as transforms_popped
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -35,6 +42,7 @@ from torch.nn.utils.parametrizations import _Orthogonal as Orthogonal
 from torch.nn.utils.parametrizations import _SpectralNorm as SpectralNorm
 from torch.nn.utils.parametrizations import _WeightNorm as WeightNorm
 from torch.overrides import _get_current_function_mode_stack
+from torch.overrides import _pop_mode_temporarily as function_mode_popped
 from torch.utils._device import DeviceContext
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._python_dispatch import _disable_current_modes as disable_current_modes
@@ -132,6 +140,26 @@ def is_watched() -> bool:
 def _is_function_watched() -> bool:
     """A default device is a mode as well, but watches only what makes tensors."""
     return any(type(mode) is not DeviceContext for mode in _get_current_function_mode_stack())
+
+
+@contextmanager
+def tracing_paused() -> Iterator[None]:
+    """torch.jit.trace writes nothing down."""
+    state = _get_tracing_state()
+    _set_tracing_state(None)
+    try:
+        yield
+    finally:
+        _set_tracing_state(state)
+
+
+@contextmanager
+def function_modes_popped() -> Iterator[None]:
+    """No mode sees what functions are called, nor gives what they make a default device."""
+    with ExitStack() as stack:
+        for _ in range(_len_torch_function_stack()):
+            stack.enter_context(function_mode_popped())
+        yield
 
 
 def is_backward() -> bool:

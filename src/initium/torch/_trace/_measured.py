@@ -6,12 +6,14 @@ needed, no error is handed on, and sums, masks, scatters and gates need no rule 
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import torch
 
+from .._random import DrawsFrom, draws
 from .._torch import tree_map
 from ._constants import MOST_NUMBERS, Constants, done_again
 from ._tracer import Value
@@ -113,7 +115,7 @@ class Measure:
         if not value.tensor.numel() or drawn > MOST_NUMBERS:
             return None
         num = max(1, min(math.ceil(_WANTED / value.tensor.numel()), _MOST // drawn, 64))
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with torch.no_grad():
             squares = [self._again(value, time).double().square().mean().item() for time in range(num)]
         moment = sum(squares) / num
         return float(f"{moment:.{_DIGITS}g}") if math.isfinite(moment) else None
@@ -139,9 +141,10 @@ class Measure:
         seed = 64 * value.index + time
         if (noise := self.noise_of(value)) is not None:
             return _drawn(value, noise, seed) if noise.numbers is None else noise.numbers
-        torch.default_generator.manual_seed(seed)
         inputs = {v: known[v] if v.is_signal else self._constant(value, v) for v in value.inputs}
-        return _plain(done_again(value, inputs))
+        drawing = DrawsFrom(torch.Generator().manual_seed(seed)) if draws(value.function) else nullcontext()
+        with drawing:
+            return _plain(done_again(value, inputs))
 
     def _constant(self, taker: Value, value: Value) -> torch.Tensor:
         if not value.params:

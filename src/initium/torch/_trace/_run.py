@@ -13,6 +13,7 @@ from torch import nn
 
 from .._kept import kept
 from .._operations import PASSES
+from .._random import nothing_drawn, own_draws
 from .._torch import (
     FakeTensorMode,
     engine,
@@ -102,7 +103,9 @@ def run(
             floating = tensor.is_floating_point() or tensor.is_complex()
             value = tracer.declare(tensor, "input", is_signal=floating, is_tokens=not floating)
             inputs |= {value: numbers} if is_given and not numbers.is_meta else {}
-        with _settled(model, tracer, state), numpy_refused(), torch.set_grad_enabled(grads), mode, tracer:
+        draws = contextlib.nullcontext() if fake else own_draws()
+        settled = _settled(model, tracer, state)
+        with nothing_drawn(), settled, numpy_refused(), torch.set_grad_enabled(grads), draws, mode, tracer:
             output = torch.func.functional_call(model, state, args, kwargs, tie_weights=False)
     except Exception as error:  # whatever a user's own code may raise
         path = next((path for _, path in reversed(tracer.stack) if path), "")
@@ -137,18 +140,15 @@ def runs(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> boo
 
 
 def _runs(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, grads: bool) -> bool:
-    random = torch.get_rng_state()
     try:
         args, kwargs = tree_map(
             lambda a: _own(a).requires_grad_(a.requires_grad) if isinstance(a, torch.Tensor) else a, (args, kwargs)
         )
         model, args, kwargs = copy.deepcopy((model, args, kwargs))
-        with torch.set_grad_enabled(grads):
+        with nothing_drawn(), own_draws(), torch.set_grad_enabled(grads):
             model.eval()(*args, **kwargs)
     except Exception:  # whatever a user's own code may raise
         return False
-    finally:
-        torch.set_rng_state(random)
     return True
 
 

@@ -15,11 +15,13 @@ from .._path import unwrapped_model
 from .._read import check, check_shapes, named, quoted, read
 from .._shards import is_sharded
 from .._torch import NEEDS_NUMBERS, tree_leaves, wants_bfloat16
+from .._undisturbed import undisturbed
 from ._gather import gather
 from ._meant import meant_by_type
 from ._run import NoOutputError, Recording, RunError, run, runs
 
 
+@undisturbed
 def trace(model: nn.Module, example: Any = None) -> Graph:
     """What a model does with each of its parameters, found by running it once without memory or arithmetic.
 
@@ -51,10 +53,7 @@ def trace(model: nn.Module, example: Any = None) -> Graph:
     _check_unsharded(model)
     if next(model.parameters(), None) is None:
         return read(model)
-    if torch.get_default_device().type == "cpu":
-        return _trace(model, example)
-    with torch.device("cpu"):
-        return _trace(model, example)
+    return _trace(model, example)
 
 
 def _trace(model: nn.Module, example: Any) -> Graph:
@@ -112,7 +111,6 @@ def _without_numbers(model: nn.Module, inputs: Inputs, *, is_sure: bool) -> Grap
         return _gathered(model, recording, (f"traced in bfloat16, because {why}", *notes))
 
 
-@torch.inference_mode(False)  # where nothing can be differentiated
 def _ran(model: nn.Module, inputs: Inputs, **how: Any) -> tuple[Recording, tuple[str, ...]]:
     """Without gradients if that goes, with them if the model differentiates on its way.
 
