@@ -18,7 +18,7 @@ from ._parameters import parameters
 from ._path import plain_paths
 from ._shards import check_shards, local, notice, parts, put, reshard
 from ._torch import own_parameters, storage_of
-from ._undisturbed import undisturbed
+from ._undisturbed import undisturbed, where_made
 from ._writable import check_apart, check_writable
 from ._write import Write
 from ._writes import writes_of
@@ -62,9 +62,8 @@ def _write(model: nn.Module, writes: Sequence[Write], device: Device) -> None:
     free_parameters(model)
     blank = [write.value for write in writes if write.value.is_meta]
     drawn = [(write.numbers, write.value) for write in writes if isinstance(write.numbers, Tensor)]
-    # What was made in inference mode is written only there.
-    is_inference = any(write.value.is_inference() for write in writes)
-    with torch.inference_mode(is_inference), materialised({write.path: write.value for write in writes}, device):
+    touched = {write.path: write.value for write in writes}
+    with where_made(touched.values()), materialised(touched, device):
         fill((tensor, part) for tensor, value in drawn for part in parts(value))
         for _, value in drawn:
             notice(value)

@@ -23,7 +23,7 @@ from ._parameters import parameters
 from ._probe import Meeting, Probe
 from ._random import nothing_drawn, own_draws
 from ._torch import TorchDispatchMode, tree_leaves, tree_map
-from ._undisturbed import apart, default_device
+from ._undisturbed import apart, default_device, where_made
 from ._writable import check_writable
 
 
@@ -139,8 +139,8 @@ def _unreachable(
 
 
 def _rescale(carriers: dict[str, torch.Tensor], factors: dict[str, float]) -> None:
-    for path, factor in factors.items():
-        with torch.inference_mode(carriers[path].is_inference()):
+    with where_made(carriers.values()):
+        for path, factor in factors.items():
             carriers[path].mul_(factor)
 
 

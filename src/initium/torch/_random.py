@@ -3,7 +3,7 @@
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from typing import Any
 
@@ -13,10 +13,9 @@ import torch
 from .._errors import ModelError
 from ._torch import TorchDispatchMode, overload_name, schema_of
 
-_numpys: Any = np.random
 _here = threading.local()
 # The generators that all of a process share.
-_PYTHON, _NUMPY = random.random.__self__, _numpys.random.__self__  # pyright: ignore[reportFunctionMemberAccess]
+_PYTHON, _NUMPY = random.random.__self__, np.random.random.__self__  # pyright: ignore
 
 
 def draws(op: Any) -> bool:
@@ -67,10 +66,14 @@ class DrawsFrom(TorchDispatchMode):
 @contextmanager
 def _lent(generator: torch.Generator) -> Iterator[None]:
     """The shared generator stands in for another one."""
-    with torch.random.fork_rng(devices=()):
-        torch.default_generator.set_state(generator.get_state())
+    shared = torch.default_generator
+    state = shared.get_state()
+    shared.set_state(generator.get_state())
+    try:
         yield
-        generator.set_state(torch.default_generator.get_state())
+    finally:
+        generator.set_state(shared.get_state())
+        shared.set_state(state)
 
 
 def _is_on_cpu(args: Any, kwargs: Any) -> bool:
@@ -83,15 +86,16 @@ def _is_on_cpu(args: Any, kwargs: Any) -> bool:
 def nothing_drawn() -> Iterator[None]:
     """Python's, NumPy's and PyTorch's random numbers go on afterwards as if nobody had drawn any here.
 
-    What other threads draw meanwhile is theirs: where there are some, this one draws from generators of its own.
+    What other threads draw meanwhile is theirs: where there are some, this one has generators of its own. Of PyTorch's
+    that is so for what draws within `own_draws`.
     """
     if threading.active_count() > 1:
-        with _apart(random, _PYTHON, _python()), _apart(_numpys, _NUMPY, _legacy()), _torchs():
+        with _drawing_apart():
             yield
         return
     python, legacy = random.getstate(), _NUMPY.get_state()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     try:
-        devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
         with torch.random.fork_rng(devices):
             yield
     finally:
@@ -99,65 +103,67 @@ def nothing_drawn() -> Iterator[None]:
         _NUMPY.set_state(legacy)
 
 
-def _python() -> random.Random:
-    own = random.Random()
-    own.setstate(random.getstate())
-    return own
-
-
-def _legacy() -> np.random.RandomState:
-    own = np.random.RandomState()
-    own.set_state(_NUMPY.get_state())
-    return own
+@contextmanager
+def own_draws() -> Iterator[None]:
+    """What operations on numbers draw is what they would have drawn if there were no other threads."""
+    generator = getattr(_here, "generator", None)
+    with DrawsFrom(generator) if generator is not None else nullcontext():
+        yield
 
 
 @contextmanager
-def _apart(namespace: Any, shared: Any, own: Any) -> Iterator[None]:
-    """While it lasts, a module's functions draw from a generator of its own for this thread, and as ever for others."""
-    thread = threading.get_ident()
+def _drawing_apart() -> Iterator[None]:
+    """What draws or seeds in this thread reaches generators of its own, which go on as the shared ones."""
+    python, legacy, torchs = random.Random(), np.random.RandomState(), torch.Generator()
+    python.setstate(random.getstate())
+    legacy.set_state(np.random.get_state())
+    torchs.set_state(torch.get_rng_state())
+    names = {name: getattr(torchs, own) for name, own in _TORCHS.items()}
+    before, _here.generator = getattr(_here, "generator", None), torchs
+    try:
+        with (
+            _replaced(random, _bound(random, _PYTHON, python)),
+            _replaced(np.random, _bound(np.random, _NUMPY, legacy) | {"seed": legacy.seed}),
+            _replaced(torch, names),
+            _replaced(torch.random, names),
+        ):
+            yield
+    finally:
+        _here.generator = before
 
-    def apart(usual: Callable[..., Any], mine: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(usual)
-        def function(*args: Any, **kwargs: Any) -> Any:
-            return (mine if threading.get_ident() == thread else usual)(*args, **kwargs)
 
-        return function
+# The functions of PyTorch that reach the shared generator, and what a generator calls the same.
+_TORCHS = {
+    "manual_seed": "manual_seed",
+    "seed": "seed",
+    "initial_seed": "initial_seed",
+    "get_rng_state": "get_state",
+    "set_rng_state": "set_state",
+}
 
-    usual = {name: held for name, held in vars(namespace).items() if _is_of(held, shared)}
-    usual["seed"] = namespace.seed  # which in NumPy is of no generator
-    vars(namespace).update({name: apart(held, getattr(own, name)) for name, held in usual.items()})
+
+def _bound(namespace: Any, shared: Any, own: Any) -> dict[str, Callable[..., Any]]:
+    """Of a module's functions that are a generator's methods, the same of another one."""
+    methods = {name: getattr(held, "__wrapped__", held) for name, held in vars(namespace).items()}
+    return {name: getattr(own, name) for name, held in methods.items() if getattr(held, "__self__", None) is shared}
+
+
+@contextmanager
+def _replaced(namespace: Any, functions: dict[str, Callable[..., Any]]) -> Iterator[None]:
+    """While it lasts, a module has other functions for this thread."""
+    usual = {name: vars(namespace)[name] for name in functions}
+    vars(namespace).update({name: _for_this_thread(mine, usual[name]) for name, mine in functions.items()})
     try:
         yield
     finally:
         vars(namespace).update(usual)
 
 
-def _is_of(function: Any, generator: Any) -> bool:
-    return getattr(getattr(function, "__wrapped__", function), "__self__", None) is generator
+def _for_this_thread(mine: Callable[..., Any], usual: Callable[..., Any]) -> Callable[..., Any]:
+    thread = threading.get_ident()
 
+    @wraps(usual)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return (mine if threading.get_ident() == thread else usual)(*args, **kwargs)
 
-@contextmanager
-def _torchs() -> Iterator[None]:
-    """As far as the shared generator was seeded anew, it is put back; drawing is `DrawsFrom`'s."""
-    shared = torch.default_generator
-    state, seed, before = shared.get_state(), shared.initial_seed(), getattr(_here, "state", None)
-    _here.state = state if before is None else before
-    try:
-        yield
-    finally:
-        _here.state = before
-        if shared.initial_seed() != seed:
-            shared.set_state(state)
-
-
-@contextmanager
-def own_draws() -> Iterator[None]:
-    """What operations on numbers draw is what they would have drawn alone; within `nothing_drawn`."""
-    state = getattr(_here, "state", None)
-    if state is None:
-        yield
-        return
-    generator = torch.Generator()
-    generator.set_state(state)
-    with DrawsFrom(generator):
-        yield
+    return function

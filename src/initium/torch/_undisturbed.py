@@ -1,6 +1,6 @@
 """undisturbed: a model is looked at in the same surroundings, wherever that is asked for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import wraps
 from threading import local
@@ -47,6 +47,11 @@ def apart() -> Iterator[None]:
         torch.no_grad(),
     ):
         yield
+
+
+def where_made(values: Iterable[torch.Tensor]) -> AbstractContextManager[Any]:
+    """Inference mode, if one of them was made in it: only there it can be written."""
+    return torch.inference_mode() if any(value.is_inference() for value in values) else nullcontext()
 
 
 def default_device(device: torch.device | str) -> AbstractContextManager[Any]:
