@@ -12,6 +12,7 @@ from .._ledger import Entry, Ledger
 from .._tensor import Tensor, check_all
 from ._deferred import mark
 from ._fill import fill
+from ._history import note_left
 from ._lengths import check_spectral_norms, free_parameters, renew_spectral_norms
 from ._materialise import Device, check_device, materialised
 from ._parameters import parameters
@@ -73,6 +74,7 @@ def _write(model: nn.Module, writes: Sequence[Write], device: Device) -> None:
         renew_spectral_norms(model, {id(write.value) for write in writes})
     for value in blank:
         mark(value)
+    note_left(model, touched.values())
 
 
 def _check_params(values: Mapping[str, torch.Tensor], writes: Sequence[Write]) -> None:

@@ -16,6 +16,7 @@ from .._calibration import Calibrated, Calibration
 from .._decisions import Decisions
 from .._errors import ModelError, listed
 from .._turn import in_turn
+from ._history import note_left
 from ._inputs import Inputs, given
 from ._kept import kept
 from ._lengths import lengths, remade
@@ -55,6 +56,7 @@ def _calibrate(plan: Decisions, model: nn.Module, batch: Any) -> Calibration:
     except BaseException:
         _rescale(carriers, {path: 1 / factor for path, factor in first.factors.items()})
         raise
+    note_left(model, carriers.values())
     unmet = {path: _unmet(path in probe.seen - first.empty) for path in weights.keys() - first.factors.keys()}
     return Calibration(
         weights=tuple(

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 # What holds nothing that a run may leave behind, and what is no model's own.
-_LEFT = (str, bytes, int, float, complex, type(None), torch.Tensor, torch.dtype, torch.device, torch.Size)
-_LEFT += (type, ModuleType, FunctionType, BuiltinFunctionType)
+_SKIPPED = (str, bytes, int, float, complex, type(None), torch.Tensor, torch.dtype, torch.device, torch.Size)
+_SKIPPED += (type, ModuleType, FunctionType, BuiltinFunctionType)
 # Whose things other threads work with meanwhile.
 _SHARED = {"threading", "_thread", "queue", "multiprocessing", "concurrent", "asyncio", "logging", "weakref"}
 _MOST_NUMBERS = 1 << 22  # of an array that is copied
@@ -48,7 +48,7 @@ def _reached(roots: Iterable[Any]) -> Iterator[Any]:
     while waiting:
         thing = waiting.pop()
         is_shared = type(thing).__module__.partition(".")[0] in _SHARED
-        if id(thing) not in seen and not isinstance(thing, _LEFT) and not is_shared:
+        if id(thing) not in seen and not isinstance(thing, _SKIPPED) and not is_shared:
             seen.add(id(thing))
             yield thing
             waiting += _parts(thing)

@@ -23,7 +23,7 @@ _GATES = {"LSTM": ("input", "forget", "cell", "output"), "GRU": ("reset", "updat
 _NAMES = ("weight", "bias", "in_proj_", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 _OWN = {"weight", "bias", "in_proj_weight", "in_proj_bias", "q_proj_weight", "k_proj_weight", "v_proj_weight"}
 _HOLDERS = (nn.Module, nn.ParameterList, nn.ParameterDict)  # of somebody's own parameters
-_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, NormBase)
+NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, NormBase)
 
 Facts = dict[str, Any]
 
@@ -300,7 +300,7 @@ _LAYERS: dict[Any, Callable[[Any, str, nn.Parameter], Facts]] = {
     nn.Bilinear: _bilinear,
     ConvTransposeNd: _transposed,
     ConvNd: _convolution,
-    _NORMS: _norm,
+    NORMS: _norm,
     nn.PReLU: lambda module, name, value: kept(value, "slope of an activation", "activation"),
     (nn.Embedding, nn.EmbeddingBag): _embedding,
     (nn.RNNBase, nn.RNNCellBase): _recurrent,

@@ -38,6 +38,7 @@ from torch.nn.init import _NonlinearityType as NonlinearityType
 from torch.nn.modules.batchnorm import _NormBase as NormBase
 from torch.nn.modules.conv import _ConvNd as ConvNd
 from torch.nn.modules.conv import _ConvTransposeNd as ConvTransposeNd
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear as OutProjection
 from torch.nn.utils.parametrizations import _Orthogonal as Orthogonal
 from torch.nn.utils.parametrizations import _SpectralNorm as SpectralNorm
 from torch.nn.utils.parametrizations import _WeightNorm as WeightNorm
@@ -181,6 +182,11 @@ def put_hooks(tensor: Tensor, hooks: dict[str, Any]) -> None:
     """Give a tensor the hooks of another."""
     for name, held in hooks.items():
         setattr(tensor, name, held)
+
+
+def version_of(tensor: Tensor) -> int:
+    """How many operations have written a tensor in place."""
+    return tensor._version
 
 
 def schema_of(op: Any) -> Any:

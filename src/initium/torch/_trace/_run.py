@@ -15,6 +15,7 @@ from .._kept import kept
 from .._operations import PASSES
 from .._random import nothing_drawn, own_draws
 from .._torch import (
+    FakeTensor,
     FakeTensorMode,
     engine,
     flat_weights_names,
@@ -23,6 +24,7 @@ from .._torch import (
     put_flat_weights,
     tree_map,
 )
+from ._stray import strays_forgotten
 from ._tracer import Tracer, Value
 
 
@@ -103,9 +105,9 @@ def run(
             floating = tensor.is_floating_point() or tensor.is_complex()
             value = tracer.declare(tensor, "input", is_signal=floating, is_tokens=not floating)
             inputs |= {value: numbers} if is_given and not numbers.is_meta else {}
-        draws = contextlib.nullcontext() if fake else own_draws()
+        own = strays_forgotten(model, lambda thing: _is_of(mode, thing)) if fake else own_draws()
         settled = _settled(model, tracer, state)
-        with nothing_drawn(), settled, numpy_refused(), torch.set_grad_enabled(grads), draws, mode, tracer:
+        with nothing_drawn(), settled, numpy_refused(), torch.set_grad_enabled(grads), own, mode, tracer:
             output = torch.func.functional_call(model, state, args, kwargs, tie_weights=False)
     except Exception as error:  # whatever a user's own code may raise
         path = next((path for _, path in reversed(tracer.stack) if path), "")
@@ -116,6 +118,11 @@ def run(
     differentiated = [*dict.fromkeys(map(_summed, tracer.differentiated))]
     outputs = _with_differentiated(outputs, differentiated)
     return Recording(tracer.values, outputs, differentiated, params, buffers, inputs)
+
+
+def _is_of(mode: Any, thing: Any) -> bool:
+    """Whether something is a tensor that was made without memory, in this run."""
+    return isinstance(thing, FakeTensor) and thing.fake_mode is mode
 
 
 def _with_differentiated(outputs: list[Value], differentiated: list[Value]) -> list[Value]:
