@@ -4,7 +4,6 @@ import math
 
 import torch
 
-from .._random import DrawsFrom
 from ._constants import Constants
 from ._tracer import Value
 
@@ -34,7 +33,7 @@ class Given:
     def numbers(self, value: Value) -> torch.Tensor | None:
         """An example's numbers, as far as a signal is made of them alone."""
         try:
-            with torch.no_grad(), DrawsFrom(torch.Generator().manual_seed(0)):
+            with torch.no_grad():
                 numbers = self._example.numbers(value)
         except Exception:  # whatever an operation on numbers may raise
             return None

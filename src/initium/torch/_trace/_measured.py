@@ -6,14 +6,12 @@ needed, no error is handed on, and sums, masks, scatters and gates need no rule 
 
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import torch
 
-from .._random import DrawsFrom, draws
 from .._torch import tree_map
 from ._constants import MOST_NUMBERS, Constants, done_again
 from ._tracer import Value
@@ -142,9 +140,7 @@ class Measure:
         if (noise := self.noise_of(value)) is not None:
             return _drawn(value, noise, seed) if noise.numbers is None else noise.numbers
         inputs = {v: known[v] if v.is_signal else self._constant(value, v) for v in value.inputs}
-        drawing = DrawsFrom(torch.Generator().manual_seed(seed)) if draws(value.function) else nullcontext()
-        with drawing:
-            return _plain(done_again(value, inputs))
+        return _plain(done_again(value, inputs, seed=seed))
 
     def _constant(self, taker: Value, value: Value) -> torch.Tensor:
         if not value.params:
