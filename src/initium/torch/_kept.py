@@ -17,6 +17,7 @@ _SKIPPED += (type, ModuleType, FunctionType, BuiltinFunctionType)
 # Whose things other threads work with meanwhile.
 _SHARED = {"threading", "_thread", "queue", "multiprocessing", "concurrent", "asyncio", "logging", "weakref"}
 _MOST_NUMBERS = 1 << 22  # of an array that is copied
+_CONTAINERS: tuple[Any, ...] = (OrderedDict, dict, list, set, deque)
 Restore = Callable[[], object]
 
 
@@ -89,7 +90,7 @@ def _restores(thing: Any) -> Iterator[Restore]:
     if slots := _slots(thing):
         yield lambda: [setattr(thing, name, value) for name, value in slots if getattr(thing, name, None) is not value]
     # By these kinds' own methods, whatever a subclass makes of them.
-    if kind := next((kind for kind in (OrderedDict, dict, list, set, deque) if isinstance(thing, kind)), None):
+    if kind := next((kind for kind in _CONTAINERS if isinstance(thing, kind)), None):
         yield _refilled(thing, kind)
     if state := _state(thing):
         yield state

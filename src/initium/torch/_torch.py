@@ -16,7 +16,7 @@ from torch._C import (
     _get_tracing_state,
     _len_torch_dispatch_stack,
     _len_torch_function_stack,
-    _set_tracing_state,
+    _set_tracing_state,  # pyright: ignore[reportAttributeAccessIssue]
 )
 from torch._C import _disabled_torch_function_impl as no_torch_function
 from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor, peek_interpreter_stack
