@@ -199,7 +199,8 @@ def test_what_a_layer_of_ones_own_holds_beside_pytorchs_is_its_own():
 
 
 def test_names_that_collide_without_their_wrappers_are_refused():
-    model = nn.ModuleDict({"fc": nn.Linear(2, 2), "module": nn.ModuleDict({"fc": nn.Linear(2, 2)})})
+    model = nn.DataParallel(nn.ModuleDict({"fc": nn.Linear(2, 2)}))
+    model.fc = nn.Linear(2, 2)
     with pytest.raises(ModelError, match=r"Two parameters are called `fc\.weight` once wrappers are stripped"):
         read(model)
 

@@ -90,7 +90,7 @@ def _restores(thing: Any) -> Iterator[Restore]:
     if slots := _slots(thing):
         yield lambda: [setattr(thing, name, value) for name, value in slots if getattr(thing, name, None) is not value]
     # By these kinds' own methods, whatever a subclass makes of them.
-    if kind := next((kind for kind in _CONTAINERS if isinstance(thing, kind)), None):
+    for kind in [kind for kind in _CONTAINERS if isinstance(thing, kind)][:1]:
         yield _refilled(thing, kind)
     if state := _state(thing):
         yield state
@@ -98,11 +98,13 @@ def _restores(thing: Any) -> Iterator[Restore]:
 
 def _refilled(thing: Any, kind: Any) -> Restore:
     """Its contents, and their order."""
-    is_mapping = issubclass(kind, dict)
-    put = kind.__setitem__ if is_mapping else kind.add if kind is set else kind.append
+    is_mapping = kind in (dict, OrderedDict)
+    put: Any = kind.__setitem__ if is_mapping else kind.add if kind is set else kind.append
 
     def items() -> list[tuple[Any, ...]]:
-        return [*kind.items(thing)] if is_mapping else [(item,) for item in kind.__iter__(thing)]
+        if is_mapping:
+            return [*kind.items(thing)]  # pyright: ignore[reportAttributeAccessIssue]
+        return [(item,) for item in kind.__iter__(thing)]
 
     def parts(of: list[tuple[Any, ...]]) -> list[int]:
         return [id(part) for item in of for part in item]
