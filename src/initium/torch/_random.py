@@ -53,7 +53,12 @@ class DrawsFrom(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operation."""
         kwargs = kwargs or {}
-        if draws(func) and kwargs.get("generator") is None and _is_on_cpu(args, kwargs):
+        if (
+            draws(func)
+            and not _drops_nothing(func, args, kwargs)
+            and kwargs.get("generator") is None
+            and _is_on_cpu(args, kwargs)
+        ):
             try:
                 func, own = seeded(func, self._generator)
             except ModelError:  # it draws from the shared one alone
@@ -74,6 +79,15 @@ def _lent(generator: torch.Generator) -> Iterator[None]:
     finally:
         generator.set_state(shared.get_state())
         shared.set_state(state)
+
+
+def _drops_nothing(op: Any, args: Any, kwargs: Any) -> bool:
+    """Whether what might draw, as a fused attention, is told to drop nothing."""
+    names = [argument.name for argument in schema_of(op).arguments]
+    if "dropout_p" not in names:
+        return False
+    place = names.index("dropout_p")
+    return not (args[place] if place < len(args) else kwargs.get("dropout_p", 0.0))
 
 
 def _is_on_cpu(args: Any, kwargs: Any) -> bool:
