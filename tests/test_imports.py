@@ -24,6 +24,7 @@ ROOMS = [
         "_npz",
         "_files",
         "_progress",
+        "_turn",
         "_safetensors",
         "_report",
         "init",

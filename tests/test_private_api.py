@@ -86,6 +86,7 @@ ATTRIBUTES = {
         "_all_weight_values": lambda: torch.ao.nn.quantized.dynamic.LSTM(1, 1),
         "_orig_mod": lambda: torch.compile(nn.Linear(1, 1), backend="eager"),
         "_no_grad_trunc_normal_": lambda: nn.init,
+        "_version": lambda: torch.empty(0),
         "_make_subclass _backward_hooks _post_accumulate_grad_hooks": lambda: torch.Tensor,
         "_is_param": lambda: nn.Parameter(torch.empty(0).as_subclass(type("Other", (torch.Tensor,), {}))),
         "_cdata": lambda: torch.UntypedStorage(0),

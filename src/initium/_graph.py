@@ -279,6 +279,8 @@ class Graph:
         is_traced: whether the model was run; otherwise its layers' types alone speak.
         statistics: of every normalisation that keeps some.
         trained: what shows that the model was trained before; empty if nothing does.
+        written: of a model of which nothing shows it, the parameters whose numbers are not those that their layers
+            drew, as loading, training or an initialisation of the model's own leaves them.
         learned: of a model that was, the parameters that are trained, and the saved buffers of which only their module
             knows how they change.
     """
@@ -289,6 +291,7 @@ class Graph:
     is_traced: bool = False
     statistics: tuple[Statistics, ...] = ()
     trained: str = ""
+    written: tuple[str, ...] = ()
     learned: tuple[str, ...] = ()
 
     @cached_property

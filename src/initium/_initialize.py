@@ -1,27 +1,31 @@
 """Plan a model, and fill it."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
 from ._decisions import decide
 from ._edge import edge_of
-from ._errors import ModelError, SettingError, counted, few
-from ._graph import Graph
+from ._errors import ModelError, RuleError, SettingError, counted, few
+from ._graph import Graph, Param
 from ._plan import Plan
 from ._recipes import Recipe, parse_recipe
-from ._rule import Rule, Rules, read_rules
+from ._rule import Rule, Rules, read_rules, shown
+from ._turn import in_turn
 from .init import Initialiser
 
 _NEAR = 1.05  # what rounds to bfloat16 is within this factor
 
 
+@in_turn
 def plan(
     model: Any,
     recipe: str | Initialiser | Recipe = "auto",
     *,
     rules: Rules = (),
     example: Any = None,
+    only_new: str | Iterable[str] | None = None,
 ) -> Plan:
     """Decide how every parameter of a model starts, and why. Nothing is filled.
 
@@ -31,6 +35,8 @@ def plan(
         rules: the user's own, which win over the recipe: `{"head.*": "zeros"}`, pairs, or `Rule`s.
         example: inputs to trace the model with: a tensor, a tuple of arguments, or a dict of keyword arguments; None
             makes them up from the model's signature. Lazy layers get their shapes from it.
+        only_new: globs of the parameters that are new in a model that was trained or loaded, as in `"head.*"`; all
+            others are kept as they are. None if all are.
 
     Raises:
         ModelError: if the model cannot be run on the inputs.
@@ -44,7 +50,27 @@ def plan(
     """
     recipe, rules = parse_recipe(recipe), read_rules(rules)
     graph = model if isinstance(model, Graph) else graph_of(model, recipe, rules, example)
-    return Plan.of(decide(graph, recipe, rules))
+    return Plan.of(decide(graph, recipe, (*rules, *_keeping(graph, only_new))))
+
+
+def _keeping(graph: Graph, only_new: str | Iterable[str] | None) -> Iterator[Rule]:
+    """The rule that keeps what is not new, if there is something.
+
+    Raises:
+        RuleError: naming what is said to be new and is not there.
+    """
+    if not isinstance(only_new, str | Iterable | None):
+        raise RuleError(f"only_new is a glob of dotted names such as 'head.*', or several, not {shown(only_new)}.")
+    globs = [only_new] if isinstance(only_new, str) else [*(only_new or ())]
+    new = [Rule(glob, "keep") for glob in globs]
+    if idle := [f"'{rule.paths}'" for rule in new if not any(map(rule.names, graph.params))]:
+        raise RuleError(f"`only_new` matches no parameter by {few(idle)}. Print the plan to see them all.")
+
+    def not_among_only_new(param: Param) -> bool:
+        return not any(rule.names(param) for rule in new)
+
+    if only_new is not None and any(map(not_among_only_new, graph.params)):
+        yield Rule(start="keep", when=not_among_only_new, because="kept, since only_new names others")
 
 
 def graph_of(model: Any, recipe: Recipe, rules: tuple[Rule, ...] = (), example: Any = None) -> Graph:
@@ -69,6 +95,7 @@ def graph_of(model: Any, recipe: Recipe, rules: tuple[Rule, ...] = (), example: 
     return replace(traced, params=tuple(params))
 
 
+@in_turn
 def initialize(
     model: Any,
     seed: int = 0,
@@ -76,6 +103,7 @@ def initialize(
     *,
     rules: Rules = (),
     example: Any = None,
+    only_new: str | Iterable[str] | None = None,
 ) -> Plan:
     """Start every parameter of a model, in place: `plan`, then `Plan.apply`.
 
@@ -86,6 +114,7 @@ def initialize(
         recipe: see `plan`, as are the others.
         rules: of the user.
         example: inputs to trace the model with; a recipe that measures, such as `lsuv`, needs real ones.
+        only_new: globs of what alone is started, in a model that was trained or loaded.
 
     Returns:
         The plan, which prints as a table and explains every parameter; its notes tell what was calibrated. For a
@@ -112,7 +141,8 @@ def initialize(
             f"Recipe `{recipe}` rescales weights as real data reaches them and needs a batch: "
             f"initialize(model, recipe='{recipe}', example=batch)."
         )
-    return begin(plan(model, recipe, rules=rules, example=example), recipe, model, seed, example)
+    made = plan(model, recipe, rules=rules, example=example, only_new=only_new)
+    return begin(made, recipe, model, seed, example)
 
 
 def begin(made: Plan, recipe: Recipe, model: Any, seed: int, example: Any) -> Plan:

@@ -14,7 +14,7 @@ SHAPE = (6, 4)
 @pytest.mark.parametrize(
     ("spec", "text"),
     [
-        ("framework", "left as it was built"),
+        ("framework", "left as it is in the model"),
         ("constant(0.5)", "every element is 0.5"),
         ("uniform(-3, 3)", "uniform from -3 to 3, std 1.73205"),
         ("normal(1, 0.02)", "Gaussian, mean 1, std 0.02"),

@@ -25,7 +25,7 @@ from zoo import library
 
 from initium import InitiumError, Plan
 from initium.torch import deferred
-from initium.torch._path import plain_path
+from initium.torch._path import plain_paths
 
 SEED = 7
 RULES = {
@@ -125,7 +125,8 @@ def digest(value):
 def digests(model):
     """Of all parameters and buffers, under each of their names."""
     held = itertools.chain(model.named_parameters(remove_duplicate=False), model.named_buffers())
-    return {plain_path(path): digest(value) for path, value in held}
+    plain = plain_paths(model)
+    return {plain(path): digest(value) for path, value in held}
 
 
 def build(net, device="cpu", dtype=torch.float32):

@@ -3,7 +3,9 @@ import warnings
 import pytest
 import torch
 from torch import nn
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 
+import initium
 from initium import ModelError
 from initium.torch import read
 
@@ -122,6 +124,51 @@ def test_embeddings_and_pairs_are_known():
     assert (found["0.weight"].padding, found["1.weight"].padding) == (1, None)
 
 
+class Named(nn.Module):
+    """A user's own modules, called as wrappers call what they wrap."""
+
+    def __init__(self):
+        super().__init__()
+        self.module, self._orig_mod = nn.Linear(2, 3), nn.Linear(3, 2)
+        self.weight = nn.Parameter(torch.ones(2))
+        self.register_buffer("_fsdp_wrapped_module", torch.ones(1))
+
+    def forward(self, x):
+        return self._orig_mod(self.module(x)) * self.weight
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method")  # of torch.compile's own imports
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda model: model,
+        nn.DataParallel,
+        torch.compile,
+        checkpoint_wrapper,
+        lambda model: torch.compile(nn.DataParallel(nn.DataParallel(model))),
+        lambda model: checkpoint_wrapper(nn.DataParallel(torch.compile(checkpoint_wrapper(model)))),
+    ],
+)
+def test_only_what_real_wrappers_add_is_left_out_of_a_name(wrap):
+    model = wrap(Named())
+    plan = initium.initialize(model, 0)
+    assert [choice.path for choice in plan.choices] == [name for name, _ in Named().named_parameters()]
+    assert [buffer.path for buffer in plan.buffers] == ["_fsdp_wrapped_module"]
+    bare = Named()
+    initium.initialize(bare, 0)
+    assert all(map(torch.equal, model.parameters(), bare.parameters()))
+
+
+def test_wrappers_within_a_model_are_left_out_of_names():
+    inner = nn.DataParallel(checkpoint_wrapper(nn.DataParallel(nn.Linear(2, 3))))
+    assert [param.path for param in read(nn.Sequential(inner, nn.Linear(3, 2))).params] == [
+        "0.weight",
+        "0.bias",
+        "1.weight",
+        "1.bias",
+    ]
+
+
 def test_a_bias_knows_its_weight_and_buffers_are_named():
     graph = read(nn.DataParallel(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))))
     assert graph.by_path["0.bias"].bias_of == "0.weight"
@@ -152,7 +199,8 @@ def test_what_a_layer_of_ones_own_holds_beside_pytorchs_is_its_own():
 
 
 def test_names_that_collide_without_their_wrappers_are_refused():
-    model = nn.ModuleDict({"fc": nn.Linear(2, 2), "module": nn.ModuleDict({"fc": nn.Linear(2, 2)})})
+    model = nn.DataParallel(nn.ModuleDict({"fc": nn.Linear(2, 2)}))
+    model.fc = nn.Linear(2, 2)
     with pytest.raises(ModelError, match=r"Two parameters are called `fc\.weight` once wrappers are stripped"):
         read(model)
 

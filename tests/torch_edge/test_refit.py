@@ -42,10 +42,18 @@ def fitted(model, *, keeps_gradients=True):
     return model
 
 
+REMEDY = "only_new=['PATHS'] starts those alone, and rules {'PATHS': 'keep'} leave some"
+
+
 def anew(model, recipe="he", rules=()):
-    """The notes of a second start, and the buffers that it wrote."""
+    """The notes of a second start, but for what it writes over, and the buffers that it wrote."""
     plan = initium.plan(model, recipe, rules=rules, example=torch.zeros(2, 16))
-    return plan.notes, plan.apply(model, seed=0).buffers
+    notes = tuple(note for note in plan.notes if note != REMEDY and ", and started anew: " not in note)
+    return notes, plan.apply(model, seed=0).buffers
+
+
+def notes_of(model, recipe="he", **how):
+    return initium.plan(model, recipe, example=torch.zeros(2, 16), **how).notes
 
 
 def state(model):
@@ -108,9 +116,13 @@ def test_a_slope_that_somebody_typed_was_not_trained(slope, is_trained, dtype):
     model = of(nn.PReLU())().to(dtype)
     nn.init.constant_(model[1].weight, slope)
     notes = initium.plan(model, example=torch.zeros(2, 16, dtype=dtype)).notes
-    assert notes == (
-        ("trained before (its slopes are not as they are built), and left as it is: `1.weight`",) if is_trained else ()
+    why = "(its slopes are not as they are built)"
+    told = (
+        f"trained before {why}, and left as it is: `1.weight`",
+        f"trained or loaded before {why}, and started anew: `0,2.weight`, `0,2.bias`",
+        REMEDY,
     )
+    assert notes == (told if is_trained else ())
 
 
 STAY = ("running statistics stay, as what is frozen or left beside them: `1`",)
@@ -148,7 +160,8 @@ def test_a_frozen_backbone_keeps_its_statistics_and_the_head_starts_anew():
 def test_a_plan_that_starts_nothing_resets_nothing():
     model = fitted(of(nn.BatchNorm1d(32), nn.PReLU())())
     before = state(model)
-    assert anew(model, "framework") == ((), ())
+    notes = ("the numbers that are there stay; recipe `torch` draws what its layers would",)
+    assert anew(model, "framework") == (notes, ())
     assert all(torch.equal(value, before[path]) for path, value in model.state_dict().items())
 
 
@@ -170,3 +183,103 @@ def test_recipe_author_starts_a_slope_and_statistics_anew():
     first = state(model)
     assert anew(fitted(model), "author") == (("running statistics start anew: `1`",), STATISTICS)
     assert all(torch.equal(value, first[path]) for path, value in model.state_dict().items())
+
+
+WRITTEN = "written after their layers had drawn them, as loading, training or the model's own constructor does"
+
+
+def loaded(build, **how):
+    model = build()
+    model.load_state_dict({name: value.clone() for name, value in build().state_dict().items()}, **how)
+    return model
+
+
+def stepped(build, **how):
+    model = build()
+    optimizer = torch.optim.AdamW(model.parameters(), **how)
+    model(torch.linspace(-1, 1, 32).reshape(2, 16)).square().sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return model
+
+
+def own_start(build):
+    """As many a model's constructor has it: weights drawn once more, biases zero, scales one."""
+    model = build()
+    for name, value in model.named_parameters():
+        if value.ndim > 1:
+            nn.init.normal_(value, std=0.02)
+        else:
+            nn.init.constant_(value, float(name == "1.weight"))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "written"),
+    [
+        (lambda build: build(), ""),
+        (own_start, ""),
+        (loaded, "`0,2.weight`, `0,2.bias`"),
+        (stepped, "`0-2.weight`, `0-2.bias`"),
+        (lambda build: stepped(build, fused=True), "`1.weight`, `1.bias`"),  # which raises no version
+    ],
+)
+def test_what_was_loaded_or_trained_is_not_written_over_in_silence(make, written):
+    def build():
+        return nn.Sequential(nn.Linear(16, 32), nn.LayerNorm(32), nn.Linear(32, 3))
+
+    notes = (f"{WRITTEN}, and started anew: {written}", REMEDY) if written else ()
+    assert notes_of(make(build)) == notes
+
+
+def test_weights_alone_are_told_to_be_written_whoever_wrote_them():
+    model = loaded(lambda: nn.Sequential(nn.Linear(16, 4, bias=False)))
+    assert notes_of(model) == (f"{WRITTEN}, and started anew: `0.weight`", REMEDY)
+
+
+def test_what_initium_filled_is_new_until_something_writes_it():
+    build = of(nn.ReLU())
+    model = build()
+    for recipe in ("torch", "he", "torch"):
+        assert initium.initialize(model, 0, recipe, example=torch.zeros(2, 16)).notes == ()
+    model.load_state_dict(build().state_dict())
+    why = "written since Initium filled it: `0,2.weight`, `0,2.bias`"
+    lost = f"trained or loaded before ({why}), and started anew: `0,2.weight`, `0,2.bias`"
+    assert notes_of(model) == (lost, REMEDY)
+
+
+def test_what_was_put_in_the_place_of_a_record_is_told():
+    build = of(nn.ReLU())
+    model = initium.torch.deferred(build)
+    model.load_state_dict(build().state_dict(), assign=True)
+    why = "put in the place of what its constructor made: `0,2.weight`, `0,2.bias`"
+    lost = f"trained or loaded before ({why}), and started anew: `0,2.weight`, `0,2.bias`"
+    assert notes_of(model) == (lost, REMEDY)
+
+
+def test_only_what_is_new_is_started():
+    build = of(nn.ReLU())
+    model = loaded(build)
+    before, fresh = state(model), build()
+    plan = initium.initialize(model, 0, "he", only_new="2.*")
+    initium.initialize(fresh, 0, "he")
+    assert [choice.because for choice in plan.choices[:2]] == ["kept, since only_new names others"] * 2
+    assert plan.notes == initium.plan(build(), "he").notes  # whoever says what is new needs no word of the rest
+    assert torch.equal(model[0].weight, before["0.weight"])
+    assert torch.equal(model[2].weight, fresh[2].weight)
+    assert notes_of(model, rules={"0.*": "keep"}) == ()
+    assert initium.plan(model, only_new="*").choices == initium.plan(model).choices
+
+
+@pytest.mark.parametrize(
+    ("only_new", "text"),
+    [
+        ("head.*", "`only_new` matches no parameter by 'head.*'. Print the plan to see them all."),
+        (["0.*", "a", "b"], "`only_new` matches no parameter by 'a', 'b'. Print the plan to see them all."),
+        (3, "only_new is a glob of dotted names such as 'head.*', or several, not 3."),
+    ],
+)
+def test_what_is_new_must_be_there(only_new, text):
+    with pytest.raises(initium.RuleError) as error:
+        initium.plan(of(nn.ReLU())(), only_new=only_new)
+    assert str(error.value) == text

@@ -19,11 +19,14 @@ def starts_anew(statistics: Statistics, choices: Mapping[str, Choice]) -> bool:
     return len(kept) < len(known) and not meant
 
 
+_WRITTEN = "written after their layers had drawn them, as loading, training or the model's own constructor does"
+
+
 def notes_of_training(graph: Graph, choices: Iterable[Choice]) -> tuple[str, ...]:
     """What is reset, what stays and is said to, and what else may hold what training taught it."""
     by_path = {choice.path: choice for choice in choices}
-    if all(choice.law.how == "kept" for choice in by_path.values()):
-        return ()  # nothing starts anew
+    if all(choice.law.how == "kept" for choice in by_path.values()):  # `framework` draws less than a reader may expect
+        return ("the numbers that are there stay; recipe `torch` draws what its layers would",) if graph.trained else ()
     counted = {one.path: starts_anew(one, by_path) for one in graph.statistics if one.has_counted}
     left = {choice.path for choice in by_path.values() if choice.how == "kept" and choice.by != "you"}
     lines = {
@@ -35,7 +38,19 @@ def notes_of_training(graph: Graph, choices: Iterable[Choice]) -> tuple[str, ...
             path for path in graph.learned if path in left or path not in by_path
         ],
     }
-    return tuple(f"{what}: {folded(paths)}" for what, paths in lines.items() if paths)
+    told = (f"{what}: {folded(paths)}" for what, paths in lines.items() if paths)
+    return (*told, *_notes_of_loss(graph, by_path))
+
+
+def _notes_of_loss(graph: Graph, choices: Mapping[str, Choice]) -> Iterator[str]:
+    """What is written over that training or a checkpoint may have left. Whoever keeps some has told what is new."""
+    if any(choice.law.how == "kept" and choice.by == "you" for choice in choices.values()):
+        return
+    lost = [path for path in (*graph.learned, *graph.written) if path in choices and choices[path].law.how != "kept"]
+    if lost:
+        why = f"trained or loaded before ({graph.trained})" if graph.trained else _WRITTEN
+        yield f"{why}, and started anew: {folded(lost)}"
+        yield "only_new=['PATHS'] starts those alone, and rules {'PATHS': 'keep'} leave some"
 
 
 def notes_of_building(choices: Iterable[Choice]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from ._computed import pissa as pissa
 from ._computed import sparsity_aware as sparsity_aware
 from ._elementary import constant as constant
 from ._elementary import framework as framework
+from ._elementary import keep as keep
 from ._elementary import normal as normal
 from ._elementary import ones as ones
 from ._elementary import truncated_normal as truncated_normal

@@ -1,6 +1,6 @@
 """Constants and plain random numbers: they look at no fan."""
 
-from ._initialiser import Initialiser, initialiser
+from ._initialiser import Initialiser, alias, initialiser
 from ._law import Constant, Keep, Normal, TruncatedNormal, Uniform
 
 
@@ -133,17 +133,21 @@ def truncated_normal(mean: float = 0.0, std: float = 1.0, cut: float = 2.0) -> I
 
 @initialiser
 def framework() -> Initialiser:
-    """Whatever the framework put there by itself.
+    """Whatever the framework put there by itself; numbers that are there stay, also those of training or a checkpoint.
 
     Formula: none; PyTorch's Linear and Conv draw weight and bias as `torch_default`
 
-    Use: as the yardstick in a comparison.
+    Use: as the yardstick in a comparison of new models; in a rule, where it is also called `keep`, for what is to stay.
+    Avoid: to start a trained model anew as the framework would; that is recipe `torch` or `keras`.
 
     Example:
         >>> str(framework())
         'framework'
     """
     return Initialiser(lambda weight: Keep())
+
+
+keep = alias("keep", framework)
 
 
 def _check_std(std: float) -> None:

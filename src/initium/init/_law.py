@@ -81,13 +81,13 @@ class Law:
 
 @dataclass(frozen=True)
 class Keep(Law):
-    """Leave what the framework put there."""
+    """Leave what is there."""
 
     how = "kept"
     is_whole = False
 
     def words(self, weight: Weight) -> str:
-        return "left as it was built"
+        return "left as it is in the model"
 
 
 class Elementwise(Law):

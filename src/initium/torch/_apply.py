@@ -12,18 +12,20 @@ from .._ledger import Entry, Ledger
 from .._tensor import Tensor, check_all
 from ._deferred import mark
 from ._fill import fill
+from ._history import note_left
 from ._lengths import check_spectral_norms, free_parameters, renew_spectral_norms
 from ._materialise import Device, check_device, materialised
 from ._parameters import parameters
-from ._path import plain_path
+from ._path import plain_paths
 from ._shards import check_shards, local, notice, parts, put, reshard
 from ._torch import own_parameters, storage_of
+from ._undisturbed import undisturbed, where_made
 from ._writable import check_apart, check_writable
 from ._write import Write
 from ._writes import writes_of
 
 
-@torch.no_grad()
+@undisturbed
 def apply(plan: Decisions, model: nn.Module, *, seed: int = 0, device: Device = None, partial: bool = False) -> Ledger:
     """Fill a model's parameters in place, and what is on meta besides, each once. See `Plan.apply`.
 
@@ -61,7 +63,8 @@ def _write(model: nn.Module, writes: Sequence[Write], device: Device) -> None:
     free_parameters(model)
     blank = [write.value for write in writes if write.value.is_meta]
     drawn = [(write.numbers, write.value) for write in writes if isinstance(write.numbers, Tensor)]
-    with materialised({write.path: write.value for write in writes}, device):
+    touched = {write.path: write.value for write in writes}
+    with where_made(touched.values()), materialised(touched, device):
         fill((tensor, part) for tensor, value in drawn for part in parts(value))
         for _, value in drawn:
             notice(value)
@@ -71,6 +74,7 @@ def _write(model: nn.Module, writes: Sequence[Write], device: Device) -> None:
         renew_spectral_norms(model, {id(write.value) for write in writes})
     for value in blank:
         mark(value)
+    note_left(model, touched.values())
 
 
 def _check_params(values: Mapping[str, torch.Tensor], writes: Sequence[Write]) -> None:
@@ -114,11 +118,12 @@ def _apart(writes: Sequence[Write]) -> dict[str, torch.Tensor]:
 
 def _on_meta(model: nn.Module) -> Iterator[str]:
     """Plain attributes without memory: what their draws made, nobody recorded. Old norms make theirs on each call."""
+    plain = plain_paths(model)
     for prefix, module in model.named_modules():
         for name, value in vars(module).items():
             is_remade = any(held.startswith(f"{name}_") for held in own_parameters(module))
             if isinstance(value, torch.Tensor) and value.is_meta and not is_remade:
-                yield plain_path(f"{prefix}.{name}" if prefix else name)
+                yield plain(f"{prefix}.{name}" if prefix else name)
 
 
 def _entry(choice: Choice, write: Write | None) -> Entry:

@@ -14,7 +14,7 @@ from .._tensor import of_buffer
 from ._deferred import record_of
 from ._fill import drawn
 from ._history import RUNNING, norms, statistics_of
-from ._path import plain_path
+from ._path import plain_paths
 from ._read import buffers_of, named
 from ._torch import NormBase
 from ._write import Write
@@ -32,10 +32,10 @@ def buffer_writes(model: nn.Module, plan: Decisions, seed: int) -> tuple[Write, 
     """
     found, unknown = [], []
     planned = _planned(model, plan, seed)
-    stale = _stale(model, plan)
+    stale, plain = _stale(model, plan), plain_paths(model)
     for full, value in model.named_buffers():
         owner, _, name = full.rpartition(".")
-        module, path = model.get_submodule(owner), plain_path(full)
+        module, path = model.get_submodule(owner), plain(full)
         record = record_of(module).get(name)
         is_anew = record is not None and record.is_random and plan.remakes
         if value.is_meta or is_anew or (id(module) in stale and name in RUNNING):  # another seed draws others

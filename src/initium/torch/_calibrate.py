@@ -15,17 +15,31 @@ from .._aims import aims
 from .._calibration import Calibrated, Calibration
 from .._decisions import Decisions
 from .._errors import ModelError, listed
+from .._turn import in_turn
+from ._history import note_left
 from ._inputs import Inputs, given
+from ._kept import kept
 from ._lengths import lengths, remade
 from ._parameters import parameters
 from ._probe import Meeting, Probe
+from ._random import nothing_drawn, own_draws
 from ._torch import TorchDispatchMode, tree_leaves, tree_map
+from ._undisturbed import apart, default_device, where_made
 from ._writable import check_writable
 
 
-@torch.no_grad()
+@in_turn
 def calibrate(plan: Decisions, model: nn.Module, batch: Any) -> Calibration:
-    """Rescale each weight as a batch reaches it. See `Plan.calibrate`."""
+    """Rescale each weight as a batch reaches it. See `Plan.calibrate`.
+
+    The model runs as it will in training: with the caller's autocast, default dtype and device.
+    """
+    place = torch.get_default_device()
+    with apart(), default_device(place):
+        return _calibrate(plan, model, batch)
+
+
+def _calibrate(plan: Decisions, model: nn.Module, batch: Any) -> Calibration:
     values = parameters(plan, model)
     meant, left = aims(plan)
     left |= _unreachable(plan, model, values, meant)
@@ -42,6 +56,7 @@ def calibrate(plan: Decisions, model: nn.Module, batch: Any) -> Calibration:
     except BaseException:
         _rescale(carriers, {path: 1 / factor for path, factor in first.factors.items()})
         raise
+    note_left(model, carriers.values())
     unmet = {path: _unmet(path in probe.seen - first.empty) for path in weights.keys() - first.factors.keys()}
     return Calibration(
         weights=tuple(
@@ -126,8 +141,9 @@ def _unreachable(
 
 
 def _rescale(carriers: dict[str, torch.Tensor], factors: dict[str, float]) -> None:
-    for path, factor in factors.items():
-        carriers[path].mul_(factor)
+    with where_made(carriers.values()):
+        for path, factor in factors.items():
+            carriers[path].mul_(factor)
 
 
 def _unmet(is_reached: bool) -> str:
@@ -183,18 +199,14 @@ def _run(model: nn.Module, inputs: Inputs, probe: Probe, *, grads: bool) -> None
 @contextmanager
 def _quietly(model: nn.Module) -> Iterator[None]:
     """Evaluation mode, no fused attention that hides its weights, and the same random numbers at each pass."""
-    was_training = {module: module.training for module in model.modules()}
     was_fast = torch.backends.mha.get_fastpath_enabled()
-    devices = {value.device for value in model.parameters() if value.is_cuda}
     try:
-        with torch.random.fork_rng(devices):
+        with kept(model), nothing_drawn(), own_draws():
             torch.backends.mha.set_fastpath_enabled(False)
             model.eval()
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(was_fast)
-        for module, training in was_training.items():
-            module.training = training
 
 
 def _check_range(weights: dict[str, torch.Tensor], factors: dict[str, float]) -> None:

@@ -1,29 +1,89 @@
-"""What a model shows of having been trained before."""
+"""What a model shows of having been trained or loaded before."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
+from .._decisions import folded
 from .._graph import Statistics
+from ._deferred import is_replaced
 from ._lengths import spectral_buffers
-from ._path import plain_path
-from ._read import buffers_of, named
-from ._torch import NormBase, own_parameters
+from ._path import plain_paths
+from ._read import NORMS, buffers_of, named
+from ._shards import is_sharded
+from ._torch import NormBase, OutProjection, own_parameters, version_of
 
 # What `reset_running_stats` of every batch norm writes.
 RUNNING = {"running_mean": 0, "running_var": 1, "num_batches_tracked": 0}
+# The version of each parameter as Initium left it, by the module that owns it.
+_LEFT: WeakKeyDictionary[nn.Module, dict[str, int]] = WeakKeyDictionary()
 
 
 def history_of(model: nn.Module) -> dict[str, Any]:
     """Facts of a Graph: running statistics, and what training may have changed if anything shows that there was any.
 
-    That is shown by a gradient, by a normalisation that has counted batches, or by a slope that nobody typed.
+    That is shown by a gradient, by a normalisation that has counted batches, by a slope that nobody typed,
+    and by what was written since Initium filled it.
     """
     statistics = tuple(statistics_of(model))
     trained = _trained(model, statistics)
-    return {"statistics": statistics, "trained": trained, "learned": tuple(_learned(model)) if trained else ()}
+    found: dict[str, Any] = {"statistics": statistics, "trained": trained}
+    return found | ({"learned": tuple(_learned(model))} if trained else {"written": tuple(_written(model))})
+
+
+def note_left(model: nn.Module, values: Iterable[torch.Tensor]) -> None:
+    """Remember how Initium leaves parameters: whatever writes one later raises its version."""
+    filled = {id(value) for value in values}
+    for _, module, name, value in named(model):
+        if id(value) in filled and not value.is_inference():
+            _LEFT.setdefault(module, {})[name] = version_of(value)
+
+
+def _since(module: nn.Module, name: str, value: torch.Tensor) -> int | None:
+    """How many operations have written a parameter since Initium filled it; None if it did not."""
+    left = _LEFT.get(module, {}).get(name)
+    return None if left is None or value.is_inference() else version_of(value) - left
+
+
+def _written(model: nn.Module) -> Iterator[str]:
+    """The parameters of PyTorch's layers that were written after their layers had drawn them, and are no constants.
+
+    If all biases and scales are constants, it was an initialisation of the model's own that wrote the others.
+    """
+    own = {path: (module, name, value) for path, module, name, value in named(model) if _is_known(module, value)}
+    found = [path for path, one in own.items() if _is_written(*one)]
+    vectors = {path for path, (_, _, value) in own.items() if value.ndim == 1}
+    if not vectors or vectors & set(found):
+        yield from found
+
+
+def _is_known(module: nn.Module, value: nn.Parameter) -> bool:
+    """Whether it is known how often the constructor of a layer of PyTorch's own writes a parameter."""
+    kind = type(module).__module__
+    is_layer = kind.startswith("torch.nn.modules.") and not kind.endswith(".container")
+    has_numbers = not (value.is_meta or value.is_inference() or is_lazy(value) or is_sharded(value))
+    return is_layer and has_numbers and not isinstance(module, nn.PReLU)
+
+
+def _is_written(module: nn.Module, name: str, value: nn.Parameter) -> bool:
+    """Whether something has written it since. Some writes raise no version; a scale that varies shows them too."""
+    is_more = version_of(value) > _num_writes(module) or isinstance(module, NORMS)
+    return is_more and _since(module, name, value) is None and not _is_constant(value)
+
+
+def _num_writes(module: nn.Module) -> int:
+    """How often such a constructor writes what it holds."""
+    is_padded = isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.padding_idx is not None
+    return 2 if is_padded or isinstance(module, OutProjection) else 1
+
+
+def _is_constant(value: torch.Tensor) -> bool:
+    numbers = value.detach().flatten()
+    return not len(numbers) or bool((numbers == numbers[0]).all())
 
 
 def statistics_of(model: nn.Module) -> Iterator[Statistics]:
@@ -31,10 +91,11 @@ def statistics_of(model: nn.Module) -> Iterator[Statistics]:
     paths: dict[int, str] = {}
     for path, _, _, value in named(model):
         paths.setdefault(id(value), path)
+    plain = plain_paths(model)
     for path, module in norms(model).items():
         params = [value for value in own_parameters(module).values() if value is not None] or _around(model, path)
         yield Statistics(
-            path=plain_path(path),
+            path=plain(path),
             params=tuple(dict.fromkeys(paths[id(value)] for value in params)),
             frozen=tuple(dict.fromkeys(paths[id(value)] for value in params if not value.requires_grad)),
             has_counted=_has_counted(module),
@@ -74,6 +135,11 @@ def _trained(model: nn.Module, statistics: tuple[Statistics, ...]) -> str:
     slopes = [module for module in model.modules() if isinstance(module, nn.PReLU) and not module.weight.is_meta]
     if not all(_is_typed(number, slope.weight.dtype) for slope in slopes for number in set(slope.weight.tolist())):
         return "its slopes are not as they are built"
+    since = {path: _since(module, name, value) for path, module, name, value in named(model)}
+    if changed := [path for path, num in since.items() if num]:
+        return f"written since Initium filled it: {folded(changed)}"
+    if changed := [path for path, module, name, value in named(model) if is_replaced(module, name, value)]:
+        return f"put in the place of what its constructor made: {folded(changed)}"
     return ""
 
 
@@ -86,7 +152,8 @@ def _is_typed(number: float, dtype: torch.dtype) -> bool:
 def _learned(model: nn.Module) -> Iterator[str]:
     """The parameters that are trained, and the saved buffers but those that a plan resets or renews."""
     yield from dict.fromkeys(path for path, _, _, value in named(model) if value.requires_grad)
-    running = {plain_path(f"{path}.{name}" if path else name) for path in norms(model) for name in RUNNING}
+    plain = plain_paths(model)
+    running = {plain(f"{path}.{name}" if path else name) for path in norms(model) for name in RUNNING}
     renewed = set(spectral_buffers(model))
     for buffer in buffers_of(model):
         if buffer.is_saved and not {buffer.path, *buffer.tied} & (running | renewed):

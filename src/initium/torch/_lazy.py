@@ -8,6 +8,7 @@ from torch import nn
 
 from .._errors import ModelError
 from ._inputs import Inputs, described
+from ._random import own_draws
 from ._read import named
 from ._torch import tree_map
 
@@ -31,7 +32,7 @@ def give_shapes(model: nn.Module, inputs: Inputs) -> None:
         lambda value: value.to(place) if isinstance(value, torch.Tensor) else value, (inputs.args, inputs.kwargs)
     )
     try:
-        with _unharmed(model, place), torch.no_grad():
+        with _unharmed(model), torch.no_grad():
             model(*args, **kwargs)
     except Exception as error:  # whatever a user's own code may raise
         raise ModelError(
@@ -42,11 +43,11 @@ def give_shapes(model: nn.Module, inputs: Inputs) -> None:
 
 
 @contextmanager
-def _unharmed(model: nn.Module, place: torch.device) -> Iterator[None]:
-    """In evaluation, with each buffer, each mode and the random state as before afterwards."""
+def _unharmed(model: nn.Module) -> Iterator[None]:
+    """In evaluation, with each buffer, and each mode as before afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(value, value.clone()) for value in model.buffers() if not nn.parameter.is_lazy(value)]
-    with torch.random.fork_rng([place] if place.type == "cuda" else []):
+    with own_draws():
         try:
             model.eval()
             yield

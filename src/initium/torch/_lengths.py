@@ -10,7 +10,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm as OldSpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm as OldWeightNorm
 
 from .._errors import ModelError, listed
-from ._path import plain_path
+from ._path import plain_paths
 from ._shards import is_sharded
 from ._torch import SpectralNorm, WeightNorm, iterate_power_method, pre_hooks
 
@@ -97,8 +97,9 @@ def renew_spectral_norms(model: nn.Module, is_filled: set[int]) -> None:
 
 def spectral_buffers(model: nn.Module) -> Iterator[str]:
     """The vectors that are renewed, by their path."""
+    plain = plain_paths(model)
     for path, module in model.named_modules():
-        prefix = plain_path(f"{path}.") if path else ""
+        prefix = f"{owner}." if (owner := plain(path)) else ""
         if isinstance(module, SpectralNorm):
             yield from (prefix + name for name, _ in module.named_buffers(recurse=False))
         for hook in _hooks(module, OldSpectralNorm):

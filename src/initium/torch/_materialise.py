@@ -9,6 +9,7 @@ import torch
 from .._errors import ModelError, SettingError
 from ._shards import is_sharded, local
 from ._torch import hooks_of, make_subclass, put_hooks, spec_of
+from ._undisturbed import callers_device
 
 Device = torch.device | str | int | None
 
@@ -80,7 +81,7 @@ def place_beside(values: dict[str, torch.Tensor], device: Device) -> torch.devic
         return torch.device(device)
     sharded: list[Any] = [value for value in values.values() if is_sharded(value)]
     kinds = {value.device_mesh.device_type for value in sharded}
-    return torch.device(kinds.pop()) if len(kinds) == 1 else torch.get_default_device()
+    return torch.device(kinds.pop()) if len(kinds) == 1 else callers_device()
 
 
 def _place(value: torch.Tensor, plain: torch.device, device: Device) -> torch.device:

@@ -1,8 +1,42 @@
-"""A parameter's name as the stream knows it."""
+"""plain_paths: names as the stream and a checkpoint of the bare model know them."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from ._torch import wrappers
 
 
-def plain_path(path: str) -> str:
-    """A path without the prefixes that wrappers add: a wrapped model starts like the bare one."""
-    for wrapper in ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."):
-        path = path.replace(f".{wrapper}", ".").removeprefix(wrapper)
-    return path
+def plain_paths(model: nn.Module) -> Callable[[str], str]:
+    """A function from a path to the same without what wrappers add: a wrapped model starts like the bare one.
+
+    Only a real wrapper adds anything; a module of the user's own may be called as one calls what it wraps.
+    """
+    owners, names = {"": ""}, {"": wrapped_name(model)}
+    for path, module in model.named_modules(remove_duplicate=False):
+        if path:
+            parent, _, name = path.rpartition(".")
+            owners[path] = owners[parent] if name == names[parent] else _joined(owners[parent], name)
+            names[path] = wrapped_name(module)
+
+    def plain(path: str) -> str:
+        owner, _, name = path.rpartition(".")
+        return owners[path] if path in owners else _joined(owners.get(owner, owner), name)
+
+    return plain
+
+
+def wrapped_name(module: nn.Module) -> str:
+    """How a wrapper calls the module within it; empty of any other module."""
+    return next((name for kind, name in wrappers() if isinstance(module, kind)), "")
+
+
+def unwrapped_model(model: nn.Module) -> nn.Module:
+    """The model within any number of wrappers, which only say where and how it runs."""
+    while name := wrapped_name(model):
+        model = getattr(model, name)
+    return model
+
+
+def _joined(owner: str, name: str) -> str:
+    return f"{owner}.{name}" if owner else name

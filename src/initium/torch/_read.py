@@ -12,7 +12,7 @@ from .._errors import ModelError, few, listed, with_article
 from .._graph import Buffer, Graph, Made, Operation, Param, Use
 from ._deferred import Recorded, record_of
 from ._lengths import remade
-from ._path import plain_path
+from ._path import plain_paths
 from ._torch import ConvNd, ConvTransposeNd, NormBase, is_packed, own_parameters, unsaved_buffers
 
 _SPACE = ("", "w", "hw", "dhw")
@@ -23,7 +23,7 @@ _GATES = {"LSTM": ("input", "forget", "cell", "output"), "GRU": ("reset", "updat
 _NAMES = ("weight", "bias", "in_proj_", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 _OWN = {"weight", "bias", "in_proj_weight", "in_proj_bias", "q_proj_weight", "k_proj_weight", "v_proj_weight"}
 _HOLDERS = (nn.Module, nn.ParameterList, nn.ParameterDict)  # of somebody's own parameters
-_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, NormBase)
+NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, NormBase)
 
 Facts = dict[str, Any]
 
@@ -123,8 +123,9 @@ def named(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, nn.Parameter]
         ModelError: if two parameters have one name without the prefixes.
     """
     seen: dict[str, int] = {}
+    plain = plain_paths(model)
     for prefix, module in model.named_modules(remove_duplicate=False):
-        owner = plain_path(f"{prefix}.") if prefix else ""
+        owner = f"{path}." if (path := plain(prefix)) else ""
         for name, value in own_parameters(module).items():
             if value is None:
                 continue
@@ -144,20 +145,21 @@ def buffers_of(model: nn.Module) -> tuple[Buffer, ...]:
         owner, _, name = path.rpartition(".")
         is_saved = name not in unsaved_buffers(model.get_submodule(owner))
         found.setdefault(id(value), []).append((is_saved, path, value))
-    return tuple(_buffer(model, names) for names in found.values())
+    plain = plain_paths(model)
+    return tuple(_buffer(model, names, plain) for names in found.values())
 
 
-def _buffer(model: nn.Module, names: list[tuple[bool, str, torch.Tensor]]) -> Buffer:
+def _buffer(model: nn.Module, names: list[tuple[bool, str, torch.Tensor]], plain: Callable[[str], str]) -> Buffer:
     is_saved = any(saved for saved, _, _ in names)
     paths = [path for saved, path, _ in names if saved == is_saved]
     value, (owner, _, name) = names[0][2], paths[0].rpartition(".")
     return Buffer(
-        path=plain_path(paths[0]),
+        path=plain(paths[0]),
         shape=tuple(value.shape),
         dtype=dtype_name(value),
         is_saved=is_saved,
         made=_made(record_of(model.get_submodule(owner)).get(name), value),
-        tied=tuple(map(plain_path, paths[1:])),
+        tied=tuple(map(plain, paths[1:])),
     )
 
 
@@ -298,7 +300,7 @@ _LAYERS: dict[Any, Callable[[Any, str, nn.Parameter], Facts]] = {
     nn.Bilinear: _bilinear,
     ConvTransposeNd: _transposed,
     ConvNd: _convolution,
-    _NORMS: _norm,
+    NORMS: _norm,
     nn.PReLU: lambda module, name, value: kept(value, "slope of an activation", "activation"),
     (nn.Embedding, nn.EmbeddingBag): _embedding,
     (nn.RNNBase, nn.RNNCellBase): _recurrent,

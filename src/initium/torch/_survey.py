@@ -9,8 +9,10 @@ from ._history import history_of
 from ._inputs import given
 from ._lazy import give_shapes
 from ._read import Facts, buffers_of, check, check_shapes, facts_of, kept, params_of
+from ._undisturbed import undisturbed
 
 
+@undisturbed
 def survey(model: nn.Module, example: Any = None) -> Graph:
     """Every parameter with its shape, its layer and how its constructor made it; what is done with it is left open.
 

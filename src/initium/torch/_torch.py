@@ -4,15 +4,23 @@
 """
 # ruff: noqa: F401  Most of what is imported here is for other files.
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C import _current_graph_task_id, _get_tracing_state, _len_torch_dispatch_stack, _len_torch_function_stack
+from torch._C import (
+    _current_graph_task_id,
+    _get_tracing_state,
+    _len_torch_dispatch_stack,
+    _len_torch_function_stack,
+    _set_tracing_state,  # pyright: ignore[reportAttributeAccessIssue]
+)
 from torch._C import _disabled_torch_function_impl as no_torch_function
 from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor, peek_interpreter_stack
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack as transforms_popped
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -30,10 +38,12 @@ from torch.nn.init import _NonlinearityType as NonlinearityType
 from torch.nn.modules.batchnorm import _NormBase as NormBase
 from torch.nn.modules.conv import _ConvNd as ConvNd
 from torch.nn.modules.conv import _ConvTransposeNd as ConvTransposeNd
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear as OutProjection
 from torch.nn.utils.parametrizations import _Orthogonal as Orthogonal
 from torch.nn.utils.parametrizations import _SpectralNorm as SpectralNorm
 from torch.nn.utils.parametrizations import _WeightNorm as WeightNorm
 from torch.overrides import _get_current_function_mode_stack
+from torch.overrides import _pop_mode_temporarily as function_mode_popped
 from torch.utils._device import DeviceContext
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._python_dispatch import _disable_current_modes as disable_current_modes
@@ -133,6 +143,26 @@ def _is_function_watched() -> bool:
     return any(type(mode) is not DeviceContext for mode in _get_current_function_mode_stack())
 
 
+@contextmanager
+def tracing_paused() -> Iterator[None]:
+    """torch.jit.trace writes nothing down."""
+    state = _get_tracing_state()
+    _set_tracing_state(None)
+    try:
+        yield
+    finally:
+        _set_tracing_state(state)
+
+
+@contextmanager
+def function_modes_popped() -> Iterator[None]:
+    """No mode sees what functions are called, nor gives what they make a default device."""
+    with ExitStack() as stack:
+        for _ in range(_len_torch_function_stack()):
+            stack.enter_context(function_mode_popped())
+        yield
+
+
 def is_backward() -> bool:
     """Whether a backward pass is under way."""
     return _current_graph_task_id() >= 0
@@ -152,6 +182,11 @@ def put_hooks(tensor: Tensor, hooks: dict[str, Any]) -> None:
     """Give a tensor the hooks of another."""
     for name, held in hooks.items():
         setattr(tensor, name, held)
+
+
+def version_of(tensor: Tensor) -> int:
+    """How many operations have written a tensor in place."""
+    return tensor._version
 
 
 def schema_of(op: Any) -> Any:
@@ -189,9 +224,20 @@ def pre_hooks(module: nn.Module) -> list[Any]:
     return list(module._forward_pre_hooks.values())
 
 
-def uncompiled(model: nn.Module) -> Any:
-    """The model within what torch.compile made of it; None of any other."""
-    return getattr(model, "_orig_mod", None)
+# Where each class of wrappers is found once a module is wrapped in it, and how it calls that module.
+_WRAPPERS = (
+    ("torch.nn.parallel", "DataParallel", "module"),
+    ("torch.nn.parallel", "DistributedDataParallel", "module"),
+    ("torch._dynamo.eval_frame", "OptimizedModule", "_orig_mod"),
+    ("torch.distributed.fsdp", "FullyShardedDataParallel", "_fsdp_wrapped_module"),
+    ("torch.distributed.algorithms._checkpoint.checkpoint_wrapper", "ActivationWrapper", "_checkpoint_wrapped_module"),
+)
+
+
+def wrappers() -> list[tuple[type, str]]:
+    """The classes that wrap a module, as far as this program has imported any, and how they call it."""
+    imported = ((sys.modules.get(place), kind, name) for place, kind, name in _WRAPPERS)
+    return [(getattr(there, kind), name) for there, kind, name in imported if hasattr(there, kind)]
 
 
 def is_packed(module: nn.Module) -> bool:

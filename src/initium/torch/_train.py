@@ -19,7 +19,7 @@ from .._study._run import Run
 from .._study._study import Study
 from . import _models
 from ._deferred import deferred
-from ._path import plain_path
+from ._path import plain_paths
 
 _ROWS_AT_ONCE = 4096  # bounds what an evaluation holds in memory
 
@@ -146,7 +146,8 @@ def _optimizer(study: Study, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def _values(model: nn.Module) -> dict[str, Any]:
-    return {plain_path(path): value.detach().numpy().copy() for path, value in model.named_parameters()}
+    plain = plain_paths(model)
+    return {plain(path): value.detach().numpy().copy() for path, value in model.named_parameters()}
 
 
 def _first(graph: Graph, before: dict[str, Any], after: dict[str, Any]) -> tuple[Any, Any] | None:

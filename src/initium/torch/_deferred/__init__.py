@@ -3,5 +3,6 @@
 from ._deferred import deferred as deferred
 from ._record import Recorded as Recorded
 from ._record import is_marked as is_marked
+from ._record import is_replaced as is_replaced
 from ._record import mark as mark
 from ._record import record_of as record_of

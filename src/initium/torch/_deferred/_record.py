@@ -103,6 +103,12 @@ def record_of(module: nn.Module) -> Mapping[str, Recorded]:
     return {name: record for name, record in RECORDS.get(module, {}).items() if record.tells_of(held.get(name))}
 
 
+def is_replaced(module: nn.Module, name: str, value: torch.Tensor) -> bool:
+    """Whether a module was deferred, and other numbers stand where those that were recorded would."""
+    record = RECORDS.get(module, {}).get(name)
+    return record is not None and not record.tells_of(value)
+
+
 def mark(value: torch.Tensor) -> None:
     """Let a tensor that got its memory from `apply` keep its record."""
     setattr(value, _MARK, True)

@@ -1,14 +1,15 @@
 """replay: what was written down, done for real."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
 
-from ..._errors import ModelError
-from .._torch import overload_name, schema_of
+from .._random import seeded
+from .._torch import schema_of
 from ._blank import View
-from ._log import Event, Log, is_random, mapped, name_of
+from ._log import Event, Log, is_random, mapped
 
 
 @torch.no_grad()
@@ -44,23 +45,21 @@ def _do(log: Log, event: Event, memory: dict[int, torch.UntypedStorage], generat
     args, kwargs = mapped(event.args, View, real), mapped(event.kwargs, View, real)
     for word in ("device", "pin_memory", "generator"):
         kwargs.pop(word, None)
-    op, seeded = _seeded(event.op, generator) if is_random(event.op) else (event.op, {})
-    out = op(*args, **kwargs, **seeded)
+    if _takes_dtype(event.op) and kwargs.get("dtype") is None and event.makes[0]:
+        kwargs["dtype"] = event.makes[0].dtype  # what was the default then
+    op, own = seeded(event.op, generator) if is_random(event.op) else (event.op, {})
+    out = op(*args, **kwargs, **own)
     for made, place in zip(tensors(out), event.makes, strict=True):
         if place is not None:
             real(place).copy_(made)
 
 
-def _seeded(op: Any, generator: torch.Generator) -> tuple[Any, dict[str, Any]]:
-    """An operation that draws, in the form that takes a generator."""
-    schema = schema_of(op)
-    if schema is None or any(argument.name == "generator" for argument in schema.arguments):
-        return op, {"generator": generator}
-    packet, name = op.overloadpacket, overload_name(op)
-    for other in ("generator" if name == "default" else f"{name}_generator", "low_generator_dtype"):
-        if other in packet.overloads():
-            return getattr(packet, other), {"generator": generator}
-    raise ModelError(f"`{name_of(op)}` takes no generator of its own, so what it draws cannot be repeated.")
+@cache
+def _takes_dtype(op: Any) -> bool:
+    """Whether an operation makes a tensor of a default dtype."""
+    arguments = getattr(schema_of(op), "arguments", ())
+    takes_tensor = any("Tensor" in str(argument.type) for argument in arguments)
+    return not takes_tensor and any(argument.name == "dtype" for argument in arguments)
 
 
 def tensors(out: Any) -> Sequence[torch.Tensor]:

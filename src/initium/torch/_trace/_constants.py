@@ -1,11 +1,13 @@
 """Constants: numbers that a model computes from none of its parameters and signals."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 
 from .._operations import QUANTISES
+from .._random import DrawsFrom, draws
 from .._torch import tree_leaves, tree_map
 from ._tracer import Value
 
@@ -59,7 +61,7 @@ class Constants:
             raise ValueError("too many numbers")
         if (known := self._there(value)) is not None:
             return known.detach()
-        return done_again(value, self._numbers)
+        return done_again(value, self._numbers, seed=value.index)
 
     def _there(self, value: Value) -> torch.Tensor | None:
         """What was there before the model ran."""
@@ -73,8 +75,13 @@ class Constants:
         return known
 
 
-def done_again(value: Value, numbers: dict[Value, torch.Tensor]) -> torch.Tensor:
+def done_again(value: Value, numbers: dict[Value, torch.Tensor], *, seed: int = 0) -> torch.Tensor:
     """An operation on the numbers of what it was made from; it writes into none of them.
+
+    Args:
+        value: what it made.
+        numbers: of what it takes.
+        seed: of what it draws, if it does.
 
     Raises:
         ValueError: if it cannot be done again.
@@ -87,7 +94,9 @@ def done_again(value: Value, numbers: dict[Value, torch.Tensor]) -> torch.Tensor
         return numbers[value.inputs[0]]
     kwargs = {name: a for name, a in value.kwargs.items() if name not in ("device", "layout", "pin_memory")}
     args, kwargs = tree_map(lambda a: _told(a, numbers), (value.args, kwargs))
-    return tree_leaves(_function(value)(*args, **kwargs))[value.position]
+    own = DrawsFrom(torch.Generator().manual_seed(seed)) if draws(value.function) else nullcontext()
+    with own:
+        return tree_leaves(_function(value)(*args, **kwargs))[value.position]
 
 
 def _told(argument: Any, numbers: dict[Value, torch.Tensor]) -> Any:

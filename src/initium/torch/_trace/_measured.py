@@ -106,7 +106,7 @@ class Measure:
         if not value.tensor.numel() or drawn > MOST_NUMBERS:
             return None
         num = max(1, min(math.ceil(_WANTED / value.tensor.numel()), _MOST // drawn, 64))
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with torch.no_grad():
             squares = [self._again(value, time).double().square().mean().item() for time in range(num)]
         moment = sum(squares) / num
         return float(f"{moment:.{_DIGITS}g}") if math.isfinite(moment) else None
@@ -126,9 +126,8 @@ class Measure:
         seed = 64 * value.index + time
         if (noise := self.noise_of(value)) is not None:
             return _drawn(value, noise, seed) if noise.numbers is None else noise.numbers
-        torch.default_generator.manual_seed(seed)
         inputs = {v: known[v] if v.is_signal else self._constant(value, v) for v in value.inputs}
-        return _plain(done_again(value, inputs))
+        return _plain(done_again(value, inputs, seed=seed))
 
     def _constant(self, taker: Value, value: Value) -> torch.Tensor:
         if not value.params:

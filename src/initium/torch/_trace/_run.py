@@ -4,18 +4,18 @@ import contextlib
 import copy
 import functools
 import logging
-from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
+from .._kept import kept
 from .._operations import PASSES
+from .._random import nothing_drawn, own_draws
 from .._torch import (
+    FakeTensor,
     FakeTensorMode,
     engine,
     flat_weights_names,
@@ -24,6 +24,7 @@ from .._torch import (
     put_flat_weights,
     tree_map,
 )
+from ._stray import strays_forgotten
 from ._tracer import Tracer, Value
 
 
@@ -104,7 +105,9 @@ def run(
             floating = tensor.is_floating_point() or tensor.is_complex()
             value = tracer.declare(tensor, "input", is_signal=floating, is_tokens=not floating)
             inputs |= {value: numbers} if is_given and not numbers.is_meta else {}
-        with _settled(model, tracer, state), numpy_refused(), torch.set_grad_enabled(grads), mode, tracer:
+        own = strays_forgotten(model, lambda thing: _is_of(mode, thing)) if fake else own_draws()
+        settled = _settled(model, tracer, state)
+        with nothing_drawn(), settled, numpy_refused(), torch.set_grad_enabled(grads), own, mode, tracer:
             output = torch.func.functional_call(model, state, args, kwargs, tie_weights=False)
     except Exception as error:  # whatever a user's own code may raise
         path = next((path for _, path in reversed(tracer.stack) if path), "")
@@ -115,6 +118,11 @@ def run(
     differentiated = [*dict.fromkeys(map(_summed, tracer.differentiated))]
     outputs = _with_differentiated(outputs, differentiated)
     return Recording(tracer.values, outputs, differentiated, params, buffers, inputs)
+
+
+def _is_of(mode: Any, thing: Any) -> bool:
+    """Whether something is a tensor that was made without memory, in this run."""
+    return isinstance(thing, FakeTensor) and thing.fake_mode is mode
 
 
 def _with_differentiated(outputs: list[Value], differentiated: list[Value]) -> list[Value]:
@@ -139,18 +147,15 @@ def runs(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> boo
 
 
 def _runs(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, grads: bool) -> bool:
-    random = torch.get_rng_state()
     try:
         args, kwargs = tree_map(
             lambda a: _own(a).requires_grad_(a.requires_grad) if isinstance(a, torch.Tensor) else a, (args, kwargs)
         )
         model, args, kwargs = copy.deepcopy((model, args, kwargs))
-        with torch.set_grad_enabled(grads):
+        with nothing_drawn(), own_draws(), torch.set_grad_enabled(grads):
             model.eval()(*args, **kwargs)
     except Exception:  # whatever a user's own code may raise
         return False
-    finally:
-        torch.set_rng_state(random)
     return True
 
 
@@ -200,81 +205,28 @@ def _fake(tensor: torch.Tensor, mode: Any, dtype: torch.dtype | None) -> torch.T
 @contextlib.contextmanager
 def _settled(model: nn.Module, tracer: Tracer, state: dict[str, Any]) -> Iterator[None]:
     """Evaluation without fused attention, hooks in place; all as before afterwards."""
-    held = [(holder, holder.copy()) for holder in _holders([vars(module) for module in model.modules()])]
     fast = torch.backends.mha.get_fastpath_enabled()
-    hooks = [
-        register_module_forward_pre_hook(lambda module, args: tracer.enter(module)),
-        register_module_forward_hook(tracer.leave, with_kwargs=True),
-    ]
-    grads = [(tensor, tensor.requires_grad, tensor.grad) for tensor in _leaves(model, held)]
-    random = torch.get_rng_state()
     differentiates = engine()
     log = logging.getLogger("torch._subclasses.fake_tensor")
     was_silent, log.disabled = log.disabled, True  # what fails is told by whoever called
     try:
-        torch.backends.mha.set_fastpath_enabled(False)
-        for module in model.modules():
-            module.training = False
-        _swap_flat_weights(model, state)
-        put_engine(functools.partial(tracer.differentiate, differentiates))
-        yield
+        with kept(model) as modules:
+            torch.backends.mha.set_fastpath_enabled(False)
+            for module in modules:
+                # Before any hook of its own, as those make weights too.
+                module.register_forward_pre_hook(tracer.enter, prepend=True)
+                module.register_forward_hook(tracer.leave, with_kwargs=True, prepend=True)
+            for module in model.modules():
+                module.training = False
+            _swap_flat_weights(model, state)
+            put_engine(functools.partial(tracer.differentiate, differentiates))
+            yield
     finally:
         put_engine(differentiates)
         log.disabled = was_silent
-        torch.set_rng_state(random)
         torch.backends.mha.set_fastpath_enabled(fast)
-        for hook in hooks:
-            hook.remove()
-        for holder, contents in held:
-            _put_back(holder, contents)
         for tensor, numbers in reversed(tracer.overwritten):
             tensor.data.copy_(numbers)
-        for tensor, requires_grad, grad in grads:
-            if tensor.requires_grad != requires_grad:
-                tensor.requires_grad_(requires_grad)
-            if tensor.grad is not grad:
-                tensor.grad = grad
-
-
-def _leaves(model: nn.Module, held: list[tuple[Any, Any]]) -> list[torch.Tensor]:
-    """The tensors of a model, its attributes too, that a forward may ask gradients of."""
-    parts = [part for _, holder in held for part in (holder.values() if hasattr(holder, "values") else holder)]
-    tensors = [*model.parameters(), *model.buffers(), *(part for part in parts if isinstance(part, torch.Tensor))]
-    return [tensor for tensor in tensors if tensor.is_leaf]
-
-
-_CONTAINERS = {dict, OrderedDict, defaultdict, list, set, deque}
-
-
-def _holders(roots: list[Any], depth: int = 2) -> list[Any]:
-    """Containers, and those within them and within the objects that they hold, each once."""
-    found = {id(root): root for root in roots}
-    level = roots
-    for _ in range(depth):
-        parts = [
-            _held_in(part) for holder in level for part in (holder.values() if hasattr(holder, "values") else holder)
-        ]
-        level = [*{id(part): part for part in parts if part is not None and id(part) not in found}.values()]
-        found |= {id(part): part for part in level}
-    return [*found.values()]
-
-
-def _held_in(value: Any) -> Any:
-    """A container itself, or the attributes of an object; None for what holds nothing that a run may leave behind."""
-    if type(value) in _CONTAINERS:
-        return value
-    attributes = getattr(value, "__dict__", None)
-    is_plain = type(attributes) is dict and not isinstance(value, torch.Tensor | ModuleType)
-    return attributes if is_plain else None
-
-
-def _put_back(holder: Any, contents: Any) -> None:
-    def parts(of: Any) -> list[int]:
-        return [id(part) for item in of.items() for part in item] if hasattr(of, "items") else [id(part) for part in of]
-
-    if parts(holder) != parts(contents):
-        holder.clear()
-        (holder.extend if hasattr(holder, "extend") else holder.update)(contents)
 
 
 def _swap_flat_weights(model: nn.Module, state: dict[str, Any]) -> None:

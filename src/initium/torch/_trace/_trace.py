@@ -11,14 +11,17 @@ from ..._graph import Graph
 from .._history import history_of
 from .._inputs import Inputs, cannot_make_up, described, given, made_up
 from .._lazy import give_shapes
+from .._path import unwrapped_model
 from .._read import check, check_shapes, named, quoted, read
 from .._shards import is_sharded
-from .._torch import NEEDS_NUMBERS, tree_leaves, uncompiled, wants_bfloat16
+from .._torch import NEEDS_NUMBERS, tree_leaves, wants_bfloat16
+from .._undisturbed import undisturbed
 from ._gather import gather
 from ._meant import meant_by_type
 from ._run import NoOutputError, Recording, RunError, run, runs
 
 
+@undisturbed
 def trace(model: nn.Module, example: Any = None) -> Graph:
     """What a model does with each of its parameters, found by running it once without memory or arithmetic.
 
@@ -42,7 +45,7 @@ def trace(model: nn.Module, example: Any = None) -> Graph:
         >>> use.fed_by, use.moment, use.followed_by
         ('relu', 0.5, ('output',))
     """
-    model = _unwrapped(model)
+    model = unwrapped_model(model) if isinstance(model, nn.Module) else model
     check(model, "trace")
     if example is not None:
         give_shapes(model, given(model, example))
@@ -50,10 +53,7 @@ def trace(model: nn.Module, example: Any = None) -> Graph:
     _check_unsharded(model)
     if next(model.parameters(), None) is None:
         return read(model)
-    if torch.get_default_device().type == "cpu":
-        return _trace(model, example)
-    with torch.device("cpu"):
-        return _trace(model, example)
+    return _trace(model, example)
 
 
 def _trace(model: nn.Module, example: Any) -> Graph:
@@ -77,13 +77,6 @@ def _assumed(inputs: Inputs) -> str:
     tensors = [value for value in tree_leaves((inputs.args, inputs.kwargs)) if isinstance(value, torch.Tensor)]
     is_data = any(tensor.is_floating_point() for tensor in tensors)
     return "; data are taken to have second moment 1" if is_data else ""
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    """The model within wrappers that only say where it runs, and what torch.compile made of it."""
-    while isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel) or uncompiled(model) is not None:
-        model = model.module if hasattr(model, "module") else uncompiled(model)  # pyright: ignore
-    return model
 
 
 def _check_unsharded(model: nn.Module) -> None:
@@ -118,7 +111,6 @@ def _without_numbers(model: nn.Module, inputs: Inputs, *, is_sure: bool) -> Grap
         return _gathered(model, recording, (f"traced in bfloat16, because {why}", *notes))
 
 
-@torch.inference_mode(False)  # where nothing can be differentiated
 def _ran(model: nn.Module, inputs: Inputs, **how: Any) -> tuple[Recording, tuple[str, ...]]:
     """Without gradients if that goes, with them if the model differentiates on its way.
 

@@ -1,5 +1,6 @@
 """The Tracer: every tensor that a model makes, and from what it was made."""
 
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -106,6 +107,7 @@ class Tracer(TorchDispatchMode):
         self.differentiated: list[Value] = []
         self.is_writing_down = False  # still so where that itself has failed
         self._names = names  # of modules
+        self._thread = threading.get_ident()
         self._current: dict[int, Value] = {}
         self._aliases: dict[int, list[torch.Tensor]] = defaultdict(list)
         self._foreign: dict[int, torch.Tensor] = {}
@@ -141,13 +143,17 @@ class Tracer(TorchDispatchMode):
         self._aliases[_storage(tensor)].append(tensor)
         return value
 
-    def enter(self, module: nn.Module) -> None:
+    def enter(self, module: nn.Module, args: Any = ()) -> None:
         """A module starts."""
+        if not self._is_here:
+            return
         self.stack.append((module, self._names.get(id(module), "")))
         self._num_opaque += isinstance(module, OPAQUE)
 
     def leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         """A module has returned."""
+        if not self._is_here:
+            return
         if isinstance(module, OPAQUE):
             self._num_opaque -= 1
             if not self._num_opaque:
@@ -280,6 +286,11 @@ class Tracer(TorchDispatchMode):
                 data = Value(len(self.values), "input", value.tensor, (value,), args=(value,), is_signal=True)
                 self._add(data)
                 inputs[id(value.tensor)] = data
+
+    @property
+    def _is_here(self) -> bool:
+        """Whether it is asked by the thread that it looks on: others may run modules and differentiate meanwhile."""
+        return threading.get_ident() == self._thread
 
     @property
     def _is_parametrising(self) -> bool:
