@@ -70,7 +70,8 @@ def command(function, **kwargs):
     """Run a command: what it refuses is one message, and exit code 2."""
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as refused:
         try:
-            function(**kwargs)
+            with _cli._told():
+                function(**kwargs)
             code = 0
         except typer.Exit as error:
             code = error.exit_code
