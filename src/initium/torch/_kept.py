@@ -4,6 +4,8 @@ import random
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from itertools import chain
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -18,6 +20,7 @@ _SKIPPED += (type, ModuleType, FunctionType, BuiltinFunctionType)
 _SHARED = {"threading", "_thread", "queue", "multiprocessing", "concurrent", "asyncio", "logging", "weakref"}
 _MOST_NUMBERS = 1 << 22  # of an array that is copied
 _CONTAINERS: tuple[Any, ...] = (OrderedDict, dict, list, set, deque)
+_STATEFUL = (random.Random, torch.Generator, np.random.Generator, np.random.RandomState, np.ndarray)
 Restore = Callable[[], object]
 
 
@@ -48,11 +51,16 @@ def _reached(roots: Iterable[Any]) -> Iterator[Any]:
     seen, waiting = set[int](), list(roots)
     while waiting:
         thing = waiting.pop()
-        is_shared = type(thing).__module__.partition(".")[0] in _SHARED
-        if id(thing) not in seen and not isinstance(thing, _SKIPPED) and not is_shared:
+        if id(thing) not in seen and _is_searched(type(thing)):
             seen.add(id(thing))
             yield thing
             waiting += _parts(thing)
+
+
+@cache
+def _is_searched(kind: type) -> bool:
+    """Whether things of a kind may hold what a run leaves behind, and are a model's own."""
+    return not issubclass(kind, _SKIPPED) and kind.__module__.partition(".")[0] not in _SHARED
 
 
 def _parts(thing: Any) -> list[Any]:
@@ -74,9 +82,14 @@ def _has_attributes(thing: Any) -> bool:
 
 def _slots(thing: Any) -> list[tuple[str, Any]]:
     """The attributes that a class names beforehand, where it is written in Python."""
-    named = (vars(kind).get("__slots__", ()) for kind in type(thing).__mro__ if kind.__module__ != "builtins")
-    names = [name for slots in named for name in ((slots,) if isinstance(slots, str) else slots)]
-    return [(name, getattr(thing, name)) for name in names if name[:2] != "__" and hasattr(thing, name)]
+    return [(name, getattr(thing, name)) for name in _slot_names(type(thing)) if hasattr(thing, name)]
+
+
+@cache
+def _slot_names(kind: type) -> tuple[str, ...]:
+    named = (vars(base).get("__slots__", ()) for base in kind.__mro__ if base.__module__ != "builtins")
+    names = (name for slots in named for name in ((slots,) if isinstance(slots, str) else slots))
+    return tuple(name for name in names if name[:2] != "__")
 
 
 def _tensors(held: Iterable[Any]) -> Iterator[torch.Tensor]:
@@ -92,27 +105,20 @@ def _restores(thing: Any) -> Iterator[Restore]:
     # By these kinds' own methods, whatever a subclass makes of them.
     for kind in [kind for kind in _CONTAINERS if isinstance(thing, kind)][:1]:
         yield _refilled(thing, kind)
-    if state := _state(thing):
+    if isinstance(thing, _STATEFUL) and (state := _state(thing)):
         yield state
 
 
 def _refilled(thing: Any, kind: Any) -> Restore:
     """Its contents, and their order."""
-    is_mapping = kind in (dict, OrderedDict)
+    is_mapping = issubclass(kind, dict)
     put: Any = kind.__setitem__ if is_mapping else kind.add if kind is set else kind.append
-
-    def items() -> list[tuple[Any, ...]]:
-        if is_mapping:
-            return [*kind.items(thing)]  # pyright: ignore[reportAttributeAccessIssue]
-        return [(item,) for item in kind.__iter__(thing)]
-
-    def parts(of: list[tuple[Any, ...]]) -> list[int]:
-        return [id(part) for item in of for part in item]
-
-    contents = items()
+    read: Any = kind.items if is_mapping else lambda thing: zip(kind.__iter__(thing))
+    contents = [*read(thing)]
+    parts = [*map(id, chain.from_iterable(contents))]
 
     def restore() -> None:
-        if parts(items()) != parts(contents):
+        if [*map(id, chain.from_iterable(read(thing)))] != parts:
             kind.clear(thing)
             for item in contents:
                 put(thing, *item)
