@@ -12,12 +12,13 @@ def plain_paths(model: nn.Module) -> Callable[[str], str]:
 
     Only a real wrapper adds anything; a module of the user's own may be called as one calls what it wraps.
     """
-    owners, names = {"": ""}, {"": wrapped_name(model)}
+    kinds = wrappers()  # found once for all modules
+    owners, names = {"": ""}, {"": _name_within(model, kinds)}
     for path, module in model.named_modules(remove_duplicate=False):
         if path:
             parent, _, name = path.rpartition(".")
             owners[path] = owners[parent] if name == names[parent] else _joined(owners[parent], name)
-            names[path] = wrapped_name(module)
+            names[path] = _name_within(module, kinds)
 
     def plain(path: str) -> str:
         owner, _, name = path.rpartition(".")
@@ -28,7 +29,7 @@ def plain_paths(model: nn.Module) -> Callable[[str], str]:
 
 def wrapped_name(module: nn.Module) -> str:
     """How a wrapper calls the module within it; empty of any other module."""
-    return next((name for kind, name in wrappers() if isinstance(module, kind)), "")
+    return _name_within(module, wrappers())
 
 
 def unwrapped_model(model: nn.Module) -> nn.Module:
@@ -36,6 +37,10 @@ def unwrapped_model(model: nn.Module) -> nn.Module:
     while name := wrapped_name(model):
         model = getattr(model, name)
     return model
+
+
+def _name_within(module: nn.Module, kinds: list[tuple[type, str]]) -> str:
+    return next((name for kind, name in kinds if isinstance(module, kind)), "")
 
 
 def _joined(owner: str, name: str) -> str:
