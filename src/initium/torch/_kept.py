@@ -30,9 +30,10 @@ def kept(model: nn.Module) -> Iterator[list[nn.Module]]:
 
     Yields every module that was found, also those that the model holds in a plain list.
     """
-    held = list(_reached([*model.modules()]))
+    held, parts = _reached([*model.modules()])
     restores = [restore for thing in held for restore in _restores(thing)]
-    tensors = [tensor for tensor in (*_tensors(held), *model.parameters(), *model.buffers()) if tensor.is_leaf]
+    found = [*(part for part in parts if isinstance(part, torch.Tensor)), *model.parameters(), *model.buffers()]
+    tensors = [tensor for tensor in found if tensor.is_leaf]
     grads = [(tensor, tensor.requires_grad, tensor.grad) for tensor in tensors]
     try:
         yield [thing for thing in held if isinstance(thing, nn.Module)]
@@ -46,15 +47,19 @@ def kept(model: nn.Module) -> Iterator[list[nn.Module]]:
                 tensor.grad = grad
 
 
-def _reached(roots: Iterable[Any]) -> Iterator[Any]:
-    """Everything that is held by the roots or by what they hold, each once."""
+def _reached(roots: Iterable[Any]) -> tuple[list[Any], list[Any]]:
+    """Everything that is held by the roots or by what they hold, each once; and what all of that holds."""
     seen, waiting = set[int](), list(roots)
+    held, parts = [], []
     while waiting:
         thing = waiting.pop()
         if id(thing) not in seen and _is_searched(type(thing)):
             seen.add(id(thing))
-            yield thing
-            waiting += _parts(thing)
+            held.append(thing)
+            inner = _parts(thing)
+            parts += inner
+            waiting += inner
+    return held, parts
 
 
 @cache
@@ -65,6 +70,8 @@ def _is_searched(kind: type) -> bool:
 
 def _parts(thing: Any) -> list[Any]:
     """What something holds: its elements, its attributes, the object of a method."""
+    if type(thing) is dict:  # most things of a model are
+        return [*thing.values()]
     parts = [*vars(thing).values()] if _has_attributes(thing) else []
     parts += [value for _, value in _slots(thing)]
     if isinstance(thing, dict):
@@ -92,12 +99,11 @@ def _slot_names(kind: type) -> tuple[str, ...]:
     return tuple(name for name in names if name[:2] != "__")
 
 
-def _tensors(held: Iterable[Any]) -> Iterator[torch.Tensor]:
-    return (part for thing in held for part in _parts(thing) if isinstance(part, torch.Tensor))
-
-
 def _restores(thing: Any) -> Iterator[Restore]:
     """What puts one thing back, by what it is."""
+    if type(thing) is dict:
+        yield _refilled(thing, dict)
+        return
     if _has_attributes(thing):
         yield _refilled(vars(thing), dict)
     if slots := _slots(thing):
@@ -111,6 +117,8 @@ def _restores(thing: Any) -> Iterator[Restore]:
 
 def _refilled(thing: Any, kind: Any) -> Restore:
     """Its contents, and their order."""
+    if not kind.__len__(thing):
+        return lambda: kind.clear(thing) if kind.__len__(thing) else None
     is_mapping = issubclass(kind, dict)
     put: Any = kind.__setitem__ if is_mapping else kind.add if kind is set else kind.append
     read: Any = kind.items if is_mapping else lambda thing: zip(kind.__iter__(thing))
