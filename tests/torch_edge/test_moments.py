@@ -510,7 +510,7 @@ def test_what_ends_a_branch_is_of_the_size_that_its_depth_leaves():
 def test_what_cannot_be_done_again_is_unknown_and_tried_once(monkeypatch):
     tried = []
 
-    def fail(value, numbers):
+    def fail(value, numbers, *, seed):
         tried.append(value.operation)
         raise RuntimeError("no kernel")
 

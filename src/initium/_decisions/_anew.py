@@ -46,7 +46,8 @@ def _notes_of_loss(graph: Graph, choices: Mapping[str, Choice]) -> Iterator[str]
     """What is written over that training or a checkpoint may have left. Whoever keeps some has told what is new."""
     if any(choice.law.how == "kept" and choice.by == "you" for choice in choices.values()):
         return
-    lost = [path for path in (*graph.learned, *graph.written) if path in choices and choices[path].law.how != "kept"]
+    written = [path for path in graph.written if path in choices and not choices[path].param.built]  # those are named
+    lost = [path for path in (*graph.learned, *written) if path in choices and choices[path].law.how != "kept"]
     if lost:
         why = f"trained or loaded before ({graph.trained})" if graph.trained else _WRITTEN
         yield f"{why}, and started anew: {folded(lost)}"
