@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn.parameter import is_lazy
 
 from .._errors import ModelError, listed
@@ -159,11 +160,26 @@ def check_writable(values: dict[str, torch.Tensor], *, needs_memory: bool = True
     Raises:
         ModelError: naming every parameter of the first kind of misfit that there is.
     """
+    doubtful = {
+        path: value for path, value in values.items() if not _is_fine(value) or (needs_memory and value.is_meta)
+    }
     for misfits, what, remedy in _MANY if needs_memory else _MANY[1:]:
-        met = {path: value for path, value in values.items() if any(misfit.is_met(value) for misfit in misfits)}
+        met = {path: value for path, value in doubtful.items() if any(misfit.is_met(value) for misfit in misfits)}
         if lines := sorted(f"  {path}  {_kind(value)}" for path, value in met.items()):
             raise ModelError(f"{what}:\n{listed(lines)}\n{remedy}")
-    check_apart(values)
+
+
+def _is_fine(value: torch.Tensor) -> bool:
+    """Whether it is met by no misfit but that it may be on meta, as are nearly all of a model's parameters."""
+    return (
+        type(value) in (torch.Tensor, nn.Parameter)
+        and value.layout is torch.strided
+        and value.dtype in DTYPES
+        and not is_functorch_wrapped_tensor(value)
+        and not value.is_nested
+        and value.is_contiguous()
+        and (value.is_meta or value.data_ptr() != 0)
+    )
 
 
 def _kind(value: torch.Tensor) -> str:
