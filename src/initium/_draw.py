@@ -68,6 +68,8 @@ def tasks(
     """
     if not out.flags.c_contiguous:
         raise TypeError("only a contiguous array is filled in place.")
+    if box is None and out.size <= _ALONE:
+        return [functools.partial(kernel.fill, out.reshape(-1), _FROM_THE_FIRST, key)]
     flat, first, made = out.reshape(-1), 0, []
     chunk = min(_CHUNK, max(_ALONE, -(-out.size // (threads or num_threads()))))
     for piece in _pieces(_axes(shape, box), chunk):
