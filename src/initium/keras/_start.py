@@ -133,7 +133,7 @@ class Start(Rebuilt, RandomInitializer):
 
 
 # What a saved model names, and Keras's error shows where it has not been imported.
-Start.__module__ = __package__
+Start.__module__ = "initium.keras"
 
 # What every function of this edge takes beside the catalogue's arguments.
 _ADDED = tuple(
