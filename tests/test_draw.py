@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import initium
 from initium import _draw
 from initium._draw import _axes, _pieces, draw, run, spans, tasks
 from initium._kernel import kernel
@@ -173,3 +174,58 @@ def test_a_forked_child_fills_with_threads_of_its_own():
     # In a process of its own: JAX warns of forks where it has been imported.
     done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "0\n", done.stderr
+
+
+LATE = """
+import atexit, sys, threading
+import numpy as np
+import initium
+
+SPEC, WARM = sys.argv[1], sys.argv[2] == "warm"
+
+def filled():
+    return initium.array(SPEC, (300, 900), seed=0, path="a")  # for more than one thread
+
+expected = filled() if WARM else np.load(sys.argv[3])
+
+def tell(when):
+    print(when, bool((filled() == expected).all()), flush=True)
+
+class Last:
+    def __del__(self):
+        tell("__del__")
+
+def outlive():
+    threading.main_thread().join()
+    tell("thread")
+
+atexit.register(tell, "atexit")
+threading.Thread(target=outlive).start()
+last = Last()
+"""
+
+
+@pytest.mark.parametrize("spec", ["normal", "orthogonal"])
+@pytest.mark.parametrize("warm", ["warm", "cold"])
+def test_a_fill_while_python_ends_is_done_by_the_thread_that_asks(spec, warm, tmp_path):
+    np.save(tmp_path / "a.npy", initium.array(spec, (300, 900), seed=0, path="a"))
+    command = [sys.executable, "-c", LATE, spec, warm, str(tmp_path / "a.npy")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "thread True\natexit True\n__del__ True\n", done.stderr
+
+
+class _Interrupted:
+    """A pool that holds a lock while it is asked, as Python's does, and is interrupted by a `__del__` that fills."""
+
+    def submit(self, work, waiting):
+        inner = []
+        run([lambda: inner.append(threading.get_ident())] * 3, threads=3)
+        assert inner == [threading.get_ident()] * 3
+        raise RuntimeError("can't start new thread")
+
+
+def test_a_fill_within_the_asking_for_threads_asks_for_none(monkeypatch):
+    monkeypatch.setattr(_draw, "_pool", lambda threads: _Interrupted())
+    done = []
+    run([lambda: done.append(threading.get_ident())] * 5, threads=3)
+    assert done == [threading.get_ident()] * 5

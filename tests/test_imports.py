@@ -25,6 +25,7 @@ ROOMS = [
         "_files",
         "_progress",
         "_turn",
+        "_paused",
         "_safetensors",
         "_report",
         "init",

@@ -85,6 +85,7 @@ ATTRIBUTES = {
         "_packed_params": lambda: torch.ao.nn.quantized.Linear(1, 1),
         "_all_weight_values": lambda: torch.ao.nn.quantized.dynamic.LSTM(1, 1),
         "_orig_mod": lambda: torch.compile(nn.Linear(1, 1), backend="eager"),
+        "_torchdynamo_disable _torchdynamo_disable_msg": lambda: torch.compiler.disable(lambda: None),
         "_no_grad_trunc_normal_": lambda: nn.init,
         "_version": lambda: torch.empty(0),
         "_make_subclass _backward_hooks _post_accumulate_grad_hooks": lambda: torch.Tensor,

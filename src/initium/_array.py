@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from . import _stream
 from ._errors import SettingError, SpecError
-from ._fill import bits, check_dtype
+from ._fill import bits, dtype_name
 from ._tensor import Tensor
 from .init import Initialiser, parse
 from .init._weight import Weight, usual_weight
@@ -81,9 +81,7 @@ def tensor_of(init: Initialiser, weight: Weight, *, key: int, dtype: DTypeLike) 
         SpecError: if the initialiser would keep what is there.
     """
     number = np.dtype(dtype)
-    check_dtype(bits(np.empty(0, number)).dtype)
-    name = "bfloat16" if number == np.uint16 else str(number)
-    tensor = Tensor.of(init, weight, dtype=name, key=key)
+    tensor = Tensor.of(init, weight, dtype=dtype_name(bits(np.empty(0, number)).dtype), key=key)
     if tensor.law.how == "kept":
         raise SpecError(f"`{init}` keeps what is there, and here there is nothing yet. Name another start.")
     return tensor

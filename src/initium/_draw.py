@@ -6,6 +6,7 @@ Numbers depend on an element's place alone, so spans, chunks and threads are fre
 import functools
 import math
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from ._kernel import Kernel
 from ._populate import populate
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 Task = Callable[[], None]
 Box = Sequence[slice]
@@ -28,6 +29,8 @@ Axes = tuple[tuple[int, int, int], ...]  # size, start and end of each
 _ALONE = 1 << 16
 _CHUNK = 1 << 19
 _FROM_THE_FIRST = np.zeros(1, np.uint64)
+
+_here = threading.local()
 
 
 @functools.cache
@@ -65,6 +68,8 @@ def tasks(
     """
     if not out.flags.c_contiguous:
         raise TypeError("only a contiguous array is filled in place.")
+    if box is None and out.size <= _ALONE:
+        return [functools.partial(kernel.fill, out.reshape(-1), _FROM_THE_FIRST, key)]
     flat, first, made = out.reshape(-1), 0, []
     chunk = min(_CHUNK, max(_ALONE, -(-out.size // (threads or num_threads()))))
     for piece in _pieces(_axes(shape, box), chunk):
@@ -110,15 +115,14 @@ def spans(axes: Axes) -> NDArray[np.uint64]:
     *outer, (size, low, _) = axes
     starts = np.zeros((), np.uint64)
     for length, first, last in outer:
-        starts = np.add.outer(starts * np.uint64(length), np.arange(first, last, dtype=np.uint64))
+        # Not `np.add.outer`, for which NumPy imports: a fill may run while Python ends.
+        starts = (starts * np.uint64(length))[..., None] + np.arange(first, last, dtype=np.uint64)
     return (starts * np.uint64(size) + np.uint64(low)).reshape(-1)
 
 
 def run(tasks: Sequence[Task], *, threads: int | None = None) -> None:
     """Do all tasks, this thread and others taking the next one as they become free."""
-    others = min(threads or num_threads(), len(tasks)) - 1
-    waiting = iter(tasks)
-    futures = [_pool(others).submit(_work, waiting) for _ in range(others)]
+    futures, waiting = _helped(tasks, min(threads or num_threads(), len(tasks)) - 1)
     try:
         _work(waiting)
     finally:
@@ -127,6 +131,26 @@ def run(tasks: Sequence[Task], *, threads: int | None = None) -> None:
             # One that has not begun, since the pool works for others, is not waited for: its tasks are done.
             if not future.cancel():
                 future.result()
+
+
+def _helped(tasks: Sequence[Task], others: int) -> "tuple[list[Future[None]], Iterator[Task]]":
+    """Threads that take tasks, and what is left to take; there are none where Python starts none.
+
+    That is so once it has begun to end, and in a `__del__` that interrupts this very function, which holds locks.
+    """
+    futures: list[Future[None]] = []
+    waiting = iter(tasks)
+    if others <= 0 or getattr(_here, "is_asking", False):
+        return futures, waiting
+    _here.is_asking = True
+    try:
+        for _ in range(others):
+            futures.append(_pool(others).submit(_work, waiting))
+    except (RuntimeError, ImportError):
+        waiting = iter(list(waiting))  # what was asked for in vain may run yet, and finds nothing
+    finally:
+        _here.is_asking = False
+    return futures, waiting
 
 
 def _work(waiting: Iterator[Task]) -> None:

@@ -150,16 +150,20 @@ def _checked(job: Job) -> Kernel | None:
     return None
 
 
-def check_dtype(dtype: Any) -> None:
-    """Refuse numbers that no fill writes."""
+def dtype_name(dtype: Any) -> str:
+    """What frameworks call the numbers that a fill writes; others are refused.
+
+    A table, since NumPy imports what names its dtypes, and Python that is ending imports nothing.
+    """
     if dtype not in _DTYPES:
         names = "float32, float64, float16 and bfloat16 (as uint16)"
         raise TypeError(f"a fill writes {names}; got {dtype}. Fill another array and convert it.")
+    return _DTYPES[dtype]
 
 
 def _check(job: Job) -> None:
     out = job.out
-    check_dtype(out.dtype)
+    _ = dtype_name(out.dtype)
     if not out.flags.c_contiguous or not out.flags.writeable:
         what, other = ("strided", "a contiguous") if out.flags.writeable else ("read-only", "another")
         raise TypeError(f"a fill writes in place, but this array is {what}. Fill {other} one and copy it.")

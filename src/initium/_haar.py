@@ -48,7 +48,8 @@ def _batch(out: NDArray[Any], start: int, key: int, threads: int | None) -> None
         last = min(first + panel, rows)
         x = np.empty((num, last - first, n - first), out.dtype)
         box = (slice(start, start + num), slice(first, last), slice(first, n))
-        law = kernel(Normal(0, 1), out.dtype.name)
+        # Not `dtype.name`, for which NumPy imports: a fill may run while Python ends.
+        law = kernel(Normal(0, 1), "float64" if out.dtype == np.float64 else "float32")
         run(tasks(x, law, key=key, shape=(start + num, rows, n), box=box, threads=threads), threads=threads)
         signs[:, first:last] = _to_reflections(x)
         _reflect(out[:, first:, first:], x)
@@ -63,7 +64,7 @@ def _panel(n: int) -> int:
 def _to_reflections(x: NDArray[Any]) -> NDArray[Any]:
     """Turn Gaussian rows into reflection vectors of norm sqrt(2); the sign that each leaves on its row."""
     width, n = x.shape[1:]
-    x[..., :width] = np.triu(x[..., :width])
+    x[..., :width] = np.where(_upper(width), x[..., :width], 0)
     leading = _diagonal(x).astype(np.float64)
     norm = np.sqrt(np.einsum("gij,gij->gi", x, x, dtype=np.float64))
     sign = np.where(leading < 0, -1.0, 1.0)
@@ -79,7 +80,7 @@ def _to_reflections(x: NDArray[Any]) -> NDArray[Any]:
 def _reflect(out: NDArray[Any], vectors: NDArray[Any]) -> None:
     """Out <- out (I - V' T V), where the first rows are still those of I."""
     width = vectors.shape[1]
-    factor = np.tril(vectors @ vectors.swapaxes(1, 2), -1).astype(np.float64)
+    factor = np.where(_upper(width), 0, vectors @ vectors.swapaxes(1, 2)).astype(np.float64)
     _diagonal(factor)[...] = 1  # |v|^2 / 2
     own, others = np.split(vectors.swapaxes(1, 2), [width], axis=1)
     left = np.concatenate([own, out[:, width:, width:] @ others], axis=1)
@@ -105,6 +106,11 @@ def _subtract_product(out: NDArray[Any], left: NDArray[Any], right: NDArray[Any]
     for top in range(0, out.shape[1], _STRIP):
         strip = slice(top, top + _STRIP)
         out[:, strip] -= left[:, strip] @ right
+
+
+def _upper(width: int) -> NDArray[np.bool]:
+    """The diagonal and what is above it. Not `np.triu`, which imports: a fill may run while Python ends."""
+    return np.arange(width)[:, None] <= np.arange(width)
 
 
 def _diagonal(matrices: NDArray[Any]) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from ._decisions import decide
 from ._edge import edge_of
 from ._errors import ModelError, RuleError, SettingError, counted, few
 from ._graph import Graph, Param
+from ._paused import paused
 from ._plan import Plan
 from ._recipes import Recipe, parse_recipe
 from ._rule import Rule, Rules, read_rules, shown
@@ -49,8 +50,9 @@ def plan(
         he_normal
     """
     recipe, rules = parse_recipe(recipe), read_rules(rules)
-    graph = model if isinstance(model, Graph) else graph_of(model, recipe, rules, example)
-    return Plan.of(decide(graph, recipe, (*rules, *_keeping(graph, only_new))))
+    with paused():
+        graph = model if isinstance(model, Graph) else graph_of(model, recipe, rules, example)
+        return Plan.of(decide(graph, recipe, (*rules, *_keeping(graph, only_new))))
 
 
 def _keeping(graph: Graph, only_new: str | Iterable[str] | None) -> Iterator[Rule]:

@@ -20,8 +20,9 @@ def populate(array: NDArray[Any]) -> None:
     """Bring in the pages behind an array that is about to be written; a system that cannot says no, unheard."""
     if array.nbytes < _LEAST or not sys.platform.startswith("linux"):
         return
-    first = -(-array.ctypes.data // mmap.PAGESIZE) * mmap.PAGESIZE
-    last = (array.ctypes.data + array.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
+    start = array.__array_interface__["data"][0]  # `array.ctypes` imports, which Python that is ending does not
+    first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+    last = (start + array.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
     if not _is_present(first):
         _system().madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _MADV_POPULATE_WRITE)
 

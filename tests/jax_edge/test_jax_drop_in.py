@@ -254,3 +254,11 @@ def test_an_initialiser_prints_as_what_makes_it():
     assert repr(init) == "initium.jax.initializers.truncated_normal(0.5, lower=-2.0, upper=2.0, dtype='bfloat16')"
     for made in (init, ours.he_normal(), ours.orthogonal(2), ours.uniform()):
         assert eval(repr(made), {"initium": initium}) == made
+
+
+def test_a_drop_in_may_stand_in_jaxs_own_place(monkeypatch):
+    weight = ours.he_normal()(KEY, (40, 30))
+    for name in NAMES:
+        monkeypatch.setattr(jax.nn.initializers, name, getattr(ours, name))
+    assert (jax.nn.initializers.he_normal()(KEY, (40, 30)) == weight).all()
+    assert jax.nn.initializers.he_normal()(KEY, (4, 4), "complex64").dtype == "complex64"  # which JAX draws

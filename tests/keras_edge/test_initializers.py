@@ -246,3 +246,14 @@ def test_what_keras_refuses_is_refused_in_its_words(refused):
             refused(module)
         words.append("".join(sorted(str(error.value))))  # Keras prints sets, in any order
     assert words[0] == words[1]
+
+
+def test_a_drop_in_may_stand_in_kerass_own_place(monkeypatch):
+    random, get = ours.HeNormal, keras.initializers.get
+    for name in ("get", "deserialize", "serialize", "HeNormal", "he_normal"):
+        monkeypatch.setattr(keras.initializers, name, getattr(ours, name))
+    assert keras.initializers.get is not get
+    assert type(keras.initializers.get("he_normal")) is random
+    assert type(keras.initializers.get("zeros")) is keras.initializers.Zeros
+    assert type(keras.initializers.get(random(seed=0))) is random
+    assert type(ours.he_normal()) is random

@@ -246,6 +246,12 @@ def fake():
         return nn.Linear(3, 2, bias=False)
 
 
+def freed():
+    layer = nn.Linear(3, 2, bias=False)
+    layer.weight.untyped_storage().resize_(0)
+    return layer
+
+
 PARAM = Param(path="weight", shape=(2, 3), axes="oi", role="weight", because="Linear")
 LEAVE = "or leave them as built: Rule('PATH', 'framework')."
 
@@ -268,6 +274,16 @@ LEAVE = "or leave them as built: Rule('PATH', 'framework')."
             lambda: with_weight(torch.zeros(1, 3).expand(2, 3)),
             "Elements of these parameters share memory:\n  weight  Parameter, torch.float32 on cpu\n"
             "Make them whole: nn.Parameter(value.clone()).",
+        ),
+        (
+            lambda: with_weight(torch.zeros(9).as_strided((2, 3), (4, 2))),  # six in nine places, two in one
+            "Elements of these parameters share memory:\n  weight  Parameter, torch.float32 on cpu\n"
+            "Make them whole: nn.Parameter(value.clone()).",
+        ),
+        (
+            freed,
+            "These parameters have no memory now:\n  weight  Parameter, torch.float32 on cpu\n"
+            "Let the model have it again first, as FSDP does by `module.unshard()`.",
         ),
     ],
 )

@@ -1,14 +1,22 @@
 import math
+import subprocess
+import sys
+from functools import partial
 
 import pytest
 import torch
-from torch import nn
+from torch import distributed, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.distributed.tensor import DeviceMesh, DTensor, Partial, Shard
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
+from torch.testing._internal.distributed.fake_pg import FakeStore
+from torch.utils.flop_counter import FlopCounterMode
 
 import initium
 import initium.torch
 
-KINDS = "tensors of float32, float64, float16 and bfloat16"
+REFUSED = "`he_normal` fills plain tensors of float32, float64, float16 and bfloat16 that have memory; this one"
 
 
 def test_a_start_fills_a_tensor_in_place_and_returns_it():
@@ -99,12 +107,14 @@ def test_autograd_notices():
         (
             torch.empty(3, 2, dtype=torch.int64),
             {},
-            f"`he_normal` fills {KINDS} that have memory, not torch.int64 on cpu.",
+            f"{REFUSED} has dtype torch.int64. "
+            "Fill `torch.empty(tensor.shape)` and convert that: `tensor.copy_(filled)`.",
         ),
         (
             torch.empty(3, 2, device="meta"),
             {},
-            f"`he_normal` fills {KINDS} that have memory, not torch.float32 on meta.",
+            f"{REFUSED} is on meta. Let `initium.initialize(model, seed)` give the model memory and fill it, or call "
+            "`model.to_empty(device='cpu')`.",
         ),
         (
             torch.empty(3, 2),
@@ -142,6 +152,151 @@ def test_what_cannot_be_filled_is_refused(tensor, arguments, message):
     assert str(error.value) == message
 
 
+def filled(tensor):
+    return initium.torch.he_normal()(tensor, seed=0, path="w")
+
+
+def fake():
+    with FakeTensorMode():
+        return torch.empty(4, 4)
+
+
+def freed():
+    tensor = torch.empty(4, 4)
+    tensor.untyped_storage().resize_(0)
+    return tensor
+
+
+def nested(layout):
+    return torch.nested.nested_tensor([torch.zeros(2, 3), torch.zeros(4, 3)], layout=layout)
+
+
+DENSE = "Fill `torch.empty(tensor.shape)` and convert that, as by `.to_sparse()`."
+NESTED = "is nested. Fill each of those in it: `tensor.unbind()`."
+TRANSFORMED = (
+    "stands for others within a transform of torch.func. Fill the weight before the transform, and pass it in."
+)
+SHARING = "has elements that share memory. Fill `tensor.clone()`, which has memory for each."
+
+
+@pytest.mark.filterwarnings("ignore:.*(nested tensors|Sparse CSR|MaskedTensor|quantized|TypedStorage)")
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (
+            lambda: filled(fake()),
+            "is a FakeTensor, which has no numbers. Call `initium.plan(model)`, which needs no numbers, and apply it "
+            "to a model built outside of FakeTensorMode.",
+        ),
+        (lambda: torch.func.vmap(filled)(torch.zeros(3, 4, 4)), TRANSFORMED),
+        (lambda: torch.func.grad(lambda weight: filled(weight).sum())(torch.zeros(4, 4)), TRANSFORMED),
+        (lambda: filled(torch.eye(4).to_sparse()), f"has the layout torch.sparse_coo. {DENSE}"),
+        (lambda: filled(torch.eye(4).to_sparse_csr()), f"has the layout torch.sparse_csr. {DENSE}"),
+        (lambda: filled(nested(torch.strided)), NESTED),
+        (lambda: filled(nested(torch.jagged)), NESTED),
+        (
+            lambda: filled(torch.quantize_per_tensor(torch.zeros(4, 4), 0.1, 0, torch.qint8)),
+            "is quantised. Fill the weight before it is quantised: `torch.quantize_per_tensor(weight, ...)`.",
+        ),
+        (
+            lambda: filled(torch.masked.masked_tensor(torch.zeros(4, 4), torch.ones(4, 4).bool())),
+            "is a MaskedTensor, which holds others. Fill the plain tensors that it is made of.",
+        ),
+        (
+            lambda: filled(nn.LazyLinear(3).weight),
+            "has no shape yet. Run its layer once, so that it gets one: `layer(batch)`.",
+        ),
+        (
+            lambda: filled(freed()),
+            "has no memory now, as under FSDP. Call `module.unshard()` of its module first.",
+        ),
+        (lambda: filled(torch.empty(1, 4).expand(3, 4)), SHARING),
+        (lambda: filled(torch.empty(64).as_strided((8, 8), (1, 1))), SHARING),
+        # 16 elements that reach over 16 places, and some at one.
+        (lambda: filled(torch.empty(16).as_strided((4, 4), (3, 2))), SHARING),
+    ],
+)
+def test_a_tensor_without_plain_memory_is_refused_with_what_to_call(call, said):
+    with pytest.raises(initium.InitiumError) as error:
+        call()
+    assert type(error.value).__name__ == "ModelError"
+    assert str(error.value) == f"{REFUSED} {said}"
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace")
+@pytest.mark.parametrize("trace", [make_fx(filled), lambda tensor: torch.jit.trace(filled, (tensor,))])
+def test_a_trace_that_would_not_hold_the_fill_is_refused(trace):
+    with pytest.raises(initium.InitiumError) as error:
+        trace(torch.zeros(4, 4))
+    assert str(error.value) == (
+        "`he_normal` fills a tensor now, and what is being traced here would not hold it. Fill it before the trace."
+    )
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        FakeTensorMode,
+        partial(FlopCounterMode, display=False),
+        partial(torch.device, "meta"),
+        torch.inference_mode,
+        torch.autograd.forward_ad.dual_level,
+    ],
+)
+def test_in_every_mode_a_plain_tensor_gets_its_numbers(mode):
+    rows, columns, by_torchs_seed = torch.empty(4, 6), torch.empty(6, 4).T, torch.zeros(4, 6)
+    expected = filled(torch.empty(4, 6))
+    with mode():
+        filled(rows)
+        filled(columns)
+        initium.torch.normal()(by_torchs_seed)
+    assert torch.equal(rows, expected)
+    assert by_torchs_seed.any()
+    assert torch.equal(columns, expected)
+
+
+def test_a_plain_tensor_beside_those_of_a_transform_gets_its_numbers():
+    weight = torch.empty(4, 6)
+    torch.func.vmap(lambda x: x * filled(weight).sum())(torch.ones(3))
+    assert torch.equal(weight, filled(torch.empty(4, 6)))
+
+
+def test_strides_that_interleave_without_meeting_are_filled():
+    tensor = torch.zeros(8).as_strided((3, 2), (2, 3))
+    assert torch.equal(filled(tensor), filled(torch.empty(3, 2)))
+
+
+def test_what_is_compiled_calls_a_start_as_it_is():
+    compiled = torch.compile(lambda tensor: filled(tensor + 1) * 2, backend="eager")
+    assert torch.equal(compiled(torch.zeros(4, 6)), filled(torch.empty(4, 6)) * 2)
+
+
+@pytest.fixture
+def mesh():
+    """Of two ranks, of which this process is the second and the first is not there."""
+    distributed.init_process_group("fake", rank=1, world_size=2, store=FakeStore())
+    yield DeviceMesh("cpu", [0, 1])
+    distributed.destroy_process_group()
+
+
+def test_of_a_dtensor_a_process_fills_its_part(mesh):
+    held = torch.empty(2, 6)
+    assert filled(DTensor.from_local(held, mesh, [Shard(0)])).shape == (4, 6)
+    assert torch.equal(held, filled(torch.empty(4, 6))[2:])
+
+
+def test_a_dtensor_needs_a_seed_that_all_processes_share(mesh):
+    sharded = DTensor.from_local(torch.empty(2, 6), mesh, [Shard(0)])
+    with pytest.raises(initium.InitiumError) as error:
+        initium.torch.he_normal()(sharded)
+    assert str(error.value) == (
+        "`he_normal` fills a DTensor under a seed and a path that all its processes share: "
+        "pass seed=0, path='fc1.weight'."
+    )
+    with pytest.raises(initium.InitiumError, match="it cannot be said which part a process holds"):
+        filled(DTensor.from_local(torch.empty(4, 6), mesh, [Partial()]))
+
+
 @pytest.mark.parametrize(
     ("activation", "name"),
     [
@@ -170,3 +325,32 @@ def test_inside_apply_what_starts_a_whole_model_is_named():
     model = nn.Sequential(nn.Linear(3, 2))
     with pytest.raises(initium.ModelError, match=r'initium\.initialize\(model, 0, "he_normal"\)'):
         model.apply(initium.torch.he_normal())
+
+
+LATE = """
+import atexit, threading, torch
+import initium.torch
+
+weight, start = torch.empty(300, 900), initium.torch.normal()
+expected = start(torch.empty(300, 900), seed=0, path="a").sum().item()
+
+def tell(when):
+    print(when, start(weight.zero_(), seed=0, path="a").sum().item() == expected, flush=True)
+
+class Last:
+    def __del__(self):
+        tell("__del__")
+
+def outlive():
+    threading.main_thread().join()
+    tell("thread")
+
+atexit.register(tell, "atexit")
+threading.Thread(target=outlive).start()
+last = Last()
+"""
+
+
+def test_a_tensor_is_filled_while_python_ends():
+    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "thread True\natexit True\n__del__ True\n", done.stderr

@@ -36,7 +36,8 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Decisions:
         try:
             said, rule = _decided(param, own, found, recipe)
             # The choice says how it is made; what stays as it was built needs no word of what that was.
-            told = replace(param, made=None, built="" if said.init == framework() else param.built)
+            word = "" if said.init == framework() else param.built
+            told = param if param.made is None and param.built == word else replace(param, made=None, built=word)
             if _is_drawable(param, said):
                 said = _as_made(said, param)
             else:
@@ -88,10 +89,13 @@ def _decided(param: Param, own: Rule | None, usual: Rule | None, recipe: Recipe)
     return usual.decide(param), f"{recipe}: {usual}"
 
 
+_SAID = tuple(field.name for field in fields(Decision))
+
+
 def _choice(param: Param, said: Decision, rule: str) -> Choice:
     """The choice that a rule makes, once its initialiser has accepted the parameter's axes."""
-    said = replace(said, because=said.because or param.because)
-    kept = {field.name: getattr(said, field.name) for field in fields(Decision)}
+    kept = {name: getattr(said, name) for name in _SAID}
+    kept["because"] = said.because or param.because
     choice = Choice(param=param, rule=rule, **kept)
     _ = choice.law
     return choice
@@ -141,7 +145,7 @@ def _copied(choices: list[Choice], graph: Graph) -> tuple[tuple[Choice, ...], tu
         is_as_made = param.made is not None and choice.init == (param.made.init or framework())
         path = first(param.made, param.path) if is_as_made else param.path
         copied = {"draws_as": path, "because": f"{choice.because}, a copy of {path}"} if path != param.path else {}
-        found.append(replace(choice, **copied))
+        found.append(replace(choice, **copied) if copied else choice)
     saved = [(buffer, first(buffer.made, buffer.path)) for buffer in graph.buffers if buffer.is_saved]
     buffers = [buffer if path == buffer.path else replace(buffer, draws_as=path) for buffer, path in saved]
     return tuple(found), tuple(buffers)

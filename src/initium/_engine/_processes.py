@@ -1,15 +1,20 @@
 """Processes: the engine that trains on all processors of this machine, one run at a time on each."""
 
 import contextlib
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .._require import require
 from .._study._run import Run
 from .._study._study import Study
 from ._contender import Contender, trainer
+
+_EACH = 0.5  # seconds between two looks at whether the parent is there
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Processes:
         """Each run as it finishes."""
         loky = require("loky", to="Training in parallel")
         with _deaf_children():
-            executor = loky.get_reusable_executor(max_workers=self.jobs, initializer=_settle, timeout=60)
+            executor = _workers(self.jobs)
             futures = [executor.submit(Contender.run, start, study, index) for start, index in runs]
         try:
             for future in loky.as_completed(futures):
@@ -51,5 +56,18 @@ def _deaf_children() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _settle() -> None:
+def _workers(jobs: int) -> Any:
+    loky = require("loky", to="Training in parallel")
+    return loky.get_reusable_executor(max_workers=jobs, initializer=_settle, initargs=(os.getpid(),), timeout=60)
+
+
+def _settle(parent: int) -> None:
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     trainer().settle_process()
+
+
+def _end_with(parent: int) -> None:
+    """End this process after the one that it works for: who is killed tells nobody."""
+    while os.getppid() == parent:
+        time.sleep(_EACH)
+    os._exit(1)

@@ -57,19 +57,31 @@ def make(draw: Draw, key: Any, shape: tuple[int, ...], dtype: np.dtype[Any], out
         return _map_shards(draw, words, shape, dtype, sharding)
     if not at_once:
         return _call_back(draw, words, shape, dtype)
-    sharding = sharding or _place(words)
+    sharding = _spelled(sharding, len(shape)) if sharding else _place(words, len(shape))
     if isinstance(sharding, jax.sharding.NamedSharding):
         return _put_shards(draw, stream_key(words), shape, sharding)
     return to_jax(draw.numbers(stream_key(words), None), sharding)
 
 
-def _place(words: Any) -> Any:
+def _place(words: Any, num_axes: int) -> Any:
     """Where JAX would put what a key makes: where it was put itself, or on all of the mesh; None is by default."""
     found = words.sharding if getattr(words, "committed", False) else None
     mesh = getattr(found, "mesh", None) if found else jax.sharding.get_mesh()
     if mesh is not None and not mesh.empty:
-        return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+        return _spelled(jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()), num_axes)
     return found
+
+
+def _spelled(sharding: Any, num_axes: int) -> Any:
+    """A sharding as JAX itself spells it, since `jax.jit` compiles anew for each spelling of the same.
+
+    Of axes of the array that are whole, explicit axes of a mesh are told; automatic ones are left out at the end.
+    """
+    spec = [*sharding.spec, *[None] * (num_axes - len(sharding.spec))]
+    if not any(kind == jax.sharding.AxisType.Explicit for kind in sharding.mesh.axis_types):
+        while spec and spec[-1] is None:
+            spec.pop()
+    return jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec(*spec))
 
 
 def _call_back(draw: Draw, words: Any, shape: tuple[int, ...], dtype: np.dtype[Any], *starts: Any) -> jax.Array:

@@ -7,6 +7,9 @@
 Every name of the catalogue is here and gives an initialiser that every Keras layer takes, with the meaning that the
 catalogue gives it; `dir(initium.keras)` lists them. `initium.keras.initializers` is `keras.initializers` with
 Keras's own meaning, drawn faster.
+
+A model that was saved with either needs `import initium.keras` before it is loaded in another process. Without it Keras
+cannot interpret the initialiser, and its error names this module; of the drop-in's it takes its own, and says nothing.
 """
 
 from .._errors import MissingExtraError

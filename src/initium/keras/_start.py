@@ -49,7 +49,8 @@ class Start(Rebuilt, RandomInitializer):
     more axes are input and output, as in a dense or convolution kernel; say so where it is otherwise, as of a stack
     of matrices: `self.add_weight(shape=(experts, inputs, outputs), initializer=he_normal(axes="bio"))`.
 
-    Import `initium.keras` before a saved model is loaded: until then Keras does not know this class.
+    Import `initium.keras` before a saved model is loaded: until then Keras does not know this class, and says that it
+    cannot interpret `{'module': 'initium.keras', 'class_name': 'Start', ...}`.
 
     Args:
         spec: an initialiser of the catalogue or its spec, such as "he_normal(mode='out')".
@@ -130,6 +131,9 @@ class Start(Rebuilt, RandomInitializer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, init=parse(state["init"]))
 
+
+# What a saved model names, and Keras's error shows where it has not been imported.
+Start.__module__ = "initium.keras"
 
 # What every function of this edge takes beside the catalogue's arguments.
 _ADDED = tuple(

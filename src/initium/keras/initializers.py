@@ -49,6 +49,7 @@ from ._tensor import tensor
 
 # The std of a standard Gaussian cut at two stds, sqrt(1 - 4 phi(2) / (2 Phi(2) - 1)); Keras has the same digits.
 _CUT_AT_2 = 0.87962566103423978
+_get = _keras.get  # as it is now: who puts this module's in its place must not make a circle
 _register = keras.saving.register_keras_serializable(package="initium")
 
 
@@ -209,7 +210,7 @@ def get(identifier: Any) -> Any:
     """
     if isinstance(identifier, str):
         identifier = {"class_name": identifier, "config": {}}
-    return _keras.get(deserialize(identifier) if isinstance(identifier, dict) else identifier)
+    return _get(deserialize(identifier) if isinstance(identifier, dict) else identifier)
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from torch import nn
 from .._decisions import Choice, Decisions
 from .._errors import ModelError, listed
 from .._ledger import Entry, Ledger
+from .._paused import paused
 from .._tensor import Tensor, check_all
 from ._deferred import mark
 from ._fill import fill
@@ -26,6 +27,7 @@ from ._writes import writes_of
 
 
 @undisturbed
+@paused()
 def apply(plan: Decisions, model: nn.Module, *, seed: int = 0, device: Device = None, partial: bool = False) -> Ledger:
     """Fill a model's parameters in place, and what is on meta besides, each once. See `Plan.apply`.
 
@@ -121,9 +123,12 @@ def _on_meta(model: nn.Module) -> Iterator[str]:
     plain = plain_paths(model)
     for prefix, module in model.named_modules():
         for name, value in vars(module).items():
-            is_remade = any(held.startswith(f"{name}_") for held in own_parameters(module))
-            if isinstance(value, torch.Tensor) and value.is_meta and not is_remade:
+            if isinstance(value, torch.Tensor) and value.is_meta and not _is_remade(module, name):
                 yield plain(f"{prefix}.{name}" if prefix else name)
+
+
+def _is_remade(module: nn.Module, name: str) -> bool:
+    return any(held.startswith(f"{name}_") for held in own_parameters(module))
 
 
 def _entry(choice: Choice, write: Write | None) -> Entry:

@@ -25,7 +25,7 @@ from ._probe import Meeting, Probe
 from ._random import nothing_drawn, own_draws
 from ._torch import TorchDispatchMode, tree_leaves, tree_map
 from ._undisturbed import apart, default_device, where_made
-from ._writable import check_writable
+from ._writable import check_apart, check_writable
 
 
 @in_turn
@@ -46,6 +46,7 @@ def _calibrate(plan: Decisions, model: nn.Module, batch: Any) -> Calibration:
     weights = {path: values[path] for path in meant if path not in left}
     carriers = _carriers(model, weights)
     check_writable(carriers)
+    check_apart(carriers)
     inputs = given(model, batch)
     _check_size(inputs)
     first, probe = _measured(model, inputs, weights, meant)

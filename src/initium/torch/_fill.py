@@ -15,7 +15,7 @@ _STRETCH = 1 << 20
 
 def fill(pairs: Iterable[tuple[Tensor, Part]]) -> None:
     """In this machine's memory all at once; elsewhere one beside the other, and copied."""
-    placed = [(tensor, part, part.held.permute(tensor.weight.order)) for tensor, part in pairs]
+    placed = [(tensor, part, _in_order(part.held, tensor.weight.order)) for tensor, part in pairs]
     here = [tensor.job(memory(out), part.box) for tensor, part, out in placed if has_memory(out)]
     fill_all(here, threads=torch.get_num_threads())
     for tensor, part, out in placed:
@@ -28,3 +28,8 @@ def drawn(tensor: Tensor, box: Box | None = None) -> torch.Tensor:
     """The numbers of a tensor, or of a box of it, on the CPU."""
     made = tensor.part(box, threads=torch.get_num_threads())
     return torch.from_numpy(made).view(getattr(torch, tensor.dtype))
+
+
+def _in_order(held: torch.Tensor, order: tuple[int, ...]) -> torch.Tensor:
+    """A view only where there must be one: PyTorch aborts where one is freed while Python ends."""
+    return held if order == tuple(range(len(order))) else held.permute(order)

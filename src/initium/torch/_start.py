@@ -9,14 +9,15 @@ import torch
 from .. import _stream
 from .._errors import ModelError, SettingError
 from .._tensor import Tensor
-from ..init import Initialiser
+from ..init import Initialiser, framework
 from ..init._offered import offered
 from ..init._weight import usual_weight
 from . import init
 from ._fill import fill
-from ._memory import DTYPES
 from ._read import dtype_name
-from ._shards import Part, notice
+from ._shards import notice, parts
+from ._torch import uncompiled_function, without_modes
+from ._writable import check_one
 from .init import _key
 
 
@@ -27,6 +28,7 @@ class Start:
     init: Initialiser
 
     @torch.no_grad()
+    @uncompiled_function
     def __call__(
         self,
         tensor: torch.Tensor,
@@ -43,7 +45,7 @@ class Start:
         """Fill a tensor and return it.
 
         Args:
-            tensor: float32, float64, float16 or bfloat16, on any device.
+            tensor: float32, float64, float16 or bfloat16, on any device; of a DTensor each process fills its part.
             axes: the role of each axis, see `initium.fans`; None is (output, input, *space), or for a transposed
                 convolution (input, output, *space).
             groups: of a convolution.
@@ -58,22 +60,19 @@ class Start:
         Raises:
             ShapeError: if the initialiser cannot use these axes.
             SpecError: if its numbers leave the dtype.
-            ModelError: if the tensor has another dtype or no memory.
+            ModelError: if the tensor has another dtype or no plain memory, and what to call instead.
             SettingError: if a seed is out of range, comes without a path, or beside a generator.
         """
         _check_call(self, tensor, seed, path, generator)
+        if self.init == framework():
+            return tensor
+        check_one(tensor, self, is_named=seed is not None)
         windows = {"groups": groups, "stride": stride, "blocks": blocks}
         weight = usual_weight("torch", tuple(tensor.shape), axes, transposed=transposed, **windows)
         made = Tensor.of(self.init, weight, dtype=dtype_name(tensor), key=0)
-        if made.law.how == "kept":
-            return tensor
-        if tensor.dtype not in DTYPES or tensor.is_meta:
-            raise ModelError(
-                f"`{self}` fills tensors of float32, float64, float16 and bfloat16 that have memory, "
-                f"not {tensor.dtype} on {tensor.device}."
-            )
-        key = _key(tensor, generator) if seed is None else _stream.key(seed, path or "")
-        fill([(replace(made, key=key), Part(tensor))])
+        with without_modes():
+            key = _key(tensor, generator) if seed is None else _stream.key(seed, path or "")
+            fill((replace(made, key=key), part) for part in parts(tensor))
         notice(tensor)
         return tensor
 

@@ -6,19 +6,22 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._C import (
     _current_graph_task_id,
+    _get_dispatch_mode,
     _get_tracing_state,
     _len_torch_dispatch_stack,
     _len_torch_function_stack,
     _set_tracing_state,  # pyright: ignore[reportAttributeAccessIssue]
+    _TorchDispatchModeKey,
 )
 from torch._C import _disabled_torch_function_impl as no_torch_function
+from torch._C._dynamo.eval_frame import _FrameAction, _FrameExecStrategy, set_code_exec_strategy
 from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor, peek_interpreter_stack
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack as transforms_popped
 from torch._subclasses.fake_tensor import (
@@ -161,6 +164,30 @@ def function_modes_popped() -> Iterator[None]:
         for _ in range(_len_torch_function_stack()):
             stack.enter_context(function_mode_popped())
         yield
+
+
+def is_traced() -> bool:
+    """Whether what is done to tensors is written down, to be done again without Python."""
+    modes = (_TorchDispatchModeKey.PROXY, _TorchDispatchModeKey.FUNCTIONAL)
+    return _get_tracing_state() is not None or any(_get_dispatch_mode(mode) is not None for mode in modes)
+
+
+def without_modes() -> AbstractContextManager[Any]:
+    """No mode sees what is done to tensors in here."""
+    return disable_current_modes() if _len_torch_dispatch_stack() else nullcontext()
+
+
+def uncompiled_function(function: Any) -> Any:
+    """A function that torch.compile calls as it is, with all that it calls.
+
+    `torch.compiler.disable` says the same, and imports Dynamo for it, which takes two seconds.
+    """
+    set_code_exec_strategy(function.__code__, _FrameExecStrategy(_FrameAction.SKIP, _FrameAction.SKIP))
+    function._torchdynamo_disable = True
+    function._torchdynamo_disable_msg = (
+        "Initium draws outside of PyTorch; fill weights before what is compiled as one graph"
+    )
+    return function
 
 
 def is_backward() -> bool:

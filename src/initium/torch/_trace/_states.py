@@ -1,8 +1,7 @@
 """States: parameters from which a recurrence that somebody wrote out starts."""
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
-from itertools import islice
 
 from .._operations import PASSES, SHAPED
 from .._torch import tree_map
@@ -11,6 +10,7 @@ from ._tracer import Value, applies_weight
 STATE = "learned state"
 _MOST_TRIED = 64  # operations, among which the second step is
 _HANDS_ON = PASSES | {"learned signal"}
+_Placed = dict[tuple[str, int, int], list[tuple[Value, Value]]]
 
 
 def mark_states(values: list[Value]) -> None:
@@ -18,33 +18,46 @@ def mark_states(values: list[Value]) -> None:
 
     That is: a was made of the parameter p, and b of a, by the same operations with the same weights.
     """
-    alike: dict[tuple[str, int], list[Value]] = defaultdict(list)
-    for value in values:
-        alike[_kind(value)].append(value)
-    starts = [value for value in alike["parameter", 0] if _is_state(value, values, alike)]
+    placed = _placed(values)
+    starts = [value for value in values if value.operation == "parameter" and _is_state(value, values, placed)]
     for start in starts:
         _insert(start, values)
     if starts:
         _renumber(values)
 
 
-def _kind(value: Value) -> tuple[str, int]:
-    return value.operation, len(value.inputs)
+def _placed(values: list[Value]) -> _Placed:
+    """Of each operation, by the place of one of its inputs: those that take a signal in there, in order, and it."""
+    placed: _Placed = defaultdict(list)
+    for value in values:
+        for place, other in enumerate(value.inputs):
+            signal = _source(other)
+            if signal.is_signal and signal.tensor.ndim > 0:
+                placed[value.operation, len(value.inputs), place].append((value, signal))
+    return placed
 
 
-def _is_state(start: Value, values: list[Value], alike: dict[tuple[str, int], list[Value]]) -> bool:
-    likes = [(taker, *like) for taker in _takers(start) for like in _likes(start, taker, alike[_kind(taker)])]
-    made = _made_of(start, values) if likes else set[int]()
+def _is_state(start: Value, values: list[Value], placed: _Placed) -> bool:
+    likes = [(taker, *like) for taker in _takers(start) for like in _likes(start, taker, placed)]
+    made = _made_of(start, max((_farthest(*like) for like in likes), default=0))
     return any(
         _is_repeated(start, taker, later, after, values, made) for taker, later, after in likes if after.index in made
     )
 
 
-def _made_of(start: Value, values: list[Value]) -> set[int]:
-    made = {start.index}
-    for value in values[start.index + 1 :]:
-        if any(other.index in made for other in value.inputs):
-            made.add(value.index)
+def _farthest(taker: Value, later: Value, after: Value) -> int:
+    """Before which index a third one follows, if it does."""
+    return later.index + 2 * (after.index - taker.index) + 2
+
+
+def _made_of(start: Value, end: int) -> set[int]:
+    """Indices of what is made of a value, up to an end."""
+    made, queue = {start.index}, [start]
+    while queue:
+        for taker in queue.pop().consumers:
+            if taker.index < end and taker.index not in made:
+                made.add(taker.index)
+                queue.append(taker)
     return made
 
 
@@ -58,24 +71,24 @@ def _takers(start: Value) -> list[Value]:
     return found
 
 
-def _likes(start: Value, taker: Value, alike: list[Value]) -> Iterator[tuple[Value, Value]]:
+def _likes(start: Value, taker: Value, placed: _Placed) -> list[tuple[Value, Value]]:
     """The first operations like one that takes the start in, with the signal that stands in its place."""
     place = next(place for place, other in enumerate(taker.inputs) if _source(other) is start)
     weight = taker.row.weight_of(taker.args) if taker.is_signal else None
     if weight is not None and _source(weight) is start:
-        return iter(())  # it multiplies a signal, as a weight does
-    later = ((other, _source(other.inputs[place])) for other in alike if other.index > taker.index)
-    return islice(((other, after) for other, after in later if after.is_signal and after.tensor.ndim > 0), _MOST_TRIED)
+        return []  # it multiplies a signal, as a weight does
+    alike = placed.get((taker.operation, len(taker.inputs), place), [])
+    first = bisect_right(alike, taker.index, key=lambda pair: pair[0].index)
+    return alike[first : first + _MOST_TRIED]
 
 
 def _is_repeated(start: Value, taker: Value, later: Value, after: Value, values: list[Value], made: set[int]) -> bool:
     """Whether the same makes a third one of `after` that made `after` of the start."""
-    farthest = later.index + 2 * (after.index - taker.index) + 2
     if not _match(taker, later, start, after, made):
         return False
     thirds = (
         value
-        for value in values[later.index : farthest]
+        for value in values[later.index : _farthest(taker, later, after)]
         if value.operation == after.operation and value.tensor.shape == after.tensor.shape
     )
     return any(_match(after, third, start, after, made) for third in thirds)
