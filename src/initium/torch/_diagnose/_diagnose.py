@@ -24,7 +24,7 @@ from .._torch import tree_map
 from .._trace import trace
 from .._undisturbed import apart, default_device
 from ._batch import batch, check_filled, num_samples
-from ._layers import Layers
+from ._layers import Layers, is_zero
 from ._losses import Judged, loss_of
 from ._numbers import numbers_of
 
@@ -177,7 +177,7 @@ def _moved(
 
 def _zeros(gradients: Mapping[str, torch.Tensor | None]) -> set[str]:
     """The parameters whose gradient came, and is exactly 0."""
-    return {path for path, gradient in gradients.items() if gradient is not None and not gradient.any()}
+    return {path for path, gradient in gradients.items() if gradient is not None and is_zero(gradient)}
 
 
 def _few(inputs: Inputs, targets: Any) -> tuple[Inputs, Any]:
@@ -194,7 +194,7 @@ def _few(inputs: Inputs, targets: Any) -> tuple[Inputs, Any]:
 
 def _stepped(value: torch.Tensor, gradient: torch.Tensor | None) -> torch.Tensor:
     """A step against the gradient, of a size of its own."""
-    if gradient is None or not gradient.any():
+    if gradient is None or is_zero(gradient):
         return value
     size = gradient.double().square().mean().sqrt().to(value.dtype)
     return (value.detach() - _STEP * gradient / size).requires_grad_(value.requires_grad)

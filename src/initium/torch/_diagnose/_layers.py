@@ -31,19 +31,25 @@ class Layers:
             return
         param = self._graph.by_path[meeting.path]
         found = self._found[meeting.path] = {"path": meeting.path, "dtype": str(meeting.given.dtype).split(".")[-1]}
-        signal = _signal(meeting)
-        found["fed"] = None if signal is None else moment(signal)
         axis = 1 if "convolution" in param.use.operation else -1
         meeting.on_output.append(lambda output: self._gives(found, output, axis, param.use.followed_by))
         meeting.on_gradient.append(lambda gradient: _goes_back(found, gradient))
-        if signal is not None and not self._quick:
-            found["similarity"] = _similarity(signal, self._num_samples)
-            if param.use.fed_by in ACTIVATIONS:
-                found["dead"] = _dead(signal, axis)
+        if (signal := _signal(meeting)) is not None:
+            self._takes(found, signal, axis, is_activation=param.use.fed_by in ACTIVATIONS)
 
     def layers(self) -> tuple[Layer, ...]:
         """In the order in which the weights were met."""
         return tuple(Layer(**found) for found in self._found.values())
+
+    def _takes(self, found: dict[str, Any], signal: torch.Tensor, axis: int, *, is_activation: bool) -> None:
+        if self._quick or not is_activation:
+            found["fed"] = moment(signal)
+        else:
+            sizes = _sizes(signal, axis)
+            found["fed"] = sizes.square().sum().item() / signal.numel()
+            found["dead"] = (sizes == 0).double().mean().item()
+        if not self._quick:
+            found["similarity"] = _similarity(signal, self._num_samples)
 
     def _gives(self, found: dict[str, Any], output: torch.Tensor, axis: int, followed_by: tuple[str, ...]) -> None:
         found["moment"] = moment(output)
@@ -73,6 +79,12 @@ def moment(x: torch.Tensor) -> float:
     return rows.double().square().sum().item() / max(x.numel(), 1)
 
 
+def is_zero(x: torch.Tensor) -> bool:
+    """Whether all of its numbers are 0; most that are not show it at once."""
+    flat = x.reshape(-1)
+    return not flat[:_FEATURES].any() and not flat.any()
+
+
 def _goes_back(found: dict[str, Any], gradient: torch.Tensor) -> None:
     found["gradient"] = moment(gradient)
     found["energy"] = found["gradient"] * gradient.numel()
@@ -92,10 +104,11 @@ def _similarity(signal: torch.Tensor, num_samples: int) -> float | None:
     return mean if math.isfinite(mean) else None
 
 
-def _dead(signal: torch.Tensor, axis: int) -> float:
-    """Share of the units that are 0 for all inputs, wherever they are."""
+def _sizes(signal: torch.Tensor, axis: int) -> torch.Tensor:
+    """The length of each unit's numbers, for all inputs and wherever they are."""
     others = tuple(place for place in range(signal.ndim) if place != axis % signal.ndim)
-    return 1 - (signal != 0).any(others).float().mean().item() if others else 0.0
+    dtype = torch.promote_types(signal.dtype, torch.float32)
+    return (torch.linalg.vector_norm(signal, dim=others, dtype=dtype) if others else signal.abs()).double()
 
 
 def _some(x: torch.Tensor) -> np.ndarray:

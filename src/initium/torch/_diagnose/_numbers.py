@@ -1,14 +1,16 @@
 """What is measured of each parameter, and of its gradient."""
 
+import math
 from collections.abc import Mapping
 
 import torch
 
 from ..._diagnosis import Numbers
 from ..._graph import Graph, Param
-from ._layers import moment
+from ._layers import is_zero, moment
 
 _ALIKE = 1e-4  # of the largest gradient: equal units part by rounding
+_CLOSE = 1e-5
 _TWINS = ("weight", "embedding", "position")
 
 Tensors = Mapping[str, torch.Tensor | None]
@@ -40,15 +42,15 @@ def numbers_of(
 def _numbers(
     param: Param, value: torch.Tensor, gradients: Tensors, later: Tensors, moved: torch.Tensor, twin: str
 ) -> Numbers:
-    own, last = gradients[param.path], later[param.path]
+    own, last, rms = gradients[param.path], later[param.path], moment(value) ** 0.5
     is_weight = param.role == "weight" and "o" in param.axes
     return Numbers(
         path=param.path,
-        rms=moment(value) ** 0.5,
-        num_bad=value.numel() - int(value.isfinite().sum()) if value.is_floating_point() else 0,
+        rms=rms,
+        num_bad=0 if math.isfinite(rms) else value.numel() - int(value.isfinite().sum()),
         gradient=None if own is None else moment(own) ** 0.5,
         is_trained=value.requires_grad,
-        is_stuck=last is not None and value.numel() > 0 and not last.any(),
+        is_stuck=last is not None and value.numel() > 0 and is_zero(last),
         num_units=value.shape[param.axes.index("o")] if is_weight else 0,
         num_alike=_num_alike(param, moved, last) if is_weight and last is not None else 0,
         twin=twin,
@@ -58,17 +60,20 @@ def _numbers(
 
 def _num_alike(param: Param, value: torch.Tensor, gradient: torch.Tensor) -> int:
     """How many units have the same weights and the same gradient as another, which is not 0."""
-    if not gradient.any():
+    if is_zero(gradient):
         return 0
     axis = param.axes.index("o")
     rows = value.movedim(axis, 0).reshape(value.shape[axis], -1)
-    # One random direction tells rows apart as well as all inputs do.
-    direction = torch.randn(rows.shape[1], generator=torch.Generator().manual_seed(0)).to(rows)
-    order = (rows @ direction).argsort()
-    rows, slopes = rows[order], gradient.movedim(axis, 0).reshape(rows.shape)[order]
-    are_close = torch.isclose(rows[1:], rows[:-1], rtol=1e-5, atol=0).all(1)
+    # Two random directions tell rows apart as well as all inputs do.
+    directions = torch.randn(rows.shape[1], 2, generator=torch.Generator().manual_seed(0)).to(rows)
+    sketch = rows @ directions
+    order = sketch[:, 0].argsort()
+    sketch = sketch[order]
+    are_close = (sketch.diff(dim=0).abs() <= _CLOSE * sketch[1:].abs()).all(1)
     if not are_close.any():
         return 0
+    rows, slopes = rows[order], gradient.movedim(axis, 0).reshape(rows.shape)[order]
+    are_close &= torch.isclose(rows[1:], rows[:-1], rtol=_CLOSE, atol=0).all(1)
     tolerance = _ALIKE * slopes.abs().max()
     are_alike = are_close & ((slopes[1:] - slopes[:-1]).abs().amax(1) <= tolerance)
     num_groups = 1 + int((~are_alike).sum())
@@ -91,4 +96,4 @@ def _twins(graph: Graph, values: Mapping[str, torch.Tensor]) -> dict[str, str]:
 
 
 def _same(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
-    return one is not None and other is not None and bool(one.any()) and torch.allclose(one, other, rtol=1e-4)
+    return one is not None and other is not None and not is_zero(one) and torch.allclose(one, other, rtol=1e-4)
