@@ -92,7 +92,7 @@ def _measured(
     return Evidence(
         graph=graph,
         layers=seen.layers(),
-        numbers=numbers_of(graph, values, gradients, later, moved),
+        numbers=numbers_of(graph, values, gradients, later, moved, quick=quick),
         wanted=wanted(graph),
         loss=judged.told,
         step=step,

@@ -30,7 +30,8 @@ class Layers:
         if meeting.is_backward or meeting.path in self._found or not meeting.given.numel():
             return
         param = self._graph.by_path[meeting.path]
-        found = self._found[meeting.path] = {"path": meeting.path, "dtype": str(meeting.given.dtype).split(".")[-1]}
+        dtype = str(meeting.given.dtype).removeprefix("torch.")
+        found = self._found[meeting.path] = {"path": meeting.path, "fed": None, "dtype": dtype}
         axis = 1 if "convolution" in param.use.operation else -1
         meeting.on_output.append(lambda output: self._gives(found, output, axis, param.use.followed_by))
         meeting.on_gradient.append(lambda gradient: _goes_back(found, gradient))

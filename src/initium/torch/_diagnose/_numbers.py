@@ -22,6 +22,8 @@ def numbers_of(
     gradients: Tensors,
     later: Tensors,
     moved: Mapping[str, torch.Tensor],
+    *,
+    quick: bool,
 ) -> tuple[Numbers, ...]:
     """Of each parameter.
 
@@ -31,36 +33,31 @@ def numbers_of(
         gradients: at step zero; None where none came.
         later: after all that has a gradient has moved.
         moved: the parameters then.
+        quick: whether to leave out what compares units and parameters.
     """
-    twins = _twins(graph, values)
+    twins = {} if quick else _twins(graph, values)
+    alike = {} if quick else {param.path: _num_alike(param, moved, later) for param in graph.params}
     return tuple(
-        _numbers(param, values[param.path], gradients, later, moved[param.path], twins.get(param.path, ""))
-        for param in graph.params
+        Numbers(
+            path=path,
+            rms=(rms := moment(value) ** 0.5),
+            num_bad=0 if math.isfinite(rms) else value.numel() - int(value.isfinite().sum()),
+            gradient=None if (own := gradients[path]) is None else moment(own) ** 0.5,
+            is_trained=value.requires_grad,
+            is_stuck=(last := later[path]) is not None and value.numel() > 0 and is_zero(last),
+            num_units=graph.by_path[path].size("o"),
+            num_alike=alike.get(path, 0),
+            twin=(twin := twins.get(path, "")),
+            moves_with_twin=bool(twin) and _same(own, gradients[twin]),
+        )
+        for path, value in values.items()
     )
 
 
-def _numbers(
-    param: Param, value: torch.Tensor, gradients: Tensors, later: Tensors, moved: torch.Tensor, twin: str
-) -> Numbers:
-    own, last, rms = gradients[param.path], later[param.path], moment(value) ** 0.5
-    is_weight = param.role == "weight" and "o" in param.axes
-    return Numbers(
-        path=param.path,
-        rms=rms,
-        num_bad=0 if math.isfinite(rms) else value.numel() - int(value.isfinite().sum()),
-        gradient=None if own is None else moment(own) ** 0.5,
-        is_trained=value.requires_grad,
-        is_stuck=last is not None and value.numel() > 0 and is_zero(last),
-        num_units=value.shape[param.axes.index("o")] if is_weight else 0,
-        num_alike=_num_alike(param, moved, last) if is_weight and last is not None else 0,
-        twin=twin,
-        moves_with_twin=bool(twin) and _same(own, gradients[twin]),
-    )
-
-
-def _num_alike(param: Param, value: torch.Tensor, gradient: torch.Tensor) -> int:
-    """How many units have the same weights and the same gradient as another, which is not 0."""
-    if is_zero(gradient):
+def _num_alike(param: Param, moved: Mapping[str, torch.Tensor], gradients: Tensors) -> int:
+    """How many units of a weight have the same numbers and the same gradient as another, which is not 0."""
+    value, gradient = moved[param.path], gradients[param.path]
+    if param.role != "weight" or "o" not in param.axes or gradient is None or is_zero(gradient):
         return 0
     axis = param.axes.index("o")
     rows = value.movedim(axis, 0).reshape(value.shape[axis], -1)
