@@ -23,6 +23,7 @@ def diagnose(
     ignore: Iterable[str] = (),
     optimizer: str | None = None,
     lr: float | None = None,
+    micro_batch: int | None = None,
     quick: bool = False,
 ) -> Diagnosis:
     """Run one batch forward and backward, and say what is wrong, in which layer, from what cause.
@@ -40,6 +41,7 @@ def diagnose(
         ignore: findings to leave out, by id or by id and paths: `IN201:head.*`.
         optimizer: `sgd`, `adam` or `adamw`, to judge the first step.
         lr: its learning rate.
+        micro_batch: run so many samples of the batch at most, where memory is short.
         quick: measure second moments and gradients alone.
 
     Returns:
@@ -48,7 +50,7 @@ def diagnose(
     Raises:
         ModelError: if the model raises, with what and where, or nothing can be differentiated.
         DataError: if the targets do not fit.
-        SettingError: if an optimiser comes without a learning rate.
+        SettingError: if an optimiser comes without a learning rate, or no sample is to be run.
         UnknownNameError: if a loss, an optimiser or an ignored finding goes by no name.
 
     Example:
@@ -61,8 +63,18 @@ def diagnose(
         ('IN301', '0.weight')
     """
     start = None if recipe is None else parse_recipe(recipe)
+    if micro_batch is not None and (not isinstance(micro_batch, int) or micro_batch < 1):
+        raise SettingError(f"`micro_batch` is a number of samples, 1 or more, not {micro_batch!r}.")
     return edge_of(model).diagnose(
-        model, inputs, targets, loss=loss, recipe=start, ignore=ignore, step=_step(optimizer, lr), quick=quick
+        model,
+        inputs,
+        targets,
+        loss=loss,
+        recipe=start,
+        ignore=ignore,
+        step=_step(optimizer, lr),
+        micro_batch=micro_batch,
+        quick=quick,
     )
 
 

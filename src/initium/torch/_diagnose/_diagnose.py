@@ -30,7 +30,7 @@ from ._numbers import numbers_of
 
 _ROUNDS = 4  # of zeros behind zeros
 _STEP = 0.01
-_FEW = 4
+_FEW = 4  # samples, which tell as well whether a gradient is 0
 
 
 @in_turn
@@ -43,6 +43,7 @@ def diagnose(
     recipe: Recipe | None = None,
     ignore: Iterable[str] = (),
     step: Step | None = None,
+    micro_batch: int | None = None,
     quick: bool = False,
 ) -> Diagnosis:
     """What is wrong with a model at step zero. See `initium.diagnose`.
@@ -56,6 +57,8 @@ def diagnose(
             model = _filled(model, recipe, inputs)
         check_filled(model)
         found, note = batch(model, inputs)
+        if micro_batch is not None:
+            found, targets = _few(found, targets, micro_batch)
         graph = trace(model, _example(found))
         evidence = _measured(model, graph, found, targets, loss, step, quick=quick, notes=(note,) if note else ())
     return Diagnosis.of(evidence, judge(evidence, ignore))
@@ -180,13 +183,13 @@ def _zeros(gradients: Mapping[str, torch.Tensor | None]) -> set[str]:
     return {path for path, gradient in gradients.items() if gradient is not None and is_zero(gradient)}
 
 
-def _few(inputs: Inputs, targets: Any) -> tuple[Inputs, Any]:
-    """The first samples of a batch, which tell as well whether a gradient is 0."""
+def _few(inputs: Inputs, targets: Any, few: int = _FEW) -> tuple[Inputs, Any]:
+    """The first samples of a batch."""
     count = num_samples(inputs)
 
     def cut(value: Any) -> Any:
         is_batch = isinstance(value, torch.Tensor) and value.ndim > 0 and value.shape[0] == count
-        return value[:_FEW] if is_batch else value
+        return value[:few] if is_batch else value
 
     args, kwargs = tree_map(cut, (inputs.args, inputs.kwargs))
     return Inputs(args, kwargs), tree_map(cut, targets)
