@@ -81,5 +81,10 @@ def _with_colon(text: str) -> str:
 
 
 def _mlp(text: str, activation: str) -> nn.Module:
+    if "(" not in text and not text.strip().isidentifier():
+        raise ModelError(
+            f"'{text}' names no model. A model is file.py:function, package.module:function, 'mlp(64, 128, 10)', or a "
+            f"saved plan, whose name ends in .json.{_with_colon(text)}"
+        )
     sizes = sizes_of(text, "Your own is named as 'file.py:function'.", "mlp(64, 128, 10)")
     return nn.Sequential(*mlp(sizes, activation_of(activation)))

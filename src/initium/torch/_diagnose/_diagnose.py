@@ -113,7 +113,7 @@ def _pass(
         return value.detach().requires_grad_(value.requires_grad)
 
     leaves = {path: own(value) for path, value in values.items()}
-    paths = {id(value): path for path, _, _, value in named(model)}
+    paths = {id(value): path for path, _, _, value in named(model) if path in leaves}
     state = {name: leaves[paths[id(value)]] for name, value in model.named_parameters()}
     state |= {name: buffer.clone() for name, buffer in model.named_buffers()}
     args, kwargs = tree_map(
