@@ -5,6 +5,8 @@ from ._array import array as array
 from ._attribute import attribute as __getattr__  # noqa: F401  Python asks it for `__version__`
 from ._compare import Comparison as Comparison
 from ._compare import compare as compare
+from ._diagnose import diagnose as diagnose
+from ._diagnosis import Diagnosis as Diagnosis
 from ._errors import DataError as DataError
 from ._errors import InitiumError as InitiumError
 from ._errors import MissingExtraError as MissingExtraError

@@ -24,6 +24,7 @@ from ._checkpoint import verify as compare_with
 from ._checkpoint._manifest import MARK as MANIFEST_MARK
 from ._compare import compare as run_compare
 from ._decisions._store import MARK as PLAN_MARK
+from ._diagnose import diagnose as run_diagnosis
 from ._errors import InitiumError, ModelError, OutputError, RuleError, SettingError, counted
 from ._fill import DTYPES
 from ._graph import Graph
@@ -39,6 +40,7 @@ from ._report._page import MARK
 from ._require import versions
 from ._rule import Rule
 from ._safetensors import SUFFIX
+from ._study._data import load_data
 
 T = TypeVar("T")
 
@@ -269,6 +271,67 @@ def init(
     with _true_of([final, manifest]):
         written = write(made, out, seed=seed, shards=shards, manifest=manifest)
         typer.echo(f"{written}\nManifest: {printable(str(manifest))}\nTook {time.perf_counter() - began:.1f} s.")
+
+
+@app.command()
+def diagnose(
+    model: Annotated[
+        str, typer.Argument(help="file.py:function, package.module:function, or an mlp: 'mlp(64, 128, 10)'.")
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(help="digits, ..., a .npz or .csv file, or file.py:function, which returns inputs and targets."),
+    ] = None,
+    loss: Annotated[str | None, typer.Option(help="cross_entropy, mse, bce or next_token.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Start it so first; default: as it is built.")] = None,
+    activation: Annotated[str, typer.Option(help="Of an mlp's hidden layers.")] = "relu",
+    optimizer: Annotated[str | None, typer.Option(help="sgd, adam or adamw: judge the first step.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Its learning rate.")] = None,
+    micro_batch: Annotated[int | None, typer.Option(help="At most so many samples.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Second moments and gradients alone.")] = False,
+    ignore: Annotated[
+        list[str] | None, typer.Option(metavar="ID[:GLOB]", help="A finding to leave out: IN201:head.*")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of what the model draws by itself.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """What is wrong with a model at step zero, in which layer, and why.
+
+    One batch goes forward and backward. Exit code 0 if nothing is serious, 1 if something is, 2 if refused.
+
+    Example: initium diagnose model.py:build --data digits
+    """
+    from .torch import _load
+
+    inputs, targets = _in_place(lambda: _batch(data)) if data else (None, None)
+    built = _in_place(lambda: _load.built(model, seed, activation))
+    found = run_diagnosis(
+        built,
+        inputs,
+        targets,
+        loss=loss,
+        recipe=recipe,
+        ignore=ignore or (),
+        optimizer=optimizer,
+        lr=lr,
+        micro_batch=micro_batch,
+        quick=quick,
+    )
+    typer.echo(found.to_json()) if as_json else Console(highlight=False).print(found, soft_wrap=True)
+    if not found.is_healthy:
+        raise typer.Exit(1)
+
+
+def _batch(data: str) -> tuple[Any, Any]:
+    """Inputs and targets that a text names, of which a few are enough."""
+    if ":" in data or data.endswith(".py"):
+        given = model_function(data)()
+        return given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+    found = load_data(data)
+    return found.x_train[:_SAMPLES], found.y_train[:_SAMPLES]
+
+
+_SAMPLES = 256
 
 
 @contextmanager

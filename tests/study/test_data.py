@@ -161,7 +161,7 @@ def test_a_set_that_is_not_there_names_the_nearest():
     with pytest.raises(UnknownNameError) as error:
         load_data("digit")
     assert str(error.value) == (
-        "No data set is called 'digit'; the closest is 'digits'. A file of your own ends in .npz."
+        "No data set is called 'digit'; the closest is 'digits'. A file of your own ends in .npz or .csv."
     )
 
 

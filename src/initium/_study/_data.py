@@ -11,6 +11,7 @@ from .._errors import DataError, SpecError
 from .._reading import path_of
 from .._require import require
 from .._spec import Call, parse_call, unknown_name
+from ._table import read_table
 
 Task = Literal["classification", "regression"]
 Array = NDArray[Any]
@@ -72,7 +73,7 @@ class Data:
 
 
 def load_data(data: "str | Data | Sequence[Any]", *, split_seed: int = 0, standardise: bool = True) -> Data:
-    """A built-in set, a `.npz` file, or four arrays `(x_train, y_train, x_test, y_test)`.
+    """A built-in set, a `.npz` or `.csv` file, or four arrays `(x_train, y_train, x_test, y_test)`.
 
     Whole-number or text labels make a classification, floating ones a regression.
 
@@ -85,14 +86,13 @@ def load_data(data: "str | Data | Sequence[Any]", *, split_seed: int = 0, standa
     if isinstance(data, str):
         if data.endswith(".npz"):
             return _prepare(data, _read_npz(data), standardise)
+        split = f"a fifth for testing, split seed {split_seed}; "
+        if data.endswith(".csv"):
+            x, y = read_table(data)
+            return _prepare(data, _split(x, y, split_seed, is_regression=y.dtype.kind == "f"), standardise, split=split)
         call = parse_call(data)
-        return _prepare(
-            data,
-            _built_in(data, call, split_seed),
-            standardise,
-            images=call.name in _IMAGES,
-            split=f"a fifth for testing, split seed {split_seed}; ",
-        )
+        parts = _built_in(data, call, split_seed)
+        return _prepare(data, parts, standardise, images=call.name in _IMAGES, split=split)
     if len(data) != len(_PARTS):
         raise DataError(f"data is {', '.join(_PARTS)}; got {len(data)} arrays.")
     return _prepare("arrays", [_array(part) for part in data], standardise)
@@ -100,13 +100,21 @@ def load_data(data: "str | Data | Sequence[Any]", *, split_seed: int = 0, standa
 
 def _built_in(spec: str, call: Call, seed: int) -> list[Array]:
     if call.name not in BUILT_IN:
-        raise unknown_name("data set", call.name, BUILT_IN, "A file of your own ends in .npz.")
+        raise unknown_name("data set", call.name, BUILT_IN, "A file of your own ends in .npz or .csv.")
     datasets = require("sklearn.datasets", to=f"The data set '{call.name}'")
     x, y = getattr(datasets, f"load_{call.name}")(return_X_y=True)
     x = x[:, : _num_features(spec, call, x.shape[1])]
+    return _split(x, y, seed, is_regression=BUILT_IN[call.name] == "regression")
+
+
+def _split(x: Array, y: Array, seed: int, *, is_regression: bool) -> list[Array]:
+    """A fifth for testing, of each class a fifth."""
     split = require("sklearn.model_selection", to="Splitting data").train_test_split
-    stratify = y if BUILT_IN[call.name] == "classification" else None
-    x_train, x_test, y_train, y_test = split(x, y, test_size=0.2, random_state=seed % 2**32, stratify=stratify)
+    try:
+        parts = split(x, y, test_size=0.2, random_state=seed % 2**32, stratify=None if is_regression else y)
+    except ValueError as error:  # a class of one sample, or fewer samples than classes
+        raise DataError(f"{len(x)} samples cannot be split by class: {error}") from None
+    x_train, x_test, y_train, y_test = parts
     return [x_train, y_train, x_test, y_test]
 
 

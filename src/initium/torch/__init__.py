@@ -23,6 +23,7 @@ from . import init as init
 from ._apply import apply as apply
 from ._calibrate import calibrate as calibrate
 from ._deferred import deferred as deferred
+from ._diagnose import diagnose as diagnose
 from ._param_groups import param_groups as param_groups
 from ._read import read as read
 from ._start import Start as Start

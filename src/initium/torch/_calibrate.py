@@ -2,8 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -18,12 +17,11 @@ from .._errors import ModelError, listed
 from .._turn import in_turn
 from ._history import note_left
 from ._inputs import Inputs, given
-from ._kept import kept
 from ._lengths import lengths, remade
 from ._parameters import parameters
 from ._probe import Meeting, Probe
-from ._random import nothing_drawn, own_draws
-from ._torch import TorchDispatchMode, tree_leaves, tree_map
+from ._quietly import quietly
+from ._torch import tree_leaves, tree_map
 from ._undisturbed import apart, default_device, where_made
 from ._writable import check_apart, check_writable
 
@@ -110,18 +108,6 @@ class _Moments:
         return given.mul_(self.factors[path]) if path in self.factors else None
 
 
-class _BatchStatistics(TorchDispatchMode):
-    """Normalises over the batch by the batch's own statistics: those that are kept mean nothing before training."""
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.overloadpacket.__name__ in _BATCH_NORMS and args[0].numel() > args[0].shape[1]:
-            args = (*args[:3], None, None, True, *args[6:])
-        return func(*args, **(kwargs or {}))
-
-
-_BATCH_NORMS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}
-
-
 def _carriers(model: nn.Module, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """What a factor is put on: the weight itself, but of a direction under a weight norm its length."""
     sizes = {id(direction): size for size, direction in lengths(model)}
@@ -193,21 +179,8 @@ def _run(model: nn.Module, inputs: Inputs, probe: Probe, *, grads: bool) -> None
         lambda value: apart(value) if isinstance(value, torch.Tensor) else value, (inputs.args, inputs.kwargs)
     )
     torch.clear_autocast_cache()  # it holds casts of weights as they were
-    with torch.set_grad_enabled(grads), _quietly(model), _BatchStatistics(), probe:
+    with torch.set_grad_enabled(grads), quietly(model), probe:
         torch.func.functional_call(model, state, args, kwargs)
-
-
-@contextmanager
-def _quietly(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, no fused attention that hides its weights, and the same random numbers at each pass."""
-    was_fast = torch.backends.mha.get_fastpath_enabled()
-    try:
-        with kept(model), nothing_drawn(), own_draws():
-            torch.backends.mha.set_fastpath_enabled(False)
-            model.eval()
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(was_fast)
 
 
 def _check_range(weights: dict[str, torch.Tensor], factors: dict[str, float]) -> None:

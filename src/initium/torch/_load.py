@@ -6,24 +6,26 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import nn
 
 from .._errors import ModelError
 from .._model_name import model_function
 from ._deferred import deferred
-from ._models import mlp, sizes_of
+from ._models import activation_of, mlp, sizes_of
 
 # A model of so many numbers, 4 GB, is not built only to be looked at more closely.
 _MOST = 10**9
 
 
-def load(text: str, *, with_numbers: bool = False, must_defer: bool = False) -> nn.Module:
+def load(text: str, *, with_numbers: bool = False, must_defer: bool = False, activation: str = "relu") -> nn.Module:
     """Build the model that a text names, deferred where that can be done, so that it takes no memory.
 
     Args:
         text: `file.py:function`, `package.module:function`, or the built-in `mlp(64, 128, 10)`.
         with_numbers: build it as it is, and take the memory.
         must_defer: refuse what cannot be deferred, since what its constructor does must be recorded.
+        activation: of the hidden layers of an mlp.
 
     Raises:
         ModelError: if it cannot be built, or deferred where it must be, saying where and why.
@@ -34,11 +36,17 @@ def load(text: str, *, with_numbers: bool = False, must_defer: bool = False) -> 
         >>> load("mlp(64, 128, 10)")[0].weight.shape
         torch.Size([128, 64])
     """
-    build = model_function(text) if ":" in text or text.endswith(".py") else lambda: _mlp(text)
+    build = model_function(text) if ":" in text or text.endswith(".py") else lambda: _mlp(text, activation)
     model = build() if with_numbers else _without_memory(build, must_defer)
     if not isinstance(model, nn.Module):
         raise ModelError(f"'{text}' gave a {type(model).__name__}, not a torch.nn.Module.")
     return model
+
+
+def built(text: str, seed: int, activation: str) -> nn.Module:
+    """The model that a text names with its numbers, of which what it draws is seeded."""
+    torch.manual_seed(seed)
+    return load(text, with_numbers=True, activation=activation)
 
 
 def is_large(model: nn.Module) -> bool:
@@ -72,10 +80,11 @@ def _with_colon(text: str) -> str:
     return f" Perhaps '{module}:{name}' was meant." if re.fullmatch(r"[a-z_]\w*(\.\w+)+", module) else ""
 
 
-def _mlp(text: str) -> nn.Module:
+def _mlp(text: str, activation: str) -> nn.Module:
     if "(" not in text and not text.strip().isidentifier():
         raise ModelError(
             f"'{text}' names no model. A model is file.py:function, package.module:function, 'mlp(64, 128, 10)', or a "
             f"saved plan, whose name ends in .json.{_with_colon(text)}"
         )
-    return nn.Sequential(*mlp(sizes_of(text, "Your own is named as 'file.py:function'.", "mlp(64, 128, 10)")))
+    sizes = sizes_of(text, "Your own is named as 'file.py:function'.", "mlp(64, 128, 10)")
+    return nn.Sequential(*mlp(sizes, activation_of(activation)))

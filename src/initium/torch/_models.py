@@ -31,10 +31,20 @@ def build(study: Study) -> nn.Module:
     """A new, freshly made model of the study."""
     if not isinstance(study.model, str):
         return _built(study.model)
-    if study.activation not in ACTIVATIONS:
-        raise unknown_name("activation", study.activation, ACTIVATIONS, f"There are {', '.join(ACTIVATIONS)}.")
+    activation = activation_of(study.activation)
     flat = [nn.Flatten()] if len(study.data.features) > 1 else []
-    return nn.Sequential(*flat, *mlp(_sizes(study.model, study.data), ACTIVATIONS[study.activation]))
+    return nn.Sequential(*flat, *mlp(_sizes(study.model, study.data), activation))
+
+
+def activation_of(name: str) -> type[nn.Module]:
+    """The layer of an activation.
+
+    Raises:
+        UnknownNameError: with the nearest name there is.
+    """
+    if name not in ACTIVATIONS:
+        raise unknown_name("activation", name, ACTIVATIONS, f"There are {', '.join(ACTIVATIONS)}.")
+    return ACTIVATIONS[name]
 
 
 def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> Iterator[nn.Module]:

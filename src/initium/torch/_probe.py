@@ -26,6 +26,7 @@ class Meeting:
         signals: what it multiplied; of a table, the indices.
         given: what came of it, before any bias.
         is_backward: whether it happened in a backward pass, which multiplies gradients by weights too.
+        on_output: functions to be called with what came of it, its bias added.
         on_gradient: functions to be called with the gradient of `given` once it is known.
     """
 
@@ -34,6 +35,7 @@ class Meeting:
     signals: tuple[Any, ...]
     given: torch.Tensor
     is_backward: bool
+    on_output: list[Callable[[torch.Tensor], None]] = field(default_factory=list)
     on_gradient: list[Callable[[torch.Tensor], None]] = field(default_factory=list)
 
 
@@ -109,6 +111,8 @@ class Probe(TorchDispatchMode):
         changed = self._met(meeting)
         given = meeting.given if changed is None else changed
         output = given if bias is None else given + bias
+        for function in meeting.on_output:
+            function(output)
         self._unhooked = [(output, meeting)] if meeting.on_gradient else []
         return output
 

@@ -1,0 +1,12 @@
+"""Diagnosis: from what was measured at step zero to findings."""
+
+from ._diagnosis import Diagnosis as Diagnosis
+from ._evidence import Evidence as Evidence
+from ._evidence import Layer as Layer
+from ._evidence import Loss as Loss
+from ._evidence import Numbers as Numbers
+from ._evidence import Step as Step
+from ._finding import Finding as Finding
+from ._judge import judge as judge
+from ._kinds import KINDS as KINDS
+from ._wanted import wanted as wanted

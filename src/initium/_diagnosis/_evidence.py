@@ -1,0 +1,131 @@
+"""What was measured of a model at step zero, as data; names no framework."""
+
+from dataclasses import dataclass, field
+
+from .._graph import Graph
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """What one weight did at its first use, over the whole batch.
+
+    Attributes:
+        path: of the weight.
+        fed: second moment of what it multiplies; None of a table, which is looked up.
+        moment: second moment of what it gives, its bias added.
+        mean: of what it gives.
+        constant: which share of that second moment is the same for all inputs, as a bias is.
+        similarity: mean cosine between what it takes in of two different inputs; None with one input.
+        dead: share of the units of the activation before it that are 0 for every input; None if no activation is.
+        saturated: share of what it gives at which the activation behind it has less than 5 % of its steepest slope;
+            None if that is straight between bends, or there is none.
+        num_bad: how many numbers of what it gives are NaN or infinite.
+        gradient: mean square of the loss's gradient by what it gives; None if none came.
+        energy: the sum of those squares.
+        underflow: which share of that gradient is 0.
+        dtype: of what it gives.
+    """
+
+    path: str
+    fed: float | None
+    moment: float
+    mean: float = 0.0
+    constant: float | None = None
+    similarity: float | None = None
+    dead: float | None = None
+    saturated: float | None = None
+    num_bad: int = 0
+    gradient: float | None = None
+    energy: float | None = None
+    underflow: float | None = None
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """What was measured of one parameter.
+
+    Attributes:
+        path: its own.
+        rms: root mean square of its numbers.
+        num_bad: how many of them are NaN or infinite.
+        gradient: root mean square of the loss's gradient; None if none came.
+        is_trained: whether it takes part in training: it is not frozen.
+        is_stuck: whether its gradient is exactly 0, and stays so when all that has one has moved.
+        num_units: how many units it has, of a weight.
+        num_alike: how many of them have the same weights and the same gradient as another, not all 0.
+        twin: the path of an earlier parameter that holds the same numbers, which nothing ties to it.
+        moves_with_twin: whether the gradients are the same too.
+    """
+
+    path: str
+    rms: float
+    num_bad: int = 0
+    gradient: float | None = None
+    is_trained: bool = True
+    is_stuck: bool = False
+    num_units: int = 0
+    num_alike: int = 0
+    twin: str = ""
+    moves_with_twin: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """The loss at step zero.
+
+    Attributes:
+        name: what it is, such as `cross_entropy`.
+        value: over the batch.
+        chance: what knowing nothing costs: log k of k classes, the variance of targets; None if nothing says it.
+        classes: k, where there are classes.
+        logits: root mean square of the outputs around their mean.
+        own: how sure the outputs are, on average, of the token that was fed in at their place.
+    """
+
+    name: str
+    value: float
+    chance: float | None = None
+    classes: int | None = None
+    logits: float | None = None
+    own: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """The optimiser that the first step is to be judged for.
+
+    Attributes:
+        optimizer: `sgd`, `adam` or `adamw`.
+        lr: its learning rate.
+    """
+
+    optimizer: str
+    lr: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """All that findings are judged by.
+
+    Attributes:
+        graph: what the model does with each parameter.
+        layers: in the order in which the weights were met.
+        numbers: of each parameter.
+        wanted: by path, the root mean square that keeps the signal, where `auto` knows it.
+        loss: None if nothing was differentiated.
+        step: None if no optimiser was named.
+        notes: what a reader must know of how it was measured.
+    """
+
+    graph: Graph
+    layers: tuple[Layer, ...] = ()
+    numbers: tuple[Numbers, ...] = ()
+    wanted: dict[str, float] = field(default_factory=dict)
+    loss: Loss | None = None
+    step: Step | None = None
+    notes: tuple[str, ...] = ()
+
+    def layer(self, path: str) -> Layer | None:
+        """What was measured at a weight's first use."""
+        return next((layer for layer in self.layers if layer.path == path), None)

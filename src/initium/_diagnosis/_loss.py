@@ -1,0 +1,76 @@
+"""Findings about numbers that are none, and about the loss."""
+
+from collections.abc import Iterator
+
+from ._evidence import Evidence
+from ._finding import Found
+
+_ABOVE, _FAR = 1.5, 4.0  # times what knowing nothing costs
+_OWN = 0.5
+
+
+def not_finite(evidence: Evidence) -> Iterator[Found]:
+    """Parameters that hold NaN or infinity."""
+    bad = [n for n in evidence.numbers if n.num_bad]
+    if bad:
+        yield Found(
+            paths=tuple(n.path for n in bad),
+            measured=f"{bad[0].num_bad:,} of its numbers are NaN or infinite",
+            cause="it was never filled, or was filled with numbers that its dtype does not hold",
+        )
+
+
+def overflow(evidence: Evidence) -> Iterator[Found]:
+    """The first layer that makes NaN or infinity of finite numbers."""
+    for layer in evidence.layers:
+        if layer.num_bad:
+            own = next((n for n in evidence.numbers if n.path == layer.path), None)
+            if own and own.num_bad:
+                return
+            yield Found(
+                paths=(layer.path,),
+                measured=f"{layer.num_bad:,} numbers of what it gives are NaN or infinite, in {layer.dtype}",
+                cause=f"{layer.dtype} does not hold what it gives" if layer.dtype != "float32" else "numbers too large",
+            )
+            return
+
+
+def underflow(evidence: Evidence) -> Iterator[Found]:
+    """In 16 bits, layers most of whose gradient is rounded to 0."""
+    lost = [x for x in evidence.layers if x.dtype == "float16" and (x.underflow or 0) > 0.9 and not x.dead]
+    if lost:
+        yield Found(
+            paths=tuple(layer.path for layer in lost),
+            measured=f"{lost[0].underflow:.0%} of the gradient by what it gives is 0",
+            cause="float16 holds nothing below 6e-8",
+            severity="serious" if lost[0].underflow == 1 else None,
+        )
+
+
+def high(evidence: Evidence) -> Iterator[Found]:
+    """A loss far above that of knowing nothing."""
+    loss = evidence.loss
+    if loss is None or loss.chance is None or not loss.value > _ABOVE * loss.chance:
+        return
+    heads = tuple(param.path for param in evidence.graph.weights if param.use.is_head)
+    what = f"log {loss.classes}" if loss.classes else "the targets' variance"
+    size = f"; the outputs have rms {loss.logits:.3g}" if loss.logits else ""
+    yield Found(
+        paths=heads,
+        measured=f"{loss.name} is {loss.value:.3g}; knowing nothing costs {what} = {loss.chance:.3g}{size}",
+        cause="the last layer is not small: the net starts with strong opinions, and first has to unlearn them",
+        severity="serious" if loss.value > _FAR * loss.chance and loss.classes else None,
+    )
+
+
+def own_token(evidence: Evidence) -> Iterator[Found]:
+    """A tied head that finds the token that was fed in."""
+    loss = evidence.loss
+    if loss is None or loss.own is None or loss.own < _OWN:
+        return
+    tied = tuple(p.path for p in evidence.graph.params if any(u.operation == "embedding" for u in p.uses) and p.use)
+    yield Found(
+        paths=tied[:1],
+        measured=f"the output is {loss.own:.0%} sure that the next token is the one that it was just given",
+        cause="the embedding is the head too, and so large that a token's own row stands out in its own stream",
+    )

@@ -1,0 +1,76 @@
+"""read_table: features and a target from a CSV file."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._errors import DataError, few
+from .._reading import contents
+
+_TARGET = "target"
+_MOST = 1 << 30  # bytes
+
+
+def read_table(path: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Features `(sample, feature)` and target `(sample,)`: the column `target`, else the last.
+
+    The first line names the columns, in any language; the file is UTF-8, with or without a mark, or GB18030.
+
+    Raises:
+        DataError: if it is no such file, a feature is no number, or a line has other columns than the first.
+    """
+    lines = [row for row in csv.reader(_text(path).splitlines()) if row]
+    if len(lines) < 2:
+        raise DataError(f"'{path}' holds {len(lines)} lines; a table has a line of names and one a sample.")
+    names, rows = lines[0], lines[1:]
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(names):
+            raise DataError(f"Line {number} of '{path}' has {len(row)} columns and the first {len(names)}.")
+    place = names.index(_TARGET) if _TARGET in names else len(names) - 1
+    columns = list(zip(*rows, strict=True))
+    features = [_numbers(path, names[at], column) for at, column in enumerate(columns) if at != place]
+    if not features:
+        raise DataError(f"'{path}' has one column, '{names[0]}', and so no features.")
+    return np.stack(features, axis=1), _labels(columns[place])
+
+
+def _text(path: str) -> str:
+    data = contents(Path(path), refuse=DataError, most=_MOST)
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise DataError(f"'{path}' is text neither in UTF-8 nor in GB18030.")
+
+
+def _numbers(path: str, name: str, column: Sequence[str]) -> NDArray[Any]:
+    try:
+        return np.array(column, dtype=np.float64)
+    except ValueError:
+        bad = [f"'{cell}'" for cell in column if not _is_number(cell)]
+        raise DataError(
+            f"Column '{name}' of '{path}' holds {few(bad)}, no numbers. Leave it out or encode it."
+        ) from None
+
+
+def _labels(column: Sequence[str]) -> NDArray[Any]:
+    """Whole numbers or texts are classes, fractions are not."""
+    for kind in (np.int64, np.float64):
+        try:
+            return np.array(column, dtype=kind)
+        except ValueError:
+            continue
+    return np.array(column)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,73 @@
+"""The batch that a model is diagnosed on."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..._errors import ModelError
+from .._inputs import Inputs, cannot_make_up, described, given, made_up
+from .._quietly import quietly
+from .._torch import tree_leaves, tree_map
+
+_SAMPLES = 32  # of made-up inputs: enough to see what all inputs have in common
+_SEED = 0
+
+
+def batch(model: nn.Module, inputs: Any) -> tuple[Inputs, str]:
+    """What the model is to take in, and a note where it was made up."""
+    if inputs is not None:
+        return given(model, inputs), ""
+    tried = ""
+    for made in made_up(model):
+        for found in (_filled(model, made, _SAMPLES), _filled(model, made, None)):
+            try:
+                with quietly(model):
+                    model(*found.args, **found.kwargs)
+            except Exception as error:  # whatever a user's own forward may raise
+                tried = tried or f" The first that was tried, {described(model, found)}, failed: {error}"
+            else:
+                return found, f"the inputs were made up, Gaussian noise or random tokens: {described(model, found)}"
+    raise cannot_make_up(model, tried=tried)
+
+
+def tensors(inputs: Inputs) -> list[torch.Tensor]:
+    """Those among the inputs."""
+    return [leaf for leaf in tree_leaves((inputs.args, inputs.kwargs)) if isinstance(leaf, torch.Tensor)]
+
+
+def num_samples(inputs: Inputs) -> int:
+    """How long the first axis of the first input is."""
+    return next((value.shape[0] for value in tensors(inputs) if value.ndim), 1)
+
+
+def check_filled(model: nn.Module) -> None:
+    """Refuse a model without numbers.
+
+    Raises:
+        ModelError: if a parameter is on meta.
+    """
+    if any(value.is_meta for value in model.parameters()):
+        raise ModelError(
+            "The model is on meta, without numbers to diagnose. Name a recipe that fills a copy of it: "
+            "initium.diagnose(model, recipe='auto')."
+        )
+
+
+def _filled(model: nn.Module, made: Inputs, samples: int | None) -> Inputs:
+    """Made-up inputs with numbers, by a fixed seed, and with so many samples."""
+    tables = [module.num_embeddings for module in model.modules() if isinstance(module, nn.Embedding)]
+    generator = torch.Generator().manual_seed(_SEED)
+
+    def filled(value: torch.Tensor) -> torch.Tensor:
+        shape = (samples or value.shape[0], *value.shape[1:]) if value.ndim else value.shape
+        if value.is_floating_point():
+            return torch.randn(shape, generator=generator).to(value.dtype)
+        if value.dtype in (torch.long, torch.int) and tables:
+            return torch.randint(0, min(tables), shape, generator=generator, dtype=value.dtype)
+        return value.expand(shape) if value.ndim else value
+
+    args, kwargs = tree_map(
+        lambda value: filled(value) if isinstance(value, torch.Tensor) else value, (made.args, made.kwargs)
+    )
+    return Inputs(args, kwargs)

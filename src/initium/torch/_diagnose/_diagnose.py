@@ -1,0 +1,203 @@
+"""diagnose: one batch forward and backward through a model at step zero."""
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..._decisions import decide
+from ..._diagnosis import Diagnosis, Evidence, Step, judge, wanted
+from ..._diagnosis._judge import check_ignored
+from ..._errors import ModelError
+from ..._graph import Graph
+from ..._recipes import Recipe
+from ..._turn import in_turn
+from .._apply import apply
+from .._inputs import Inputs
+from .._probe import Probe
+from .._quietly import quietly
+from .._read import named
+from .._torch import tree_map
+from .._trace import trace
+from .._undisturbed import apart, default_device
+from ._batch import batch, check_filled, num_samples
+from ._layers import Layers, is_zero
+from ._losses import Judged, loss_of
+from ._numbers import numbers_of
+
+_ROUNDS = 4  # of zeros behind zeros
+_STEP = 0.01
+_FEW = 4  # samples, which tell as well whether a gradient is 0
+
+
+@in_turn
+def diagnose(
+    model: nn.Module,
+    inputs: Any = None,
+    targets: Any = None,
+    *,
+    loss: str | Callable[..., Any] | None = None,
+    recipe: Recipe | None = None,
+    ignore: Iterable[str] = (),
+    step: Step | None = None,
+    micro_batch: int | None = None,
+    quick: bool = False,
+) -> Diagnosis:
+    """What is wrong with a model at step zero. See `initium.diagnose`.
+
+    The model runs as it will in training: with the caller's autocast, default dtype and device.
+    """
+    check_ignored(ignore := tuple(ignore))
+    place = torch.get_default_device()
+    with apart(), default_device(place):
+        if recipe is not None:
+            model = _filled(model, recipe, inputs)
+        check_filled(model)
+        found, note = batch(model, inputs)
+        if micro_batch is not None:
+            found, targets = _few(found, targets, micro_batch)
+        graph = trace(model, _example(found))
+        evidence = _measured(model, graph, found, targets, loss, step, quick=quick, notes=(note,) if note else ())
+    return Diagnosis.of(evidence, judge(evidence, ignore))
+
+
+def _filled(model: nn.Module, recipe: Recipe, inputs: Any) -> nn.Module:
+    """A copy of the model, as a recipe starts it."""
+    twin = copy.deepcopy(model)
+    apply(decide(trace(twin, inputs), recipe, ()), twin, seed=0)
+    return twin
+
+
+def _example(inputs: Inputs) -> Any:
+    return inputs.kwargs if inputs.kwargs and not inputs.args else inputs.args
+
+
+def _measured(
+    model: nn.Module,
+    graph: Graph,
+    inputs: Inputs,
+    targets: Any,
+    loss: Any,
+    step: Step | None,
+    *,
+    quick: bool,
+    notes: tuple[str, ...],
+) -> Evidence:
+    values = {path: value for path, _, _, value in named(model) if path in graph.by_path}
+    values = {param.path: values[param.path] for param in graph.params}
+    seen = Layers(graph, num_samples(inputs), quick=quick)
+    weights = {param.path: values[param.path] for param in graph.params if param.role in ("weight", "embedding")}
+    judged, gradients = _pass(model, inputs, targets, loss, values, Probe(weights, seen.met))
+    moved, later = (values, gradients) if quick else _later(model, inputs, targets, loss, values, gradients)
+    return Evidence(
+        graph=graph,
+        layers=seen.layers(),
+        numbers=numbers_of(graph, values, gradients, later, moved, quick=quick),
+        wanted=wanted(graph),
+        loss=judged.told,
+        step=step,
+        notes=notes,
+    )
+
+
+def _pass(
+    model: nn.Module, inputs: Inputs, targets: Any, loss: Any, values: Mapping[str, torch.Tensor], probe: Probe | None
+) -> tuple[Judged, dict[str, torch.Tensor | None]]:
+    """Forward and backward; the gradient of each parameter, None where none came. Nothing of the model changes."""
+
+    @cache
+    def own(value: torch.Tensor) -> torch.Tensor:
+        return value.detach().requires_grad_(value.requires_grad)
+
+    leaves = {path: own(value) for path, value in values.items()}
+    paths = {id(value): path for path, _, _, value in named(model) if path in leaves}
+    state = {name: leaves[paths[id(value)]] for name, value in model.named_parameters()}
+    state |= {name: buffer.clone() for name, buffer in model.named_buffers()}
+    args, kwargs = tree_map(
+        lambda value: value.detach() if isinstance(value, torch.Tensor) else value, (inputs.args, inputs.kwargs)
+    )
+    with torch.enable_grad(), quietly(model):
+        outputs = _called(model, state, args, kwargs, probe)
+        judged = loss_of(outputs, inputs, targets, loss)
+        trained = {path: leaf for path, leaf in leaves.items() if leaf.requires_grad}
+        gradients = torch.autograd.grad(judged.value, list(trained.values()), allow_unused=True)
+    return judged, dict.fromkeys(leaves) | dict(zip(trained, gradients, strict=True))
+
+
+def _called(model: nn.Module, state: Any, args: Any, kwargs: Any, probe: Probe | None) -> Any:
+    try:
+        if probe is None:
+            return torch.func.functional_call(model, state, args, kwargs)
+        with probe:
+            return torch.func.functional_call(model, state, args, kwargs)
+    except Exception as error:  # whatever a user's own forward may raise
+        raise ModelError(
+            f"The model raises {type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+        ) from error
+
+
+def _later(
+    model: nn.Module,
+    inputs: Inputs,
+    targets: Any,
+    loss: Any,
+    values: Mapping[str, torch.Tensor],
+    gradients: dict[str, torch.Tensor | None],
+) -> tuple[Mapping[str, torch.Tensor], dict[str, torch.Tensor | None]]:
+    """What has moved, and its gradients, seen on a few samples; on all of them if anything is still stuck there."""
+    if not _zeros(gradients):
+        return values, gradients
+    try:
+        found = _moved(model, *_few(inputs, targets), loss, values, gradients)
+    except Exception:  # whatever a user's own code may raise of fewer samples than it expects
+        found = None
+    if found is None or _zeros(found[1]):
+        found = _moved(model, inputs, targets, loss, values, gradients)
+    return found
+
+
+def _moved(
+    model: nn.Module,
+    inputs: Inputs,
+    targets: Any,
+    loss: Any,
+    values: Mapping[str, torch.Tensor],
+    gradients: dict[str, torch.Tensor | None],
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor | None]]:
+    """The parameters and their gradients once all that can move has: what a zero blocks only at first is freed."""
+    moved, still = dict(values), _zeros(gradients)
+    for _ in range(_ROUNDS if still else 0):
+        moved = {path: _stepped(moved[path], gradients[path]) for path in moved}
+        _, gradients = _pass(model, inputs, targets, loss, moved, None)
+        before, still = still, _zeros(gradients)
+        if not still or still == before:
+            break
+    return moved, gradients
+
+
+def _zeros(gradients: Mapping[str, torch.Tensor | None]) -> set[str]:
+    """The parameters whose gradient came, and is exactly 0."""
+    return {path for path, gradient in gradients.items() if gradient is not None and is_zero(gradient)}
+
+
+def _few(inputs: Inputs, targets: Any, few: int = _FEW) -> tuple[Inputs, Any]:
+    """The first samples of a batch."""
+    count = num_samples(inputs)
+
+    def cut(value: Any) -> Any:
+        is_batch = isinstance(value, torch.Tensor) and value.ndim > 0 and value.shape[0] == count
+        return value[:few] if is_batch else value
+
+    args, kwargs = tree_map(cut, (inputs.args, inputs.kwargs))
+    return Inputs(args, kwargs), tree_map(cut, targets)
+
+
+def _stepped(value: torch.Tensor, gradient: torch.Tensor | None) -> torch.Tensor:
+    """A step against the gradient, of a size of its own."""
+    if gradient is None or is_zero(gradient):
+        return value
+    size = gradient.double().square().mean().sqrt().to(value.dtype)
+    return (value.detach() - _STEP * gradient / size).requires_grad_(value.requires_grad)

@@ -1,0 +1,134 @@
+"""What is measured at each weight, as it is met."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..._diagnosis import Layer
+from ..._graph import Graph
+from ...init._activations import ACTIVATIONS
+from .._probe import Meeting
+
+_SAMPLES, _FEATURES = 8, 4096  # what cosines are taken of
+_NUMBERS = 1 << 14  # what saturation is judged by
+_FLAT = 0.05  # of the steepest slope
+_GRID = np.linspace(-30, 30, 60001)
+
+
+class Layers:
+    """Collects what each weight does at its first use."""
+
+    def __init__(self, graph: Graph, num_samples: int, *, quick: bool = False) -> None:
+        self._graph, self._num_samples, self._quick = graph, num_samples, quick
+        self._found: dict[str, dict[str, Any]] = {}
+
+    def met(self, meeting: Meeting) -> None:
+        """Measure a use; nothing of it is changed."""
+        if meeting.is_backward or meeting.path in self._found or not meeting.given.numel():
+            return
+        param = self._graph.by_path[meeting.path]
+        dtype = str(meeting.given.dtype).removeprefix("torch.")
+        found = self._found[meeting.path] = {"path": meeting.path, "fed": None, "dtype": dtype}
+        axis = 1 if "convolution" in param.use.operation else -1
+        meeting.on_output.append(lambda output: self._gives(found, output, axis, param.use.followed_by))
+        meeting.on_gradient.append(lambda gradient: _goes_back(found, gradient))
+        if (signal := _signal(meeting)) is not None:
+            self._takes(found, signal, axis, is_activation=param.use.fed_by in ACTIVATIONS)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """In the order in which the weights were met."""
+        return tuple(Layer(**found) for found in self._found.values())
+
+    def _takes(self, found: dict[str, Any], signal: torch.Tensor, axis: int, *, is_activation: bool) -> None:
+        if self._quick or not is_activation:
+            found["fed"] = moment(signal)
+        else:
+            sizes = _sizes(signal, axis)
+            found["fed"] = sizes.square().sum().item() / signal.numel()
+            found["dead"] = (sizes == 0).double().mean().item()
+        if not self._quick:
+            found["similarity"] = _similarity(signal, self._num_samples)
+
+    def _gives(self, found: dict[str, Any], output: torch.Tensor, axis: int, followed_by: tuple[str, ...]) -> None:
+        found["moment"] = moment(output)
+        if not math.isfinite(found["moment"]):
+            found["num_bad"] = output.numel() - int(output.isfinite().sum())
+        if self._quick:
+            return
+        others = tuple(place for place in range(output.ndim) if place != axis % output.ndim)
+        means = output.float().mean(others) if others else output.float()
+        found["mean"] = means.mean().item()
+        found["constant"] = means.square().mean().item() / found["moment"] if found["moment"] else None
+        name = next(iter(followed_by), "")
+        if len(followed_by) == 1 and (is_flat := _flat(name)):
+            found["saturated"] = float(is_flat(_some(output)).mean())
+
+
+def _signal(meeting: Meeting) -> torch.Tensor | None:
+    """What a weight multiplies; None of a table, which takes indices."""
+    signal = next(iter(meeting.signals), None)
+    return signal if isinstance(signal, torch.Tensor) and signal.is_floating_point() else None
+
+
+def moment(x: torch.Tensor) -> float:
+    """The mean square, row by row: one long sum in float32 loses digits."""
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    rows = torch.linalg.vector_norm(x.reshape(len(x) if x.ndim else 1, -1), dim=1, dtype=dtype)
+    return rows.double().square().sum().item() / max(x.numel(), 1)
+
+
+def is_zero(x: torch.Tensor) -> bool:
+    """Whether all of its numbers are 0; most that are not show it at once."""
+    flat = x.reshape(-1)
+    return not flat[:_FEATURES].any() and not flat.any()
+
+
+def _goes_back(found: dict[str, Any], gradient: torch.Tensor) -> None:
+    found["gradient"] = moment(gradient)
+    found["energy"] = found["gradient"] * gradient.numel()
+    if gradient.dtype is torch.float16:
+        found["underflow"] = 1 - gradient.count_nonzero().item() / gradient.numel()
+
+
+def _similarity(signal: torch.Tensor, num_samples: int) -> float | None:
+    """The mean cosine between what a layer takes in of two different samples."""
+    if num_samples < 2 or not signal.ndim or signal.shape[0] % num_samples:
+        return None
+    rows = signal.reshape(num_samples, -1)[:_SAMPLES]
+    rows = rows[:, :: max(rows.shape[1] // _FEATURES, 1)].double()
+    unit = rows / rows.norm(dim=1, keepdim=True)
+    count = len(rows)
+    mean = ((unit @ unit.T).sum().item() - count) / (count * (count - 1))
+    return mean if math.isfinite(mean) else None
+
+
+def _sizes(signal: torch.Tensor, axis: int) -> torch.Tensor:
+    """The length of each unit's numbers, for all inputs and wherever they are."""
+    others = tuple(place for place in range(signal.ndim) if place != axis % signal.ndim)
+    dtype = torch.promote_types(signal.dtype, torch.float32)
+    return (torch.linalg.vector_norm(signal, dim=others, dtype=dtype) if others else signal.abs()).double()
+
+
+def _some(x: torch.Tensor) -> np.ndarray:
+    flat = x.detach().reshape(-1)
+    return flat[:: max(flat.numel() // _NUMBERS, 1)].float().cpu().numpy()
+
+
+_KNOWN: dict[str, Callable[[np.ndarray], np.ndarray] | None] = {}
+
+
+def _flat(name: str) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Tells where a function is flat; None for one that is straight between bends, or no activation."""
+    if name not in ACTIVATIONS:
+        return None
+    if name not in _KNOWN:
+        f, _ = ACTIVATIONS[name]
+        with np.errstate(all="ignore"):
+            slopes = np.gradient(f(_GRID), _GRID)
+        bends = np.abs(np.diff(slopes)) > 1e-9 * np.abs(slopes).max()
+        is_flat = np.abs(slopes) < _FLAT * np.abs(slopes).max()
+        _KNOWN[name] = (lambda z: np.interp(z, _GRID, is_flat) > 0.5) if bends.sum() > 100 else None
+    return _KNOWN[name]

@@ -1,0 +1,56 @@
+"""The table of findings: each sick net has the right one first, and healthy nets have no serious one."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from diagnose.sick import SICK
+from torch_edge import zoo
+
+import initium
+from initium._diagnosis import KINDS
+
+HEALTHY = zoo.small()
+
+
+def diagnosed(name):
+    torch.manual_seed(0)
+    model = SICK[name].build()
+    torch.manual_seed(0)
+    return initium.diagnose(model, **SICK[name].how())
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_a_sick_net_has_the_right_finding_first(name):
+    found = diagnosed(name)
+    assert found.findings, name
+    first = found.findings[0]
+    assert first.id == SICK[name].first, found
+    assert not SICK[name].at or first.path == SICK[name].at, found
+
+
+def test_each_kind_has_a_sick_net():
+    assert {kind.id for kind in KINDS} == {one.first for one in SICK.values()}
+
+
+# Without a normalisation and by PyTorch's default: sick indeed.
+UNWELL = {"deep_relu", "deep_tanh", "deep_selu", "deep_gelu", "activations", "swiglu", "packed_swiglu", "separable"}
+
+
+@pytest.mark.parametrize("recipe", [None, "auto"])
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_net_has_no_serious_finding(name, recipe):
+    if recipe is None and name in UNWELL:
+        pytest.skip("PyTorch's default is no healthy start for it")
+    build, batch = HEALTHY[name]
+    torch.manual_seed(0)
+    found = initium.diagnose(build(), batch, recipe=recipe)
+    assert found.is_healthy, found
+
+
+def test_each_kind_has_its_section_in_the_docs():
+    page = (Path(__file__).parents[2] / "docs" / "diagnose.md").read_text()
+    for kind in KINDS:
+        told = f"## {kind.id} {kind.name}\n\n{kind.claim} *Measured:* {kind.measure}. *Told:* {kind.threshold}"
+        assert f"{told} ({kind.severity}). *From:* {kind.source}." in page, kind.id
+    assert page.count("\n## IN") == len(KINDS)
