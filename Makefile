@@ -5,8 +5,8 @@ BIN := .venv/bin
 TWICE := --numprocesses 2 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-tensorflow fuzz lint bench bench-accuracy bench-choose bench-fill bench-keras bench-jax bench-limits \
-	bench-plan bench-plans bench-unseen bench-models randomness
+.PHONY: demo test test-tensorflow fuzz lint bench bench-accuracy bench-choose bench-diagnose bench-fill bench-keras bench-jax \
+	bench-limits bench-plan bench-plans bench-unseen bench-models randomness
 
 demo: .venv/made
 	@echo "Training 160 networks; a minute or two on two cores."
@@ -43,6 +43,10 @@ bench: .venv/made
 bench-fill: .venv/made
 	$(PIP) anyinit
 	$(BIN)/python bench/fill.py
+
+# A diagnosis beside a plain forward and backward pass: time and memory.
+bench-diagnose: .venv/made
+	$(BIN)/python bench/diagnose.py
 
 bench-keras: .venv/made
 	KERAS_BACKEND=torch $(BIN)/python bench/keras_init.py
