@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -188,7 +189,7 @@ def _few(inputs: Inputs, targets: Any, few: int = _FEW) -> tuple[Inputs, Any]:
     count = num_samples(inputs)
 
     def cut(value: Any) -> Any:
-        is_batch = isinstance(value, torch.Tensor) and value.ndim > 0 and value.shape[0] == count
+        is_batch = isinstance(value, torch.Tensor | np.ndarray) and value.shape[:1] == (count,)
         return value[:few] if is_batch else value
 
     args, kwargs = tree_map(cut, (inputs.args, inputs.kwargs))
