@@ -56,21 +56,6 @@ PLAN = Plan((choice(f"{OWNED}.weight", (2, 3)),), recipe=OWNED, notes=(OWNED,))
             Report(title=OWNED, facts=(("model", OWNED),), sections=(List("", (OWNED,)), Table("", ("",), ((OWNED,),))))
         ),
     ],
-    ids=[
-        "plan",
-        "repr",
-        "choice",
-        "written",
-        "as text",
-        "verified",
-        "as text",
-        "report's",
-        "page",
-        "story",
-        "diff",
-        "difference",
-        "report",
-    ],
 )
 def test_names_from_a_file_are_shown_so_wherever_they_are_shown(text):
     assert r"\x1b]0;owned\x07\u202e\x9b2J\ud800" in text
