@@ -13,6 +13,11 @@ import initium
             "module 'initium' has no attribute 'he_normal'; it is `initium.init.he_normal`, and on tensors "
             "`initium.torch.he_normal` after `import initium.torch`",
         ),
+        (
+            "kaiming_normal_",
+            "module 'initium' has no attribute 'kaiming_normal_'; it is `initium.torch.init.kaiming_normal_`, "
+            "after `import initium.torch`",
+        ),
         ("initialise", "module 'initium' has no attribute 'initialise'"),
     ],
 )

@@ -191,6 +191,12 @@ Variance scaling
         "UnknownNameError: No start or recipe is called 'xavjer_normal'; the closest is 'xavier_normal'. "
         "`initium list` shows all of them.\n"
     )
+    apart = CliRunner().invoke(_cli.app, ["list", "residual", "xavier"])
+    assert (apart.exit_code, apart.stdout) == (2, "")
+    assert apart.stderr == (
+        "UnknownNameError: No start or recipe has 'residual' and 'xavier' together; fewer words find more. "
+        "`initium list` shows all of them.\n"
+    )
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])

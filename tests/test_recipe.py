@@ -1,5 +1,6 @@
 import pytest
 
+import initium.torch
 from initium import SpecError, UnknownNameError
 from initium._decisions import decide
 from initium._graph import Graph, Param, Use
@@ -81,6 +82,8 @@ def test_a_named_recipe_prints_with_what_differs_from_its_defaults():
     [
         ("gpt3", "No recipe or initialiser is called 'gpt3'; the closest is 'gpt2'. `initium list` shows all of them."),
         ("gpt2('a')", "`gpt2`: std is a finite number that float32 can hold, not 'a'."),
+        (he_normal, "he_normal is a function; write `he_normal()`, or the text 'he_normal'."),
+        (initium.torch.he_normal, "he_normal is a function; write `he_normal()`, or the text 'he_normal'."),
         ("mup(0)", "`mup`: base_width is a whole number, 1 or more, not 0."),
     ],
 )

@@ -140,3 +140,9 @@ def test_half_a_letter_is_no_name():
     with pytest.raises(SettingError) as error:
         _stream.key(0, "a.\ud800")
     assert str(error.value) == r"A name is of whole letters, and 'a.\ud800' has half of one. Rename it."
+
+
+def test_a_path_is_a_text():
+    with pytest.raises(SettingError) as error:
+        _stream.key(0, 3)  # pyright: ignore[reportArgumentType]
+    assert str(error.value) == "A path is a weight's dotted name such as 'fc1.weight', not 3."

@@ -27,4 +27,6 @@ def _hint(name: str) -> str:
         return f"; write `import initium.{name}` first"
     if name in names():
         return f"; it is `initium.init.{name}`, and on tensors `initium.torch.{name}` after `import initium.torch`"
+    if name.endswith("_") and name[:-1] in names():
+        return f"; it is `initium.torch.init.{name}`, after `import initium.torch`"
     return ""

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from ._decisions import Decisions
+from ._errors import UnknownNameError
 from ._graph import Graph
 from ._recipes import Recipe, by_name, parse_recipe
 from ._spec import Call, parse_call, unknown_name
@@ -98,8 +99,11 @@ def about(words: Iterable[str] = ()) -> tuple[Entry, ...]:
     words = [word.casefold() for word in words]
     found = tuple(entry for entry in everything if all(word in entry.text for word in words))
     if not found:
-        word = next(word for word in words if not any(word in entry.text for entry in everything))
-        raise unknown_name("start or recipe", word, [*CATALOGUE, *ALIASES, *COMPUTED, *by_name()], _SEE)
+        for word in words:
+            if not any(word in entry.text for entry in everything):
+                raise unknown_name("start or recipe", word, [*CATALOGUE, *ALIASES, *COMPUTED, *by_name()], _SEE)
+        all_of = " and ".join(f"'{word}'" for word in words)
+        raise UnknownNameError(f"No start or recipe has {all_of} together; fewer words find more. {_SEE}")
     return found
 
 

@@ -10,7 +10,7 @@ from ._errors import InitiumError, RuleError, SpecError, UnknownNameError
 from ._graph import Operation, Param, Role
 from ._spec import unknown_name
 from .init import Initialiser, parse
-from .init._initialiser import CATALOGUE
+from .init._parse import uncalled
 
 _LONGEST = 60
 
@@ -87,7 +87,7 @@ class Rule:
             raise SpecError("A rule needs a start: Rule('head.*', 'zeros').")
         if isinstance(start, str):
             return self._parsed(start)
-        if name := _catalogued(start):
+        if name := uncalled(start):
             raise RuleError(f"Rule for '{self.paths}': {name} is a function; write `{name}()`, or the text '{name}'.")
         is_start = isinstance(start, Initialiser | Decision) or (callable(start) and not isinstance(start, type))
         self._check_type("start", "a spec such as 'zeros', an initialiser or a function of the parameter", is_start)
@@ -212,12 +212,6 @@ def _bare(start: Any) -> Any:
     """The initialiser that an edge's start is of; all else as it is."""
     held = getattr(start, "init", None)
     return held if isinstance(held, Initialiser) and type(start) is not Decision else start
-
-
-def _catalogued(start: Any) -> str:
-    """The name of a catalogue's function that was given without its brackets."""
-    meant = (start, getattr(start, "__wrapped__", start))  # an edge's function wraps that of the catalogue
-    return next((name for name, build in CATALOGUE.items() if any(build is one for one in meant)), "")
 
 
 def _is_ours(value: Any) -> bool:

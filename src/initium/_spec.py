@@ -81,7 +81,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> Unknow
     alike = [one for one in known if snake in one] if len(snake) > 1 else []
     hint = f"the closest is '{near[0]}'" if near else f"known: {', '.join(alike or known)}"
     if not near and len(alike or known) > 20:
-        hint = f"there are {len(known)} others"
+        hint = "none is called nearly so"
     return UnknownNameError(f"No {kind} is called '{name}'; {hint}.{' ' + see if see else ''}")
 
 

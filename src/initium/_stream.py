@@ -22,11 +22,13 @@ def key(seed: int, path: str) -> int:
     """The 64-bit Philox key of one parameter: BLAKE2b over version, seed and path.
 
     Raises:
-        SettingError: if the seed is no whole number of 64 bits, or half a letter is in the path.
+        SettingError: if the seed is no whole number of 64 bits, or the path is no text of whole letters.
     """
     is_whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
     if not is_whole or not 0 <= seed < 1 << 64:
         raise SettingError(f"A seed is a whole number from 0 to 2^64 - 1, not {seed!r}.")
+    if not isinstance(path, str):
+        raise SettingError(f"A path is a weight's dotted name such as 'fc1.weight', not {path!r}.")
     try:
         name = path.encode()
     except UnicodeEncodeError:

@@ -51,7 +51,8 @@ class Verification(Reported):
     unknown: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return f"<Verification: {self.path} {'equals' if self else 'differs from'} the plan, seed {self.seed}>"
+        is_equal = "equals" if self else "differs from"
+        return f"<Verification: {printable(str(self.path))} {is_equal} the plan, seed {self.seed}>"
 
     def __bool__(self) -> bool:
         return not self.differences
@@ -65,7 +66,7 @@ class Verification(Reported):
             2 tensors, 640 bytes, seed 0
         """
         return Report(
-            title=f"{self.path} {'equals' if self else 'differs from'} what the plan draws.",
+            title=f"{printable(str(self.path))} {'equals' if self else 'differs from'} what the plan draws.",
             subtitle=f"{counted(self.num_tensors, 'tensor')}, {in_bytes(self.num_bytes)}, seed {self.seed}",
             sections=(
                 List("Different", tuple(map(str, self.differences))),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ._errors import counted, in_bytes
+from ._printable import printable
 from ._report import List, Report, Reported
 
 
@@ -33,14 +34,14 @@ class Written(Reported):
     left_out: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return f"<Written: {self.path}, {counted(len(self.sha256), 'tensor')}, seed {self.seed}>"
+        return f"<Written: {printable(str(self.path))}, {counted(len(self.sha256), 'tensor')}, seed {self.seed}>"
 
     def report(self) -> Report:
         """Which file, what it holds and its digest; what was tied and left out."""
         several = f" in {len(self.files)} files" if len(self.files) > 1 else ""
         held = f"{counted(len(self.sha256), 'tensor')}, {in_bytes(self.num_bytes)}{several}, seed {self.seed}"
         return Report(
-            title=f"Wrote {self.path}",
+            title=f"Wrote {printable(str(self.path))}",
             subtitle=f"{held}\ndigest {self.digest}",
             sections=(
                 List("Tied", tuple(f"{name} is {path}" for name, path in self.tied.items())),

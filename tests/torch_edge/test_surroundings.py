@@ -338,3 +338,12 @@ def test_a_copy_of_a_model_is_planned_while_the_model_is_copied():
     model = Leaving()
     plans = together(lambda: str(initium.plan(copy.deepcopy(model))), lambda: str(initium.plan(model)))
     assert plans[0] == plans[1]
+
+
+def test_torch_compile_looks_at_nothing_of_initiums_where_a_compiled_function_starts_a_model():
+    model, other = nn.Linear(3, 2), nn.Linear(3, 2)
+    torch._dynamo.utils.counters.clear()
+    torch.compile(lambda: initium.initialize(model, 0), backend="eager")()
+    assert torch._dynamo.utils.counters["frames"]["total"] == 1  # the function itself
+    initium.initialize(other, 0)
+    assert same(numbers(model), numbers(other))

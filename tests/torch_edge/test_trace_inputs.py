@@ -33,6 +33,19 @@ class Model(nn.Module):
         return self.own(self, x)
 
 
+def starting(m, x):
+    initialize(m)
+    return m.fc(x)
+
+
+@pytest.mark.parametrize("wrap", [lambda m: m, lambda m: nn.Sequential(m, nn.ReLU())], ids=["itself", "within another"])
+def test_a_model_that_plans_itself_while_it_runs_is_told_so_and_planned_no_further(wrap):
+    why = "Model runs itself to be planned, and this run asks for its plan again. Plan it before it is called."
+    assert why in refusal(wrap(Model(starting)), torch.ones(2, 4))
+    assert why in refusal(wrap(Model(starting)))
+    trace(Model(lambda m, x: m.fc(x)))  # the next one is planned as ever
+
+
 # Nothing stays behind.
 
 

@@ -7,6 +7,7 @@ from os import PathLike
 import numpy as np
 
 from .._errors import counted
+from .._printable import printable
 from .._report import Report, Reported
 from .._study._run import Run
 from .._study._study import Study
@@ -35,7 +36,8 @@ class Comparison(Reported):
 
     def __repr__(self) -> str:
         runs = counted(self.num_runs, "run") if self.runs else "no run"
-        return f"<Comparison: {self.study.model_name} on {self.study.data.name}, {', '.join(self.runs)}, {runs} each>"
+        told = f"{self.study.model_name} on {self.study.data.name}, {', '.join(self.runs)}, {runs} each"
+        return f"<Comparison: {printable(told)}>"
 
     @property
     def num_runs(self) -> int:

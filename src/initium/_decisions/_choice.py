@@ -7,6 +7,7 @@ from functools import cached_property
 from .._errors import PlanError
 from .._graph import Param
 from .._ledger import How
+from .._printable import printable
 from .._rule import Decision
 from ..init._law import Law
 
@@ -32,7 +33,7 @@ class Choice(Decision):
 
     def __repr__(self) -> str:
         because = f" because {self.because}" if self.because else ""
-        return f"<Choice: {self.path}, {self.init}{because}>"
+        return printable(f"<Choice: {self.path}, {self.init}{because}>")
 
     @property
     def path(self) -> str:

@@ -10,6 +10,7 @@ from .._rule import Rule
 from .._spec import Call, check_length, parse_call, unknown_name
 from ..init import Initialiser, constant, framework, parse, zeros
 from ..init._initialiser import ALIASES, CATALOGUE
+from ..init._parse import uncalled
 from ._recipe import RECIPES, USUAL, Recipe
 
 _BIAS = re.compile(r"(?<!\s)\s+bias\s*=\s*(?=\S)")
@@ -33,6 +34,8 @@ def parse_recipe(spec: str | Initialiser | Recipe) -> Recipe:
     spec = getattr(spec, "init", spec)  # an edge's start holds the initialiser that it is of
     if isinstance(spec, Initialiser):
         return _of_one(spec, _usual_bias(spec))
+    if name := uncalled(spec):
+        raise SpecError(f"{name} is a function; write `{name}()`, or the text '{name}'.")
     if not isinstance(spec, str):
         raise SpecError(f"A start is a spec such as 'he_normal', or made by initium.init; got {spec!r}.")
     check_length(spec)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from .._printable import printable_lines
+from .._printable import printable, printable_lines
 from ._sections import Figure, List, Table
 
 # Renderers are imported when used: `import initium` stays light, and printing needs no Rich.
@@ -56,7 +56,7 @@ class Report:
         save(self, path)
 
     def __repr__(self) -> str:
-        return f"<Report: {next(iter((self.title or self.answer).splitlines()), '')}>"
+        return printable(f"<Report: {next(iter((self.title or self.answer).splitlines()), '')}>")
 
     def __str__(self) -> str:
         from ._text import text

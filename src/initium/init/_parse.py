@@ -38,6 +38,12 @@ def parse(spec: str) -> Initialiser:
         raise SpecError(f"'{spec}' does not fit. {error}") from None
 
 
+def uncalled(start: Any) -> str:
+    """The name of a catalogue's function that was given without its brackets."""
+    meant = (start, getattr(start, "__wrapped__", start))  # an edge's function wraps that of the catalogue
+    return next((name for name, build in CATALOGUE.items() if any(build is one for one in meant)), "")
+
+
 def reads_back(init: Initialiser) -> bool:
     """Whether its spec says all of it, so that a text can stand for it."""
     try:

@@ -10,7 +10,13 @@ import torch
 
 from .._turn import in_turn
 from ._random import nothing_drawn
-from ._torch import disable_current_modes, function_modes_popped, tracing_paused, transforms_popped
+from ._torch import (
+    disable_current_modes,
+    function_modes_popped,
+    tracing_paused,
+    transforms_popped,
+    uncompiled_function,
+)
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -25,6 +31,8 @@ def undisturbed(function: Callable[Given, Result]) -> Callable[Given, Result]:
     is changed only where it is not PyTorch's own.
     """
 
+    # All that waits its turn has one code: so `plan` and `initialize` are left alone by torch.compile too.
+    @uncompiled_function
     @in_turn
     @wraps(function)
     def wrapped(*args: Given.args, **kwargs: Given.kwargs) -> Result:

@@ -1,6 +1,9 @@
 """trace: what a model does with each of its parameters, found by running it once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from threading import local
 from typing import Any
 
 import torch
@@ -19,6 +22,8 @@ from .._undisturbed import undisturbed
 from ._gather import gather
 from ._meant import meant_by_type
 from ._run import NoOutputError, Recording, RunError, run, runs
+
+_here = local()
 
 
 @undisturbed
@@ -53,7 +58,24 @@ def trace(model: nn.Module, example: Any = None) -> Graph:
     _check_unsharded(model)
     if next(model.parameters(), None) is None:
         return read(model)
-    return _trace(model, example)
+    with _once(type(model)):
+        return _trace(model, example)
+
+
+@contextmanager
+def _once(kind: type) -> Iterator[None]:
+    """A model whose run asks for a plan of itself, or of a copy, would be run without end."""
+    running = getattr(_here, "running", frozenset())
+    if kind in running:
+        raise ModelError(
+            f"{kind.__name__} runs itself to be planned, and this run asks for its plan again. "
+            "Plan it before it is called."
+        )
+    _here.running = running | {kind}
+    try:
+        yield
+    finally:
+        _here.running = running
 
 
 def _trace(model: nn.Module, example: Any) -> Graph:
