@@ -10,7 +10,7 @@ class InitiumError(Exception):
 
     def __str__(self) -> str:
         """What is wrong; names may come from a file, and nothing in them reaches a terminal as it is."""
-        return printable_lines(super().__str__())
+        return printable_lines(Exception.__str__(self))  # a KeyError would print its message in quotes
 
 
 class SpecError(InitiumError, ValueError):
@@ -19,8 +19,6 @@ class SpecError(InitiumError, ValueError):
 
 class UnknownNameError(InitiumError, ValueError, KeyError):
     """A name that is in no table."""
-
-    __str__ = Exception.__str__  # a KeyError prints its message in quotes
 
 
 class ShapeError(InitiumError, ValueError):
