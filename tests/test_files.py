@@ -5,7 +5,7 @@ import pytest
 
 from initium import OutputError, _files
 from initium._errors import in_bytes
-from initium._files import bears, check_room, check_writable, temporary, write_text
+from initium._files import bears, check_room, check_writable, temporaries, temporary, write_text
 
 MARK = "made by us"
 
@@ -95,6 +95,35 @@ def test_a_file_that_is_taken_for_a_leftover_before_it_is_locked_is_made_anew(tm
     assert taken
 
 
+def test_several_files_are_held_at_once_and_nobody_looks_for_leftovers_more_than_once(tmp_path, monkeypatch):
+    sweep, swept = _files._sweep, []
+    monkeypatch.setattr(_files, "_sweep", lambda path: (swept.append(path), sweep(path)))
+    with temporaries(tmp_path / "w", mark=MARK, sizes=[0] * 9) as hidden:
+        assert {*tmp_path.iterdir()} == {*hidden}
+        assert len(hidden) == 9
+        assert swept == [tmp_path / "w"]
+        write_text(tmp_path / "w", MARK, mark=MARK)
+        assert {*tmp_path.iterdir()} == {tmp_path / "w", *hidden}
+    assert [*tmp_path.iterdir()] == [tmp_path / "w"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system sets no such limit")
+def test_more_files_than_a_process_may_hold_are_refused_with_what_to_do(tmp_path):
+    import resource
+
+    few, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (60, most))
+    try:
+        with pytest.raises(OutputError) as error, temporaries(tmp_path / "w", mark=MARK, sizes=[0] * 99):
+            pytest.fail("there are too many")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (few, most))
+    assert str(error.value) == (
+        f"'{tmp_path}/w' cannot be written: Too many open files. Write fewer shards; each is held open."
+    )
+    assert not list(tmp_path.iterdir())
+
+
 def test_where_the_system_locks_nothing_files_are_written_and_nothing_is_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(_files, "fcntl", None)
     (tmp_path / ".a.html.0123abcd").write_text("left")
@@ -152,14 +181,14 @@ def test_a_mark_is_found_in_a_file_of_bytes(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system sets no room aside")
 def test_room_is_set_aside_where_it_can_be(tmp_path, monkeypatch):
-    with temporary(tmp_path / "w", mark=MARK, size=12_345) as hidden:
-        assert hidden.stat().st_size == 12_345
+    with temporaries(tmp_path / "w", mark=MARK, sizes=[12_345, 0, 7]) as hidden:
+        assert [one.stat().st_size for one in hidden] == [12_345, 0, 7]
 
     def cannot(*_):
         raise OSError(errno.EOPNOTSUPP, "not here")
 
     monkeypatch.setattr("os.posix_fallocate", cannot)
-    with temporary(tmp_path / "w", mark=MARK, size=12_345) as hidden:
+    with temporaries(tmp_path / "w", mark=MARK, sizes=[12_345]) as [hidden]:
         assert hidden.stat().st_size == 0
 
 
@@ -169,7 +198,7 @@ def test_a_disk_without_room_says_how_much_it_takes_and_how_much_is_free(tmp_pat
 
     monkeypatch.setattr("initium._files._free", lambda path: 2_345_678)
     monkeypatch.setattr("initium._files._reserve", full)
-    with pytest.raises(OutputError) as error, temporary(tmp_path / "w", mark=MARK, size=14_500_000_000):
+    with pytest.raises(OutputError) as error, temporaries(tmp_path / "w", mark=MARK, sizes=[14_000_000_000, 5 * 10**8]):
         pytest.fail("there is no room")
     assert str(error.value) == (
         f"'{tmp_path}/w' cannot be written: No space left on device: it takes 14.5 GB, and 2.3 MB are free there. "

@@ -10,7 +10,7 @@ class InitiumError(Exception):
 
     def __str__(self) -> str:
         """What is wrong; names may come from a file, and nothing in them reaches a terminal as it is."""
-        return printable_lines(Exception.__str__(self))  # a KeyError would put it in quotes
+        return printable_lines(Exception.__str__(self))  # a KeyError would print its message in quotes
 
 
 class SpecError(InitiumError, ValueError):

@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -65,27 +65,35 @@ def destination(path: str | PathLike[str]) -> Path:
 
 
 @contextlib.contextmanager
-def temporary(path: Path, *, mark: str, size: int = 0) -> Iterator[Path]:
-    """A new file beside the path, gone afterwards unless it was renamed; what a killed run left of its kind is removed.
+def temporary(path: Path, *, mark: str) -> Iterator[Path]:
+    """A new file beside the path, gone afterwards unless it was renamed. See `temporaries`."""
+    with temporaries(path, mark=mark, sizes=[0]) as [hidden]:
+        yield hidden
+
+
+@contextlib.contextmanager
+def temporaries(path: Path, *, mark: str, sizes: Sequence[int]) -> Iterator[list[Path]]:
+    """New files beside the path, gone afterwards unless they were renamed; what killed runs left of theirs is removed.
 
     Args:
-        path: that it is to be renamed to. A file already there is replaced only if it bears the mark.
+        path: that one of them is to be renamed to. A file already there is replaced only if it bears the mark.
         mark: by which Initium knows what it wrote, near the beginning.
-        size: of the file, if it is known; so much room is set aside where the file system can.
+        sizes: of the files, 0 where it is not known; so much room is set aside where the file system can.
 
     Raises:
-        OutputError: if it cannot be written, there or later in the block.
+        OutputError: if they cannot be written, there or later in the block.
     """
     try:
         if path.is_dir():
             raise OutputError(f"'{path}' is a folder; name a file in it.")
         if path.exists() and not bears(path, mark):
             raise OutputError(f"'{path}' exists and Initium did not write it; name another file.")
-        with _held(path) as hidden:
-            _reserve(hidden, size)
+        _sweep(path)
+        with contextlib.ExitStack() as stack:
+            hidden = [_held(path, size, stack) for size in sizes]
             yield hidden
     except OSError as error:
-        raise OutputError(f"'{path}' cannot be written: {_remedy(path, error, size)}") from None
+        raise OutputError(f"'{path}' cannot be written: {_remedy(path, error, sum(sizes))}") from None
 
 
 def commit(hidden: Path, path: str | PathLike[str]) -> None:
@@ -95,23 +103,20 @@ def commit(hidden: Path, path: str | PathLike[str]) -> None:
     hidden.replace(path)
 
 
-@contextlib.contextmanager
-def _held(path: Path) -> Iterator[Path]:
+def _held(path: Path, size: int, stack: contextlib.ExitStack) -> Path:
     """A hidden file beside the path, locked while it is written: by that it is known from one that was left."""
-    _sweep(path)
-    with contextlib.ExitStack() as stack:
+    hidden = _new(path, stack)
+    while not hidden.exists():  # another run has taken it for one that was left, before it was locked
         hidden = _new(path, stack)
-        while not hidden.exists():  # another run has taken it for one that was left, before it was locked
-            hidden = _new(path, stack)
-        yield hidden
+    _reserve(hidden, size)
+    return hidden
 
 
 def _new(path: Path, stack: contextlib.ExitStack) -> Path:
     # A name of its own: whoever was killed has left one, perhaps under this very process number.
     hidden = path.with_name(f".{path.name}.{secrets.token_hex(_DIGITS // 2)}")
-    hidden.touch(exist_ok=False)
+    stack.enter_context(_locked(hidden, is_new=True))
     stack.callback(hidden.unlink, missing_ok=True)
-    stack.enter_context(_locked(hidden, wait=True))
     return hidden
 
 
@@ -120,24 +125,29 @@ def _sweep(path: Path) -> None:
     left = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{{_DIGITS}}}")
     with contextlib.suppress(PermissionError):  # a folder may be written to and not read
         for hidden in [one for one in path.parent.iterdir() if left.fullmatch(one.name)]:
-            with contextlib.suppress(OSError), _locked(hidden, wait=False):
+            with contextlib.suppress(OSError), _locked(hidden, is_new=False):
                 hidden.unlink()
 
 
 @contextlib.contextmanager
-def _locked(path: Path, *, wait: bool) -> Iterator[None]:
+def _locked(path: Path, *, is_new: bool) -> Iterator[None]:
     """Hold a regular file against other processes; the system lets go of it when a process dies.
 
+    Args:
+        path: of it.
+        is_new: whether it is made here; whoever takes it for one that was left is waited for.
+
     Raises:
-        OSError: if it is no regular file, or, unless it is waited for, somebody holds it or nobody can.
+        OSError: if it is no regular file, or, unless it is new, somebody holds it or nobody can.
     """
-    if fcntl is None and wait:
+    number = os.open(path, _LOCKS | (os.O_CREAT | os.O_EXCL if is_new else 0), 0o666)
+    if fcntl is None and is_new:  # a file that is open could not be renamed there
+        os.close(number)
         yield
         return
-    number = os.open(path, _LOCKS)
     try:
-        with contextlib.suppress(*([OSError] if wait else [])):  # where the system locks nothing, nothing is swept
-            _lock(number, wait=wait)
+        with contextlib.suppress(*([OSError] if is_new else [])):  # where the system locks nothing, nothing is swept
+            _lock(number, wait=is_new)
         yield
     finally:
         os.close(number)
@@ -186,6 +196,8 @@ def _reserve(path: Path, size: int) -> None:
 
 
 def _remedy(path: Path, error: OSError, size: int) -> str:
+    if error.errno == errno.EMFILE:
+        return f"{error.strerror}. Write fewer shards; each is held open."
     if error.errno not in _FULL:
         return f"{error.strerror}. Name a file in a folder that you can write to."
     takes = f"it takes {in_bytes(size)}, and " if size else ""

@@ -3,9 +3,11 @@
 import contextlib
 import copy
 import functools
+import itertools
 import random
 import threading
 from collections import Counter, deque
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import initium
+from initium import ModelError
 from initium.torch import deferred
 
 
@@ -267,7 +270,8 @@ def test_another_thread_that_runs_and_differentiates_is_not_written_down():
     assert type(other.weight.grad) is torch.Tensor
 
 
-MASK, TABLES = None, {}
+MASK, MASKS, SEEN, TABLES = None, {}, [], {"by name": {}, "usual": None, "seen": []}
+TABLES["all"] = TABLES  # a container may hold itself
 
 
 @functools.lru_cache
@@ -276,10 +280,15 @@ def table(num):
 
 
 class Slotted:
-    __slots__ = ("count", "last")
+    __slots__ = ("cache", "count", "last")
 
     def __init__(self):
         self.count, self.last = 0, None
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    count: int = 0
 
 
 class Leaving(nn.Module):
@@ -292,7 +301,7 @@ class Leaving(nn.Module):
         self.layer, self.loose, self.slotted = nn.Linear(4, 4), [nn.Dropout()], Slotted()
         self.deep = {"a": [{"b": (Counter(), deque(maxlen=2), set())}]}
         self.python, self.numpy, self.torch = random.Random(1), np.random.default_rng(1), torch.Generator()
-        self.hits = np.zeros(2)
+        self.hits, self.locked, self.frozen = np.zeros(2), np.zeros(2), Frozen()
 
     @functools.cached_property
     def once(self):
@@ -303,9 +312,13 @@ class Leaving(nn.Module):
         return torch.ones(num), num
 
     def forward(self, x):
-        global MASK
+        global MASK, MASKS
+        MASKS = {4: torch.ones(4)}
+        SEEN.append(x), TABLES["seen"].append((x, [x]))
         MASK = torch.ones(4) if MASK is None else MASK
         TABLES.setdefault(4, [torch.ones(4)])
+        TABLES["by name"].setdefault("ones", torch.ones(4))
+        TABLES["usual"] = torch.ones(4) if TABLES["usual"] is None else TABLES["usual"]
         self.shared.setdefault(4, torch.ones(4))
         counter, last, seen = self.deep["a"][0]["b"]
         counter["calls"] += 1
@@ -314,12 +327,16 @@ class Leaving(nn.Module):
         self.slotted.count, self.slotted.last, self.loose[0].last = self.slotted.count + 1, x, x
         self.python.random(), self.numpy.random(), random.random(), np.random.rand()
         self.hits[0] += 1
+        self.locked.flags.writeable = False
+        object.__setattr__(self.frozen, "count", self.frozen.count + 1)
+        self.slotted.cache = getattr(self.slotted, "cache", x)
         return self.layer(x * MASK * TABLES[4][0] * self.shared[4] * table(4) * self.once * self.memo(4)[0])
 
 
 def left(model):
     own = (model.deep, model.hits, vars(model).keys(), vars(model.loose[0]).keys(), model.slotted.count)
-    own += (model.slotted.last, model.python.getstate(), model.numpy.bit_generator.state)
+    own += (model.slotted.last, hasattr(model.slotted, "cache"), model.frozen, model.locked.flags.writeable)
+    own += (len(model._forward_hooks), model.python.getstate(), model.numpy.bit_generator.state)
     return repr((own, random.getstate(), np.random.get_state(), torch.get_rng_state(), model.training))
 
 
@@ -328,10 +345,66 @@ def test_a_plan_and_a_calibration_put_back_whatever_a_forward_touches():
     before = left(model)
     initium.initialize(model, 0)
     assert left(model) == before
-    assert (MASK, TABLES, model.shared, table.cache_info().currsize) == (None, {}, {}, 0)
+    assert TABLES.keys() == {"by name", "usual", "seen", "all"}
+    assert (MASK, MASKS, SEEN, TABLES["seen"]) == (None, {}, [], [])
+    assert (TABLES["by name"], TABLES["usual"], model.shared) == ({}, None, {})
+    assert table.cache_info().currsize == 0
     initium.plan(model).calibrate(model, torch.linspace(-1, 1, 32).reshape(8, 4))
     assert left(model) == before
     assert model(torch.ones(2, 4)).isfinite().all()
+
+
+def test_what_cannot_be_put_back_keeps_nothing_else_from_it():
+    class Stubborn(random.Random):
+        def setstate(self, state):
+            raise TypeError("never")
+
+    model = nn.Sequential(nn.Linear(4, 4), nn.Dropout())
+    model[0].random = Stubborn(0)
+    with pytest.raises(ModelError, match=r"failed: never$"):
+        initium.plan(model)
+    assert [len(module._forward_pre_hooks) for module in model.modules()] == [0, 0, 0]
+    assert model.training
+
+
+def test_a_list_that_goes_round_for_ever_is_looked_through_once():
+    class Endless(list):
+        def __iter__(self):
+            yield from itertools.islice(itertools.cycle(super().__iter__()), 10_000)
+            raise AssertionError("for ever")
+
+    model = nn.Sequential(nn.Linear(4, 4))
+    model[0].rounds = Endless([1, 2])
+    assert initium.plan(model).notes == initium.plan(nn.Sequential(nn.Linear(4, 4))).notes
+
+
+def test_a_function_that_draws_and_is_imported_meanwhile_is_the_usual_one_afterwards():
+    taken = []
+
+    class Taking(nn.Linear):
+        def forward(self, x):
+            taken.append((random.random, np.random.rand))
+            return super().forward(x)
+
+    def job():
+        initium.plan(Taking(4, 4))
+        random.seed(0), np.random.seed(0)
+        return random.random(), np.random.rand()
+
+    (usual,) = together(job)
+    random.seed(0), np.random.seed(0)
+    assert [(python(), legacy()) for python, legacy in taken[:1]] == [usual]
+
+
+@pytest.mark.parametrize("name", ["rand", "sample", "ranf", "random_sample", "standard_normal"])
+def test_what_a_thread_draws_from_numpy_is_put_back_while_there_are_others(name):
+    class Noisy(nn.Linear):
+        def forward(self, x):
+            return super().forward(x + getattr(np.random, name)())
+
+    before = repr(np.random.get_state())
+    together(lambda: initium.plan(Noisy(4, 4)))
+    assert repr(np.random.get_state()) == before
 
 
 def test_a_copy_of_a_model_is_planned_while_the_model_is_copied():

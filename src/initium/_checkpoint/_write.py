@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -66,7 +66,8 @@ def write(
     with ExitStack() as stack:
         # Entered first: what fails while numbers are drawn is told of their file.
         beside = stack.enter_context(_files.temporary(manifest, mark=MANIFEST_MARK)) if manifest else None
-        hidden = [stack.enter_context(_temporary(path, file)) for file in files]
+        sizes = [file.num_bytes for file in files]
+        hidden = stack.enter_context(_files.temporaries(path, mark=MARK, sizes=sizes))
         _draw(files, hidden, found)
         sha256 = found.result()
         whole = digest(tensors, sha256)
@@ -136,10 +137,6 @@ def _split(tensors: Sequence[Tensor], shards: int) -> list[tuple[Tensor, ...]]:
 def _in_file_order(tensors: Sequence[Tensor]) -> list[Tensor]:
     """Wide numbers first, so that each tensor is aligned; else as they come."""
     return sorted(tensors, key=lambda tensor: -tensor.number.itemsize)
-
-
-def _temporary(path: Path, file: _File) -> AbstractContextManager[Path]:
-    return _files.temporary(path, mark=MARK, size=file.num_bytes)
 
 
 def _draw(files: Sequence[_File], hidden: Sequence[Path], found: Sums) -> None:

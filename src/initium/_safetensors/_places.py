@@ -1,6 +1,6 @@
 """Which tensors a checkpoint holds, in one file or in several, and their bytes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from .._errors import DataError
@@ -20,20 +20,20 @@ def places(path: Path) -> tuple[dict[str, Place], list[str]]:
         return found, [f"the file {flaw}"] if flaw else []
     told, flaws = read_index(path), []
     held: dict[str, Place] = {}
-    for file in sorted(set(told.values())):
+    by_file: dict[Path, set[str]] = {}
+    for name, file in told.items():
+        by_file.setdefault(file, set()).add(name)
+    for file, named in sorted(by_file.items()):
         found, flaw = _held_in(file)
-        flaws += [flaw] if flaw else _contradictions(file, told, found)
-        held |= {name: place for name, place in found.items() if told.get(name) == file}
+        flaws += [flaw] if flaw else _contradictions(file, named, found.keys())
+        held |= {name: place for name, place in found.items() if name in named}
     return held, flaws
 
 
-def _contradictions(file: Path, told: Mapping[str, Path], found: Mapping[str, Place]) -> Iterator[str]:
+def _contradictions(file: Path, named: Set[str], found: Set[str]) -> Iterator[str]:
     """Where an index and a file of it tell unlike tensors: loaders believe one or the other."""
-    named = {name for name, one in told.items() if one == file}
-    yield from (f"'{file.name}' lacks '{name}', which the index places there" for name in sorted(named - found.keys()))
-    yield from (
-        f"'{file.name}' holds '{name}', which the index tells otherwise" for name in sorted(found.keys() - named)
-    )
+    yield from (f"'{file.name}' lacks '{name}', which the index places there" for name in sorted(named - found))
+    yield from (f"'{file.name}' holds '{name}', which the index tells otherwise" for name in sorted(found - named))
 
 
 def _held_in(file: Path) -> tuple[dict[str, Place], str]:

@@ -20,6 +20,8 @@ _SKIPPED += (type, ModuleType, FunctionType, BuiltinFunctionType)
 _SHARED = {"threading", "_thread", "queue", "multiprocessing", "concurrent", "asyncio", "logging", "weakref"}
 _MOST_NUMBERS = 1 << 22  # of an array that is copied
 _CONTAINERS: tuple[Any, ...] = (OrderedDict, dict, list, set, deque)
+_ROWS: tuple[Any, ...] = (list, tuple, set, frozenset, deque)
+_ABSENT: Any = object()
 _STATEFUL = (random.Random, torch.Generator, np.random.Generator, np.random.RandomState, np.ndarray)
 Restore = Callable[[], object]
 
@@ -38,13 +40,24 @@ def kept(model: nn.Module) -> Iterator[list[nn.Module]]:
     try:
         yield [thing for thing in held if isinstance(thing, nn.Module)]
     finally:
-        for restore in restores:
-            restore()
         for tensor, requires_grad, grad in grads:
             if tensor.requires_grad != requires_grad:
                 tensor.requires_grad_(requires_grad)
             if tensor.grad is not grad:
                 tensor.grad = grad
+        _put_back(restores)
+
+
+def _put_back(restores: Iterable[Restore]) -> None:
+    """All that can be; what cannot is told once the rest is done, since hooks are among it."""
+    failed: list[Exception] = []
+    for restore in restores:
+        try:
+            restore()
+        except Exception as error:  # whatever a user's own class may raise
+            failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 def _reached(roots: Iterable[Any]) -> tuple[list[Any], list[Any]]:
@@ -76,8 +89,8 @@ def _parts(thing: Any) -> list[Any]:
     parts += [value for _, value in _slots(thing)]
     if isinstance(thing, dict):
         parts += dict.values(thing)
-    elif isinstance(thing, list | tuple | set | frozenset | deque):
-        parts += thing
+    elif isinstance(thing, _ROWS):  # a subclass may go through them without end
+        parts += next(kind for kind in _ROWS if isinstance(thing, kind)).__iter__(thing)
     elif isinstance(thing, MethodType):
         parts.append(thing.__self__)
     return parts
@@ -89,7 +102,8 @@ def _has_attributes(thing: Any) -> bool:
 
 def _slots(thing: Any) -> list[tuple[str, Any]]:
     """The attributes that a class names beforehand, where it is written in Python."""
-    return [(name, getattr(thing, name)) for name in _slot_names(type(thing)) if hasattr(thing, name)]
+    held = ((name, getattr(thing, name, _ABSENT)) for name in _slot_names(type(thing)))
+    return [(name, value) for name, value in held if value is not _ABSENT]
 
 
 @cache
@@ -106,13 +120,29 @@ def _restores(thing: Any) -> Iterator[Restore]:
         return
     if _has_attributes(thing):
         yield _refilled(vars(thing), dict)
-    if slots := _slots(thing):
-        yield lambda: [setattr(thing, name, value) for name, value in slots if getattr(thing, name, None) is not value]
+    if _slot_names(type(thing)):
+        yield _slots_put_back(thing)
     # By these kinds' own methods, whatever a subclass makes of them.
     for kind in [kind for kind in _CONTAINERS if isinstance(thing, kind)][:1]:
         yield _refilled(thing, kind)
     if isinstance(thing, _STATEFUL) and (state := _state(thing)):
         yield state
+
+
+def _slots_put_back(thing: Any) -> Restore:
+    """Also those of a class that lets nobody set any, and those that were empty."""
+    before = dict(_slots(thing))
+
+    def restore() -> None:
+        for name, value in _slots(thing):
+            if name not in before:
+                object.__delattr__(thing, name)
+            elif value is before[name]:
+                del before[name]
+        for name, value in before.items():
+            object.__setattr__(thing, name, value)
+
+    return restore
 
 
 def _refilled(thing: Any, kind: Any) -> Restore:
@@ -151,5 +181,5 @@ def _state(thing: Any) -> Restore | None:
         return lambda: thing.set_state(legacy)
     if isinstance(thing, np.ndarray) and thing.size <= _MOST_NUMBERS and thing.flags.writeable:
         numbers = thing.copy()
-        return lambda: np.copyto(thing, numbers)
+        return lambda: (thing.setflags(write=True), np.copyto(thing, numbers))
     return None

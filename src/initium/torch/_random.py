@@ -56,7 +56,7 @@ class DrawsFrom(TorchDispatchMode):
         if (
             draws(func)
             and not _drops_nothing(func, args, kwargs)
-            and kwargs.get("generator") is None
+            and kwargs.get("generator") in (None, torch.default_generator)
             and _is_on_cpu(args, kwargs)
         ):
             try:
@@ -137,7 +137,7 @@ def _drawing_apart() -> Iterator[None]:
     try:
         with (
             _replaced(random, _bound(random, _PYTHON, python)),
-            _replaced(np.random, _bound(np.random, _NUMPY, legacy) | {"seed": legacy.seed}),
+            _replaced(np.random, _bound(np.random, _NUMPY, legacy) | _plain(legacy)),
             _replaced(torch, names),
             _replaced(torch.random, names),
         ):
@@ -162,22 +162,29 @@ def _bound(namespace: Any, shared: Any, own: Any) -> dict[str, Callable[..., Any
     return {name: getattr(own, name) for name, held in methods.items() if getattr(held, "__self__", None) is shared}
 
 
+def _plain(own: np.random.RandomState) -> dict[str, Callable[..., Any]]:
+    """Those of NumPy's functions that are no methods, and reach its shared generator all the same."""
+    return {"seed": own.seed, "sample": own.random_sample, "ranf": own.random_sample}
+
+
 @contextmanager
 def _replaced(namespace: Any, functions: dict[str, Callable[..., Any]]) -> Iterator[None]:
     """While it lasts, a module has other functions for this thread."""
+    here = threading.local()
     usual = {name: vars(namespace)[name] for name in functions}
-    vars(namespace).update({name: _for_this_thread(mine, usual[name]) for name, mine in functions.items()})
+    vars(namespace).update({name: _while_it_lasts(here, mine, usual[name]) for name, mine in functions.items()})
+    here.lasts = True
     try:
         yield
     finally:
+        here.lasts = False
         vars(namespace).update(usual)
 
 
-def _for_this_thread(mine: Callable[..., Any], usual: Callable[..., Any]) -> Callable[..., Any]:
-    thread = threading.get_ident()
-
+def _while_it_lasts(here: Any, mine: Callable[..., Any], usual: Callable[..., Any]) -> Callable[..., Any]:
+    # Whoever imports it meanwhile, in any thread, keeps it for good: afterwards it is as the usual one.
     @wraps(usual)
     def function(*args: Any, **kwargs: Any) -> Any:
-        return (mine if threading.get_ident() == thread else usual)(*args, **kwargs)
+        return (mine if getattr(here, "lasts", False) else usual)(*args, **kwargs)
 
     return function
