@@ -17,7 +17,7 @@ from torch import nn
 import initium
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from torch_edge import zoo
+from torch_edge import zoo  # pyright: ignore[reportMissingImports]
 
 ROUNDS = 5
 
@@ -54,20 +54,21 @@ WAYS = {
 
 
 def seconds(name):
-    """The median ratio of each way to the plain one."""
+    """What the plain way takes, and the median ratio of each way to it."""
     torch.manual_seed(0)
     model, batch = MODELS[name]()
-    ratios = {way: [] for way in WAYS}
-    for round_ in range(ROUNDS + 1):
-        took = {}
-        for way, run in WAYS.items():
-            began = time.perf_counter()
-            run(model, batch)
-            took[way] = time.perf_counter() - began
-        for way in WAYS if round_ else ():  # the first warms up
-            ratios[way].append(took[way] / took["plain"])
-        plain_seconds = took["plain"]
-    return plain_seconds, {way: statistics.median(found) for way, found in ratios.items()}
+    rounds = [{way: timed(run, model, batch) for way, run in WAYS.items()} for _ in range(ROUNDS + 1)][
+        1:
+    ]  # one to warm up
+    median = statistics.median
+    ratios = {way: median(took[way] / took["plain"] for took in rounds) for way in WAYS}
+    return median(took["plain"] for took in rounds), ratios
+
+
+def timed(run, model, batch):
+    began = time.perf_counter()
+    run(model, batch)
+    return time.perf_counter() - began
 
 
 def peak(name, way, queue):
