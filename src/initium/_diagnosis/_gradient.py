@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Sequence
 
 from .._errors import counted
-from .._graph import Use
 from ._evidence import Evidence, Layer
 from ._finding import Found
 from ._lines import lines
@@ -57,6 +56,7 @@ def _rows(evidence: Evidence) -> Iterator[Sequence[Layer]]:
         uses = [(x, known[x.path].use) for x in line.layers]
         # A branch may start small, and with it what leads to the loss through it alone.
         yield from _of_enough([x for x, use in uses if not (use.is_head or use.branch or x.path in aside)])
+    divided = _divided(evidence)
     kinds: dict[object, list[Layer]] = {}
     for layer in evidence.layers:
         use = known[layer.path].use
@@ -70,7 +70,7 @@ def _rows(evidence: Evidence) -> Iterator[Sequence[Layer]]:
             use.branch.is_last,
             use.followed_by,
         )
-        kinds.setdefault((use.operation, branch), []).append(layer)
+        kinds.setdefault((use.operation, branch, layer.path in divided), []).append(layer)
     for row in kinds.values():
         yield from _of_enough(row)
 
@@ -106,39 +106,24 @@ def _starts(energies: dict[str, float], row: Sequence[Layer], growth: float) -> 
 
 
 def _energies(evidence: Evidence) -> dict[str, float]:
-    """The logarithm of each gradient's energy; before a normalisation, which divides by the signal, times its moment.
-
-    A normalisation at the end of a branch divides out the size of all that lies in it.
-    """
-    uses = {layer.path: evidence.graph.by_path[layer.path].use for layer in evidence.layers}
-    ends = {(b.stream, b.number) for use in uses.values() if (b := use.branch) and b.is_last and use.is_normalised}
-
-    def is_divided(use: Use) -> bool:
-        return use.is_normalised or (use.branch is not None and (use.branch.stream, use.branch.number) in ends)
-
+    """The logarithm of the gradient's energy; before a normalisation, which divides by the signal, times its moment."""
+    divided = _divided(evidence)
     return {
-        layer.path: math.log(
-            (layer.energy or math.nan) * ((layer.moment or 1.0) if is_divided(uses[layer.path]) else 1)
-        )
+        layer.path: math.log((layer.energy or math.nan) * (layer.moment or 1.0 if layer.path in divided else 1.0))
         for layer in evidence.layers
     }
 
 
-def _why(evidence: Evidence, layer: Layer, row: Sequence[Layer], each: float) -> tuple[str, str]:
-    """Cause, and remedy where the usual one does not do.
+def _divided(evidence: Evidence) -> set[str]:
+    """Weights whose size a normalisation divides out, at once or at the end of their branch."""
+    uses = {layer.path: evidence.graph.by_path[layer.path].use for layer in evidence.layers}
+    ends = {(b.stream, b.number) for use in uses.values() if (b := use.branch) and b.is_last and use.is_normalised}
+    inside = {path for path, use in uses.items() if (b := use.branch) and (b.stream, b.number) in ends}
+    return inside | {path for path, use in uses.items() if use.is_normalised}
 
-    By the activation, if it alone would do so at the size that keeps the signal; else by the size of the weights if
-    that is half of it, else by what lies between.
-    """
-    fed_by = evidence.graph.by_path[layer.path].use.fed_by
-    passed = passage(fed_by, 1.0)
-    slope = passed.backward / passed.second if passed else 1.0
-    if slope ** (len(row) - 1) < 1 / HARM and each < 1:
-        own = f"at the size that keeps the signal, a layer of {fed_by} multiplies it by {slope:.3g}"
-        return (
-            f"{own}: no size of the weights keeps both",
-            "another activation, or a normalisation or residual sum between",
-        )
+
+def _cause(evidence: Evidence, layer: Layer, each: float) -> str:
+    """Why a layer changes the gradient: by the size of its weights if that is half of it, else by what it meets."""
     explained = size_beside_wanted(evidence, layer.path)
     if explained and explained.log / math.log(each) > 1 / 2:
         return f"its weights have {explained.words}", ""

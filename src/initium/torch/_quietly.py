@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from ._kept import kept
 from ._memory import has_memory
@@ -59,11 +61,23 @@ class _Writes(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-class _BatchStatistics(TorchDispatchMode):
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.overloadpacket.__name__ in _BATCH_NORMS and args[0].numel() > args[0].shape[1]:
-            args = (*args[:3], None, None, True, *args[6:])
-        return func(*args, **(kwargs or {}))
+class _BatchStatistics(TorchFunctionMode):
+    """Above autograd, so that the way back goes through the same statistics."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in (torch.batch_norm, functional.batch_norm):
+            bound = dict(zip(_BATCH_NORMS[func], args, strict=False)) | kwargs
+            if (x := bound["input"]).numel() > x.shape[1]:
+                return func(**bound | {"running_mean": None, "running_var": None, "training": True})
+        return func(*args, **kwargs)
 
 
-_BATCH_NORMS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"}
+_BATCH_NORMS: dict[Any, tuple[str, ...]] = {
+    torch.batch_norm: (
+        *("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps", "cudnn_enabled"),
+    ),
+    functional.batch_norm: (
+        *("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
+    ),
+}
