@@ -22,7 +22,7 @@ from .._apply import apply
 from .._inputs import Inputs
 from .._probe import Probe
 from .._quietly import quietly
-from .._read import named
+from .._read import check, named
 from .._torch import is_checkpointed, tree_map
 from .._trace import said, trace
 from .._undisturbed import apart, default_device
@@ -53,6 +53,7 @@ def diagnose(
 
     The model runs as it will in training: with the caller's autocast, default dtype and device.
     """
+    check(model, "diagnose")
     check_ignored(ignore := tuple(ignore))
     place = torch.get_default_device()
     with apart(), default_device(place):
