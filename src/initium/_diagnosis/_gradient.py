@@ -11,9 +11,9 @@ from ._signal import HARM, MATRICES, size_beside_wanted
 
 _FEWEST = 4  # layers of one kind that say something of depth
 _ASIDE = {"query", "key", "gate", "scale"}  # what takes one signal beside another has a gradient of its own size
-# Of a weight before a normalisation the direction counts alone: the larger its gradient, the more it grows, and the less
-# a step then turns it (Arora et al., Auto Rate-Tuning, ICLR 2019). ReLUs behind batch norms gain 1.47 a layer, and stop
-# learning at about 50 of them (Yang et al., A Mean Field Theory of Batch Normalization, ICLR 2019): 1e8.
+# Of a weight before a normalisation the direction counts alone: the larger its gradient, the more it grows, and the
+# less a step then turns it (Arora et al., Auto Rate-Tuning by Batch Normalization, ICLR 2019). ReLUs behind batch norms
+# gain 1.47 a layer without harm while they are few (Yang et al., Mean Field Theory of Batch Normalization, ICLR 2019).
 _HARM_DIVIDED = HARM**2
 _STEP_LARGE, _STEP_SMALL = 0.3, 1e-6  # of a weight's own size
 
