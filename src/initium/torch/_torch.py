@@ -239,7 +239,7 @@ def is_checkpointed(value: Tensor) -> bool:
         node = waiting.pop()
         if node is None or node in seen:
             continue
-        if getattr(type(node), "_forward_cls", None) is CheckpointFunction:
+        if node.name() == f"{CheckpointFunction.__name__}Backward":
             return True
         seen.add(node)
         waiting += [before for before, _ in node.next_functions]
