@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from .._errors import counted
+from ..init._gain import passage
 from ._evidence import Evidence, Layer
 from ._finding import Found
 from ._lines import lines
@@ -40,11 +41,13 @@ def _grown(evidence: Evidence, *, is_vanishing: bool) -> Iterator[Found]:
         share, growth, harm, row = max(found, key=lambda one: one[0])
         each = math.exp(growth / (len(row) - 1))
         last = _starts(energies, row, growth)
+        cause, remedy = _why(evidence, last, row, each)
         yield Found(
             paths=(last.path, *(layer.path for layer in row if layer is not last)),
             measured=f"the gradient's energy at `{row[0].path}` is {math.exp(growth):.1g} times that at "
             f"`{row[-1].path}`, {each:.3g} a layer; beyond {harm:.0g} either way is harm",
-            cause=_cause(evidence, last, each),
+            cause=cause,
+            remedy=remedy,
             severity="warning" if share < 1 else None,
         )
 
@@ -123,8 +126,21 @@ def _divided(evidence: Evidence) -> set[str]:
     return inside | {path for path, use in uses.items() if use.is_normalised}
 
 
-def _cause(evidence: Evidence, layer: Layer, each: float) -> str:
-    """Why a layer changes the gradient: by the size of its weights if that is half of it, else by what it meets."""
+def _why(evidence: Evidence, layer: Layer, row: Sequence[Layer], each: float) -> tuple[str, str]:
+    """Cause, and remedy where the usual one does not do.
+
+    By the activation, if it alone would do so at the size that keeps the signal; else by the size of the weights if
+    that is half of it, else by what lies between.
+    """
+    fed_by = evidence.graph.by_path[layer.path].use.fed_by
+    passed = passage(fed_by, 1.0)
+    slope = passed.backward / passed.second if passed else 1.0
+    if slope ** (len(row) - 1) < 1 / HARM and each < 1:
+        own = f"at the size that keeps the signal, a layer of {fed_by} multiplies it by {slope:.3g}"
+        return (
+            f"{own}: no size of the weights keeps both",
+            "another activation, or a normalisation or residual sum between",
+        )
     explained = size_beside_wanted(evidence, layer.path)
     if explained and explained.log / math.log(each) > 1 / 2:
         return f"its weights have {explained.words}", ""
