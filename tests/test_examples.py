@@ -2,12 +2,17 @@
 
 import functools
 import os
+import re
+import runpy
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+import torch
+
+import initium
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 IMPORTS = {
@@ -90,6 +95,22 @@ def test_gpt2_is_filled_on_meta_as_its_author_draws_it():
     assert "  lm_head.weight is transformer.wte.weight" in lines
     loss, guessing = lines[-1].removeprefix("loss ").split("; guessing has ")
     assert abs(float(loss) - float(guessing)) < 0.2
+
+
+SICK = sorted((EXAMPLES / "sick").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", SICK, ids=lambda path: path.stem)
+def test_a_sick_example_has_the_finding_first_that_it_names(path):
+    module = runpy.run_path(str(path))
+    named = re.search(r"(IN\d{3}) ([a-z ]+)\.$", module["__doc__"])
+    torch.manual_seed(0)
+    first = initium.diagnose(module["build"]()).findings[0]
+    assert (first.id, first.name) == named.groups()
+
+
+def test_there_are_ten_sick_examples():
+    assert len(SICK) == 10
 
 
 def test_two_processes_have_the_bits_of_one():

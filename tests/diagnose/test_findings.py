@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from diagnose.healthy import HEALTHY
 from diagnose.sick import SICK
 from torch_edge import zoo
 
 import initium
 from initium._diagnosis import KINDS
 
-HEALTHY = zoo.small()
+ZOO = zoo.small()
 
 
 def diagnosed(name):
@@ -38,14 +39,26 @@ UNWELL = {"deep_relu", "deep_tanh", "deep_selu", "deep_gelu", "activations", "sw
 
 
 @pytest.mark.parametrize("recipe", [None, "auto"])
-@pytest.mark.parametrize("name", HEALTHY)
-def test_a_healthy_net_has_no_serious_finding(name, recipe):
+@pytest.mark.parametrize("name", ZOO)
+def test_a_model_of_the_zoo_has_no_serious_finding(name, recipe):
     if recipe is None and name in UNWELL:
         pytest.skip("PyTorch's default is no healthy start for it")
-    build, batch = HEALTHY[name]
+    build, batch = ZOO[name]
     torch.manual_seed(0)
     found = initium.diagnose(build(), batch, recipe=recipe)
     assert found.is_healthy, found
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_start_has_no_serious_finding(name):
+    torch.manual_seed(0)
+    model, how = HEALTHY[name]()
+    found = initium.diagnose(model, **how)
+    assert found.is_healthy, found
+
+
+def test_there_are_sixty_healthy_starts():
+    assert len(HEALTHY) + len(ZOO.keys() - UNWELL) >= 60
 
 
 def test_each_kind_has_its_section_in_the_docs():

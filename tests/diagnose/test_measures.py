@@ -151,24 +151,6 @@ def test_the_model_is_left_as_it_was_found():
     assert torch.equal(states[2], torch.get_rng_state())
 
 
-class Fails(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.body = nn.Linear(4, 4)
-
-    def forward(self, x):
-        self.body(x)
-        raise KeyError("no such thing")
-
-
-def test_what_a_forward_raises_is_told_with_where_it_came_to():
-    model = Fails().train()
-    with pytest.raises(ModelError) as error:
-        initium.diagnose(model, torch.randn(2, 4))
-    assert str(error.value).startswith("Fails raises KeyError")
-    assert model.training
-
-
 def test_what_does_not_fit_is_refused():
     model = nn.Linear(4, 3)
     with pytest.raises(UnknownNameError, match="No loss is called 'crossentropy'; the closest is 'cross_entropy'"):

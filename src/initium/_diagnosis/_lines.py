@@ -31,6 +31,12 @@ class Line:
         return self.layers[:-1]
 
     @property
+    def is_branch(self) -> bool:
+        """Whether it lies within one branch of a residual stream."""
+        branches = {use.branch and (use.branch.stream, use.branch.number) for use in self.uses}
+        return len(branches) == 1 and None not in branches
+
+    @property
     def growths(self) -> list[float]:
         """The logarithm of what each of the body makes of the second moment, the function before it included."""
         first = self.layers[0]

@@ -1,5 +1,6 @@
 """Findings about numbers that are none, and about the loss."""
 
+import math
 from collections.abc import Iterator
 
 from ._evidence import Evidence
@@ -21,7 +22,7 @@ def not_finite(evidence: Evidence) -> Iterator[Found]:
 
 
 def overflow(evidence: Evidence) -> Iterator[Found]:
-    """The first layer that makes NaN or infinity of finite numbers."""
+    """The first layer that makes NaN or infinity of finite numbers, or the loss."""
     for layer in evidence.layers:
         if layer.num_bad:
             own = next((n for n in evidence.numbers if n.path == layer.path), None)
@@ -33,6 +34,12 @@ def overflow(evidence: Evidence) -> Iterator[Found]:
                 cause=f"{layer.dtype} does not hold what it gives" if layer.dtype != "float32" else "numbers too large",
             )
             return
+    if evidence.loss and not math.isfinite(evidence.loss.value) and not any(n.num_bad for n in evidence.numbers):
+        yield Found(
+            paths=(),
+            measured=f"{evidence.loss.name} is {evidence.loss.value}, and what each layer gives is finite",
+            cause="what lies behind the last layer: a function, the loss itself, or targets that leave it nothing",
+        )
 
 
 def underflow(evidence: Evidence) -> Iterator[Found]:

@@ -18,8 +18,8 @@ MATRICES = ("dense", "convolution", "transposed convolution", "bilinear", "recur
 
 
 def vanishing(evidence: Evidence) -> Iterator[Found]:
-    """Lines at whose end little is left of the signal."""
-    off = [(line.shrunk, line) for line in lines(evidence)]
+    """Lines at whose end little is left of the signal; a branch may start small, for the stream goes on beside it."""
+    off = [(line.shrunk, line) for line in lines(evidence) if not line.is_branch]
     yield from _off(evidence, [(growth, line) for growth, line in off if growth < -math.log(HARM)])
 
 
@@ -57,7 +57,7 @@ def _first_off(evidence: Evidence, line: Line, growth: float) -> Layer:
     wrong = [layer for layer in line.body if (size := sizes[layer.path]) and size.log / each > _HALF]
     ends = [layer for layer in wrong if (branch := evidence.graph.by_path[layer.path].use.branch) and branch.is_last]
     grown = [layer for layer, own in zip(line.body, line.growths, strict=True) if own / each > _HALF]
-    return (ends or wrong or grown)[0]
+    return (ends or wrong or grown or line.body)[0]
 
 
 @dataclass(frozen=True)

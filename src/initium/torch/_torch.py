@@ -52,6 +52,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._python_dispatch import _disable_current_modes as disable_current_modes
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack as dispatch_modes
 from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils.checkpoint import CheckpointFunction
 
 # What tensors without memory cannot do, though the model is right.
 NEEDS_NUMBERS = (
@@ -229,6 +230,20 @@ def overload_name(op: Any) -> str:
 def can_decompose(op: Any) -> bool:
     """Whether an operation is made of others."""
     return op._can_decompose()
+
+
+def is_checkpointed(value: Tensor) -> bool:
+    """Whether a block on its way was checkpointed in the reentrant way, which gives leaves their gradients alone."""
+    seen, waiting = set[Any](), [value.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        if node.name() == f"{CheckpointFunction.__name__}Backward":
+            return True
+        seen.add(node)
+        waiting += [before for before, _ in node.next_functions]
+    return False
 
 
 def own_parameters(module: nn.Module) -> dict[str, nn.Parameter | None]:

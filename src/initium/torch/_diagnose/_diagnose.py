@@ -1,7 +1,9 @@
 """diagnose: one batch forward and backward through a model at step zero."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
@@ -20,9 +22,9 @@ from .._apply import apply
 from .._inputs import Inputs
 from .._probe import Probe
 from .._quietly import quietly
-from .._read import named
-from .._torch import tree_map
-from .._trace import trace
+from .._read import check, named
+from .._torch import is_checkpointed, tree_map
+from .._trace import said, trace
 from .._undisturbed import apart, default_device
 from ._batch import batch, check_filled, num_samples
 from ._layers import Layers, is_zero
@@ -51,6 +53,7 @@ def diagnose(
 
     The model runs as it will in training: with the caller's autocast, default dtype and device.
     """
+    check(model, "diagnose")
     check_ignored(ignore := tuple(ignore))
     place = torch.get_default_device()
     with apart(), default_device(place):
@@ -111,33 +114,78 @@ def _pass(
 
     @cache
     def own(value: torch.Tensor) -> torch.Tensor:
-        return value.detach().requires_grad_(value.requires_grad)
+        return _apart(value).requires_grad_(value.requires_grad)
 
     leaves = {path: own(value) for path, value in values.items()}
-    paths = {id(value): path for path, _, _, value in named(model) if path in leaves}
+    trained = {path: leaf for path, leaf in leaves.items() if leaf.requires_grad}
+    args, kwargs = tree_map(
+        lambda value: value.detach().clone() if isinstance(value, torch.Tensor) else value, (inputs.args, inputs.kwargs)
+    )
+
+    def run() -> tuple[Judged, dict[str, torch.Tensor | None]]:
+        judged = loss_of(_outputs(model, args, kwargs, probe), inputs, targets, loss)
+        gradients = _gradients(model, judged.value, [*trained.values()])
+        return judged, dict.fromkeys(leaves) | dict(zip(trained, gradients, strict=True))
+
+    with torch.enable_grad(), quietly(model):
+        return torch.func.functional_call(_Within(model), _state(model, leaves), (run,))
+
+
+class _Within(nn.Module):
+    """Runs something while the model has other parameters.
+
+    The loss and the way back belong to it as well: a loss may read the model, and a checkpointed block is run again.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, run: Callable[[], Any]) -> Any:
+        return run()
+
+
+def _state(model: nn.Module, leaves: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What the model is to have while it runs, by its names below `_Within`."""
+    paths = {id(value): path for path, _, _, value in named(model) if path in leaves}  # a tied one by its first
     state = {name: leaves[paths[id(value)]] for name, value in model.named_parameters()}
     state |= {name: buffer.clone() for name, buffer in model.named_buffers()}
-    args, kwargs = tree_map(
-        lambda value: value.detach() if isinstance(value, torch.Tensor) else value, (inputs.args, inputs.kwargs)
-    )
-    with torch.enable_grad(), quietly(model):
-        outputs = _called(model, state, args, kwargs, probe)
-        judged = loss_of(outputs, inputs, targets, loss)
-        trained = {path: leaf for path, leaf in leaves.items() if leaf.requires_grad}
-        gradients = torch.autograd.grad(judged.value, list(trained.values()), allow_unused=True)
-    return judged, dict.fromkeys(leaves) | dict(zip(trained, gradients, strict=True))
+    return {f"model.{name}": value for name, value in state.items()}
 
 
-def _called(model: nn.Module, state: Any, args: Any, kwargs: Any, probe: Probe | None) -> Any:
+def _apart(value: torch.Tensor) -> torch.Tensor:
+    """A tensor of its own with the same numbers; what was made in inference cannot be differentiated but as a copy."""
+    return value.clone() if value.is_inference() else value.detach()
+
+
+def _outputs(model: nn.Module, args: Any, kwargs: Any, probe: Probe | None) -> Any:
     try:
-        if probe is None:
-            return torch.func.functional_call(model, state, args, kwargs)
-        with probe:
-            return torch.func.functional_call(model, state, args, kwargs)
+        with probe or nullcontext():
+            return model(*args, **kwargs)
     except Exception as error:  # whatever a user's own forward may raise
-        raise ModelError(
-            f"The model raises {type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
-        ) from error
+        raise ModelError(f"{type(model).__name__} raises {said(error, _where(model, error))}.") from error
+
+
+def _gradients(model: nn.Module, value: torch.Tensor, leaves: Sequence[torch.Tensor]) -> Sequence[torch.Tensor | None]:
+    """Of each leaf; by what is stored at the leaves where a checkpoint knows no other way."""
+    try:
+        if is_checkpointed(value):
+            value.backward()
+            found = [leaf.grad for leaf in leaves]
+        else:
+            found = torch.autograd.grad(value, leaves, allow_unused=True)
+        return [grad.to_dense() if grad is not None and grad.is_sparse else grad for grad in found]
+    except Exception as error:  # whatever a user's own backward may raise
+        where = _where(model, error)
+        raise ModelError(f"{type(model).__name__} raises {said(error, where)}, on the way back.") from error
+
+
+def _where(model: nn.Module, error: BaseException) -> str:
+    """In which layer it was raised, by its path."""
+    paths = {id(module): path for path, module in model.named_modules()}
+    owners = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    found = [path for owner in owners if (path := paths.get(id(owner)))]
+    return f" in `{found[-1]}`" if found else ""
 
 
 def _later(

@@ -76,8 +76,10 @@ def _signal(meeting: Meeting) -> torch.Tensor | None:
 def moment(x: torch.Tensor) -> float:
     """The mean square, row by row: one long sum in float32 loses digits."""
     dtype = torch.promote_types(x.dtype, torch.float32)
+    if not x.numel():
+        return 0.0
     rows = torch.linalg.vector_norm(x.reshape(len(x) if x.ndim else 1, -1), dim=1, dtype=dtype)
-    return rows.double().square().sum().item() / max(x.numel(), 1)
+    return rows.double().square().sum().item() / x.numel()
 
 
 def is_zero(x: torch.Tensor) -> bool:

@@ -9,10 +9,11 @@ import torch
 from torch.nn import functional
 
 from ..._diagnosis import Loss
-from ..._errors import DataError, ModelError
+from ..._errors import DataError, ModelError, with_article
 from ..._spec import unknown_name
 from .._inputs import Inputs
 from .._torch import tree_leaves
+from .._trace import said
 from ._batch import tensors
 
 LOSSES = ("cross_entropy", "mse", "bce", "next_token")
@@ -34,8 +35,8 @@ def loss_of(outputs: Any, inputs: Inputs, targets: Any, loss: str | Callable[...
         ModelError: if nothing of the outputs can be differentiated.
         UnknownNameError: if the loss goes by no name.
     """
-    if isinstance(loss, str) and loss not in LOSSES:
-        raise unknown_name("loss", loss, LOSSES, "A function (outputs, targets) -> loss will do as well.")
+    if loss is not None and not callable(loss) and loss not in LOSSES:
+        raise unknown_name("loss", str(loss), LOSSES, "A function (outputs, targets) -> loss will do as well.")
     own = _field(outputs, "loss")
     if loss is None and targets is None:
         return (
@@ -48,21 +49,62 @@ def loss_of(outputs: Any, inputs: Inputs, targets: Any, loss: str | Callable[...
         return Judged(value, _told(getattr(loss, "__name__", type(loss).__name__), value, outputs, inputs))
     scores = main_output(outputs)
     if loss == "next_token":
-        ids = targets if targets is not None else tensors(inputs)[0]
-        value = functional.cross_entropy(scores[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten())
+        ids = _tokens(scores, inputs) if targets is None else _given(targets)
+        value = _next_token(scores, ids)
         return Judged(value, _told(loss, value, outputs, inputs, classes=scores.shape[-1]))
     if targets is None:
         raise DataError(f"Loss `{loss}` needs targets: initium.diagnose(model, inputs, targets, loss='{loss}').")
-    targets = torch.as_tensor(targets)
+    targets = _given(targets)
     name = loss or ("mse" if targets.is_floating_point() else "cross_entropy")
     return _named(name, scores, targets, outputs, inputs)
+
+
+def _given(targets: Any) -> torch.Tensor:
+    """Targets as a tensor of finite numbers.
+
+    Raises:
+        DataError: if they are none.
+    """
+    try:
+        given = torch.as_tensor(targets)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"Targets are a tensor, an array or a list of numbers, not {with_article(type(targets).__name__)}: {error}"
+        ) from None
+    if num_bad := given.numel() - int(given.isfinite().sum()):
+        raise DataError(f"The targets hold {num_bad:,} values of {given.numel():,} that are NaN or infinite.")
+    return given
+
+
+def _tokens(scores: torch.Tensor, inputs: Inputs) -> torch.Tensor:
+    """Those among the inputs to which the outputs belong."""
+    found = [value for value in tensors(inputs) if value.dtype == torch.long and value.shape == scores.shape[:-1]]
+    if not found:
+        raise DataError(
+            f"Loss `next_token` needs tokens (sample, place) among the inputs or as targets, and outputs (sample, "
+            f"place, token); got outputs {tuple(scores.shape)}."
+        )
+    return found[0]
+
+
+def _next_token(scores: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    if scores.ndim != 3 or ids.shape != scores.shape[:-1]:
+        raise DataError(
+            f"Outputs {tuple(scores.shape)} and tokens {tuple(ids.shape)} do not fit loss `next_token`: the outputs "
+            "are (sample, place, token)."
+        )
+    try:
+        return functional.cross_entropy(scores[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten().long())
+    except (RuntimeError, IndexError) as error:
+        raise DataError(f"The tokens do not fit loss `next_token`: {error}") from None
 
 
 def _named(name: str, scores: torch.Tensor, targets: torch.Tensor, outputs: Any, inputs: Inputs) -> Judged:
     try:
         if name == "cross_entropy":
             classes = scores.movedim(-1, 1) if scores.ndim > 2 and scores.shape[:-1] == targets.shape else scores
-            value = functional.cross_entropy(classes.float(), targets)
+            wanted = targets if targets.is_floating_point() else targets.long()
+            value = functional.cross_entropy(classes.float(), wanted)
             return Judged(value, _told(name, value, outputs, inputs, classes=classes.shape[1]))
         wanted = targets.to(scores.dtype).reshape(scores.shape)
         if name == "bce":
@@ -95,7 +137,10 @@ def _projected(outputs: Any, inputs: Inputs) -> Judged:
     """A random direction of all outputs: every one counts, none more than others."""
     leaves = [leaf for leaf in tree_leaves(outputs) if _is_real(leaf) and leaf.requires_grad]
     if not leaves:
-        raise ModelError("Nothing that the model returns can be differentiated: no gradient can be measured.")
+        raise ModelError(
+            "Nothing that the model returns can be differentiated: no gradient can be measured. It has no parameters "
+            "that are trained, an empty batch, or works without gradients: `torch.no_grad`, `detach`, NumPy."
+        )
     generator = torch.Generator().manual_seed(0)
     noise = [torch.randn(leaf.shape, generator=generator).to(leaf.device) for leaf in leaves]
     value = sum((leaf.float() * n).sum() / math.sqrt(leaf.numel()) for leaf, n in zip(leaves, noise, strict=True))
@@ -104,9 +149,16 @@ def _projected(outputs: Any, inputs: Inputs) -> Judged:
 
 
 def _called(loss: Callable[..., Any], outputs: Any, targets: Any) -> torch.Tensor:
-    value = loss(outputs) if targets is None else loss(outputs, targets)
-    if not isinstance(value, torch.Tensor) or value.numel() != 1:
-        raise ModelError(f"The loss gives {type(value).__name__}, not one number.")
+    try:
+        value = loss(outputs) if targets is None else loss(outputs, targets)
+    except Exception as error:  # whatever a user's own code may raise
+        raise ModelError(f"The loss raises {said(error)}.") from error
+    if not isinstance(value, torch.Tensor):
+        raise ModelError(f"The loss gives {with_article(type(value).__name__)}, not a tensor of one number.")
+    if value.numel() != 1:
+        raise ModelError(f"The loss gives a tensor of shape {tuple(value.shape)}, not of one number.")
+    if not value.requires_grad:
+        raise ModelError("The loss cannot be differentiated: nothing leads from it to a parameter that is trained.")
     return value
 
 

@@ -129,7 +129,7 @@ def _without_numbers(model: nn.Module, inputs: Inputs, *, is_sure: bool) -> Grap
         if not wants_bfloat16(error.error):
             raise
         recording, notes = _ran(model, inputs, dtype=torch.bfloat16, is_given=is_sure)
-        why = f"in its own dtype it raises {_said(error.error)}"
+        why = f"in its own dtype it raises {said(error.error)}"
         return _gathered(model, recording, (f"traced in bfloat16, because {why}", *notes))
 
 
@@ -149,14 +149,14 @@ def _ran(model: nn.Module, inputs: Inputs, **how: Any) -> tuple[Recording, tuple
                 raise
             failed.append(error)
         else:
-            why = [f"traced with gradients on, because without them it raises {_said(e.error)}" for e in failed[:1]]
+            why = [f"traced with gradients on, because without them it raises {said(e.error)}" for e in failed[:1]]
             return recording, tuple(why)
     raise max(failed, key=lambda error: error.num_steps)  # the first of those that came as far
 
 
 def _on_numbers(model: nn.Module, inputs: Inputs, first: RunError, *, is_sure: bool) -> Graph:
     """On the model's own numbers; by its layers' types if it has none."""
-    why = f"without numbers it raises {_said(first.error)}"
+    why = f"without numbers it raises {said(first.error)}"
     if not _has_numbers(model, inputs):
         if is_sure and not isinstance(first.error, NEEDS_NUMBERS):
             raise _raised(model, inputs, first) from first.error
@@ -167,7 +167,7 @@ def _on_numbers(model: nn.Module, inputs: Inputs, first: RunError, *, is_sure: b
         raise _no_output(model, error) from None
     except RunError as error:
         if runs(model, inputs.args, inputs.kwargs):
-            return _by_layers(model, f"it runs, but with each operation written down it raises {_said(error.error)}")
+            return _by_layers(model, f"it runs, but with each operation written down it raises {said(error.error)}")
         if not is_sure:
             raise
         raise _raised(model, inputs, error) from error.error
@@ -181,7 +181,7 @@ def _gathered(model: nn.Module, recording: Recording, notes: tuple[str, ...] = (
     except ModelError:
         raise
     except Exception as error:  # a model that runs is not refused because of how it is read
-        return _by_layers(model, f"it runs, but what it does cannot be told: {_said(error)}")
+        return _by_layers(model, f"it runs, but what it does cannot be told: {said(error)}")
 
 
 def _by_layers(model: nn.Module, why: str) -> Graph:
@@ -203,7 +203,7 @@ def _has_numbers(model: nn.Module, inputs: Inputs) -> bool:
 def _raised(model: nn.Module, inputs: Inputs, error: RunError) -> ModelError:
     where = f" in `{error.path}`" if error.path else ""
     return ModelError(
-        f"{type(model).__name__} raises {_said(error.error, where)}.\n"
+        f"{type(model).__name__} raises {said(error.error, where)}.\n"
         f"It was given {described(model, inputs)}. Pass an example that it runs on."
     )
 
@@ -215,7 +215,7 @@ def _no_output(model: nn.Module, error: NoOutputError) -> ModelError:
     )
 
 
-def _said(error: Exception, where: str = "") -> str:
+def said(error: Exception, where: str = "") -> str:
     """The exception's type and the first line of what it says."""
     line = next(iter(str(error).splitlines()), "").rstrip(".")
     return f"{type(error).__name__}{where}" + (f": {line}" if line else "")

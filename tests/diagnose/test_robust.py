@@ -1,0 +1,201 @@
+"""Whatever a model, a loss or a batch does, it is told, and nothing of the model changes."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+import torch
+from diagnose.sick import he, started
+from torch import nn
+from torch.nn.utils import parametrizations
+from torch.utils.checkpoint import checkpoint
+
+import initium
+from initium import ModelError
+from initium._errors import DataError
+
+
+class Fails(nn.Module):
+    def __init__(self, error):
+        super().__init__()
+        self.body, self.tail, self.error = nn.Linear(4, 4), nn.Sequential(nn.ReLU(), Raises(error)), error
+
+    def forward(self, x):
+        return self.tail(self.body(x))
+
+
+class Raises(nn.Module):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def forward(self, x):
+        if x.requires_grad:  # as code that fails only where it is differentiated
+            raise self.error
+        return x
+
+
+def state_of(model):
+    """All that a diagnosis must leave as it was."""
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    return {
+        "numbers": {name: value.detach().clone().tolist() for name, value in tensors.items()},
+        "tensors": {name: (id(value), value.requires_grad, value.grad) for name, value in tensors.items()},
+        "modules": {
+            name: (module.training, sorted(vars(module)), len(module._forward_hooks), len(module._backward_hooks))
+            for name, module in model.named_modules()
+        },
+        "random": (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()),
+        "torch": (torch.is_grad_enabled(), torch.backends.mha.get_fastpath_enabled()),
+    }
+
+
+@pytest.mark.parametrize("error", [KeyError("no such thing"), KeyboardInterrupt()])
+def test_a_model_that_raises_is_left_as_it_was_and_named_with_its_layer(error):
+    model, x = Fails(error).train(), torch.randn(2, 4)
+    before = state_of(model)
+    with pytest.raises(KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else ModelError) as caught:
+        initium.diagnose(model, x)
+    assert state_of(model) == before
+    if isinstance(error, KeyError):
+        assert str(caught.value) == "Fails raises KeyError in `tail.1`: 'no such thing'."
+
+
+class BadWayBack(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, *slopes):
+        raise RuntimeError("no way back")
+
+
+class Bent(nn.Module):
+    """A model with some function of its own behind its layers."""
+
+    def __init__(self, bend, body=None):
+        super().__init__()
+        self.body, self.bend = body or started(nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 5)), he), bend
+
+    def forward(self, x):
+        return self.bend(self.body, x)
+
+
+def test_what_a_backward_or_a_loss_raises_is_told():
+    model = Bent(lambda body, x: BadWayBack.apply(body(x)))
+    with pytest.raises(ModelError, match=r"^Bent raises RuntimeError: no way back, on the way back.$"):
+        initium.diagnose(model, torch.randn(2, 8))
+    with pytest.raises(ModelError, match=r"^The loss raises ZeroDivisionError: division by zero.$"):
+        initium.diagnose(model.body, torch.randn(2, 8), loss=lambda outputs: 1 / 0)
+    with pytest.raises(ModelError, match=r"^The loss cannot be differentiated"):
+        initium.diagnose(model.body, torch.randn(2, 8), loss=lambda outputs: outputs.detach().sum())
+    with pytest.raises(ModelError, match=r"^The loss gives a tensor of shape \(2, 5\), not of one number.$"):
+        initium.diagnose(model.body, torch.randn(2, 8), loss=lambda outputs: outputs)
+
+
+WAYS = {
+    "checkpointed": lambda body, x: checkpoint(body, x, use_reentrant=False),
+    "checkpointed_reentrant": lambda body, x: body[2](checkpoint(body[1], body[0](x), use_reentrant=True)),
+    "several_outputs": lambda body, x: (body(x), {"square": body(x) ** 2, "ids": body(x).argmax(-1)}, None, 3),
+    "numpy": lambda body, x: body(x) * torch.from_numpy(np.abs(x.numpy()).mean(1, keepdims=True)),
+    "input_in_place": lambda body, x: body(x.mul_(2)),
+    "output_in_place": lambda body, x: body(x).add_(1),
+    "own_weights_in_place": lambda body, x: (body[0].weight.data.mul_(1.01), body(x))[1],
+    "forces": lambda body, x: torch.autograd.grad(body(x.requires_grad_()).square().sum(), x, create_graph=True)[0],
+    "random": lambda body, x: body(x + torch.randn_like(x) * random.random()),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_whatever_a_forward_does_the_model_and_its_inputs_are_left_as_they_were(way):
+    torch.manual_seed(0)
+    model, x = Bent(WAYS[way]), torch.randn(6, 8)
+    before, inputs = state_of(model), x.clone()
+    assert initium.diagnose(model, x).is_healthy
+    assert state_of(model) == before
+    assert torch.equal(x, inputs)
+    assert not x.requires_grad
+
+
+FORMS = {
+    "data_parallel": lambda body: nn.DataParallel(body),
+    "compiled": lambda body: torch.compile(body, backend="eager"),
+    "weight_norm": lambda body: nn.Sequential(parametrizations.weight_norm(body[0]), *body[1:]),
+    "half_frozen": lambda body: nn.Sequential(body[0].requires_grad_(False), *body[1:]),
+    "sparse_table": lambda body: nn.Sequential(nn.Embedding(20, 8, sparse=True), body),
+    "bfloat16": lambda body: body.bfloat16(),
+    "float64": lambda body: body.double(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_models_of_many_forms_are_diagnosed(form):
+    torch.manual_seed(0)
+    model = FORMS[form](Bent(None).body)
+    dtype = next(model.parameters()).dtype
+    x = torch.arange(6)[:, None] if form == "sparse_table" else torch.randn(6, 8, dtype=dtype)
+    before = state_of(model)
+    assert initium.diagnose(model, x).is_healthy
+    assert state_of(model) == before
+
+
+@pytest.mark.parametrize("caller", [torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu", torch.bfloat16)])
+def test_the_surroundings_of_the_caller_do_not_matter(caller):
+    with caller():
+        model = Bent(None).body
+        assert initium.diagnose(model, torch.randn(4, 8)).is_healthy
+
+
+def test_a_loss_that_reads_the_model_is_differentiated_by_that_too():
+    model = Bent(None).body
+
+    def decay(outputs):
+        return 0 * outputs.sum() + model[0].weight.square().sum() / 2
+
+    found = initium.diagnose(model, torch.randn(4, 8), loss=decay)
+    assert found.numbers[0].gradient == pytest.approx(found.numbers[0].rms)
+    assert model[0].weight.grad is None
+
+
+def test_gradients_go_through_the_statistics_of_the_batch_as_in_training():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.Tanh(), nn.Linear(16, 1))
+    x = torch.randn(6, 8)
+    found = initium.diagnose(model, x, loss=lambda outputs: outputs.square().mean())
+    model(x).square().mean().backward()
+    expected = [value.grad.square().mean().sqrt().item() for value in model.parameters()]
+    assert [numbers.gradient for numbers in found.numbers] == pytest.approx(expected, rel=1e-4, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("targets", "loss", "said"),
+    [
+        ("abc", None, "Targets are a tensor, an array or a list of numbers, not a str"),
+        (torch.full((4, 5), math.nan), None, "The targets hold 20 values of 20 that are NaN or infinite."),
+        (torch.full((4,), 7), None, "Outputs (4, 5) and targets (4,) do not fit loss `cross_entropy`"),
+        (torch.zeros(4, 3), "bce", "Outputs (4, 5) and targets (4, 3) do not fit loss `bce`"),
+        (None, "next_token", "Loss `next_token` needs tokens (sample, place) among the inputs or as targets"),
+        (None, "mse", "Loss `mse` needs targets"),
+    ],
+)
+def test_targets_that_do_not_fit_are_refused(targets, loss, said):
+    with pytest.raises(DataError) as error:
+        initium.diagnose(Bent(None).body, torch.randn(4, 8), targets, loss=loss)
+    assert said in str(error.value)
+
+
+def test_a_loss_that_is_no_number_is_an_overflow():
+    for scale in (math.inf, math.nan):
+        found = initium.diagnose(Bent(None).body, torch.randn(4, 8), loss=lambda outputs, by=scale: outputs.sum() * by)
+        assert (found.findings[0].id, found.findings[0].paths) == ("IN601", ())
+
+
+def test_what_has_no_gradient_at_all_is_refused():
+    for model, x in ((nn.ReLU(), torch.randn(2, 4)), (nn.Linear(4, 2), torch.randn(0, 4))):
+        with pytest.raises(ModelError, match=r"^Nothing that the model returns can be differentiated"):
+            initium.diagnose(model, x)
+    with pytest.raises(ModelError, match="NaN or infinite"):
+        initium.diagnose(nn.Linear(4, 2), torch.full((2, 4), math.nan))
+    assert initium.diagnose(nn.Linear(4, 2), torch.randn(1, 4)).is_healthy
