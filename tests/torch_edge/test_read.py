@@ -198,6 +198,20 @@ def test_what_a_layer_of_ones_own_holds_beside_pytorchs_is_its_own():
     assert (found["mixing"].because, found["mixing"].axes) == ("its own layer's, read as (output, input, space)", "oiw")
 
 
+def test_a_wrapper_with_parameters_of_its_own_is_refused():
+    class Wider(nn.DataParallel):
+        def __init__(self):
+            super().__init__(nn.Linear(4, 3))
+            self.extra = nn.Linear(3, 2)
+
+    with pytest.raises(ModelError) as error:
+        initium.torch.trace(Wider())
+    assert str(error.value) == (
+        "Wider wraps a model and has parameters of its own, `extra.weight`, `extra.bias`. "
+        "Put them into the model that is wrapped."
+    )
+
+
 def test_names_that_collide_without_their_wrappers_are_refused():
     model = nn.DataParallel(nn.ModuleDict({"fc": nn.Linear(2, 2)}))
     model.fc = nn.Linear(2, 2)

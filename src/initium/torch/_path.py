@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from torch import nn
 
+from .._errors import ModelError, few
 from ._torch import wrappers
 
 
@@ -33,9 +34,20 @@ def wrapped_name(module: nn.Module) -> str:
 
 
 def unwrapped_model(model: nn.Module) -> nn.Module:
-    """The model within any number of wrappers, which only say where and how it runs."""
+    """The model within any number of wrappers, which only say where and how it runs.
+
+    Raises:
+        ModelError: if one has parameters of its own, which would be in no plan.
+    """
     while name := wrapped_name(model):
-        model = getattr(model, name)
+        inner = getattr(model, name)
+        known = {id(value) for value in inner.parameters()}
+        if own := [f"`{path}`" for path, value in model.named_parameters() if id(value) not in known]:
+            raise ModelError(
+                f"{type(model).__name__} wraps a model and has parameters of its own, {few(own)}. Put them into the "
+                "model that is wrapped."
+            )
+        model = inner
     return model
 
 
