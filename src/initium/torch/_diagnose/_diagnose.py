@@ -4,6 +4,7 @@ import copy
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -31,6 +32,8 @@ from ._layers import Layers, is_zero
 from ._losses import Judged, loss_of
 from ._numbers import numbers_of
 
+Tensors = Mapping[str, torch.Tensor]
+Gradients = Mapping[str, torch.Tensor | None]
 _ROUNDS = 4  # of zeros behind zeros
 _STEP = 0.01
 _FEW = 4  # samples, which tell as well whether a gradient is 0
@@ -64,7 +67,8 @@ def diagnose(
         if micro_batch is not None:
             found, targets = _few(found, targets, micro_batch)
         graph = trace(model, _example(found))
-        evidence = _measured(model, graph, found, targets, loss, step, quick=quick, notes=(note,) if note else ())
+        job = _Job(model, found, targets, loss)
+        evidence = _measured(job, graph, step, quick=quick, notes=(note,) if note else ())
     return Diagnosis.of(evidence, judge(evidence, ignore))
 
 
@@ -79,23 +83,28 @@ def _example(inputs: Inputs) -> Any:
     return inputs.kwargs if inputs.kwargs and not inputs.args else inputs.args
 
 
-def _measured(
-    model: nn.Module,
-    graph: Graph,
-    inputs: Inputs,
-    targets: Any,
-    loss: Any,
-    step: Step | None,
-    *,
-    quick: bool,
-    notes: tuple[str, ...],
-) -> Evidence:
-    values = {path: value for path, _, _, value in named(model) if path in graph.by_path}
-    values = {param.path: values[param.path] for param in graph.params}
-    seen = Layers(graph, num_samples(inputs), quick=quick)
+@dataclass(frozen=True)
+class _Job:
+    """What is run: a model, on what, and for which loss."""
+
+    model: nn.Module
+    inputs: Inputs
+    targets: Any
+    loss: str | Callable[..., Any] | None
+
+    def few(self) -> "_Job":
+        """The same on a few samples."""
+        inputs, targets = _few(self.inputs, self.targets, _FEW)
+        return replace(self, inputs=inputs, targets=targets)
+
+
+def _measured(job: _Job, graph: Graph, step: Step | None, *, quick: bool, notes: tuple[str, ...]) -> Evidence:
+    found = {path: value for path, _, _, value in named(job.model) if path in graph.by_path}
+    values = {param.path: found[param.path] for param in graph.params}
+    seen = Layers(graph, num_samples(job.inputs), quick=quick)
     weights = {param.path: values[param.path] for param in graph.params if param.role in ("weight", "embedding")}
-    judged, gradients = _pass(model, inputs, targets, loss, values, Probe(weights, seen.met))
-    moved, later = (values, gradients) if quick else _later(model, inputs, targets, loss, values, gradients)
+    judged, gradients = _pass(job, values, Probe(weights, seen.met))
+    moved, later = (values, gradients) if quick else _later(job, values, gradients)
     return Evidence(
         graph=graph,
         layers=seen.layers(),
@@ -107,9 +116,7 @@ def _measured(
     )
 
 
-def _pass(
-    model: nn.Module, inputs: Inputs, targets: Any, loss: Any, values: Mapping[str, torch.Tensor], probe: Probe | None
-) -> tuple[Judged, dict[str, torch.Tensor | None]]:
+def _pass(job: _Job, values: Tensors, probe: Probe | None = None) -> tuple[Judged, Gradients]:
     """Forward and backward; the gradient of each parameter, None where none came. Nothing of the model changes."""
 
     @cache
@@ -119,16 +126,17 @@ def _pass(
     leaves = {path: own(value) for path, value in values.items()}
     trained = {path: leaf for path, leaf in leaves.items() if leaf.requires_grad}
     args, kwargs = tree_map(
-        lambda value: value.detach().clone() if isinstance(value, torch.Tensor) else value, (inputs.args, inputs.kwargs)
+        lambda value: value.detach().clone() if isinstance(value, torch.Tensor) else value,
+        (job.inputs.args, job.inputs.kwargs),
     )
 
-    def run() -> tuple[Judged, dict[str, torch.Tensor | None]]:
-        judged = loss_of(_outputs(model, args, kwargs, probe), inputs, targets, loss)
-        gradients = _gradients(model, judged.value, [*trained.values()])
+    def run() -> tuple[Judged, Gradients]:
+        judged = loss_of(_outputs(job.model, args, kwargs, probe), job.inputs, job.targets, job.loss)
+        gradients = _gradients(job.model, judged.value, [*trained.values()])
         return judged, dict.fromkeys(leaves) | dict(zip(trained, gradients, strict=True))
 
-    with torch.enable_grad(), quietly(model):
-        return torch.func.functional_call(_Within(model), _state(model, leaves), (run,))
+    with torch.enable_grad(), quietly(job.model):
+        return torch.func.functional_call(_Within(job.model), _state(job.model, leaves), (run,))
 
 
 class _Within(nn.Module):
@@ -188,51 +196,37 @@ def _where(model: nn.Module, error: BaseException) -> str:
     return f" in `{found[-1]}`" if found else ""
 
 
-def _later(
-    model: nn.Module,
-    inputs: Inputs,
-    targets: Any,
-    loss: Any,
-    values: Mapping[str, torch.Tensor],
-    gradients: dict[str, torch.Tensor | None],
-) -> tuple[Mapping[str, torch.Tensor], dict[str, torch.Tensor | None]]:
+def _later(job: _Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, Gradients]:
     """What has moved, and its gradients, seen on a few samples; on all of them if anything is still stuck there."""
     if not _zeros(gradients):
         return values, gradients
     try:
-        found = _moved(model, *_few(inputs, targets), loss, values, gradients)
+        found = _moved(job.few(), values, gradients)
     except Exception:  # whatever a user's own code may raise of fewer samples than it expects
         found = None
     if found is None or _zeros(found[1]):
-        found = _moved(model, inputs, targets, loss, values, gradients)
+        found = _moved(job, values, gradients)
     return found
 
 
-def _moved(
-    model: nn.Module,
-    inputs: Inputs,
-    targets: Any,
-    loss: Any,
-    values: Mapping[str, torch.Tensor],
-    gradients: dict[str, torch.Tensor | None],
-) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor | None]]:
+def _moved(job: _Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, Gradients]:
     """The parameters and their gradients once all that can move has: what a zero blocks only at first is freed."""
-    moved, still = dict(values), _zeros(gradients)
+    still = _zeros(gradients)
     for _ in range(_ROUNDS if still else 0):
-        moved = {path: _stepped(moved[path], gradients[path]) for path in moved}
-        _, gradients = _pass(model, inputs, targets, loss, moved, None)
+        values = {path: _stepped(value, gradients[path]) for path, value in values.items()}
+        _, gradients = _pass(job, values)
         before, still = still, _zeros(gradients)
         if not still or still == before:
             break
-    return moved, gradients
+    return values, gradients
 
 
-def _zeros(gradients: Mapping[str, torch.Tensor | None]) -> set[str]:
+def _zeros(gradients: Gradients) -> set[str]:
     """The parameters whose gradient came, and is exactly 0."""
     return {path for path, gradient in gradients.items() if gradient is not None and is_zero(gradient)}
 
 
-def _few(inputs: Inputs, targets: Any, few: int = _FEW) -> tuple[Inputs, Any]:
+def _few(inputs: Inputs, targets: Any, few: int) -> tuple[Inputs, Any]:
     """The first samples of a batch."""
     count = num_samples(inputs)
 
