@@ -56,8 +56,8 @@ def diagnose(
     Example:
         >>> from torch import nn
         >>> model = nn.Sequential(nn.Linear(30, 64), nn.ReLU(), nn.Linear(64, 2))
-        >>> for layer in (model[0], model[2]):
-        ...     _ = nn.init.constant_(layer.weight, 0.1)
+        >>> for value in model.parameters():
+        ...     _ = nn.init.constant_(value, 0.1)
         >>> found = diagnose(model)
         >>> found.findings[0].id, found.findings[0].path
         ('IN301', '0.weight')

@@ -12,6 +12,7 @@ from rich.console import Console
 from initium import Comparison, OutputError, Plan
 from initium._calibration import Calibrated, Calibration
 from initium._decisions import decide
+from initium._diagnosis import Diagnosis, Finding, Layer
 from initium._graph import Graph, Param
 from initium._ledger import Entry, Ledger
 from initium._recipes import parse_recipe
@@ -65,6 +66,20 @@ NOUNS = [
     Written(
         path=Path(PATH), files=(Path(PATH),), sha256={PATH: "0"}, digest="0", num_bytes=12, seed=0, tied={}, left_out=()
     ),
+    Diagnosis(
+        findings=(
+            Finding(
+                id="IN101",
+                name="vanishing signal",
+                severity="serious",
+                paths=(PATH,),
+                measured="1e-9",
+                cause="too small",
+                remedy="initium.initialize(model)",
+            ),
+        ),
+        layers=(Layer(path=PATH, fed=1.0, moment=0.5),),
+    ),
 ]
 each_noun = pytest.mark.parametrize("noun", NOUNS, ids=lambda noun: type(noun).__name__)
 
@@ -88,6 +103,7 @@ REPRS = [
     "<Calibration: rescaled 1 weight, left 0 alone>",
     "<Verification: <b>.weight differs from the plan, seed 0>",
     "<Written: <b>.weight, 1 tensor, seed 0>",
+    "<Diagnosis: 1 serious finding; first: vanishing signal at `<b>.weight`>",
 ]
 
 
