@@ -67,3 +67,6 @@ def test_each_kind_has_its_section_in_the_docs():
         told = f"## {kind.id} {kind.name}\n\n{kind.claim} *Measured:* {kind.measure}. *Told:* {kind.threshold}"
         assert f"{told} ({kind.severity}). *From:* {kind.source}." in page, kind.id
     assert page.count("\n## IN") == len(KINDS)
+    # As GitHub makes them of headings: small letters, and a hyphen for each space.
+    anchors = {line[3:].lower().replace(" ", "-") for line in page.splitlines() if line.startswith("## IN")}
+    assert anchors == {kind.anchor for kind in KINDS}

@@ -125,7 +125,3 @@ class Evidence:
     loss: Loss | None = None
     step: Step | None = None
     notes: tuple[str, ...] = ()
-
-    def layer(self, path: str) -> Layer | None:
-        """What was measured at a weight's first use."""
-        return next((layer for layer in self.layers if layer.path == path), None)
