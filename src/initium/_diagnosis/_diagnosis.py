@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .._errors import counted
-from .._report import List, Report, Reported, Table
+from .._report import List, Report, Reported
+from ._by_block import by_block
 from ._evidence import Evidence, Layer, Loss, Numbers
 from ._finding import Finding, Severity
 from ._judge import check_ignored
@@ -120,7 +121,7 @@ class Diagnosis(Reported):
                     List(f"{finding.severity} {finding.id} {finding.name}{_at(finding)}", _lines(finding)[1:])
                     for finding in self.findings
                 ),
-                _table(self.layers),
+                by_block(self.layers),
             ),
             remarks=self.notes,
         )
@@ -145,28 +146,3 @@ def _loss_line(loss: Loss) -> str:
         return f"Loss ({loss.name}) {loss.value:.4g}."
     of = f"log {loss.classes}" if loss.classes else "the targets' variance"
     return f"Loss ({loss.name}) {loss.value:.4g}; knowing nothing costs {of} = {loss.chance:.4g}."
-
-
-def _table(layers: tuple[Layer, ...]) -> Table:
-    columns = ("layer", "takes in", "gives", "gradient", "alike", "dead", "flat")
-    return Table(
-        title="",
-        columns=columns,
-        rows=tuple(
-            (
-                layer.path,
-                *map(_number, (layer.fed, layer.moment, layer.gradient)),
-                *map(_share, (layer.similarity, layer.dead, layer.saturated)),
-            )
-            for layer in layers
-        ),
-        note="Second moments; mean cosine between two inputs; shares of dead units, and where the activation is flat.",
-    )
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.2g}"
