@@ -293,6 +293,10 @@ def diagnose(
         list[str] | None, typer.Option(metavar="ID[:GLOB]", help="A finding to leave out: IN201:head.*")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of what the model draws by itself.")] = 0,
+    against: Annotated[
+        str | None, typer.Option(metavar="RECIPE", help="Show beside it what it is under this recipe: auto.")
+    ] = None,
+    out: Annotated[str | None, typer.Option(help="A page to write, with charts.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """What is wrong with a model at step zero, in which layer, and why.
@@ -303,6 +307,8 @@ def diagnose(
     """
     from .torch import _load
 
+    if out:
+        _files.check_writable(out, mark=MARK)
     inputs, targets = _in_place(lambda: _batch(data)) if data else (None, None)
     built = _in_place(lambda: _load.built(model, seed, activation))
     found = run_diagnosis(
@@ -317,7 +323,12 @@ def diagnose(
         micro_batch=micro_batch,
         quick=quick,
     )
-    typer.echo(found.to_json()) if as_json else Console(highlight=False).print(found, soft_wrap=True)
+    shown = found.beside(against) if against else found
+    if out:
+        shown.report().save(out)
+    typer.echo(shown.to_json()) if as_json else Console(highlight=False).print(shown, soft_wrap=True)
+    if out and not as_json:
+        typer.echo(f"\nPage with charts: {printable(out)}")
     if not found.is_healthy:
         raise typer.Exit(1)
 

@@ -1,6 +1,6 @@
 """What was measured by layer as a table that a terminal has room for: repeated blocks are one row."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .._decisions._fold import Row, fold
 from .._report import Table
@@ -9,25 +9,20 @@ from ._spark import Scale
 
 _WIDTH = 10  # of a line of bars
 
+Values = Sequence[float | None]
+
 
 def by_block(layers: Sequence[Layer]) -> Table:
-    """A row for each layer, or for all of a place in repeated blocks, in the order of execution.
-
-    Signal and gradient are second moments: the last layer's of a row, and the course over its layers as bars. All bars
-    of a column share one logarithmic scale. Of the shares the largest is told.
-    """
-    courses = (_signals, _gradients)
-    scales = [Scale(course(layers)) for course in courses]
-    rows = []
-    for row in fold((layer.path, "") for layer in layers):
-        own = [layers[member] for member in row.members]
-        shown = [cell for course, scale in zip(courses, scales, strict=True) for cell in _course(course(own), scale)]
-        shares = [share(_most(some)) for some in zip(*map(_shares, own), strict=True)]
-        rows.append((_named(row), *shown, *shares))
+    """A row for each layer, or for all of a place in repeated blocks, in the order of execution."""
+    courses = [_Course("signal", _signals(layers)), _Course("gradient", _gradients(layers))]
+    shares = [(x.similarity, x.dead, x.saturated) for x in layers]
     return Table(
         title="",
-        columns=("layer", "signal", "", "to", "gradient", "", "to", "alike", "dead", "flat"),
-        rows=tuple(rows),
+        columns=(*_columns(courses), "alike", "dead", "flat"),
+        rows=tuple(
+            (*_cells(row, courses), *(_most(some) for some in zip(*(shares[at] for at in row.members), strict=True)))
+            for row in _rows(layers)
+        ),
         note="Second moments of what a layer gives and of its gradient, from a row's first layer to its last; all bars "
         "of a column share one logarithmic scale. The largest cosine between what two inputs become, share of dead "
         "units, and share of numbers where the activation is flat.",
@@ -35,9 +30,64 @@ def by_block(layers: Sequence[Layer]) -> Table:
     )
 
 
-def _course(values: Sequence[float | None], scale: Scale) -> tuple[str, str, str]:
-    last = short(values[-1]) if len(values) > 1 else ""
-    return short(values[0]), scale.line(values, _WIDTH).ljust(_WIDTH), last
+def both_by_block(diagnosed: Mapping[str, Sequence[Layer]]) -> tuple[Table, Table]:
+    """The signal, and the gradient, of two diagnoses of one model beside each other."""
+    signal, gradient = (
+        _beside(title, {name: values_of(layers) for name, layers in diagnosed.items()}, _rows(layers))
+        for layers in [next(iter(diagnosed.values()))]
+        for title, values_of in (("Signal", _signals), ("Gradient", _gradients))
+    )
+    return signal, gradient
+
+
+def _beside(title: str, found: Mapping[str, Values], rows: Sequence[Row[str]]) -> Table:
+    scale = Scale([value for values in found.values() for value in values])
+    courses = [_Course(name, values, scale) for name, values in found.items()]
+    return Table(
+        title=title,
+        columns=_columns(courses),
+        rows=tuple(_cells(row, courses) for row in rows),
+        note="Second moments, from a row's first layer to its last; all bars share one logarithmic scale.",
+        only="text",
+    )
+
+
+class _Course:
+    """One quantity over all layers, as numbers and bars."""
+
+    def __init__(self, name: str, values: Values, scale: Scale | None = None) -> None:
+        self.name, self._values, self._scale = name, values, scale or Scale(values)
+
+    def of(self, row: Row[str]) -> tuple[str, str, str]:
+        """That of the first layer of a row, the bars of all, and that of the last."""
+        own = [self._values[at] for at in row.members]
+        last = short(own[-1]) if len(own) > 1 else ""
+        return short(own[0]), self._scale.line(own, _WIDTH).ljust(_WIDTH), last
+
+
+def _columns(courses: Sequence[_Course]) -> tuple[str, ...]:
+    return "layer", *(name for course in courses for name in (course.name, "", "to"))
+
+
+def _cells(row: Row[str], courses: Sequence[_Course]) -> tuple[str, ...]:
+    name = row.paths if len(row.members) == 1 else f"{row.paths} ({len(row.members)})"
+    return name, *(cell for course in courses for cell in course.of(row))
+
+
+def _rows(layers: Sequence[Layer]) -> list[Row[str]]:
+    return fold((layer.path, "") for layer in layers)
+
+
+def _signals(layers: Sequence[Layer]) -> Values:
+    return [layer.moment for layer in layers]
+
+
+def _gradients(layers: Sequence[Layer]) -> Values:
+    return [layer.gradient for layer in layers]
+
+
+def _most(shares: Iterable[float | None]) -> str:
+    return share(max((one for one in shares if one is not None), default=None))
 
 
 def short(value: float | None) -> str:
@@ -53,23 +103,3 @@ def number(value: float | None) -> str:
 def share(value: float | None) -> str:
     """Two digits of a share."""
     return "" if value is None else f"{value:.2g}"
-
-
-def _named(row: Row[str]) -> str:
-    return row.paths if len(row.members) == 1 else f"{row.paths} ({len(row.members)})"
-
-
-def _signals(layers: Iterable[Layer]) -> list[float | None]:
-    return [layer.moment for layer in layers]
-
-
-def _gradients(layers: Iterable[Layer]) -> list[float | None]:
-    return [layer.gradient for layer in layers]
-
-
-def _shares(layer: Layer) -> tuple[float | None, ...]:
-    return layer.similarity, layer.dead, layer.saturated
-
-
-def _most(shares: Iterable[float | None]) -> float | None:
-    return max((one for one in shares if one is not None), default=None)

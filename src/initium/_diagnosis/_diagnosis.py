@@ -1,15 +1,24 @@
 """The Diagnosis: what is wrong with a model at step zero, where, and why."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
-from .._errors import counted
-from .._report import List, Report, Reported
-from ._by_block import by_block
+from .._errors import SettingError, counted
+from .._report import Report, Reported
+from .._rule import Rules
 from ._evidence import Evidence, Layer, Loss, Numbers
 from ._finding import Finding, Severity
 from ._judge import check_ignored
+from ._lines import Band, bands_of
+
+# What shows a diagnosis and what comes of it is imported by the method that needs it: `import initium` stays light.
+if TYPE_CHECKING:
+    from .._plan import Plan
+    from ._beside import Beside
+
+Again = Callable[[str, Rules], "tuple[Plan, Diagnosis]"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +31,9 @@ class Diagnosis(Reported):
         numbers: what was measured of each parameter.
         loss: at step zero; None if nothing was differentiated.
         notes: how it was measured.
+        start: what was diagnosed: `as built`, or the recipe that a copy was started by.
+        bands: by path, where a layer lies if every layer before it keeps the signal.
+        again: diagnoses a copy that a recipe starts, on the same batch; None once it was stored or sent elsewhere.
     """
 
     findings: tuple[Finding, ...]
@@ -29,9 +41,14 @@ class Diagnosis(Reported):
     numbers: tuple[Numbers, ...] = ()
     loss: Loss | None = None
     notes: tuple[str, ...] = ()
+    start: str = "as built"
+    bands: dict[str, Band] = field(default_factory=dict, repr=False)
+    again: Again | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def of(cls, evidence: Evidence, findings: tuple[Finding, ...]) -> "Diagnosis":
+    def of(
+        cls, evidence: Evidence, findings: tuple[Finding, ...], *, start: str = "as built", again: Again | None = None
+    ) -> "Diagnosis":
         """What was measured, with what was found in it."""
         return cls(
             findings=findings,
@@ -39,7 +56,14 @@ class Diagnosis(Reported):
             numbers=evidence.numbers,
             loss=evidence.loss,
             notes=evidence.notes,
+            start=start,
+            bands=bands_of(evidence),
+            again=again,
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is stored or sent: all but the model."""
+        return {**self.__dict__, "again": None}
 
     def __repr__(self) -> str:
         return f"<Diagnosis: {self.answer}>"
@@ -79,23 +103,25 @@ class Diagnosis(Reported):
         check_ignored(ignored)
         left = [f for f in self.of_severity("serious") if not any(f.matches(text) for text in ignored)]
         if left:
-            raise AssertionError("\n".join("\n  ".join(_lines(finding)) for finding in left))
+            raise AssertionError("\n".join("\n  ".join(lines_of(finding)) for finding in left))
 
     def to_json(self) -> str:
         """All of it as JSON."""
         import json  # costs 3 ms, and most never store a diagnosis
 
-        return json.dumps(
-            {
-                "healthy": self.is_healthy,
-                "findings": [asdict(finding) for finding in self.findings],
-                "loss": asdict(self.loss) if self.loss else None,
-                "layers": [asdict(layer) for layer in self.layers],
-                "numbers": [asdict(numbers) for numbers in self.numbers],
-                "notes": list(self.notes),
-            },
-            indent=1,
-        )
+        return json.dumps(self.as_data(), indent=1)
+
+    def as_data(self) -> dict[str, Any]:
+        """All of it as what JSON knows."""
+        return {
+            "healthy": self.is_healthy,
+            "start": self.start,
+            "findings": [asdict(finding) for finding in self.findings],
+            "loss": asdict(self.loss) if self.loss else None,
+            "layers": [asdict(layer) for layer in self.layers],
+            "numbers": [asdict(numbers) for numbers in self.numbers],
+            "notes": list(self.notes),
+        }
 
     def to_pandas(self) -> Any:
         """The layers as a DataFrame, one row each.
@@ -112,37 +138,85 @@ class Diagnosis(Reported):
         )
 
     def report(self) -> Report:
-        """The findings, and what was measured by layer, as data."""
-        return Report(
-            title=f"{self.answer}.",
-            subtitle=_loss_line(self.loss) if self.loss else "",
-            sections=(
-                *(
-                    List(f"{finding.severity} {finding.id} {finding.name}{_at(finding)}", _lines(finding)[1:])
-                    for finding in self.findings
-                ),
-                by_block(self.layers),
-            ),
-            remarks=self.notes,
-        )
+        """The findings, what was measured by layer, and charts of it, as data; `save` of it writes a page."""
+        from ._present import present
+
+        return present(self)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write one HTML page that needs nothing else, whole or not at all.
+
+        Args:
+            path: of a new file, or of a page that Initium wrote.
+
+        Raises:
+            OutputError: if it cannot be written there.
+            MissingExtraError: if Plotly or Jinja is not installed.
+        """
+        self.report().save(path)
+
+    def beside(self, other: "str | Diagnosis") -> "Beside":
+        """Two diagnoses of one model under two starts: what the other mends, what it leaves, what it brings.
+
+        Args:
+            other: a recipe, which starts a copy of the model; or another diagnosis of the same model.
+
+        Raises:
+            SettingError: if it is of another model; or if a recipe is named and the model is not at hand.
+
+        Example:
+            >>> import initium
+            >>> from torch import nn
+            >>> model = nn.Sequential(nn.Linear(30, 64), nn.ReLU(), nn.Linear(64, 2))
+            >>> for value in model.parameters():
+            ...     _ = nn.init.zeros_(value)
+            >>> print(initium.diagnose(model).beside("auto").answer)
+            auto mends zeros that never move; nothing is left
+        """
+        from ._beside import Beside
+
+        return Beside(self, other if isinstance(other, Diagnosis) else self.under(other)[1])
+
+    def under(self, recipe: str, *, rules: Rules = ()) -> "tuple[Plan, Diagnosis]":
+        """What another recipe decides, and what is found in a copy of the model that it starts, on the same batch.
+
+        Raises:
+            SettingError: if the diagnosis was stored or sent elsewhere, and the model is not at hand.
+        """
+        if self.again is None:
+            raise SettingError(
+                "This diagnosis was stored or sent elsewhere, without its model: diagnose the model again, and ask that."
+            )
+        return self.again(recipe, rules)
+
+    def cure(self, *, rules: Rules = ()) -> "Plan":
+        """The plan that removes what a start can remove; its notes say which findings go, and which stay.
+
+        It is `auto`. To know what it does, a copy of the model is started by it with seed 0, and diagnosed on the same
+        batch. `plan.apply(model, seed=0)` lays it into the model.
+
+        Args:
+            rules: of the user, as `plan` takes them: {"backbone.*": "keep"} leaves what was loaded.
+
+        Raises:
+            SettingError: if the diagnosis was stored or sent elsewhere, and the model is not at hand.
+        """
+        from ._cure import cure
+
+        return cure(self, rules)
 
 
-def _at(finding: Finding) -> str:
-    more = f" and {len(finding.paths) - 1} more" if len(finding.paths) > 1 else ""
-    return f" at `{finding.path}`{more}" if finding.path else ""
-
-
-def _lines(finding: Finding) -> tuple[str, ...]:
+def lines_of(finding: Finding) -> tuple[str, ...]:
+    """A finding as text."""
     return (
-        f"{finding.id} {finding.name}{_at(finding)}",
+        f"{finding.id} {finding.name}{at(finding)}",
         f"measured: {finding.measured}",
         f"cause: {finding.cause}",
         f"remedy: {finding.remedy}",
     )
 
 
-def _loss_line(loss: Loss) -> str:
-    if loss.chance is None:
-        return f"Loss ({loss.name}) {loss.value:.4g}."
-    of = f"log {loss.classes}" if loss.classes else "the targets' variance"
-    return f"Loss ({loss.name}) {loss.value:.4g}; knowing nothing costs {of} = {loss.chance:.4g}."
+def at(finding: Finding) -> str:
+    """Where it starts, and in how many places more."""
+    more = f" and {len(finding.paths) - 1} more" if len(finding.paths) > 1 else ""
+    return f" at `{finding.path}`{more}" if finding.path else ""

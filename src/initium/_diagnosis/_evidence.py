@@ -24,6 +24,9 @@ class Layer:
         energy: the sum of those squares.
         underflow: which share of that gradient is 0.
         dtype: of what it gives.
+        histogram: of what it gives, as shares: bins of equal width between -4 and 4 times its root mean square, the
+            outermost with what lies beyond; empty if it was not taken.
+        gradient_histogram: the same of the gradient.
     """
 
     path: str
@@ -39,6 +42,8 @@ class Layer:
     energy: float | None = None
     underflow: float | None = None
     dtype: str = "float32"
+    histogram: tuple[float, ...] = ()
+    gradient_histogram: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

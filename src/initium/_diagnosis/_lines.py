@@ -62,17 +62,53 @@ class Line:
         return _log(self.layers[-1].fed)
 
     def band(self, params: dict[str, Param]) -> tuple[float, float]:
-        """Between what the growth lies of a net of this width and depth whose every layer keeps the signal.
+        """Between what the growth lies of a net of this width and depth whose every layer keeps the signal."""
+        return self.bands(params)[-1]
+
+    def bands(self, params: dict[str, Param]) -> list[tuple[float, float]]:
+        """The same of each layer's operand, from the first, which is where the signal starts.
 
         The logarithm of a product of random layers of n units drifts by -v/2 with variance v = k/n a layer, k =
         Var f(z)^2 / (E f(z)^2)^2. See docs/auto.md.
         """
-        variance = 0.0
+        variance, found = 0.0, [(0.0, 0.0)]
         for layer, use in zip(self.body, self.uses, strict=False):
             passed = passage(use.fed_by, 1.0)
             variance += (passed.spread if passed else 2.0) / max(params[layer.path].size("o"), 1)
-        spread = _SDS * math.sqrt(variance)
-        return -variance / 2 - spread, -variance / 2 + spread
+            spread = _SDS * math.sqrt(variance)
+            found.append((-variance / 2 - spread, -variance / 2 + spread))
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """Where a layer of a line lies if every layer keeps the signal, and its gradient.
+
+    Attributes:
+        signal: of the second moment of what it takes in, from what the line's first takes in; None if that is 0.
+        gradient: of the energy of the gradient by what it gives, from that of the line's last; None if none came.
+    """
+
+    signal: tuple[float, float] | None
+    gradient: tuple[float, float] | None
+
+
+def bands_of(evidence: Evidence) -> dict[str, Band]:
+    """The band of each layer in a line, of its longest line, by path."""
+    found: dict[str, Band] = {}
+    for line in sorted(lines(evidence), key=lambda line: len(line.layers)):
+        first, last = line.layers[0], line.layers[-1]
+        bands = line.bands(evidence.graph.by_path)
+        for layer, forward, backward in zip(line.layers, bands, reversed(bands), strict=True):
+            found[layer.path] = Band(
+                signal=_around(first.moment if first.fed is None else first.fed, forward),
+                gradient=_around(last.energy, backward),
+            )
+    return found
+
+
+def _around(value: float | None, band: tuple[float, float]) -> tuple[float, float] | None:
+    return (value * math.exp(band[0]), value * math.exp(band[1])) if value else None
 
 
 def _log(moment: float | None) -> float:

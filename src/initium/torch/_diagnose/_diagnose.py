@@ -5,21 +5,22 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from ..._decisions import decide
 from ..._diagnosis import Diagnosis, Evidence, Step, judge, wanted
 from ..._diagnosis._judge import check_ignored
 from ..._errors import ModelError
 from ..._graph import Graph
-from ..._recipes import Recipe
+from ..._initialize import begin, plan
+from ..._plan import Plan
+from ..._recipes import Recipe, parse_recipe
+from ..._rule import Rules
 from ..._turn import in_turn
-from .._apply import apply
 from .._inputs import Inputs
 from .._probe import Probe
 from .._quietly import quietly
@@ -61,22 +62,46 @@ def diagnose(
     place = torch.get_default_device()
     with apart(), default_device(place):
         if recipe is not None:
-            model = _filled(model, recipe, inputs)
+            _, model = _started(model, recipe, (), inputs)
         check_filled(model)
         found, note = batch(model, inputs)
         if micro_batch is not None:
             found, targets = _few(found, targets, micro_batch)
-        graph = trace(model, _example(found))
         job = _Job(model, found, targets, loss)
-        evidence = _measured(job, graph, step, quick=quick, notes=(note,) if note else ())
-    return Diagnosis.of(evidence, judge(evidence, ignore))
+        task = _Task(job, step, ignore, (note,) if note else (), is_quick=quick)
+        return _diagnosed(task, "as built" if recipe is None else str(recipe))
 
 
-def _filled(model: nn.Module, recipe: Recipe, inputs: Any) -> nn.Module:
+@dataclass(frozen=True)
+class _Task:
+    """What is run, and how it is judged."""
+
+    job: "_Job"
+    step: Step | None
+    ignore: tuple[str, ...]
+    notes: tuple[str, ...]
+    is_quick: bool
+
+
+def _diagnosed(task: _Task, start: str) -> Diagnosis:
+    graph = trace(task.job.model, _example(task.job.inputs))
+    evidence = _measured(task.job, graph, task.step, quick=task.is_quick, notes=task.notes)
+    return Diagnosis.of(evidence, judge(evidence, task.ignore), start=start, again=partial(_again, task))
+
+
+@in_turn
+def _again(task: _Task, recipe: str, rules: Rules) -> tuple[Plan, Diagnosis]:
+    """The plan of another recipe, and what is found in a copy that it starts, on the same batch."""
+    place = torch.get_default_device()
+    with apart(), default_device(place):
+        made, twin = _started(task.job.model, parse_recipe(recipe), rules, _example(task.job.inputs))
+        return made, _diagnosed(replace(task, job=replace(task.job, model=twin)), recipe)
+
+
+def _started(model: nn.Module, recipe: Recipe, rules: Rules, inputs: Any) -> tuple[Plan, nn.Module]:
     """A copy of the model, as a recipe starts it."""
     twin = copy.deepcopy(model)
-    apply(decide(trace(twin, inputs), recipe, ()), twin, seed=0)
-    return twin
+    return begin(plan(twin, recipe, rules=rules, example=inputs), recipe, twin, 0, inputs), twin
 
 
 def _example(inputs: Inputs) -> Any:

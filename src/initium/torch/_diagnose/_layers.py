@@ -14,6 +14,7 @@ from .._probe import Meeting
 
 _SAMPLES, _FEATURES = 8, 4096  # what cosines are taken of
 _NUMBERS = 1 << 14  # what saturation is judged by
+_BINS, _REACH = 32, 4.0  # of a histogram, and how many times the rms it reaches
 _FLAT = 0.05  # of the steepest slope
 _GRID = np.linspace(-30, 30, 60001)
 
@@ -34,7 +35,7 @@ class Layers:
         found = self._found[meeting.path] = {"path": meeting.path, "fed": None, "dtype": dtype}
         axis = 1 if "convolution" in param.use.operation else -1
         meeting.on_output.append(lambda output: self._gives(found, output, axis, param.use.followed_by))
-        meeting.on_gradient.append(lambda gradient: _goes_back(found, gradient))
+        meeting.on_gradient.append(lambda gradient: self._goes_back(found, gradient))
         if (signal := _signal(meeting)) is not None:
             self._takes(found, signal, axis, is_activation=param.use.fed_by in ACTIVATIONS)
 
@@ -62,9 +63,18 @@ class Layers:
         means = output.float().mean(others) if others else output.float()
         found["mean"] = means.mean().item()
         found["constant"] = means.square().mean().item() / found["moment"] if found["moment"] else None
+        found["histogram"] = histogram(output, found["moment"])
         name = next(iter(followed_by), "")
         if len(followed_by) == 1 and (is_flat := _flat(name)):
             found["saturated"] = float(is_flat(_some(output)).mean())
+
+    def _goes_back(self, found: dict[str, Any], gradient: torch.Tensor) -> None:
+        found["gradient"] = moment(gradient)
+        found["energy"] = found["gradient"] * gradient.numel()
+        if gradient.dtype is torch.float16:
+            found["underflow"] = 1 - gradient.count_nonzero().item() / gradient.numel()
+        if not self._quick:
+            found["gradient_histogram"] = histogram(gradient, found["gradient"])
 
 
 def _signal(meeting: Meeting) -> torch.Tensor | None:
@@ -82,17 +92,19 @@ def moment(x: torch.Tensor) -> float:
     return rows.double().square().sum().item() / x.numel()
 
 
+def histogram(x: torch.Tensor, moment: float) -> tuple[float, ...]:
+    """Shares of its numbers by size, in units of the root mean square; empty where that is none or 0."""
+    if not 0 < moment < math.inf:
+        return ()
+    places = (_some(x) / math.sqrt(moment) + _REACH) * (_BINS / (2 * _REACH))
+    counts = np.bincount(np.clip(places, 0, _BINS - 1).astype(np.intp), minlength=_BINS)
+    return tuple(counts / counts.sum())
+
+
 def is_zero(x: torch.Tensor) -> bool:
     """Whether all of its numbers are 0; most that are not show it at once."""
     flat = x.reshape(-1)
     return not flat[:_FEATURES].any() and not flat.any()
-
-
-def _goes_back(found: dict[str, Any], gradient: torch.Tensor) -> None:
-    found["gradient"] = moment(gradient)
-    found["energy"] = found["gradient"] * gradient.numel()
-    if gradient.dtype is torch.float16:
-        found["underflow"] = 1 - gradient.count_nonzero().item() / gradient.numel()
 
 
 def _similarity(signal: torch.Tensor, num_samples: int) -> float | None:

@@ -1,0 +1,60 @@
+"""A diagnosis as a report: its findings, its layers and its charts."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .._report import List, Report, Table
+from ._by_block import by_block, number, share
+from ._diagnosis import at, lines_of
+from ._evidence import Layer, Loss
+from ._figures import figures
+from ._finding import Finding
+
+if TYPE_CHECKING:
+    from ._diagnosis import Diagnosis
+
+
+def present(diagnosis: "Diagnosis") -> Report:
+    """The answer, the findings, each with its number beside its threshold, and what was measured by layer."""
+    return Report(
+        title=f"{diagnosis.answer}.",
+        subtitle=_loss_line(diagnosis.loss) if diagnosis.loss else "",
+        sections=(
+            *map(told, diagnosis.findings),
+            by_block(diagnosis.layers),
+            *figures({diagnosis.start: diagnosis}),
+            layer_table(diagnosis.layers),
+        ),
+        remarks=diagnosis.notes,
+    )
+
+
+def told(finding: Finding) -> List:
+    """One finding; on a page it leads to the layer where it starts."""
+    return List(f"{finding.severity} {finding.id} {finding.name}{at(finding)}", lines_of(finding)[1:], finding.path)
+
+
+def layer_table(layers: Sequence[Layer]) -> Table:
+    """Every layer, which a page has room for."""
+    return Table(
+        title="Layer by layer",
+        columns=("layer", "takes in", "gives", "gradient", "alike", "dead", "flat"),
+        rows=tuple(
+            (
+                layer.path,
+                *map(number, (layer.fed, layer.moment, layer.gradient)),
+                *map(share, (layer.similarity, layer.dead, layer.saturated)),
+            )
+            for layer in layers
+        ),
+        note="Second moments; mean cosine between two inputs; shares of dead units, and where the activation is flat.",
+        only="page",
+        is_linked=True,
+    )
+
+
+def _loss_line(loss: Loss) -> str:
+    if loss.chance is None:
+        return f"Loss ({loss.name}) {loss.value:.4g}."
+    of = f"log {loss.classes}" if loss.classes else "the targets' variance"
+    return f"Loss ({loss.name}) {loss.value:.4g}; knowing nothing costs {of} = {loss.chance:.4g}."
