@@ -185,7 +185,7 @@ class Diagnosis(Reported):
         """
         if self.again is None:
             raise SettingError(
-                "This diagnosis was stored or sent elsewhere, without its model: diagnose the model again, and ask that."
+                "This diagnosis was stored or sent elsewhere, without its model: diagnose the model anew, and ask that."
             )
         return self.again(recipe, rules)
 
