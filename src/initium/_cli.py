@@ -289,6 +289,9 @@ def diagnose(
     lr: Annotated[float | None, typer.Option(help="Its learning rate.")] = None,
     micro_batch: Annotated[int | None, typer.Option(help="At most so many samples.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Second moments and gradients alone.")] = False,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Singular values, ranks and the Jacobian besides.")
+    ] = False,
     ignore: Annotated[
         list[str] | None, typer.Option(metavar="ID[:GLOB]", help="A finding to leave out: IN201:head.*")
     ] = None,
@@ -311,6 +314,8 @@ def diagnose(
         _files.check_writable(out, mark=MARK)
     inputs, targets = _in_place(lambda: _batch(data)) if data else (None, None)
     built = _in_place(lambda: _load.built(model, seed, activation))
+    if thorough:
+        typer.echo(f"Thorough: {_load.geometry_cost(built)} for the singular values, and 25 more passes.", err=True)
     found = run_diagnosis(
         built,
         inputs,
@@ -322,6 +327,7 @@ def diagnose(
         lr=lr,
         micro_batch=micro_batch,
         quick=quick,
+        thorough=thorough,
     )
     shown = found.beside(against) if against else found
     if out:

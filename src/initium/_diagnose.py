@@ -25,6 +25,7 @@ def diagnose(
     lr: float | None = None,
     micro_batch: int | None = None,
     quick: bool = False,
+    thorough: bool = False,
 ) -> Diagnosis:
     """Run one batch forward and backward, and say what is wrong, in which layer, from what cause.
 
@@ -43,6 +44,9 @@ def diagnose(
         lr: its learning rate.
         micro_batch: run so many samples of the batch at most, where memory is short.
         quick: measure second moments and gradients alone.
+        thorough: measure the geometry besides: singular values of every weight, effective ranks, and what the
+            input-output Jacobian does to lengths. It takes the time of 25 more passes, and of each weight of m times n
+            numbers m n min(m, n) multiplications.
 
     Returns:
         The findings, the root cause first, and what was measured by layer. It prints.
@@ -50,7 +54,8 @@ def diagnose(
     Raises:
         ModelError: if the model raises, with what and where, or nothing can be differentiated.
         DataError: if the targets do not fit.
-        SettingError: if an optimiser comes without a learning rate, or no sample is to be run.
+        SettingError: if an optimiser comes without a learning rate, no sample is to be run, or it is to be quick and
+            thorough.
         UnknownNameError: if a loss, an optimiser or an ignored finding goes by no name.
 
     Example:
@@ -65,6 +70,8 @@ def diagnose(
     start = None if recipe is None else parse_recipe(recipe)
     if micro_batch is not None and (not isinstance(micro_batch, int) or micro_batch < 1):
         raise SettingError(f"`micro_batch` is a number of samples, 1 or more, not {micro_batch!r}.")
+    if quick and thorough:
+        raise SettingError("A diagnosis is quick or thorough, not both: leave one of them out.")
     return edge_of(model).diagnose(
         model,
         inputs,
@@ -75,6 +82,7 @@ def diagnose(
         step=_step(optimizer, lr),
         micro_batch=micro_batch,
         quick=quick,
+        thorough=thorough,
     )
 
 

@@ -10,6 +10,7 @@ from .._report import Report, Reported
 from .._rule import Rules
 from ._evidence import Evidence, Layer, Loss, Numbers
 from ._finding import Finding, Severity
+from ._geometry import Geometry
 from ._judge import check_ignored
 from ._lines import Band, bands_of
 
@@ -33,6 +34,7 @@ class Diagnosis(Reported):
         notes: how it was measured.
         start: what was diagnosed: `as built`, or the recipe that a copy was started by.
         bands: by path, where a layer lies if every layer before it keeps the signal.
+        geometry: singular values, ranks and the Jacobian; None unless `thorough` was asked for.
         again: diagnoses a copy that a recipe starts, on the same batch; None once it was stored or sent elsewhere.
     """
 
@@ -43,6 +45,7 @@ class Diagnosis(Reported):
     notes: tuple[str, ...] = ()
     start: str = "as built"
     bands: dict[str, Band] = field(default_factory=dict, repr=False)
+    geometry: Geometry | None = None
     again: Again | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -58,6 +61,7 @@ class Diagnosis(Reported):
             notes=evidence.notes,
             start=start,
             bands=bands_of(evidence),
+            geometry=evidence.geometry,
             again=again,
         )
 
@@ -120,6 +124,7 @@ class Diagnosis(Reported):
             "loss": asdict(self.loss) if self.loss else None,
             "layers": [asdict(layer) for layer in self.layers],
             "numbers": [asdict(numbers) for numbers in self.numbers],
+            "geometry": asdict(self.geometry) if self.geometry else None,
             "notes": list(self.notes),
         }
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from .._graph import Graph
+from ._geometry import Geometry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +122,7 @@ class Evidence:
         loss: None if nothing was differentiated.
         step: None if no optimiser was named.
         notes: what a reader must know of how it was measured.
+        geometry: what `thorough` measures besides; None if it was not asked for.
     """
 
     graph: Graph
@@ -130,3 +132,4 @@ class Evidence:
     loss: Loss | None = None
     step: Step | None = None
     notes: tuple[str, ...] = ()
+    geometry: Geometry | None = None

@@ -9,6 +9,7 @@ from ._diagnosis import at, lines_of
 from ._evidence import Layer, Loss
 from ._figures import figures
 from ._finding import Finding
+from ._geometry_report import geometry_figure, geometry_table, jacobian_line
 
 if TYPE_CHECKING:
     from ._diagnosis import Diagnosis
@@ -16,16 +17,20 @@ if TYPE_CHECKING:
 
 def present(diagnosis: "Diagnosis") -> Report:
     """The answer, the findings, each with its number beside its threshold, and what was measured by layer."""
+    geometry = diagnosis.geometry
+    jacobian = (jacobian_line(geometry.jacobian),) if geometry and geometry.jacobian else ()
     return Report(
         title=f"{diagnosis.answer}.",
         subtitle=_loss_line(diagnosis.loss) if diagnosis.loss else "",
         sections=(
             *map(told, diagnosis.findings),
             by_block(diagnosis.layers),
+            *((geometry_table(geometry),) if geometry else ()),
             *figures({diagnosis.start: diagnosis}),
+            *((geometry_figure(geometry),) if geometry else ()),
             layer_table(diagnosis.layers),
         ),
-        remarks=diagnosis.notes,
+        remarks=(*jacobian, *diagnosis.notes),
     )
 
 

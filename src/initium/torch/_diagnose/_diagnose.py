@@ -13,7 +13,9 @@ import torch
 from torch import nn
 
 from ..._diagnosis import Diagnosis, Evidence, Step, judge, wanted
+from ..._diagnosis._geometry import Geometry, Jacobian
 from ..._diagnosis._judge import check_ignored
+from ..._diagnosis._lines import lines
 from ..._errors import ModelError
 from ..._graph import Graph
 from ..._initialize import begin, plan
@@ -29,8 +31,9 @@ from .._torch import is_checkpointed, tree_map
 from .._trace import said, trace
 from .._undisturbed import apart, default_device
 from ._batch import batch, check_filled, num_samples
+from ._geometry import jacobian, real_input, spectra
 from ._layers import Layers, is_zero
-from ._losses import Judged, loss_of
+from ._losses import Judged, loss_of, main_output
 from ._numbers import numbers_of
 
 Tensors = Mapping[str, torch.Tensor]
@@ -52,6 +55,7 @@ def diagnose(
     step: Step | None = None,
     micro_batch: int | None = None,
     quick: bool = False,
+    thorough: bool = False,
 ) -> Diagnosis:
     """What is wrong with a model at step zero. See `initium.diagnose`.
 
@@ -68,7 +72,7 @@ def diagnose(
         if micro_batch is not None:
             found, targets = _few(found, targets, micro_batch)
         job = _Job(model, found, targets, loss)
-        task = _Task(job, step, ignore, (note,) if note else (), is_quick=quick)
+        task = _Task(job, step, ignore, (note,) if note else (), is_quick=quick, is_thorough=thorough)
         return _diagnosed(task, "as built" if recipe is None else str(recipe))
 
 
@@ -81,11 +85,12 @@ class _Task:
     ignore: tuple[str, ...]
     notes: tuple[str, ...]
     is_quick: bool
+    is_thorough: bool
 
 
 def _diagnosed(task: _Task, start: str) -> Diagnosis:
     graph = trace(task.job.model, _example(task.job.inputs))
-    evidence = _measured(task.job, graph, task.step, quick=task.is_quick, notes=task.notes)
+    evidence = _measured(task, graph)
     return Diagnosis.of(evidence, judge(evidence, task.ignore), start=start, again=partial(_again, task))
 
 
@@ -123,22 +128,45 @@ class _Job:
         return replace(self, inputs=inputs, targets=targets)
 
 
-def _measured(job: _Job, graph: Graph, step: Step | None, *, quick: bool, notes: tuple[str, ...]) -> Evidence:
+def _measured(task: _Task, graph: Graph) -> Evidence:
+    job, quick = task.job, task.is_quick
     found = {path: value for path, _, _, value in named(job.model) if path in graph.by_path}
     values = {param.path: found[param.path] for param in graph.params}
-    seen = Layers(graph, num_samples(job.inputs), quick=quick)
+    seen = Layers(graph, num_samples(job.inputs), quick=quick, thorough=task.is_thorough)
     weights = {param.path: values[param.path] for param in graph.params if param.role in ("weight", "embedding")}
     judged, gradients = _pass(job, values, Probe(weights, seen.met))
     moved, later = (values, gradients) if quick else _later(job, values, gradients)
-    return Evidence(
+    evidence = Evidence(
         graph=graph,
         layers=seen.layers(),
         numbers=numbers_of(graph, values, gradients, later, moved, quick=quick),
         wanted=wanted(graph),
         loss=judged.told,
-        step=step,
-        notes=notes,
+        step=task.step,
+        notes=task.notes,
     )
+    if not task.is_thorough:
+        return evidence
+    depth = max((len(line.layers) for line in lines(evidence)), default=0)
+    found = Geometry(spectra=spectra(graph, values, seen.ranks), jacobian=_jacobian(job, depth))
+    told = () if found.jacobian else ("no input-output Jacobian: the inputs are not one tensor of real numbers",)
+    return replace(evidence, geometry=found, notes=(*evidence.notes, *told))
+
+
+def _jacobian(job: _Job, depth: int) -> Jacobian | None:
+    """That of the outputs by the inputs, where these are real numbers; everything of the model stays as it was."""
+    inputs = real_input((job.inputs.args, job.inputs.kwargs))
+    if inputs is None:
+        return None
+
+    def outputs_of(values: torch.Tensor) -> torch.Tensor:
+        args, kwargs = tree_map(
+            lambda value: values if value is inputs else value, (job.inputs.args, job.inputs.kwargs)
+        )
+        return main_output(_outputs(job.model, args, kwargs, None)).float()
+
+    with quietly(job.model):
+        return jacobian(outputs_of, inputs, depth)
 
 
 def _pass(job: _Job, values: Tensors, probe: Probe | None = None) -> tuple[Judged, Gradients]:

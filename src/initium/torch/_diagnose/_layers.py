@@ -11,6 +11,7 @@ from ..._diagnosis import Layer
 from ..._graph import Graph
 from ...init._activations import ACTIVATIONS
 from .._probe import Meeting
+from ._rank import rank
 
 _SAMPLES, _FEATURES = 8, 4096  # what cosines are taken of
 _NUMBERS = 1 << 14  # what saturation is judged by
@@ -22,8 +23,9 @@ _GRID = np.linspace(-30, 30, 60001)
 class Layers:
     """Collects what each weight does at its first use."""
 
-    def __init__(self, graph: Graph, num_samples: int, *, quick: bool = False) -> None:
-        self._graph, self._num_samples, self._quick = graph, num_samples, quick
+    def __init__(self, graph: Graph, num_samples: int, *, quick: bool = False, thorough: bool = False) -> None:
+        self.ranks: dict[str, tuple[float, int]] = {}  # of what each weight takes in, where it is asked for
+        self._graph, self._num_samples, self._quick, self._thorough = graph, num_samples, quick, thorough
         self._found: dict[str, dict[str, Any]] = {}
 
     def met(self, meeting: Meeting) -> None:
@@ -52,6 +54,8 @@ class Layers:
             found["dead"] = (sizes == 0).double().mean().item()
         if not self._quick:
             found["similarity"] = _similarity(signal, self._num_samples)
+        if self._thorough and signal.ndim > 1:
+            self.ranks[found["path"]] = rank(signal)
 
     def _gives(self, found: dict[str, Any], output: torch.Tensor, axis: int, followed_by: tuple[str, ...]) -> None:
         found["moment"] = moment(output)
