@@ -6,7 +6,7 @@ from typing import Any
 
 from .._errors import counted
 from .._report import List, Report, Reported, Table
-from ._evidence import Evidence, Layer, Loss, Numbers
+from ._evidence import Attention, Evidence, Layer, Loss, Numbers, Recurrence
 from ._finding import Finding, Severity
 from ._judge import check_ignored
 
@@ -19,6 +19,8 @@ class Diagnosis(Reported):
         findings: the root cause first, then by severity.
         layers: what was measured at each weight, in the order of execution.
         numbers: what was measured of each parameter.
+        attentions: what was measured of each softmax attention.
+        recurrences: what was measured of each weight that multiplies a state.
         loss: at step zero; None if nothing was differentiated.
         notes: how it was measured.
     """
@@ -26,6 +28,8 @@ class Diagnosis(Reported):
     findings: tuple[Finding, ...]
     layers: tuple[Layer, ...] = ()
     numbers: tuple[Numbers, ...] = ()
+    attentions: tuple[Attention, ...] = ()
+    recurrences: tuple[Recurrence, ...] = ()
     loss: Loss | None = None
     notes: tuple[str, ...] = ()
 
@@ -36,6 +40,8 @@ class Diagnosis(Reported):
             findings=findings,
             layers=evidence.layers,
             numbers=evidence.numbers,
+            attentions=evidence.attentions,
+            recurrences=evidence.recurrences,
             loss=evidence.loss,
             notes=evidence.notes,
         )
@@ -91,6 +97,8 @@ class Diagnosis(Reported):
                 "loss": asdict(self.loss) if self.loss else None,
                 "layers": [asdict(layer) for layer in self.layers],
                 "numbers": [asdict(numbers) for numbers in self.numbers],
+                "attentions": [asdict(attention) for attention in self.attentions],
+                "recurrences": [asdict(recurrence) for recurrence in self.recurrences],
                 "notes": list(self.notes),
             },
             indent=1,
@@ -137,6 +145,7 @@ def _lines(finding: Finding) -> tuple[str, ...]:
         f"measured: {finding.measured}",
         f"cause: {finding.cause}",
         f"remedy: {finding.remedy}",
+        f"more: {finding.docs}",
     )
 
 

@@ -1,9 +1,10 @@
 """diagnose: one batch forward and backward through a model at step zero."""
 
 import copy
+import math
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -20,6 +21,7 @@ from ..._graph import Graph
 from ..._recipes import Recipe
 from ..._turn import in_turn
 from .._apply import apply
+from .._deferred import carry, record_of
 from .._inputs import Inputs
 from .._probe import Probe
 from .._quietly import quietly
@@ -27,8 +29,9 @@ from .._read import check, named
 from .._torch import is_checkpointed, tree_map
 from .._trace import said, trace
 from .._undisturbed import apart, default_device
+from ._attention import Attentions
 from ._batch import batch, check_filled, num_samples
-from ._layers import Layers, is_zero
+from ._layers import Layers, is_zero, moment
 from ._losses import Judged, loss_of
 from ._numbers import numbers_of
 
@@ -36,6 +39,8 @@ Tensors = Mapping[str, torch.Tensor]
 Gradients = Mapping[str, torch.Tensor | None]
 _ROUNDS = 4  # of zeros behind zeros
 _STEP = 0.01
+_ASKS = {"query", "key"}
+_FROZEN = "nothing is trained, all parameters are frozen: the forward pass alone was measured"
 _FEW = 4  # samples, which tell as well whether a gradient is 0
 
 
@@ -68,13 +73,15 @@ def diagnose(
             found, targets = _few(found, targets, micro_batch)
         graph = trace(model, _example(found))
         job = _Job(model, found, targets, loss)
-        evidence = _measured(job, graph, step, quick=quick, notes=(note,) if note else ())
+        notes = filter(None, (note, _FROZEN if job.is_frozen else ""))
+        evidence = _measured(job, graph, step, quick=quick, notes=tuple(notes))
     return Diagnosis.of(evidence, judge(evidence, ignore))
 
 
 def _filled(model: nn.Module, recipe: Recipe, inputs: Any) -> nn.Module:
     """A copy of the model, as a recipe starts it."""
     twin = copy.deepcopy(model)
+    carry(model, twin)
     apply(decide(trace(twin, inputs), recipe, ()), twin, seed=0)
     return twin
 
@@ -92,6 +99,17 @@ class _Job:
     targets: Any
     loss: str | Callable[..., Any] | None
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it has parameters, and none of them is trained."""
+        trained = [value.requires_grad for value in self.model.parameters()]
+        return bool(trained) and not any(trained)
+
+    @property
+    def has_loss(self) -> bool:
+        """Whether a loss can be told: one is asked for, or the way back needs some."""
+        return self.loss is not None or self.targets is not None or not self.is_frozen
+
     def few(self) -> "_Job":
         """The same on a few samples."""
         inputs, targets = _few(self.inputs, self.targets, _FEW)
@@ -103,20 +121,37 @@ def _measured(job: _Job, graph: Graph, step: Step | None, *, quick: bool, notes:
     values = {param.path: found[param.path] for param in graph.params}
     seen = Layers(graph, num_samples(job.inputs), quick=quick)
     weights = {param.path: values[param.path] for param in graph.params if param.role in ("weight", "embedding")}
-    judged, gradients = _pass(job, values, Probe(weights, seen.met))
+    attentions = Attentions(lambda: seen.near_query)
+    has_attention = any(param.use.fed_by == "attention" or _ASKS & {*param.use.followed_by} for param in graph.params)
+    with ExitStack() as watching:
+        if has_attention and not quick:
+            watching.enter_context(attentions)
+        judged, gradients = _pass(job, values, Probe(weights, seen.met, split=False))
     moved, later = (values, gradients) if quick else _later(job, values, gradients)
     return Evidence(
         graph=graph,
         layers=seen.layers(),
-        numbers=numbers_of(graph, values, gradients, later, moved, quick=quick),
+        numbers=numbers_of(graph, values, gradients, later, moved, unset=_unset(job.model), quick=quick),
+        attentions=tuple(attentions.found),
+        recurrences=seen.recurrences(),
         wanted=wanted(graph),
-        loss=judged.told,
+        loss=judged and judged.told,
         step=step,
         notes=notes,
     )
 
 
-def _pass(job: _Job, values: Tensors, probe: Probe | None = None) -> tuple[Judged, Gradients]:
+def _unset(model: nn.Module) -> set[str]:
+    """The parameters that a deferred model's record says nobody filled."""
+    return {
+        f"{path}.{name}".lstrip(".")
+        for path, module in model.named_modules()
+        for name, record in record_of(module).items()
+        if record.is_unset
+    }
+
+
+def _pass(job: _Job, values: Tensors, probe: Probe | None = None) -> tuple[Judged | None, Gradients]:
     """Forward and backward; the gradient of each parameter, None where none came. Nothing of the model changes."""
 
     @cache
@@ -130,13 +165,30 @@ def _pass(job: _Job, values: Tensors, probe: Probe | None = None) -> tuple[Judge
         (job.inputs.args, job.inputs.kwargs),
     )
 
-    def run() -> tuple[Judged, Gradients]:
-        judged = loss_of(_outputs(job.model, args, kwargs, probe), job.inputs, job.targets, job.loss)
+    def run() -> tuple[Judged | None, Gradients]:
+        outputs = _outputs(job.model, args, kwargs, probe)
+        judged = loss_of(outputs, job.inputs, job.targets, job.loss) if job.has_loss else None
+        if judged is None or job.is_frozen:
+            return judged, dict.fromkeys(leaves)
         gradients = _gradients(job.model, judged.value, [*trained.values()])
         return judged, dict.fromkeys(leaves) | dict(zip(trained, gradients, strict=True))
 
-    with torch.enable_grad(), quietly(job.model):
+    with torch.enable_grad(), quietly(job.model), _steps_seen(job.model):
         return torch.func.functional_call(_Within(job.model), _state(job.model, leaves), (run,))
+
+
+@contextmanager
+def _steps_seen(model: nn.Module) -> Iterator[None]:
+    """No LSTM as one operation, which hides its weights and its steps."""
+    was = torch.backends.mkldnn.enabled
+    if not was or not any(isinstance(module, nn.LSTM) for module in model.modules()):
+        yield
+        return
+    torch.backends.mkldnn.enabled = False
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = was
 
 
 class _Within(nn.Module):
@@ -175,7 +227,13 @@ def _outputs(model: nn.Module, args: Any, kwargs: Any, probe: Probe | None) -> A
 
 
 def _gradients(model: nn.Module, value: torch.Tensor, leaves: Sequence[torch.Tensor]) -> Sequence[torch.Tensor | None]:
-    """Of each leaf; by what is stored at the leaves where a checkpoint knows no other way."""
+    """Of each leaf; by what is stored at the leaves where a checkpoint knows no other way.
+
+    Raises:
+        ModelError: if nothing leads from the loss to one, or the way back fails.
+    """
+    if not value.requires_grad:
+        raise ModelError("The loss cannot be differentiated: nothing leads from it to a parameter that is trained.")
     try:
         if is_checkpointed(value):
             value.backward()
@@ -242,5 +300,5 @@ def _stepped(value: torch.Tensor, gradient: torch.Tensor | None) -> torch.Tensor
     """A step against the gradient, of a size of its own."""
     if gradient is None or is_zero(gradient):
         return value
-    size = gradient.double().square().mean().sqrt().to(value.dtype)
-    return (value.detach() - _STEP * gradient / size).requires_grad_(value.requires_grad)
+    size = math.sqrt(moment(gradient))
+    return value.detach().add(gradient, alpha=-_STEP / size).requires_grad_(value.requires_grad)
