@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .._errors import SettingError, counted
 from .._report import Report, Reported
 from .._rule import Rules
-from ._evidence import Evidence, Layer, Loss, Numbers
+from ._evidence import Attention, Evidence, Layer, Loss, Numbers, Recurrence
 from ._finding import Finding, Severity
 from ._geometry import Geometry
 from ._judge import check_ignored
@@ -30,6 +30,8 @@ class Diagnosis(Reported):
         findings: the root cause first, then by severity.
         layers: what was measured at each weight, in the order of execution.
         numbers: what was measured of each parameter.
+        attentions: what was measured of each softmax attention.
+        recurrences: what was measured of each weight that multiplies a state.
         loss: at step zero; None if nothing was differentiated.
         notes: how it was measured.
         start: what was diagnosed: `as built`, or the recipe that a copy was started by.
@@ -41,6 +43,8 @@ class Diagnosis(Reported):
     findings: tuple[Finding, ...]
     layers: tuple[Layer, ...] = ()
     numbers: tuple[Numbers, ...] = ()
+    attentions: tuple[Attention, ...] = ()
+    recurrences: tuple[Recurrence, ...] = ()
     loss: Loss | None = None
     notes: tuple[str, ...] = ()
     start: str = "as built"
@@ -57,6 +61,8 @@ class Diagnosis(Reported):
             findings=findings,
             layers=evidence.layers,
             numbers=evidence.numbers,
+            attentions=evidence.attentions,
+            recurrences=evidence.recurrences,
             loss=evidence.loss,
             notes=evidence.notes,
             start=start,
@@ -124,6 +130,8 @@ class Diagnosis(Reported):
             "loss": asdict(self.loss) if self.loss else None,
             "layers": [asdict(layer) for layer in self.layers],
             "numbers": [asdict(numbers) for numbers in self.numbers],
+            "attentions": [asdict(attention) for attention in self.attentions],
+            "recurrences": [asdict(recurrence) for recurrence in self.recurrences],
             "geometry": asdict(self.geometry) if self.geometry else None,
             "notes": list(self.notes),
         }
@@ -218,6 +226,7 @@ def lines_of(finding: Finding) -> tuple[str, ...]:
         f"measured: {finding.measured}",
         f"cause: {finding.cause}",
         f"remedy: {finding.remedy}",
+        f"more: {finding.docs}",
     )
 
 

@@ -62,6 +62,10 @@ class Numbers:
         num_alike: how many of them have the same weights and the same gradient as another, not all 0.
         twin: the path of an earlier parameter that holds the same numbers, which nothing ties to it.
         moves_with_twin: whether the gradients are the same too.
+        repeats: names of blocks or heads packed within it that hold an earlier one's numbers, such as `key`.
+        repeats_move: whether their gradients are that one's too.
+        odd: share of its numbers that no start draws: above 1e10, or below 1e-30 and not 0.
+        is_unset: whether its constructor is known to have left some of it as memory that nothing wrote.
     """
 
     path: str
@@ -74,6 +78,44 @@ class Numbers:
     num_alike: int = 0
     twin: str = ""
     moves_with_twin: bool = False
+    repeats: tuple[str, ...] = ()
+    repeats_move: bool = False
+    odd: float = 0.0
+    is_unset: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attention:
+    """What softmax attention did, on a few samples.
+
+    Attributes:
+        path: of the weight that made its queries, or was met last before it.
+        freedom: mean of 1 - sum p^2 over 1 - 1/n, of n places that may be looked at: 1 if it looks at all of them
+            alike, 0 if at one alone; None if there are no two.
+        similarity: mean cosine between the values of two places of one sample; None if there are no two.
+    """
+
+    path: str
+    freedom: float | None = None
+    similarity: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recurrence:
+    """What a weight that multiplies a state did at its first and last steps.
+
+    Attributes:
+        path: of the weight.
+        steps: how often it was met.
+        moments: second moments of what it gave when it first met a state that is not 0, and at the last step.
+        energies: sums of squares of the loss's gradient by what it gave, at the first and the last step; None if none
+            came.
+    """
+
+    path: str
+    steps: int
+    moments: tuple[float, float]
+    energies: tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +160,8 @@ class Evidence:
         graph: what the model does with each parameter.
         layers: in the order in which the weights were met.
         numbers: of each parameter.
+        attentions: in the order in which they were met.
+        recurrences: of each weight that multiplies a state.
         wanted: by path, the root mean square that keeps the signal, where `auto` knows it.
         loss: None if nothing was differentiated.
         step: None if no optimiser was named.
@@ -128,6 +172,8 @@ class Evidence:
     graph: Graph
     layers: tuple[Layer, ...] = ()
     numbers: tuple[Numbers, ...] = ()
+    attentions: tuple[Attention, ...] = ()
+    recurrences: tuple[Recurrence, ...] = ()
     wanted: dict[str, float] = field(default_factory=dict)
     loss: Loss | None = None
     step: Step | None = None

@@ -1,14 +1,15 @@
 """A Finding, and the kind that it is of."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Any, Literal
 
-from ._evidence import Evidence
+from ._evidence import Attention, Evidence, Layer, Numbers, Recurrence
 
 Severity = Literal["serious", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("serious", "warning", "note")
+_FEW = 4  # paths that a line can name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,17 @@ class Found:
     cause: str
     remedy: str = ""
     severity: Severity | None = None
+
+    @classmethod
+    def at(cls, them: Iterable[Layer | Numbers | Attention | Recurrence], **told: Any) -> "Found":
+        """At all of these, the first first."""
+        return cls(paths=tuple(dict.fromkeys(one.path for one in them)), **told)
+
+
+def anew(paths: Sequence[str] = ()) -> str:
+    """The line that starts some parameters anew; the whole model where they are many."""
+    only = "" if not 0 < len(paths) <= _FEW else f", only_new={list(paths)}"
+    return f"initium.initialize(model, seed=0{only})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +71,9 @@ class Kind:
     told_by: frozenset[str] = frozenset()
 
     @property
-    def anchor(self) -> str:
-        """Of its section in docs/diagnose.md."""
-        return f"{self.id} {self.name}".lower().replace(" ", "-")
+    def docs(self) -> str:
+        """Where its section is."""
+        return "docs/diagnose.md#" + f"{self.id} {self.name}".lower().replace(" ", "-")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +87,8 @@ class Finding:
         paths: of the parameters, where it starts first; empty if it is the whole model.
         measured: the quantity beside its threshold, in words.
         cause: why it is so.
-        remedy: what mends it.
+        remedy: a line that mends it, or what to change where no start does.
+        docs: where more is said of its kind.
     """
 
     id: str
@@ -85,6 +98,7 @@ class Finding:
     measured: str
     cause: str
     remedy: str
+    docs: str = ""
 
     @property
     def path(self) -> str:

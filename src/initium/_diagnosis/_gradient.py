@@ -16,7 +16,7 @@ _ASIDE = {"query", "key", "gate", "scale"}  # what takes one signal beside anoth
 # less a step then turns it (Arora et al., Auto Rate-Tuning by Batch Normalization, ICLR 2019). ReLUs behind batch norms
 # gain 1.47 a layer without harm while they are few (Yang et al., Mean Field Theory of Batch Normalization, ICLR 2019).
 _HARM_DIVIDED = HARM**2
-_STEP_LARGE, _STEP_SMALL = 0.3, 1e-6  # of a weight's own size
+_STEP_LARGE, _STEP_SMALL, _USUAL = 0.3, 1e-6, 1e-3  # of a weight's own size
 
 
 def vanishing(evidence: Evidence) -> Iterator[Found]:
@@ -159,7 +159,12 @@ def missing(evidence: Evidence) -> Iterator[Found]:
         (cut, "they are used, but nothing leads from them to the loss: detached, or not part of it"),
     ):
         if paths:
-            yield Found(paths=tuple(paths), measured=f"{len(paths)} parameters have no gradient", cause=cause)
+            yield Found(
+                paths=tuple(paths),
+                measured=f"{len(paths)} parameters have no gradient",
+                cause=cause,
+                remedy=f"use it, or freeze it: model.get_parameter({paths[0]!r}).requires_grad_(False)",
+            )
 
 
 def stuck(evidence: Evidence) -> Iterator[Found]:
@@ -174,6 +179,9 @@ def stuck(evidence: Evidence) -> Iterator[Found]:
             paths=tuple(cut),
             measured=f"{counted(len(cut), 'weight')} with {measured}",
             cause="what lies behind them hands no gradient back: dead units, zeros, or a function that is flat",
+            remedy=""
+            if _dead_behind(evidence, cut)
+            else "another function behind it, one that has a slope: sign, round and argmax have none",
         )
     if unfed:
         yield Found(
@@ -182,6 +190,12 @@ def stuck(evidence: Evidence) -> Iterator[Found]:
             cause="what they multiply is 0 for every input, as a state before its first step is",
             severity="warning",
         )
+
+
+def _dead_behind(evidence: Evidence, held: Sequence[str]) -> bool:
+    """Whether dead units or weights of zeros keep a gradient back, which a start mends."""
+    is_dead = any(x.dead == 1 for x in evidence.layers if set(evidence.graph.by_path[x.path].use.after) & set(held))
+    return is_dead or any(n.rms == 0 for n in evidence.numbers if evidence.graph.by_path[n.path].role == "weight")
 
 
 def steps(evidence: Evidence) -> Iterator[Found]:
@@ -200,6 +214,7 @@ def steps(evidence: Evidence) -> Iterator[Found]:
                 measured=f"the first step changes it by {weights[worst]:.1g} of its own size; between "
                 f"{_STEP_SMALL:.0g} and {_STEP_LARGE:.0g} is counted as sane",
                 cause=f"{evidence.step.optimizer} with learning rate {evidence.step.lr:g} on these gradients",
+                remedy=f"lr={evidence.step.lr * _USUAL / weights[worst]:.1g}",
             )
 
 

@@ -42,4 +42,5 @@ def _finding(kind: Kind, found: Found) -> Finding:
         measured=found.measured,
         cause=found.cause,
         remedy=found.remedy or kind.remedy,
+        docs=kind.docs,
     )

@@ -1,7 +1,9 @@
 """The table of findings: what can be wrong at step zero."""
 
-from . import _gradient, _loss, _signal, _structure, _units
-from ._finding import Kind
+from . import _attention, _gradient, _loss, _signal, _structure, _time, _units
+from ._finding import Kind, anew
+
+_ANEW = anew()
 
 # One row each; causes stand before what they cause.
 KINDS: tuple[Kind, ...] = (
@@ -13,8 +15,19 @@ KINDS: tuple[Kind, ...] = (
         threshold="one",
         source="one such number spreads to every output",
         severity="serious",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_loss.not_finite,
+    ),
+    Kind(
+        id="IN002",
+        name="never filled",
+        claim="A parameter holds what memory held before it: nobody filled it.",
+        measure="share of its numbers above 1e10, or below 1e-30 and not 0; the record of a deferred model",
+        threshold="1 %; what the record alone says is a note",
+        source="no start draws such numbers",
+        severity="serious",
+        remedy=_ANEW,
+        judge=_loss.unset,
     ),
     Kind(
         id="IN301",
@@ -24,7 +37,7 @@ KINDS: tuple[Kind, ...] = (
         threshold="half of a layer's units",
         source="Goodfellow, Bengio, Courville, Deep Learning, 2016, section 8.4: symmetry must be broken",
         severity="serious",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_units.identical_units,
     ),
     Kind(
@@ -35,8 +48,19 @@ KINDS: tuple[Kind, ...] = (
         threshold="two; serious if their gradients are equal as well",
         source="equal draws have no other cause than one seed or one copy",
         severity="warning",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_units.duplicates,
+    ),
+    Kind(
+        id="IN303",
+        name="repeated blocks",
+        claim="Parts packed in one weight, such as query and key or two heads, hold the same numbers.",
+        measure="packed blocks and heads that are equal bit by bit",
+        threshold="two; serious if their gradients are equal as well",
+        source="equal draws have no other cause than one seed or one copy",
+        severity="warning",
+        remedy=_ANEW,
+        judge=_units.repeats,
     ),
     Kind(
         id="IN103",
@@ -46,7 +70,7 @@ KINDS: tuple[Kind, ...] = (
         threshold="one",
         source="of a product of two zeros both derivatives are zero",
         severity="serious",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_signal.zeros,
     ),
     Kind(
@@ -57,7 +81,7 @@ KINDS: tuple[Kind, ...] = (
         threshold="one half",
         source="docs/auto.md: a token's own logit is to stay under log(k) / 2",
         severity="serious",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_loss.own_token,
     ),
     Kind(
@@ -68,7 +92,7 @@ KINDS: tuple[Kind, ...] = (
         threshold="one",
         source="float16 ends at 65504",
         severity="serious",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_loss.overflow,
     ),
     Kind(
@@ -90,7 +114,7 @@ KINDS: tuple[Kind, ...] = (
         threshold="under 1e-4, and below what products of random matrices of these widths do by themselves",
         source="He et al. 2015, section 2.2; beyond 1e-4 a bias of a hundredth of the input outweighs the signal",
         severity="serious",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_signal.vanishing,
     ),
     Kind(
@@ -101,7 +125,7 @@ KINDS: tuple[Kind, ...] = (
         threshold="over 1e4, and above what products of random matrices of these widths do by themselves",
         source="He et al. 2015, section 2.2",
         severity="serious",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_signal.exploding,
     ),
     Kind(
@@ -112,7 +136,7 @@ KINDS: tuple[Kind, ...] = (
         threshold="90 %; serious if all are",
         source="a unit that is 0 for every input has no gradient (Lu et al., Dying ReLU, 2020)",
         severity="warning",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_signal.dead,
     ),
     Kind(
@@ -123,8 +147,19 @@ KINDS: tuple[Kind, ...] = (
         threshold="90 %",
         source="Glorot and Bengio 2010, section 3",
         severity="warning",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_signal.saturated,
+    ),
+    Kind(
+        id="IN107",
+        name="attention that cannot choose",
+        claim="Softmax attention looks at one place alone, or finds the same wherever it looks.",
+        measure="mean of 1 - sum p^2 over 1 - 1/n, and mean cosine between the values of two places",
+        threshold="under 0.05, serious under 1e-4; cosine above 0.9999",
+        source="1 - sum p^2 is the trace of the softmax's derivative; Dong et al., Attention Is Not All You Need, 2021",
+        severity="warning",
+        remedy=_ANEW,
+        judge=_attention.collapsed,
     ),
     Kind(
         id="IN201",
@@ -134,7 +169,7 @@ KINDS: tuple[Kind, ...] = (
         threshold="under 1e-4; before a normalisation a warning, and serious beyond 1e-8",
         source="Glorot and Bengio 2010, section 4.2",
         severity="serious",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_gradient.vanishing,
     ),
     Kind(
@@ -145,8 +180,30 @@ KINDS: tuple[Kind, ...] = (
         threshold="over 1e4; before a normalisation a warning, and serious beyond 1e8",
         source="Glorot and Bengio 2010, section 4.2",
         severity="serious",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_gradient.exploding,
+    ),
+    Kind(
+        id="IN206",
+        name="gradient that fades through time",
+        claim="Through the steps of a recurrence the gradient is multiplied away: what came early is not learned.",
+        measure="energy of the gradient by what the state's weight gives, at the first step over the last",
+        threshold="under 1e-4",
+        source="Bengio, Simard, Frasconi, IEEE Transactions on Neural Networks 5, 1994",
+        severity="warning",
+        remedy=_ANEW,
+        judge=_time.fading,
+    ),
+    Kind(
+        id="IN207",
+        name="explosion through time",
+        claim="Through the steps of a recurrence the state, or the gradient by it, is multiplied up.",
+        measure="growth of what the state's weight makes of it, and of the gradient's energy on the way back",
+        threshold="over 1e4",
+        source="Pascanu, Mikolov, Bengio, ICML 2013, section 2",
+        severity="serious",
+        remedy=_ANEW,
+        judge=_time.exploding,
     ),
     Kind(
         id="IN204",
@@ -156,7 +213,7 @@ KINDS: tuple[Kind, ...] = (
         threshold="one",
         source="what has no gradient is not trained",
         severity="serious",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_gradient.stuck,
     ),
     Kind(
@@ -167,7 +224,7 @@ KINDS: tuple[Kind, ...] = (
         threshold="0.9999",
         source="Schoenholz et al., Deep Information Propagation, ICLR 2017",
         severity="warning",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_signal.collapsed,
     ),
     Kind(
@@ -178,7 +235,7 @@ KINDS: tuple[Kind, ...] = (
         threshold="1.5 times; of classes serious from 4 times",
         source="log k + v/2 (1 - 1/k) for logits of small variance v",
         severity="warning",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_loss.high,
     ),
     Kind(
@@ -211,9 +268,21 @@ KINDS: tuple[Kind, ...] = (
         threshold="16 times either way",
         source="docs/auto.md",
         severity="warning",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_structure.one_off,
         told_by=frozenset({"IN101", "IN102"}),
+    ),
+    Kind(
+        id="IN502",
+        name="branches at full size",
+        claim="Residual branches are added to one stream at full size, and nothing normalises it.",
+        measure="what the stream's second moment becomes over all branches",
+        threshold="10 times; from 1e4 it is IN102",
+        source="(1 + 1/L)^L is at most 2.72, 2^L is not: docs/auto.md",
+        severity="warning",
+        remedy=_ANEW,
+        judge=_structure.branches,
+        told_by=frozenset({"IN102"}),
     ),
     Kind(
         id="IN503",
@@ -223,7 +292,7 @@ KINDS: tuple[Kind, ...] = (
         threshold="10",
         source="of a sum of two, the smaller then has under 1 % of the second moment",
         severity="warning",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_structure.beside,
     ),
     Kind(
@@ -234,7 +303,19 @@ KINDS: tuple[Kind, ...] = (
         threshold="100 times either way",
         source="van Laarhoven, L2 Regularization versus Batch and Weight Normalization, 2017",
         severity="note",
-        remedy="initium.initialize(model, seed=0)",
+        remedy=_ANEW,
         judge=_structure.hidden_scale,
+    ),
+    Kind(
+        id="IN507",
+        name="signal other than predicted",
+        claim="A layer takes in a signal of another size than the layers before it are meant to give.",
+        measure="second moment of what it takes in over the one that the Graph derives",
+        threshold="16 times either way, and beyond what products of random matrices of these widths do by themselves",
+        source="docs/auto.md: what each function makes of a signal of second moment 1",
+        severity="note",
+        remedy=_ANEW,
+        judge=_structure.parted,
+        told_by=frozenset({"IN001", "IN002", "IN101", "IN102", "IN104", "IN106", "IN301", "IN501", "IN502", "IN601"}),
     ),
 )

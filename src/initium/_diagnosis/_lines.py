@@ -30,6 +30,10 @@ class Line:
         """All layers but the last, which may be small on purpose: what it takes in is what the others made."""
         return self.layers[:-1]
 
+    def upto(self, end: int) -> "Line":
+        """The layers before one of it, and that one."""
+        return Line(self.layers[: end + 1], self.uses[: end + 1])
+
     @property
     def is_branch(self) -> bool:
         """Whether it lies within one branch of a residual stream."""

@@ -4,20 +4,44 @@ import math
 from collections.abc import Iterator
 
 from ._evidence import Evidence
-from ._finding import Found
+from ._finding import Found, anew
 
 _ABOVE, _FAR = 1.5, 4.0  # times what knowing nothing costs
 _OWN = 0.5
+_ODD = 0.01  # of a parameter's numbers: one may come by training, many come from memory
 
 
 def not_finite(evidence: Evidence) -> Iterator[Found]:
     """Parameters that hold NaN or infinity."""
     bad = [n for n in evidence.numbers if n.num_bad]
     if bad:
-        yield Found(
-            paths=tuple(n.path for n in bad),
+        yield Found.at(
+            bad,
             measured=f"{bad[0].num_bad:,} of its numbers are NaN or infinite",
             cause="it was never filled, or was filled with numbers that its dtype does not hold",
+            remedy=anew([numbers.path for numbers in bad]),
+        )
+
+
+def unset(evidence: Evidence) -> Iterator[Found]:
+    """Parameters that hold what memory held before, or whose constructor is known to leave them so."""
+    odd = [n for n in evidence.numbers if n.odd > _ODD]
+    if odd:
+        yield Found.at(
+            odd,
+            measured=f"{odd[0].odd:.0%} of its numbers are above 1e10, or below 1e-30 and not 0; over {_ODD:.0%} is "
+            "counted",
+            cause="memory that nothing wrote: `torch.empty`, and no start behind it",
+            remedy=anew([numbers.path for numbers in odd]),
+        )
+    known = [n for n in evidence.numbers if n.is_unset and n not in odd]
+    if known:
+        yield Found.at(
+            known,
+            measured="the constructor leaves it as memory that nothing wrote",
+            cause="`torch.empty` without a start: what it holds here is the recipe's, and elsewhere chance",
+            remedy=anew([numbers.path for numbers in known]),
+            severity="note",
         )
 
 
@@ -28,8 +52,8 @@ def overflow(evidence: Evidence) -> Iterator[Found]:
             own = next((n for n in evidence.numbers if n.path == layer.path), None)
             if own and own.num_bad:
                 return
-            yield Found(
-                paths=(layer.path,),
+            yield Found.at(
+                [layer],
                 measured=f"{layer.num_bad:,} numbers of what it gives are NaN or infinite, in {layer.dtype}",
                 cause=f"{layer.dtype} does not hold what it gives" if layer.dtype != "float32" else "numbers too large",
             )
@@ -39,6 +63,7 @@ def overflow(evidence: Evidence) -> Iterator[Found]:
             paths=(),
             measured=f"{evidence.loss.name} is {evidence.loss.value}, and what each layer gives is finite",
             cause="what lies behind the last layer: a function, the loss itself, or targets that leave it nothing",
+            remedy="look at the loss: a logarithm of 0, a division by a count of 0, or a sum where a mean is meant",
         )
 
 
@@ -46,8 +71,8 @@ def underflow(evidence: Evidence) -> Iterator[Found]:
     """In 16 bits, layers most of whose gradient is rounded to 0."""
     lost = [x for x in evidence.layers if x.dtype == "float16" and (x.underflow or 0) > 0.9 and not x.dead]
     if lost:
-        yield Found(
-            paths=tuple(layer.path for layer in lost),
+        yield Found.at(
+            lost,
             measured=f"{lost[0].underflow:.0%} of the gradient by what it gives is 0",
             cause="float16 holds nothing below 6e-8",
             severity="serious" if lost[0].underflow == 1 else None,

@@ -4,11 +4,13 @@ import math
 from collections.abc import Iterator
 
 from .._decisions._fold import folded
-from ._evidence import Evidence
-from ._finding import Found
-from ._signal import size_beside_wanted
+from ._evidence import Evidence, Layer
+from ._finding import Found, anew
+from ._lines import lines
+from ._signal import HARM, inputs_scaled, size_beside_wanted
 
 _OFF, _BESIDE, _HIDDEN = 16.0, 10.0, 100.0
+_SUM = 10.0  # what a stream may grow to: branches of 1/L each make at most e = 2.72 of it
 
 
 def hidden_scale(evidence: Evidence) -> Iterator[Found]:
@@ -27,6 +29,7 @@ def hidden_scale(evidence: Evidence) -> Iterator[Found]:
             measured=f"rms {rms[off[0]]:.3g}, where {evidence.wanted[off[0]]:.3g} is usual",
             cause="the normalisation behind it divides the size out of the signal, but not out of the learning rate: "
             "the larger a weight, the less a step turns it",
+            remedy=anew(off),
         )
 
 
@@ -44,7 +47,77 @@ def one_off(evidence: Evidence) -> Iterator[Found]:
             paths=tuple(factors),
             measured=f"{size.words}: its second moment is multiplied by {math.exp(size.log):.3g}",
             cause=f"a fan or a gain that is not that of this {evidence.graph.by_path[first].use.operation}",
+            remedy=anew([*factors]),
         )
+
+
+def branches(evidence: Evidence) -> Iterator[Found]:
+    """Residual streams that nothing normalises, and that grow with each branch."""
+    streams: dict[int, list[Layer]] = {}
+    for layer in evidence.layers:
+        use = evidence.graph.by_path[layer.path].use
+        if use.branch and use.branch.layer == 1 and layer.fed and use.fed_by != "normalisation":
+            streams.setdefault(use.branch.stream, []).append(layer)
+    for stream, firsts in streams.items():
+        fed = {layer.path: layer.fed or math.nan for layer in firsts}
+        depth = len({_branch(evidence, path) for path in fed})
+        if depth < 2 or len({evidence.graph.by_path[path].use.fed_by for path in fed}) > 1:
+            continue
+        each = math.log(fed[firsts[-1].path] / fed[firsts[0].path]) / (depth - 1)
+        ends = [x for x in evidence.layers if (b := evidence.graph.by_path[x.path].use.branch) and b.is_last]
+        ends = [x for x in ends if _branch(evidence, x.path)[0] == stream]
+        if ends and math.log(_SUM) < each * depth < math.log(HARM):
+            yield Found.at(
+                ends,
+                measured=f"{depth} branches multiply the stream's second moment by {math.exp(each * depth):.3g}, "
+                f"{math.exp(each):.3g} each; beyond {_SUM:g} is counted, and shares of 1/{depth} do "
+                f"{1 + 1 / depth:.3g} each",
+                cause="branches are added to one stream at full size, and nothing normalises it",
+            )
+
+
+def _branch(evidence: Evidence, path: str) -> tuple[int, int]:
+    branch = evidence.graph.by_path[path].use.branch
+    return (branch.stream, branch.number) if branch else (-1, 0)
+
+
+def parted(evidence: Evidence) -> Iterator[Found]:
+    """The first layer from which on signals have another size than the Graph says, beyond what chance does."""
+    told = {layer.path: _ratio(evidence, layer) for layer in evidence.layers}
+    rows = {line.layers[end].path: line.upto(end) for line in lines(evidence) for end in range(len(line.layers))}
+    for layer in evidence.layers:
+        row, grown = rows.get(layer.path), told[layer.path]
+        low, high = row.band(evidence.graph.by_path) if row else (0.0, 0.0)
+        if low - math.log(_OFF) < grown < high + math.log(_OFF):
+            continue
+        # Where each layer does its share, the first of them starts it.
+        before = [one for one in (row.layers if row else [layer]) if told[one.path] / grown > 0]
+        first = next((one for one in before if abs(told[one.path]) > math.log(_OFF) / 4), layer)
+        yield _parted(evidence, first, layer)
+        return
+
+
+def _ratio(evidence: Evidence, layer: Layer) -> float:
+    """The logarithm of what a layer takes in beside what it is meant to; 0 where nobody knows that."""
+    meant = evidence.graph.by_path[layer.path].use.moment
+    return math.log(layer.fed / meant) if layer.fed and meant and math.isfinite(layer.fed) else 0.0
+
+
+def _parted(evidence: Evidence, first: Layer, last: Layer) -> Found:
+    use, meant = evidence.graph.by_path[first.path].use, evidence.graph.by_path[last.path].use.moment
+    sizes = {path: size for path in use.after if (size := size_beside_wanted(evidence, path))}
+    source = max(sizes, key=lambda path: abs(sizes[path].log), default="")
+    is_by_size = bool(source) and abs(sizes[source].log) > math.log(_OFF) / 4
+    starts = source if is_by_size else first.path
+    return Found(
+        paths=tuple(dict.fromkeys((starts, first.path, last.path))),
+        measured=f"`{last.path}` takes in a second moment of {last.fed:.3g}, where {meant:.3g} is meant; {_OFF:g} times "
+        "either way is counted",
+        cause=f"it starts at `{starts}`: {sizes[source].words}"
+        if is_by_size
+        else f"it starts with what `{starts}` takes in: {use.fed_by}",
+        remedy=inputs_scaled(evidence, first) or (anew([source]) if is_by_size and first is last else ""),
+    )
 
 
 def beside(evidence: Evidence) -> Iterator[Found]:

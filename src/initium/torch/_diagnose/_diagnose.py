@@ -1,9 +1,10 @@
 """diagnose: one batch forward and backward through a model at step zero."""
 
 import copy
+import math
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -23,6 +24,7 @@ from ..._plan import Plan
 from ..._recipes import Recipe, parse_recipe
 from ..._rule import Rules
 from ..._turn import in_turn
+from .._deferred import carry, record_of
 from .._inputs import Inputs
 from .._probe import Probe
 from .._quietly import quietly
@@ -30,9 +32,10 @@ from .._read import check, named
 from .._torch import is_checkpointed, tree_map
 from .._trace import said, trace
 from .._undisturbed import apart, default_device
+from ._attention import Attentions
 from ._batch import batch, check_filled, num_samples
 from ._geometry import jacobian, real_input, spectra
-from ._layers import Layers, is_zero
+from ._layers import Layers, is_zero, moment
 from ._losses import Judged, loss_of, main_output
 from ._numbers import numbers_of
 
@@ -40,6 +43,8 @@ Tensors = Mapping[str, torch.Tensor]
 Gradients = Mapping[str, torch.Tensor | None]
 _ROUNDS = 4  # of zeros behind zeros
 _STEP = 0.01
+_ASKS = {"query", "key"}
+_FROZEN = "nothing is trained, all parameters are frozen: the forward pass alone was measured"
 _FEW = 4  # samples, which tell as well whether a gradient is 0
 
 
@@ -72,7 +77,8 @@ def diagnose(
         if micro_batch is not None:
             found, targets = _few(found, targets, micro_batch)
         job = _Job(model, found, targets, loss)
-        task = _Task(job, step, ignore, (note,) if note else (), is_quick=quick, is_thorough=thorough)
+        notes = tuple(filter(None, (note, _FROZEN if job.is_frozen else "")))
+        task = _Task(job, step, ignore, notes, is_quick=quick, is_thorough=thorough)
         return _diagnosed(task, "as built" if recipe is None else str(recipe))
 
 
@@ -106,6 +112,7 @@ def _again(task: _Task, recipe: str, rules: Rules) -> tuple[Plan, Diagnosis]:
 def _started(model: nn.Module, recipe: Recipe, rules: Rules, inputs: Any) -> tuple[Plan, nn.Module]:
     """A copy of the model, as a recipe starts it."""
     twin = copy.deepcopy(model)
+    carry(model, twin)
     return begin(plan(twin, recipe, rules=rules, example=inputs), recipe, twin, 0, inputs), twin
 
 
@@ -122,6 +129,17 @@ class _Job:
     targets: Any
     loss: str | Callable[..., Any] | None
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it has parameters, and none of them is trained."""
+        trained = [value.requires_grad for value in self.model.parameters()]
+        return bool(trained) and not any(trained)
+
+    @property
+    def has_loss(self) -> bool:
+        """Whether a loss can be told: one is asked for, or the way back needs some."""
+        return self.loss is not None or self.targets is not None or not self.is_frozen
+
     def few(self) -> "_Job":
         """The same on a few samples."""
         inputs, targets = _few(self.inputs, self.targets, _FEW)
@@ -134,14 +152,21 @@ def _measured(task: _Task, graph: Graph) -> Evidence:
     values = {param.path: found[param.path] for param in graph.params}
     seen = Layers(graph, num_samples(job.inputs), quick=quick, thorough=task.is_thorough)
     weights = {param.path: values[param.path] for param in graph.params if param.role in ("weight", "embedding")}
-    judged, gradients = _pass(job, values, Probe(weights, seen.met))
+    attentions = Attentions(lambda: seen.near_query)
+    has_attention = any(param.use.fed_by == "attention" or _ASKS & {*param.use.followed_by} for param in graph.params)
+    with ExitStack() as watching:
+        if has_attention and not quick:
+            watching.enter_context(attentions)
+        judged, gradients = _pass(job, values, Probe(weights, seen.met, split=False))
     moved, later = (values, gradients) if quick else _later(job, values, gradients)
     evidence = Evidence(
         graph=graph,
         layers=seen.layers(),
-        numbers=numbers_of(graph, values, gradients, later, moved, quick=quick),
+        numbers=numbers_of(graph, values, gradients, later, moved, unset=_unset(job.model), quick=quick),
+        attentions=tuple(attentions.found),
+        recurrences=seen.recurrences(),
         wanted=wanted(graph),
-        loss=judged.told,
+        loss=judged and judged.told,
         step=task.step,
         notes=task.notes,
     )
@@ -169,7 +194,17 @@ def _jacobian(job: _Job, depth: int) -> Jacobian | None:
         return jacobian(outputs_of, inputs, depth)
 
 
-def _pass(job: _Job, values: Tensors, probe: Probe | None = None) -> tuple[Judged, Gradients]:
+def _unset(model: nn.Module) -> set[str]:
+    """The parameters that a deferred model's record says nobody filled."""
+    return {
+        f"{path}.{name}".lstrip(".")
+        for path, module in model.named_modules()
+        for name, record in record_of(module).items()
+        if record.is_unset
+    }
+
+
+def _pass(job: _Job, values: Tensors, probe: Probe | None = None) -> tuple[Judged | None, Gradients]:
     """Forward and backward; the gradient of each parameter, None where none came. Nothing of the model changes."""
 
     @cache
@@ -183,13 +218,30 @@ def _pass(job: _Job, values: Tensors, probe: Probe | None = None) -> tuple[Judge
         (job.inputs.args, job.inputs.kwargs),
     )
 
-    def run() -> tuple[Judged, Gradients]:
-        judged = loss_of(_outputs(job.model, args, kwargs, probe), job.inputs, job.targets, job.loss)
+    def run() -> tuple[Judged | None, Gradients]:
+        outputs = _outputs(job.model, args, kwargs, probe)
+        judged = loss_of(outputs, job.inputs, job.targets, job.loss) if job.has_loss else None
+        if judged is None or job.is_frozen:
+            return judged, dict.fromkeys(leaves)
         gradients = _gradients(job.model, judged.value, [*trained.values()])
         return judged, dict.fromkeys(leaves) | dict(zip(trained, gradients, strict=True))
 
-    with torch.enable_grad(), quietly(job.model):
+    with torch.enable_grad(), quietly(job.model), _steps_seen(job.model):
         return torch.func.functional_call(_Within(job.model), _state(job.model, leaves), (run,))
+
+
+@contextmanager
+def _steps_seen(model: nn.Module) -> Iterator[None]:
+    """No LSTM as one operation, which hides its weights and its steps."""
+    was = torch.backends.mkldnn.enabled
+    if not was or not any(isinstance(module, nn.LSTM) for module in model.modules()):
+        yield
+        return
+    torch.backends.mkldnn.enabled = False
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = was
 
 
 class _Within(nn.Module):
@@ -228,7 +280,13 @@ def _outputs(model: nn.Module, args: Any, kwargs: Any, probe: Probe | None) -> A
 
 
 def _gradients(model: nn.Module, value: torch.Tensor, leaves: Sequence[torch.Tensor]) -> Sequence[torch.Tensor | None]:
-    """Of each leaf; by what is stored at the leaves where a checkpoint knows no other way."""
+    """Of each leaf; by what is stored at the leaves where a checkpoint knows no other way.
+
+    Raises:
+        ModelError: if nothing leads from the loss to one, or the way back fails.
+    """
+    if not value.requires_grad:
+        raise ModelError("The loss cannot be differentiated: nothing leads from it to a parameter that is trained.")
     try:
         if is_checkpointed(value):
             value.backward()
@@ -295,5 +353,5 @@ def _stepped(value: torch.Tensor, gradient: torch.Tensor | None) -> torch.Tensor
     """A step against the gradient, of a size of its own."""
     if gradient is None or is_zero(gradient):
         return value
-    size = gradient.double().square().mean().sqrt().to(value.dtype)
-    return (value.detach() - _STEP * gradient / size).requires_grad_(value.requires_grad)
+    size = math.sqrt(moment(gradient))
+    return value.detach().add(gradient, alpha=-_STEP / size).requires_grad_(value.requires_grad)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..._diagnosis import Layer
+from ..._diagnosis import Layer, Recurrence
 from ..._graph import Graph
 from ...init._activations import ACTIVATIONS
 from .._probe import Meeting
@@ -17,22 +17,31 @@ _SAMPLES, _FEATURES = 8, 4096  # what cosines are taken of
 _NUMBERS = 1 << 14  # what saturation is judged by
 _BINS, _REACH = 32, 4.0  # of a histogram, and how many times the rms it reaches
 _FLAT = 0.05  # of the steepest slope
+_STATES = {"state", "cell"}
 _GRID = np.linspace(-30, 30, 60001)
 
 
 class Layers:
-    """Collects what each weight does at its first use."""
+    """Collects what each weight does at its first use, and at each step if it multiplies a state."""
 
     def __init__(self, graph: Graph, num_samples: int, *, quick: bool = False, thorough: bool = False) -> None:
         self.ranks: dict[str, tuple[float, int]] = {}  # of what each weight takes in, where it is asked for
         self._graph, self._num_samples, self._quick, self._thorough = graph, num_samples, quick, thorough
         self._found: dict[str, dict[str, Any]] = {}
+        self._steps: dict[str, list[dict[str, float]]] = {}
+        self.near_query = ""  # the path of the weight that made queries last, or else of the first
 
     def met(self, meeting: Meeting) -> None:
         """Measure a use; nothing of it is changed."""
-        if meeting.is_backward or meeting.path in self._found or not meeting.given.numel():
+        if meeting.is_backward or not meeting.given.numel():
             return
         param = self._graph.by_path[meeting.path]
+        if param.use.fed_by in _STATES and not self._quick:
+            self._step(meeting)
+        if meeting.path in self._found:
+            return
+        if "query" in param.use.followed_by or not self.near_query:
+            self.near_query = meeting.path
         dtype = str(meeting.given.dtype).removeprefix("torch.")
         found = self._found[meeting.path] = {"path": meeting.path, "fed": None, "dtype": dtype}
         axis = 1 if "convolution" in param.use.operation else -1
@@ -44,6 +53,25 @@ class Layers:
     def layers(self) -> tuple[Layer, ...]:
         """In the order in which the weights were met."""
         return tuple(Layer(**found) for found in self._found.values())
+
+    def recurrences(self) -> tuple[Recurrence, ...]:
+        """Of each weight that was met at several steps, what it did at the ends of them."""
+        return tuple(
+            Recurrence(
+                path=path,
+                steps=len(steps),
+                moments=(steps[1]["moment"], steps[-1]["moment"]),
+                energies=(steps[0].get("energy"), steps[-1].get("energy")),
+            )
+            for path, steps in self._steps.items()
+            if len(steps) > 2  # the first has no state yet, and two are to be compared
+        )
+
+    def _step(self, meeting: Meeting) -> None:
+        """Measure one step of a recurrence."""
+        self._steps.setdefault(meeting.path, []).append(step := {})
+        meeting.on_output.append(lambda output: step.update(moment=moment(output)))
+        meeting.on_gradient.append(lambda gradient: step.update(energy=moment(gradient) * gradient.numel()))
 
     def _takes(self, found: dict[str, Any], signal: torch.Tensor, axis: int, *, is_activation: bool) -> None:
         if self._quick or not is_activation:
@@ -64,7 +92,7 @@ class Layers:
         if self._quick:
             return
         others = tuple(place for place in range(output.ndim) if place != axis % output.ndim)
-        means = output.float().mean(others) if others else output.float()
+        means = output.mean(others, dtype=torch.float32) if others else output.float()
         found["mean"] = means.mean().item()
         found["constant"] = means.square().mean().item() / found["moment"] if found["moment"] else None
         found["histogram"] = histogram(output, found["moment"])
@@ -88,12 +116,15 @@ def _signal(meeting: Meeting) -> torch.Tensor | None:
 
 
 def moment(x: torch.Tensor) -> float:
-    """The mean square, row by row: one long sum in float32 loses digits."""
+    """The mean square, by rows, or in float64: a long sum in float32 loses digits, a tiny number's square all of them."""
     dtype = torch.promote_types(x.dtype, torch.float32)
     if not x.numel():
         return 0.0
-    rows = torch.linalg.vector_norm(x.reshape(len(x) if x.ndim else 1, -1), dim=1, dtype=dtype)
-    return rows.double().square().sum().item() / x.numel()
+    rows = torch.linalg.vector_norm(x, dim=tuple(range(1, x.ndim)), dtype=dtype) if x.ndim > 1 else x
+    total = rows.double().square().sum().item()
+    if not 0 < total < math.inf:
+        total = x.double().square().sum().item()
+    return total / x.numel()
 
 
 def histogram(x: torch.Tensor, moment: float) -> tuple[float, ...]:
@@ -115,10 +146,10 @@ def _similarity(signal: torch.Tensor, num_samples: int) -> float | None:
     """The mean cosine between what a layer takes in of two different samples."""
     if num_samples < 2 or not signal.ndim or signal.shape[0] % num_samples:
         return None
-    rows = signal.reshape(num_samples, -1)[:_SAMPLES]
+    count = min(num_samples, _SAMPLES)
+    rows = signal[: signal.shape[0] // num_samples * count].reshape(count, -1)
     rows = rows[:, :: max(rows.shape[1] // _FEATURES, 1)].double()
     unit = rows / rows.norm(dim=1, keepdim=True)
-    count = len(rows)
     mean = ((unit @ unit.T).sum().item() - count) / (count * (count - 1))
     return mean if math.isfinite(mean) else None
 

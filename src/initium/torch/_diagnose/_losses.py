@@ -157,8 +157,6 @@ def _called(loss: Callable[..., Any], outputs: Any, targets: Any) -> torch.Tenso
         raise ModelError(f"The loss gives {with_article(type(value).__name__)}, not a tensor of one number.")
     if value.numel() != 1:
         raise ModelError(f"The loss gives a tensor of shape {tuple(value.shape)}, not of one number.")
-    if not value.requires_grad:
-        raise ModelError("The loss cannot be differentiated: nothing leads from it to a parameter that is trained.")
     return value
 
 
