@@ -1,6 +1,7 @@
 """Two diagnoses of one model beside each other."""
 
 from dataclasses import dataclass
+from os import PathLike
 
 from .._errors import SettingError, few
 from .._report import List, Report, Reported, Table
@@ -69,6 +70,14 @@ class Beside(Reported):
             return f"Neither {self.before.start} nor under {self.after.start} is there a finding"
         serious = "" if self.left or self.brought else "; nothing is left"
         return f"{self.after.start} {', '.join(parts)}{serious}"
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write one HTML page with both, whole or not at all.
+
+        Raises:
+            OutputError: if it cannot be written there.
+        """
+        self.report().save(path)
 
     def to_json(self) -> str:
         """Both as JSON."""
