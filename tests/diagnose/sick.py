@@ -468,3 +468,11 @@ def biases_outweigh_the_signal():
     for layer in model[::2]:
         nn.init.normal_(layer.bias)
     return model
+
+
+@sick("IN508", "2.weight", lambda: classes() | {"thorough": True})
+def number_far_out():
+    model = started(stack(2, nn.ReLU), he)
+    with torch.no_grad():
+        model[2].weight[3, 5] = 3.0
+    return model

@@ -318,4 +318,15 @@ KINDS: tuple[Kind, ...] = (
         judge=_structure.parted,
         told_by=frozenset({"IN001", "IN002", "IN101", "IN102", "IN104", "IN106", "IN301", "IN501", "IN502", "IN601"}),
     ),
+    Kind(
+        id="IN508",
+        name="number far out",
+        claim="One number of a weight lies far from all others; only `thorough` looks.",
+        measure="how many standard deviations a weight's farthest number lies from its mean",
+        threshold="8",
+        source="of a billion normal numbers, one in a million draws has one beyond 8",
+        severity="note",
+        remedy="initium.initialize(model, seed=0)",
+        judge=_structure.far_out,
+    ),
 )

@@ -10,6 +10,7 @@ from ._lines import lines
 from ._signal import HARM, inputs_scaled, size_beside_wanted
 
 _OFF, _BESIDE, _HIDDEN = 16.0, 10.0, 100.0
+_FAR = 8.0  # standard deviations
 _SUM = 10.0  # what a stream may grow to: branches of 1/L each make at most e = 2.72 of it
 
 
@@ -134,3 +135,16 @@ def beside(evidence: Evidence) -> Iterator[Found]:
                     "the smaller is not heard",
                     cause=f"{folded([other, param.path])} are added and start at different sizes",
                 )
+
+
+def far_out(evidence: Evidence) -> Iterator[Found]:
+    """Weights with a number that no draw gives."""
+    spectra = evidence.geometry.spectra if evidence.geometry else ()
+    far = {spectrum.path: spectrum.peak for spectrum in spectra if (spectrum.peak or 0) > _FAR}
+    if far:
+        first, peak = max(far.items(), key=lambda one: one[1] or 0)
+        yield Found(
+            paths=(first, *(path for path in far if path != first)),
+            measured=f"a number lies {peak:.3g} standard deviations out; beyond {_FAR:g} is counted",
+            cause="no draw of a normal or a uniform law gives it: it was loaded, written by hand, or spoilt",
+        )

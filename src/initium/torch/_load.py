@@ -52,9 +52,7 @@ def built(text: str, seed: int, activation: str) -> nn.Module:
 
 def geometry_cost(model: nn.Module) -> str:
     """About how long the singular values of all weights take."""
-    shapes = [
-        (len(value), value.numel() // len(value)) for value in model.parameters() if value.ndim > 1 and len(value)
-    ]
+    weights = [value for value in model.parameters() if value.ndim > 1 and len(value)]
     took = seconds((len(value), value.numel() // len(value)) for value in weights)
     return "under a second" if took < 1 else f"about {took:,.0f} seconds"
 
