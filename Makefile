@@ -6,7 +6,7 @@ TWICE := --numprocesses 2 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test test-tensorflow fuzz lint bench bench-accuracy bench-choose bench-diagnose bench-fill bench-keras bench-jax \
-	bench-limits bench-plan bench-plans bench-unseen bench-models randomness
+	bench-limits bench-plan bench-plans bench-unseen bench-models pictures randomness
 
 demo: .venv/made
 	@echo "Training 160 networks; a minute or two on two cores."
@@ -47,6 +47,10 @@ bench-fill: .venv/made
 # A diagnosis beside a plain forward and backward pass: time and memory.
 bench-diagnose: .venv/made
 	$(BIN)/python bench/diagnose.py
+
+# The pictures of docs/diagnose.md; needs Chromium.
+pictures: .venv/made
+	$(BIN)/python bench/pictures.py
 
 bench-keras: .venv/made
 	KERAS_BACKEND=torch $(BIN)/python bench/keras_init.py
