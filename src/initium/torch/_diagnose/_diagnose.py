@@ -41,6 +41,7 @@ _ROUNDS = 4  # of zeros behind zeros
 _STEP = 0.01
 _ASKS = {"query", "key"}
 _FROZEN = "nothing is trained, all parameters are frozen: the forward pass alone was measured"
+_QUICK = "quick: units, parameters and inputs were not compared, attention and recurrences not measured"
 _FEW = 4  # samples, which tell as well whether a gradient is 0
 
 
@@ -73,7 +74,7 @@ def diagnose(
             found, targets = _few(found, targets, micro_batch)
         graph = trace(model, _example(found))
         job = _Job(model, found, targets, loss)
-        notes = filter(None, (note, _FROZEN if job.is_frozen else ""))
+        notes = filter(None, (note, _FROZEN if job.is_frozen else "", _QUICK if quick else ""))
         evidence = _measured(job, graph, step, quick=quick, notes=tuple(notes))
     return Diagnosis.of(evidence, judge(evidence, ignore))
 
