@@ -1,6 +1,6 @@
 """The table of findings: each sick net has the right one first, and healthy nets have no serious one."""
 
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +16,7 @@ from initium._diagnosis import KINDS
 ZOO = zoo.small()
 
 
+@cache
 def diagnosed(name):
     torch.manual_seed(0)
     model = SICK[name].build()
@@ -32,13 +33,12 @@ def test_a_sick_net_has_the_right_finding_first(name):
     assert not SICK[name].at or first.path == SICK[name].at, found
 
 
-LINES = [name for name in SICK if diagnosed(name).findings[0].remedy.startswith("initium.")]
-
-
-@pytest.mark.parametrize("name", LINES)
+@pytest.mark.parametrize("name", SICK)
 def test_a_remedy_that_is_a_line_runs_and_mends_what_it_stands_beside(name):
     """The line is the user's, who has a model; one that no inputs can be made up for needs them as `example` too."""
     first = diagnosed(name).findings[0]
+    if not first.remedy.startswith("initium."):
+        pytest.skip("no start mends it, and the remedy says what does")
     torch.manual_seed(0)
     model = SICK[name].build()
     torch.manual_seed(0)
