@@ -20,6 +20,7 @@ def test_a_serious_finding_is_exit_code_1_and_the_first_line():
     assert done.exit_code == 1, done.stderr
     assert done.stdout.startswith("2 serious findings; first: vanishing signal at `2.weight`.\n")
     assert "\n  remedy: initium.initialize(model, seed=0)\n" in done.stdout
+    assert "\n  more: docs/diagnose.md#in101-vanishing-signal\n" in done.stdout
     assert "the inputs were made up" in done.stdout
 
 
@@ -46,6 +47,7 @@ def test_json_holds_all_of_it():
     told = json.loads(diagnose(f"{EXAMPLES / 'all_equal.py'}:build", "--json").stdout)
     assert not told["healthy"]
     assert told["findings"][0]["id"] == "IN301"
+    assert told["findings"][0]["docs"] == "docs/diagnose.md#in301-identical-units"
     assert [layer["path"] for layer in told["layers"]] == ["0.weight", "2.weight", "4.weight"]
 
 

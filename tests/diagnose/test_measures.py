@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from diagnose.sick import Residual, he, scaled, stack, started
+from diagnose.sick import Attends, LastState, Residual, Softmaxes, he, scaled, stack, started, steps
 from scipy import integrate, stats
 from torch import nn
 
@@ -118,6 +118,99 @@ def test_small_logits_cost_what_their_variance_says():
 def test_a_constant_start_has_one_unit():
     found = initium.diagnose(started(stack(2, nn.Tanh, 64), lambda w: nn.init.constant_(w, 0.01)), torch.randn(8, 64))
     assert [(n.path, n.num_alike) for n in found.numbers if n.num_alike] == [("0.weight", 64), ("2.weight", 64)]
+
+
+def attention_of(model, x):
+    return initium.diagnose(model, x).attentions[0]
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_attention_is_as_free_as_its_softmax(is_causal):
+    class Whole(Softmaxes):
+        def forward(self, x):
+            q, k, v = (layer(x)[:, None] for layer in (self.query, self.key, self.value))
+            mixed = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=is_causal, scale=1.0)
+            return self.head(mixed[:, 0])
+
+    class Written(Softmaxes):
+        def forward(self, x):
+            scores = self.query(x) @ self.key(x).mT
+            if is_causal:
+                scores = scores.masked_fill(torch.ones(x.shape[1], x.shape[1]).triu(1).bool(), -torch.inf)
+            self.shares = scores.softmax(-1)
+            return self.head(self.shares @ self.value(x))
+
+    torch.manual_seed(0)
+    written, x = Written(), torch.randn(8, 12, 32)
+    whole = Whole()
+    whole.load_state_dict(written.state_dict())
+    written(x)
+    num = torch.arange(1, 13).double() if is_causal else torch.full((12,), 12.0)
+    free = (1 - written.shares.double().square().sum(-1)) / (1 - 1 / num)
+    expected = free[:, num > 1].mean().item()
+    for model in (whole, written):
+        found = attention_of(model, x)
+        assert (found.path, found.freedom) == ("query.weight", pytest.approx(expected, rel=1e-4))
+
+
+def test_attention_that_looks_at_all_places_alike_is_free_and_no_fault():
+    torch.manual_seed(0)
+    model, x = Attends(), torch.randn(8, 12, 32)
+    nn.init.zeros_(model.attention.in_proj_weight[:32])
+    assert attention_of(model, x).freedom == pytest.approx(1)
+    assert "IN107" not in [finding.id for finding in initium.diagnose(model, x).findings]
+    same = torch.randn(8, 1, 32).expand(8, 12, 32)
+    assert attention_of(model, same).similarity == pytest.approx(1)
+
+
+def test_a_step_of_a_recurrence_multiplies_the_gradient_by_the_variance_of_its_weight():
+    # While states are small tanh has slope 1, and of n inputs with variance s^2 / n each step hands back s^2.
+    n, s, num = 512, 0.8, 12
+    torch.manual_seed(0)
+    body = nn.RNN(n, n)
+    nn.init.normal_(body.weight_hh_l0, std=s / math.sqrt(n))
+    for value in (body.weight_ih_l0, body.bias_ih_l0, body.bias_hh_l0):
+        nn.init.normal_(value, std=1e-4)
+    model = LastState(body, n)
+    found = initium.diagnose(model, torch.randn(num, 16, n)).recurrences
+    assert [(one.path, one.steps) for one in found] == [("body.weight_hh_l0", num)]
+    first, last = found[0].energies
+    # Of a product of 11 random matrices of 512 units the log has a standard deviation of sqrt(11 * 2 / 512) = 0.21.
+    assert abs(math.log(first / last) / (num - 1) - math.log(s**2)) < 3 * 0.21 / (num - 1)
+
+
+def test_forget_gates_that_are_held_open_keep_the_gradient():
+    torch.manual_seed(0)
+    model, how = LastState(nn.LSTM(32, 32)), steps(60)
+    first = initium.diagnose(model, **how).findings[0]
+    assert first.id == "IN206"
+    assert first.remedy == "a bias of 4.1 in the forget gates, the logarithm of the number of steps"
+    nn.init.constant_(model.body.bias_ih_l0[32:64], 4.1)
+    assert "IN206" not in [finding.id for finding in initium.diagnose(model, **how).findings]
+
+
+def test_means_over_places_are_no_collapse_where_the_output_tells_inputs_apart():
+    class Squeezes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.into, self.out = nn.Conv2d(3, 16, 3), nn.Linear(16, 4), nn.Linear(4, 16)
+            self.last = nn.Conv2d(16, 4, 3)
+
+        def forward(self, x):
+            x = torch.relu(self.body(x))
+            gate = torch.sigmoid(self.out(torch.relu(self.into(x.mean((2, 3))))))
+            return self.last(x * gate[:, :, None, None])
+
+    torch.manual_seed(0)
+    found = initium.diagnose(Squeezes(), torch.randn(8, 3, 64, 64))
+    alike = {layer.path for layer in found.layers if (layer.similarity or 0) > 0.9999}
+    assert alike == {"into.weight", "out.weight"}
+    assert "IN106" not in [finding.id for finding in found.findings]
+
+
+def test_tiny_gradients_are_measured_too():
+    found = initium.diagnose(nn.Linear(4, 3), torch.randn(8, 4), loss=lambda outputs: 1e-30 * outputs.sum())
+    assert found.layers[0].gradient == pytest.approx(1e-60)
 
 
 def test_the_first_step_is_judged_by_the_optimiser():

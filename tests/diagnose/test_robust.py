@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from diagnose.sick import he, started
+from diagnose.sick import he, stack, started
 from torch import nn
 from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 import initium
 from initium import ModelError
 from initium._errors import DataError
+from initium.torch import deferred
 
 
 class Fails(nn.Module):
@@ -47,7 +48,9 @@ def state_of(model):
             for name, module in model.named_modules()
         },
         "random": (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()),
-        "torch": (torch.is_grad_enabled(), torch.backends.mha.get_fastpath_enabled()),
+        "torch": (
+            *(torch.is_grad_enabled(), torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled),
+        ),
     }
 
 
@@ -119,6 +122,11 @@ def test_whatever_a_forward_does_the_model_and_its_inputs_are_left_as_they_were(
     assert not x.requires_grad
 
 
+class First(nn.Module):
+    def forward(self, outputs):
+        return outputs[0]
+
+
 FORMS = {
     "data_parallel": lambda body: nn.DataParallel(body),
     "compiled": lambda body: torch.compile(body, backend="eager"),
@@ -127,6 +135,8 @@ FORMS = {
     "sparse_table": lambda body: nn.Sequential(nn.Embedding(20, 8, sparse=True), body),
     "bfloat16": lambda body: body.bfloat16(),
     "float64": lambda body: body.double(),
+    "frozen_whole": lambda body: body.requires_grad_(False),
+    "lstm": lambda body: nn.Sequential(nn.LSTM(8, 8), First(), body),
 }
 
 
@@ -199,3 +209,30 @@ def test_what_has_no_gradient_at_all_is_refused():
     with pytest.raises(ModelError, match="NaN or infinite"):
         initium.diagnose(nn.Linear(4, 2), torch.full((2, 4), math.nan))
     assert initium.diagnose(nn.Linear(4, 2), torch.randn(1, 4)).is_healthy
+
+
+def test_of_a_model_that_is_frozen_whole_the_forward_is_diagnosed():
+    torch.manual_seed(0)
+    model = started(stack(30, nn.ReLU), nn.init.xavier_normal_).requires_grad_(False)
+    found = initium.diagnose(model, torch.randn(8, 64))
+    assert [(finding.id, finding.path) for finding in found.findings] == [("IN101", "2.weight")]
+    assert found.loss is None
+    assert found.notes == ("nothing is trained, all parameters are frozen: the forward pass alone was measured",)
+    targets = torch.zeros(8).long()
+    assert initium.diagnose(model, torch.randn(8, 64), targets).loss.chance == pytest.approx(math.log(10))
+    assert initium.diagnose(model, torch.randn(8, 64), loss=lambda outputs: outputs.mean()).loss.name == "<lambda>"
+
+
+def test_what_a_deferred_constructor_never_fills_is_a_note():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.table = nn.Linear(8, 8), nn.Parameter(torch.empty(8, 8))
+
+        def forward(self, x):
+            return self.body(x) @ self.table
+
+    model, x = deferred(Model), torch.randn(4, 8)
+    found = initium.diagnose(model, x, recipe="he_normal").findings
+    assert [(one.id, one.severity, one.paths) for one in found] == [("IN002", "note", ("table",))]
+    assert initium.diagnose(deferred(nn.Linear, 8, 8), x, recipe="framework").is_healthy

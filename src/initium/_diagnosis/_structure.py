@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from .._decisions._fold import folded
+from ..init._gain import passage
 from ._evidence import Evidence, Layer
 from ._finding import Found, anew
 from ._lines import lines
@@ -11,6 +12,7 @@ from ._signal import HARM, inputs_scaled, size_beside_wanted
 
 _OFF, _BESIDE, _HIDDEN = 16.0, 10.0, 100.0
 _FAR = 8.0  # standard deviations
+_FEWEST = 3  # branches that say something of depth
 _SUM = 10.0  # what a stream may grow to: branches of 1/L each make at most e = 2.72 of it
 
 
@@ -40,15 +42,19 @@ def one_off(evidence: Evidence) -> Iterator[Found]:
     for layer in evidence.layers:
         use, size = evidence.graph.by_path[layer.path].use, size_beside_wanted(evidence, layer.path)
         free = use.is_normalised or use.is_head or use.is_sized or use.branch or use.output
+        free = free or use.operation == "recurrent"  # whose gates and bounded functions take in what comes
         if size and not free and use.fed_by != "normalisation" and abs(size.log) > math.log(_OFF):
             factors[layer.path] = size
     if factors:
         first, size = next(iter(factors.items()))
+        loud = next((inputs_scaled(evidence, layer) for layer in evidence.layers if layer.path == first), "")
         yield Found(
             paths=tuple(factors),
             measured=f"{size.words}: its second moment is multiplied by {math.exp(size.log):.3g}",
-            cause=f"a fan or a gain that is not that of this {evidence.graph.by_path[first].use.operation}",
-            remedy=anew([*factors]),
+            cause="the inputs are loud, and the weight is not small for it"
+            if loud
+            else f"a fan or a gain that is not that of this {evidence.graph.by_path[first].use.operation}",
+            remedy=loud or anew([*factors]),
         )
 
 
@@ -60,11 +66,10 @@ def branches(evidence: Evidence) -> Iterator[Found]:
         if use.branch and use.branch.layer == 1 and layer.fed and use.fed_by != "normalisation":
             streams.setdefault(use.branch.stream, []).append(layer)
     for stream, firsts in streams.items():
-        fed = {layer.path: layer.fed or math.nan for layer in firsts}
-        depth = len({_branch(evidence, path) for path in fed})
-        if depth < 2 or len({evidence.graph.by_path[path].use.fed_by for path in fed}) > 1:
+        depth = len({_branch(evidence, layer.path) for layer in firsts})
+        if depth < _FEWEST:
             continue
-        each = math.log(fed[firsts[-1].path] / fed[firsts[0].path]) / (depth - 1)
+        each = (_carried(evidence, firsts[-1]) - _carried(evidence, firsts[0])) / (depth - 1)
         ends = [x for x in evidence.layers if (b := evidence.graph.by_path[x.path].use.branch) and b.is_last]
         ends = [x for x in ends if _branch(evidence, x.path)[0] == stream]
         if ends and math.log(_SUM) < each * depth < math.log(HARM):
@@ -75,6 +80,12 @@ def branches(evidence: Evidence) -> Iterator[Found]:
                 f"{1 + 1 / depth:.3g} each",
                 cause="branches are added to one stream at full size, and nothing normalises it",
             )
+
+
+def _carried(evidence: Evidence, layer: Layer) -> float:
+    """The logarithm of the stream's second moment before the function that a branch may begin with."""
+    passed = passage(evidence.graph.by_path[layer.path].use.fed_by, 1.0)
+    return math.log((layer.fed or math.nan) / (passed.second if passed else 1.0))
 
 
 def _branch(evidence: Evidence, path: str) -> tuple[int, int]:
@@ -99,9 +110,10 @@ def parted(evidence: Evidence) -> Iterator[Found]:
 
 
 def _ratio(evidence: Evidence, layer: Layer) -> float:
-    """The logarithm of what a layer takes in beside what it is meant to; 0 where nobody knows that."""
-    meant = evidence.graph.by_path[layer.path].use.moment
-    return math.log(layer.fed / meant) if layer.fed and meant and math.isfinite(layer.fed) else 0.0
+    """The logarithm of what a layer takes in beside what it is meant to; 0 where nobody knows, and in a branch."""
+    use = evidence.graph.by_path[layer.path].use
+    is_known = layer.fed and use.moment and math.isfinite(layer.fed) and not use.branch
+    return math.log(layer.fed / use.moment) if is_known and layer.fed and use.moment else 0.0
 
 
 def _parted(evidence: Evidence, first: Layer, last: Layer) -> Found:
@@ -112,8 +124,8 @@ def _parted(evidence: Evidence, first: Layer, last: Layer) -> Found:
     starts = source if is_by_size else first.path
     return Found(
         paths=tuple(dict.fromkeys((starts, first.path, last.path))),
-        measured=f"`{last.path}` takes in a second moment of {last.fed:.3g}, where {meant:.3g} is meant; {_OFF:g} times "
-        "either way is counted",
+        measured=f"`{last.path}` takes in a second moment of {last.fed:.3g}, where {meant:.3g} is meant; "
+        f"{_OFF:g} times either way is counted",
         cause=f"it starts at `{starts}`: {sizes[source].words}"
         if is_by_size
         else f"it starts with what `{starts}` takes in: {use.fed_by}",

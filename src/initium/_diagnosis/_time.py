@@ -18,9 +18,9 @@ def fading(evidence: Evidence) -> Iterator[Found]:
             found,
             measured=_told(first, _backward(first) or 0.0, "the gradient's energy at the first is", "that at the last"),
             cause="the loss reads the last steps, and each step before it hands on less",
-            remedy="give the forget gates a bias near the logarithm of the number of steps"
+            remedy=f"a bias of {math.log(first.steps):.2g} in the forget gates, the logarithm of the number of steps"
             if is_gated
-            else f"initium.initialize(model, seed=0, rules={{{first.path!r}: 'orthogonal'}})",
+            else "a gated cell, LSTM or GRU, or a loss that reads all steps: no start holds a signal so long",
         )
 
 

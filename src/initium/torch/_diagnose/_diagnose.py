@@ -2,22 +2,18 @@
 
 import copy
 import math
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from ..._diagnosis import Diagnosis, Evidence, Step, judge, wanted
-from ..._diagnosis._geometry import Geometry, Jacobian
 from ..._diagnosis._judge import check_ignored
 from ..._diagnosis._lines import lines
-from ..._errors import ModelError
 from ..._graph import Graph
 from ..._initialize import begin, plan
 from ..._plan import Plan
@@ -27,24 +23,21 @@ from ..._turn import in_turn
 from .._deferred import carry, record_of
 from .._inputs import Inputs
 from .._probe import Probe
-from .._quietly import quietly
 from .._read import check, named
-from .._torch import is_checkpointed, tree_map
-from .._trace import said, trace
+from .._trace import trace
 from .._undisturbed import apart, default_device
 from ._attention import Attentions
 from ._batch import batch, check_filled, num_samples
-from ._geometry import jacobian, real_input, spectra
+from ._geometry import geometry
 from ._layers import Layers, is_zero, moment
-from ._losses import Judged, loss_of, main_output
 from ._numbers import numbers_of
+from ._pass import Gradients, Job, Tensors, few, run
 
-Tensors = Mapping[str, torch.Tensor]
-Gradients = Mapping[str, torch.Tensor | None]
 _ROUNDS = 4  # of zeros behind zeros
 _STEP = 0.01
 _ASKS = {"query", "key"}
 _FROZEN = "nothing is trained, all parameters are frozen: the forward pass alone was measured"
+_QUICK = "quick: units, parameters and inputs were not compared, attention and recurrences not measured"
 _FEW = 4  # samples, which tell as well whether a gradient is 0
 
 
@@ -75,10 +68,10 @@ def diagnose(
         check_filled(model)
         found, note = batch(model, inputs)
         if micro_batch is not None:
-            found, targets = _few(found, targets, micro_batch)
-        job = _Job(model, found, targets, loss)
-        notes = tuple(filter(None, (note, _FROZEN if job.is_frozen else "")))
-        task = _Task(job, step, ignore, notes, is_quick=quick, is_thorough=thorough)
+            found, targets = few(found, targets, micro_batch)
+        job = Job(model, found, targets, loss)
+        notes = filter(None, (note, _FROZEN if job.is_frozen else "", _QUICK if quick else ""))
+        task = _Task(job, step, ignore, tuple(notes), is_quick=quick, is_thorough=thorough)
         return _diagnosed(task, "as built" if recipe is None else str(recipe))
 
 
@@ -86,7 +79,7 @@ def diagnose(
 class _Task:
     """What is run, and how it is judged."""
 
-    job: "_Job"
+    job: Job
     step: Step | None
     ignore: tuple[str, ...]
     notes: tuple[str, ...]
@@ -120,32 +113,6 @@ def _example(inputs: Inputs) -> Any:
     return inputs.kwargs if inputs.kwargs and not inputs.args else inputs.args
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What is run: a model, on what, and for which loss."""
-
-    model: nn.Module
-    inputs: Inputs
-    targets: Any
-    loss: str | Callable[..., Any] | None
-
-    @property
-    def is_frozen(self) -> bool:
-        """Whether it has parameters, and none of them is trained."""
-        trained = [value.requires_grad for value in self.model.parameters()]
-        return bool(trained) and not any(trained)
-
-    @property
-    def has_loss(self) -> bool:
-        """Whether a loss can be told: one is asked for, or the way back needs some."""
-        return self.loss is not None or self.targets is not None or not self.is_frozen
-
-    def few(self) -> "_Job":
-        """The same on a few samples."""
-        inputs, targets = _few(self.inputs, self.targets, _FEW)
-        return replace(self, inputs=inputs, targets=targets)
-
-
 def _measured(task: _Task, graph: Graph) -> Evidence:
     job, quick = task.job, task.is_quick
     found = {path: value for path, _, _, value in named(job.model) if path in graph.by_path}
@@ -157,7 +124,7 @@ def _measured(task: _Task, graph: Graph) -> Evidence:
     with ExitStack() as watching:
         if has_attention and not quick:
             watching.enter_context(attentions)
-        judged, gradients = _pass(job, values, Probe(weights, seen.met, split=False))
+        judged, gradients = run(job, values, Probe(weights, seen.met, split=False))
     moved, later = (values, gradients) if quick else _later(job, values, gradients)
     evidence = Evidence(
         graph=graph,
@@ -173,25 +140,8 @@ def _measured(task: _Task, graph: Graph) -> Evidence:
     if not task.is_thorough:
         return evidence
     depth = max((len(line.layers) for line in lines(evidence)), default=0)
-    found = Geometry(spectra=spectra(graph, values, seen.ranks), jacobian=_jacobian(job, depth))
-    told = () if found.jacobian else ("no input-output Jacobian: the inputs are not one tensor of real numbers",)
-    return replace(evidence, geometry=found, notes=(*evidence.notes, *told))
-
-
-def _jacobian(job: _Job, depth: int) -> Jacobian | None:
-    """That of the outputs by the inputs, where these are real numbers; everything of the model stays as it was."""
-    inputs = real_input((job.inputs.args, job.inputs.kwargs))
-    if inputs is None:
-        return None
-
-    def outputs_of(values: torch.Tensor) -> torch.Tensor:
-        args, kwargs = tree_map(
-            lambda value: values if value is inputs else value, (job.inputs.args, job.inputs.kwargs)
-        )
-        return main_output(_outputs(job.model, args, kwargs, None)).float()
-
-    with quietly(job.model):
-        return jacobian(outputs_of, inputs, depth)
+    found, note = geometry(job, graph, values, seen.ranks, depth)
+    return replace(evidence, geometry=found, notes=(*evidence.notes, *filter(None, [note])))
 
 
 def _unset(model: nn.Module) -> set[str]:
@@ -204,115 +154,12 @@ def _unset(model: nn.Module) -> set[str]:
     }
 
 
-def _pass(job: _Job, values: Tensors, probe: Probe | None = None) -> tuple[Judged | None, Gradients]:
-    """Forward and backward; the gradient of each parameter, None where none came. Nothing of the model changes."""
-
-    @cache
-    def own(value: torch.Tensor) -> torch.Tensor:
-        return _apart(value).requires_grad_(value.requires_grad)
-
-    leaves = {path: own(value) for path, value in values.items()}
-    trained = {path: leaf for path, leaf in leaves.items() if leaf.requires_grad}
-    args, kwargs = tree_map(
-        lambda value: value.detach().clone() if isinstance(value, torch.Tensor) else value,
-        (job.inputs.args, job.inputs.kwargs),
-    )
-
-    def run() -> tuple[Judged | None, Gradients]:
-        outputs = _outputs(job.model, args, kwargs, probe)
-        judged = loss_of(outputs, job.inputs, job.targets, job.loss) if job.has_loss else None
-        if judged is None or job.is_frozen:
-            return judged, dict.fromkeys(leaves)
-        gradients = _gradients(job.model, judged.value, [*trained.values()])
-        return judged, dict.fromkeys(leaves) | dict(zip(trained, gradients, strict=True))
-
-    with torch.enable_grad(), quietly(job.model), _steps_seen(job.model):
-        return torch.func.functional_call(_Within(job.model), _state(job.model, leaves), (run,))
-
-
-@contextmanager
-def _steps_seen(model: nn.Module) -> Iterator[None]:
-    """No LSTM as one operation, which hides its weights and its steps."""
-    was = torch.backends.mkldnn.enabled
-    if not was or not any(isinstance(module, nn.LSTM) for module in model.modules()):
-        yield
-        return
-    torch.backends.mkldnn.enabled = False
-    try:
-        yield
-    finally:
-        torch.backends.mkldnn.enabled = was
-
-
-class _Within(nn.Module):
-    """Runs something while the model has other parameters.
-
-    The loss and the way back belong to it as well: a loss may read the model, and a checkpointed block is run again.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, run: Callable[[], Any]) -> Any:
-        return run()
-
-
-def _state(model: nn.Module, leaves: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """What the model is to have while it runs, by its names below `_Within`."""
-    paths = {id(value): path for path, _, _, value in named(model) if path in leaves}  # a tied one by its first
-    state = {name: leaves[paths[id(value)]] for name, value in model.named_parameters()}
-    state |= {name: buffer.clone() for name, buffer in model.named_buffers()}
-    return {f"model.{name}": value for name, value in state.items()}
-
-
-def _apart(value: torch.Tensor) -> torch.Tensor:
-    """A tensor of its own with the same numbers; what was made in inference cannot be differentiated but as a copy."""
-    return value.clone() if value.is_inference() else value.detach()
-
-
-def _outputs(model: nn.Module, args: Any, kwargs: Any, probe: Probe | None) -> Any:
-    try:
-        with probe or nullcontext():
-            return model(*args, **kwargs)
-    except Exception as error:  # whatever a user's own forward may raise
-        raise ModelError(f"{type(model).__name__} raises {said(error, _where(model, error))}.") from error
-
-
-def _gradients(model: nn.Module, value: torch.Tensor, leaves: Sequence[torch.Tensor]) -> Sequence[torch.Tensor | None]:
-    """Of each leaf; by what is stored at the leaves where a checkpoint knows no other way.
-
-    Raises:
-        ModelError: if nothing leads from the loss to one, or the way back fails.
-    """
-    if not value.requires_grad:
-        raise ModelError("The loss cannot be differentiated: nothing leads from it to a parameter that is trained.")
-    try:
-        if is_checkpointed(value):
-            value.backward()
-            found = [leaf.grad for leaf in leaves]
-        else:
-            found = torch.autograd.grad(value, leaves, allow_unused=True)
-        return [grad.to_dense() if grad is not None and grad.is_sparse else grad for grad in found]
-    except Exception as error:  # whatever a user's own backward may raise
-        where = _where(model, error)
-        raise ModelError(f"{type(model).__name__} raises {said(error, where)}, on the way back.") from error
-
-
-def _where(model: nn.Module, error: BaseException) -> str:
-    """In which layer it was raised, by its path."""
-    paths = {id(module): path for path, module in model.named_modules()}
-    owners = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
-    found = [path for owner in owners if (path := paths.get(id(owner)))]
-    return f" in `{found[-1]}`" if found else ""
-
-
-def _later(job: _Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, Gradients]:
+def _later(job: Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, Gradients]:
     """What has moved, and its gradients, seen on a few samples; on all of them if anything is still stuck there."""
     if not _zeros(gradients):
         return values, gradients
     try:
-        found = _moved(job.few(), values, gradients)
+        found = _moved(job.cut(_FEW), values, gradients)
     except Exception:  # whatever a user's own code may raise of fewer samples than it expects
         found = None
     if found is None or _zeros(found[1]):
@@ -320,12 +167,12 @@ def _later(job: _Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, G
     return found
 
 
-def _moved(job: _Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, Gradients]:
+def _moved(job: Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, Gradients]:
     """The parameters and their gradients once all that can move has: what a zero blocks only at first is freed."""
     still = _zeros(gradients)
     for _ in range(_ROUNDS if still else 0):
         values = {path: _stepped(value, gradients[path]) for path, value in values.items()}
-        _, gradients = _pass(job, values)
+        _, gradients = run(job, values)
         before, still = still, _zeros(gradients)
         if not still or still == before:
             break
@@ -335,18 +182,6 @@ def _moved(job: _Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, G
 def _zeros(gradients: Gradients) -> set[str]:
     """The parameters whose gradient came, and is exactly 0."""
     return {path for path, gradient in gradients.items() if gradient is not None and is_zero(gradient)}
-
-
-def _few(inputs: Inputs, targets: Any, few: int) -> tuple[Inputs, Any]:
-    """The first samples of a batch."""
-    count = num_samples(inputs)
-
-    def cut(value: Any) -> Any:
-        is_batch = isinstance(value, torch.Tensor | np.ndarray) and value.shape[:1] == (count,)
-        return value[:few] if is_batch else value
-
-    args, kwargs = tree_map(cut, (inputs.args, inputs.kwargs))
-    return Inputs(args, kwargs), tree_map(cut, targets)
 
 
 def _stepped(value: torch.Tensor, gradient: torch.Tensor | None) -> torch.Tensor:

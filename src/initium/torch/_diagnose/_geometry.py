@@ -5,10 +5,13 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from ..._diagnosis._geometry import Jacobian, Spectrum, chosen
+from ..._diagnosis._geometry import Geometry, Jacobian, Spectrum, chosen
 from ..._graph import Graph, Param
-from .._torch import tree_leaves
+from .._quietly import quietly
+from .._torch import tree_leaves, tree_map
 from ._layers import moment
+from ._losses import main_output
+from ._pass import Job, outputs
 from ._rank import singular_values
 
 _PROBES = 8
@@ -16,7 +19,42 @@ _STEP = 1e-3  # of an input's own length: small beside it, large beside rounding
 _WEIGHTS = ("weight", "embedding")
 
 
-def spectra(
+def geometry(
+    job: Job,
+    graph: Graph,
+    values: Mapping[str, torch.Tensor],
+    ranks: Mapping[str, tuple[float, int]],
+    depth: int,
+) -> tuple[Geometry, str]:
+    """All of it, and a note where there is no Jacobian; everything of the model stays as it was.
+
+    Args:
+        job: what is run.
+        graph: of the model.
+        values: parameters by path.
+        ranks: of what weights take in, by their path.
+        depth: how many layers read one another in the longest line.
+    """
+    found = Geometry(spectra=_spectra(graph, values, ranks), jacobian=_jacobian_of(job, depth))
+    return found, "" if found.jacobian else "no input-output Jacobian: the inputs are not one tensor of real numbers"
+
+
+def _jacobian_of(job: Job, depth: int) -> Jacobian | None:
+    inputs = _real_input((job.inputs.args, job.inputs.kwargs))
+    if inputs is None:
+        return None
+
+    def outputs_of(values: torch.Tensor) -> torch.Tensor:
+        args, kwargs = tree_map(
+            lambda value: values if value is inputs else value, (job.inputs.args, job.inputs.kwargs)
+        )
+        return main_output(outputs(job.model, args, kwargs)).float()
+
+    with quietly(job.model):
+        return _jacobian(outputs_of, inputs, depth)
+
+
+def _spectra(
     graph: Graph, values: Mapping[str, torch.Tensor], ranks: Mapping[str, tuple[float, int]]
 ) -> tuple[Spectrum, ...]:
     """Of each weight that is a matrix, in the order in which they are used."""
@@ -40,7 +78,7 @@ def _spectrum(param: Param, value: torch.Tensor, rank: float | None, rank_of: in
     )
 
 
-def jacobian(outputs_of: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor, depth: int) -> Jacobian | None:
+def _jacobian(outputs_of: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor, depth: int) -> Jacobian | None:
     """Of the outputs by the inputs of a batch: of J J^T the trace, and of its square, by random vectors.
 
     tr J J^T = E |J^T u|^2 and tr (J J^T)^2 = E |J J^T u|^2 over u of independent unit normals. J times a vector is a
@@ -72,7 +110,7 @@ def jacobian(outputs_of: Callable[[torch.Tensor], torch.Tensor], inputs: torch.T
     return Jacobian(mean=mean, variance=square / mean**2 - 1, depth=depth, probes=_PROBES)
 
 
-def real_input(values: object) -> torch.Tensor | None:
+def _real_input(values: object) -> torch.Tensor | None:
     """The one input that is real numbers, if there is one and no other tensor."""
     found = [leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor)]
     return found[0] if len(found) == 1 and found[0].is_floating_point() and found[0].ndim > 1 else None

@@ -116,7 +116,7 @@ def _signal(meeting: Meeting) -> torch.Tensor | None:
 
 
 def moment(x: torch.Tensor) -> float:
-    """The mean square, by rows, or in float64: a long sum in float32 loses digits, a tiny number's square all of them."""
+    """The mean square, by rows or in float64: a long sum in float32 loses digits, and tiny squares are 0."""
     dtype = torch.promote_types(x.dtype, torch.float32)
     if not x.numel():
         return 0.0

@@ -45,6 +45,7 @@ def numbers_of(
     """
     twins = {} if quick else _twins(graph, values)
     alike = {} if quick else {param.path: _num_alike(param, moved, later) for param in graph.params}
+    repeats = {} if quick else {param.path: _repeats(param, values[param.path]) for param in graph.params}
     return tuple(
         Numbers(
             path=path,
@@ -57,7 +58,7 @@ def numbers_of(
             num_alike=alike.get(path, 0),
             twin=(twin := twins.get(path, "")),
             moves_with_twin=bool(twin) and _same(own, gradients[twin]),
-            repeats=(again := {} if quick else _repeats(graph.by_path[path], value)) and tuple(again),
+            repeats=tuple(again := repeats.get(path, {})),
             repeats_move=bool(again) and own is not None and all(_same(*_at(own, two)) for two in again.values()),
             odd=0.0 if quick or graph.by_path[path].role == "kept" else _odd(value),
             is_unset=path in unset,
