@@ -1,42 +1,31 @@
 """diagnose: one batch forward and backward through a model at step zero."""
 
 import copy
-import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from ..._decisions import decide
 from ..._diagnosis import Diagnosis, Evidence, Step, judge, wanted
 from ..._diagnosis._judge import check_ignored
-from ..._errors import ModelError
 from ..._graph import Graph
 from ..._recipes import Recipe
 from ..._turn import in_turn
 from .._apply import apply
 from .._inputs import Inputs
 from .._probe import Probe
-from .._quietly import quietly
 from .._read import check, named
-from .._torch import is_checkpointed, tree_map
-from .._trace import said, trace
+from .._trace import trace
 from .._undisturbed import apart, default_device
-from ._batch import batch, check_filled, num_samples
+from ._batch import batch, check_filled, few, num_samples
 from ._layers import Layers, is_zero
-from ._losses import Judged, loss_of
 from ._numbers import numbers_of
+from ._pass import Gradients, Job, Tensors, passed
 
-Tensors = Mapping[str, torch.Tensor]
-Gradients = Mapping[str, torch.Tensor | None]
 _ROUNDS = 4  # of zeros behind zeros
 _STEP = 0.01
-_FEW = 4  # samples, which tell as well whether a gradient is 0
 
 
 @in_turn
@@ -65,9 +54,9 @@ def diagnose(
         check_filled(model)
         found, note = batch(model, inputs)
         if micro_batch is not None:
-            found, targets = _few(found, targets, micro_batch)
+            found, targets = few(found, targets, micro_batch)
         graph = trace(model, _example(found))
-        job = _Job(model, found, targets, loss)
+        job = Job(model, found, targets, loss)
         evidence = _measured(job, graph, step, quick=quick, notes=(note,) if note else ())
     return Diagnosis.of(evidence, judge(evidence, ignore))
 
@@ -83,27 +72,12 @@ def _example(inputs: Inputs) -> Any:
     return inputs.kwargs if inputs.kwargs and not inputs.args else inputs.args
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What is run: a model, on what, and for which loss."""
-
-    model: nn.Module
-    inputs: Inputs
-    targets: Any
-    loss: str | Callable[..., Any] | None
-
-    def few(self) -> "_Job":
-        """The same on a few samples."""
-        inputs, targets = _few(self.inputs, self.targets, _FEW)
-        return replace(self, inputs=inputs, targets=targets)
-
-
-def _measured(job: _Job, graph: Graph, step: Step | None, *, quick: bool, notes: tuple[str, ...]) -> Evidence:
+def _measured(job: Job, graph: Graph, step: Step | None, *, quick: bool, notes: tuple[str, ...]) -> Evidence:
     found = {path: value for path, _, _, value in named(job.model) if path in graph.by_path}
     values = {param.path: found[param.path] for param in graph.params}
     seen = Layers(graph, num_samples(job.inputs), quick=quick)
     weights = {param.path: values[param.path] for param in graph.params if param.role in ("weight", "embedding")}
-    judged, gradients = _pass(job, values, Probe(weights, seen.met))
+    judged, gradients = passed(job, values, Probe(weights, seen.met))
     moved, later = (values, gradients) if quick else _later(job, values, gradients)
     return Evidence(
         graph=graph,
@@ -116,87 +90,7 @@ def _measured(job: _Job, graph: Graph, step: Step | None, *, quick: bool, notes:
     )
 
 
-def _pass(job: _Job, values: Tensors, probe: Probe | None = None) -> tuple[Judged, Gradients]:
-    """Forward and backward; the gradient of each parameter, None where none came. Nothing of the model changes."""
-
-    @cache
-    def own(value: torch.Tensor) -> torch.Tensor:
-        return _apart(value).requires_grad_(value.requires_grad)
-
-    leaves = {path: own(value) for path, value in values.items()}
-    trained = {path: leaf for path, leaf in leaves.items() if leaf.requires_grad}
-    args, kwargs = tree_map(
-        lambda value: value.detach().clone() if isinstance(value, torch.Tensor) else value,
-        (job.inputs.args, job.inputs.kwargs),
-    )
-
-    def run() -> tuple[Judged, Gradients]:
-        judged = loss_of(_outputs(job.model, args, kwargs, probe), job.inputs, job.targets, job.loss)
-        gradients = _gradients(job.model, judged.value, [*trained.values()])
-        return judged, dict.fromkeys(leaves) | dict(zip(trained, gradients, strict=True))
-
-    with torch.enable_grad(), quietly(job.model):
-        return torch.func.functional_call(_Within(job.model), _state(job.model, leaves), (run,))
-
-
-class _Within(nn.Module):
-    """Runs something while the model has other parameters.
-
-    The loss and the way back belong to it as well: a loss may read the model, and a checkpointed block is run again.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, run: Callable[[], Any]) -> Any:
-        return run()
-
-
-def _state(model: nn.Module, leaves: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """What the model is to have while it runs, by its names below `_Within`."""
-    paths = {id(value): path for path, _, _, value in named(model) if path in leaves}  # a tied one by its first
-    state = {name: leaves[paths[id(value)]] for name, value in model.named_parameters()}
-    state |= {name: buffer.clone() for name, buffer in model.named_buffers()}
-    return {f"model.{name}": value for name, value in state.items()}
-
-
-def _apart(value: torch.Tensor) -> torch.Tensor:
-    """A tensor of its own with the same numbers; what was made in inference cannot be differentiated but as a copy."""
-    return value.clone() if value.is_inference() else value.detach()
-
-
-def _outputs(model: nn.Module, args: Any, kwargs: Any, probe: Probe | None) -> Any:
-    try:
-        with probe or nullcontext():
-            return model(*args, **kwargs)
-    except Exception as error:  # whatever a user's own forward may raise
-        raise ModelError(f"{type(model).__name__} raises {said(error, _where(model, error))}.") from error
-
-
-def _gradients(model: nn.Module, value: torch.Tensor, leaves: Sequence[torch.Tensor]) -> Sequence[torch.Tensor | None]:
-    """Of each leaf; by what is stored at the leaves where a checkpoint knows no other way."""
-    try:
-        if is_checkpointed(value):
-            value.backward()
-            found = [leaf.grad for leaf in leaves]
-        else:
-            found = torch.autograd.grad(value, leaves, allow_unused=True)
-        return [grad.to_dense() if grad is not None and grad.is_sparse else grad for grad in found]
-    except Exception as error:  # whatever a user's own backward may raise
-        where = _where(model, error)
-        raise ModelError(f"{type(model).__name__} raises {said(error, where)}, on the way back.") from error
-
-
-def _where(model: nn.Module, error: BaseException) -> str:
-    """In which layer it was raised, by its path."""
-    paths = {id(module): path for path, module in model.named_modules()}
-    owners = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
-    found = [path for owner in owners if (path := paths.get(id(owner)))]
-    return f" in `{found[-1]}`" if found else ""
-
-
-def _later(job: _Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, Gradients]:
+def _later(job: Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, Gradients]:
     """What has moved, and its gradients, seen on a few samples; on all of them if anything is still stuck there."""
     if not _zeros(gradients):
         return values, gradients
@@ -209,12 +103,12 @@ def _later(job: _Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, G
     return found
 
 
-def _moved(job: _Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, Gradients]:
+def _moved(job: Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, Gradients]:
     """The parameters and their gradients once all that can move has: what a zero blocks only at first is freed."""
     still = _zeros(gradients)
     for _ in range(_ROUNDS if still else 0):
         values = {path: _stepped(value, gradients[path]) for path, value in values.items()}
-        _, gradients = _pass(job, values)
+        _, gradients = passed(job, values)
         before, still = still, _zeros(gradients)
         if not still or still == before:
             break
@@ -224,18 +118,6 @@ def _moved(job: _Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, G
 def _zeros(gradients: Gradients) -> set[str]:
     """The parameters whose gradient came, and is exactly 0."""
     return {path for path, gradient in gradients.items() if gradient is not None and is_zero(gradient)}
-
-
-def _few(inputs: Inputs, targets: Any, few: int) -> tuple[Inputs, Any]:
-    """The first samples of a batch."""
-    count = num_samples(inputs)
-
-    def cut(value: Any) -> Any:
-        is_batch = isinstance(value, torch.Tensor | np.ndarray) and value.shape[:1] == (count,)
-        return value[:few] if is_batch else value
-
-    args, kwargs = tree_map(cut, (inputs.args, inputs.kwargs))
-    return Inputs(args, kwargs), tree_map(cut, targets)
 
 
 def _stepped(value: torch.Tensor, gradient: torch.Tensor | None) -> torch.Tensor:
