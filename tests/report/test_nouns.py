@@ -11,6 +11,7 @@ from rich.console import Console
 
 from initium import Comparison, OutputError, Plan
 from initium._calibration import Calibrated, Calibration
+from initium._coordinates import CoordinateCheck, Slope
 from initium._decisions import decide
 from initium._diagnosis import Diagnosis, Finding, Layer
 from initium._graph import Graph, Param
@@ -80,6 +81,14 @@ NOUNS = [
         ),
         layers=(Layer(path=PATH, fed=1.0, moment=0.5),),
     ),
+    CoordinateCheck(
+        slopes=(Slope(path=PATH, step=0, sizes=(1.0, 2.0), slope=1.0, low=0.9, high=1.1),),
+        widths=(16, 32),
+        seeds=2,
+        recipe="zeros",
+        optimizer="adam",
+        lr=0.001,
+    ),
 ]
 each_noun = pytest.mark.parametrize("noun", NOUNS, ids=lambda noun: type(noun).__name__)
 
@@ -104,6 +113,8 @@ REPRS = [
     "<Verification: <b>.weight differs from the plan, seed 0>",
     "<Written: <b>.weight, 1 tensor, seed 0>",
     "<Diagnosis: 1 serious finding; first: vanishing signal at `<b>.weight`>",
+    "<CoordinateCheck: Fails: under `zeros` sizes go with the width at 1 of 1 weight, from width 16 to 32; first: at "
+    "`<b>.weight` the size of what it gives goes with width^1>",
 ]
 
 

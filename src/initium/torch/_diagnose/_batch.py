@@ -32,6 +32,11 @@ def batch(model: nn.Module, inputs: Any) -> tuple[Inputs, str]:
     raise cannot_make_up(model, tried=tried)
 
 
+def example(inputs: Inputs) -> Any:
+    """Inputs as whoever calls Initium passes them."""
+    return inputs.kwargs if inputs.kwargs and not inputs.args else inputs.args
+
+
 def tensors(inputs: Inputs) -> list[torch.Tensor]:
     """Those among the inputs."""
     return [leaf for leaf in tree_leaves((inputs.args, inputs.kwargs)) if isinstance(leaf, torch.Tensor)]

@@ -14,12 +14,11 @@ from ..._graph import Graph
 from ..._recipes import Recipe
 from ..._turn import in_turn
 from .._apply import apply
-from .._inputs import Inputs
 from .._probe import Probe
 from .._read import check, named
 from .._trace import trace
 from .._undisturbed import apart, default_device
-from ._batch import batch, check_filled, few, num_samples
+from ._batch import batch, check_filled, example, few, num_samples
 from ._layers import Layers, is_zero
 from ._numbers import numbers_of
 from ._pass import Gradients, Job, Tensors, passed
@@ -55,7 +54,7 @@ def diagnose(
         found, note = batch(model, inputs)
         if micro_batch is not None:
             found, targets = few(found, targets, micro_batch)
-        graph = trace(model, _example(found))
+        graph = trace(model, example(found))
         job = Job(model, found, targets, loss)
         evidence = _measured(job, graph, step, quick=quick, notes=(note,) if note else ())
     return Diagnosis.of(evidence, judge(evidence, ignore))
@@ -66,10 +65,6 @@ def _filled(model: nn.Module, recipe: Recipe, inputs: Any) -> nn.Module:
     twin = copy.deepcopy(model)
     apply(decide(trace(twin, inputs), recipe, ()), twin, seed=0)
     return twin
-
-
-def _example(inputs: Inputs) -> Any:
-    return inputs.kwargs if inputs.kwargs and not inputs.args else inputs.args
 
 
 def _measured(job: Job, graph: Graph, step: Step | None, *, quick: bool, notes: tuple[str, ...]) -> Evidence:
