@@ -34,20 +34,8 @@ ROOMS = [
         "_recipes",
     ),
     *("_ledger", "_written", "_verification", "_calibration", "_decisions", "_aims", "_diagnosis", "_coordinates"),
-    *(
-        "_guide",
-        "_native",
-        "_stream",
-        "_kernel",
-        "_populate",
-        "_draw",
-        "_haar",
-        "_fill",
-        "_tensor",
-        "_array",
-        "_checkpoint",
-    ),
-    *("_study", "_model_name", "torch", "keras", "jax", "_edge", "_plan", "_initialize", "_diagnose"),
+    *("_guide", "_native", "_stream", "_kernel", "_populate", "_draw", "_haar", "_fill", "_tensor", "_array"),
+    *("_checkpoint", "_study", "_model_name", "torch", "keras", "jax", "_edge", "_plan", "_initialize", "_diagnose"),
     *("_coordinate_check", "_engine", "_compare", "_attribute", "__init__", "_cli", "__main__"),
 ]
 # They import what somebody else names, a package or a model, by its name.

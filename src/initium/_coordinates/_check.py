@@ -1,6 +1,6 @@
 """The CoordinateCheck: whether one learning rate does for every width."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .._errors import counted
@@ -78,10 +78,10 @@ class CoordinateCheck(Reported):
         Raises:
             MissingExtraError: if pandas is not installed.
         """
-        from .._require import require
+        from .._report._frame import frame
 
-        pandas = require("pandas", to="`to_pandas`", install="pandas")
-        return pandas.DataFrame([_row(slope) for slope in self.slopes]).set_index(["path", "step"])
+        names = [*(one.name for one in fields(Slope)), "verdict"]
+        return frame([_row(slope) for slope in self.slopes], names, index=["path", "step"])
 
     def report(self) -> Report:
         """The slopes by weight and step, and what to do about those that fail, as data."""

@@ -1,7 +1,7 @@
 """The Diagnosis: what is wrong with a model at step zero, where, and why."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .._errors import counted
@@ -102,13 +102,9 @@ class Diagnosis(Reported):
         Raises:
             MissingExtraError: if pandas is not installed.
         """
-        from .._require import require
+        from .._report._frame import frame
 
-        return (
-            require("pandas", to="Diagnosis.to_pandas")
-            .DataFrame([asdict(layer) for layer in self.layers])
-            .set_index("path")
-        )
+        return frame([asdict(layer) for layer in self.layers], [one.name for one in fields(Layer)])
 
     def report(self) -> Report:
         """The findings, and what was measured by layer, as data."""

@@ -19,6 +19,7 @@ except ModuleNotFoundError as error:
 
 from ..init._parse import names as _names
 from . import _activation as _activation
+from . import callbacks as callbacks
 from . import init as init
 from ._apply import apply as apply
 from ._calibrate import calibrate as calibrate
