@@ -17,6 +17,7 @@ from initium.torch import callbacks
 
 X = torch.randn(48, 12, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(48) % 5
+LOGGED = []
 QUIET = {
     "accelerator": "cpu",
     "max_epochs": 1,
@@ -60,6 +61,10 @@ def kinds():
             self.seen.append(batch_idx)
             self.log("loss", loss, on_step=False, on_epoch=True)
             return loss
+
+        def log(self, *args, **kwargs):
+            LOGGED.append(args)
+            super().log(*args, **kwargs)
 
         def configure_optimizers(self):
             return torch.optim.Adam(self.parameters(), 1e-3)
@@ -129,6 +134,7 @@ def test_lightning_stops_before_the_first_step_and_leaves_the_module_as_it_was()
 
 def test_lightning_trains_the_same_bits_and_logs_the_same_beside_a_diagnosis():
     alone, watched, callback = net(), net(), diagnosis()
+    LOGGED.clear()
     logged = [fit(module, *callbacks).logged_metrics for module, callbacks in ((alone, []), (watched, [callback]))]
     assert callback.diagnosis.is_healthy
     assert callback.diagnosis.loss.name == "the model's own"
@@ -138,6 +144,7 @@ def test_lightning_trains_the_same_bits_and_logs_the_same_beside_a_diagnosis():
     assert same(numbers(alone), numbers(watched))
     assert (watched.num_steps, watched.sums.item(), watched.seen) == (3, 3, [0, 1, 2])
     assert torch.equal(*(one["loss"] for one in logged))
+    assert len(LOGGED) == 6
     assert watched.trainer is not None
     assert watched.forward.__func__ is kinds()[0].forward
 

@@ -1,7 +1,6 @@
 """muP passes, what is usual fails, and each by the power of the width that theory says."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from initium._recipes._recipe import USUAL
 from initium._rule import Decision, Rule
 from initium.init import lecun_normal, zeros
 
-PAGE = Path(__file__).parents[2] / "docs" / "width.md"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "width_mlp.py"
 ROWS = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(16) % 4
@@ -130,12 +128,6 @@ def test_what_is_refused_is_said(given, error, message):
     with pytest.raises(error) as found:
         initium.coordinate_check(**{"factory": build} | given)
     assert str(found.value) == message
-
-
-def test_the_example_of_the_page_runs(capsys):
-    (snippet,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
-    exec(snippet, {})
-    assert capsys.readouterr().out.startswith("Passes: under `mup` no size goes with the width")
 
 
 def command(*args):
