@@ -343,6 +343,7 @@ def coordinate_check(
     lr: Annotated[float, typer.Option(help="Its learning rate.")] = 1e-3,
     steps: Annotated[int, typer.Option(help="How many are trained.")] = 3,
     seeds: Annotated[int, typer.Option(help="Models of each width.")] = 5,
+    out: Annotated[str | None, typer.Option(help="A page to write, with curves.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Whether sizes go with the width, at the start and over the first steps.
@@ -351,6 +352,8 @@ def coordinate_check(
 
     Example: initium coordinate-check model.py:build --recipe "mup(base_width=64)"
     """
+    if out:
+        _files.check_writable(out, mark=MARK)
     inputs, targets = _in_place(lambda: _batch(data)) if data else (None, None)
     build = model_function(factory, given=("width",))
     found = run_coordinate_check(
@@ -366,6 +369,8 @@ def coordinate_check(
         steps=steps,
         seeds=seeds,
     )
+    if out:
+        found.report().save(out)
     typer.echo(found.to_json()) if as_json else Console(highlight=False).print(found, soft_wrap=True)
     if not found.passes:
         raise typer.Exit(1)

@@ -255,6 +255,7 @@ def test_the_trainer_warns_and_goes_on(tmp_path):
         assert train(model, tmp_path, diagnosis_of_trainer("warn")).state.global_step == 3
 
 
+@pytest.mark.slow
 def test_a_compiled_model_of_the_trainer_is_diagnosed(tmp_path):
     callback = diagnosis_of_trainer()
     with warnings.catch_warnings():

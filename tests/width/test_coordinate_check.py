@@ -134,15 +134,17 @@ def command(*args):
     return CliRunner().invoke(_cli.app, ["coordinate-check", *map(str, args)])
 
 
-def test_the_command_exits_0_if_it_passes_and_1_if_not():
+def test_the_command_exits_0_if_it_passes_and_1_if_not(tmp_path):
     fast = ("--widths", "16,32,64", "--seeds", 3)
     done = command(f"{EXAMPLE}:build", "--data", "digits", "--recipe", "mup(base_width=16)", *fast)
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith(
         "Passes: under `mup(base_width=16)` no size goes with the width, from width 16 to 64.\n"
     )
-    done = command(f"{EXAMPLE}:build", "--recipe", "framework", "--json", *fast)
+    page = tmp_path / "page.html"
+    done = command(f"{EXAMPLE}:build", "--recipe", "framework", "--json", "--out", page, *fast)
     assert done.exit_code == 1
+    assert "Size against width" in page.read_text()
     assert not json.loads(done.stdout)["passes"]
 
 
@@ -150,6 +152,7 @@ def test_the_command_exits_0_if_it_passes_and_1_if_not():
     ("args", "message"),
     [
         ([f"{EXAMPLE}:build", "--widths", "64,wide"], "SettingError: `--widths` are whole numbers with commas"),
+        ([f"{EXAMPLE}:build", "--out", "nowhere/page.html"], "OutputError: "),
         (["nothere.py:build"], "ModelError: There is no file 'nothere.py'."),
         (
             [f"{EXAMPLE.parent / 'sick' / 'all_equal.py'}:build"],

@@ -87,7 +87,7 @@ def _plot(widths: tuple[int, ...], name: str, slopes: list[Slope], *, legend: bo
     look = layout(
         360 if legend else 260,
         xaxis=axis(f"width, {name}", type="log", tickvals=list(widths)),
-        yaxis=axis("size", type="log", tickformat="~g"),
+        yaxis=axis("size", type="log", tickformat="~g", dtick="D2"),
         legend={"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0, "xanchor": "left"},
     )
     return {"data": traces, "layout": look}
