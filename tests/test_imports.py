@@ -33,10 +33,10 @@ ROOMS = [
         "_rule",
         "_recipes",
     ),
-    *("_ledger", "_written", "_verification", "_calibration", "_decisions", "_aims", "_diagnosis", "_guide"),
-    *("_native", "_stream", "_kernel", "_populate", "_draw", "_haar", "_fill", "_tensor", "_array", "_checkpoint"),
-    *("_study", "_model_name", "torch", "keras", "jax", "_edge", "_plan", "_initialize", "_diagnose", "_engine"),
-    *("_compare", "_attribute", "__init__", "_cli", "__main__"),
+    *("_ledger", "_written", "_verification", "_calibration", "_decisions", "_aims", "_diagnosis", "_coordinates"),
+    *("_guide", "_native", "_stream", "_kernel", "_populate", "_draw", "_haar", "_fill", "_tensor", "_array"),
+    *("_checkpoint", "_study", "_model_name", "torch", "keras", "jax", "_edge", "_plan", "_initialize", "_diagnose"),
+    *("_coordinate_check", "_engine", "_compare", "_attribute", "__init__", "_cli", "__main__"),
 ]
 # They import what somebody else names, a package or a model, by its name.
 BY_NAME = {"_require.py", "_model_name.py"}

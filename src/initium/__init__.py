@@ -5,6 +5,8 @@ from ._array import array as array
 from ._attribute import attribute as __getattr__  # noqa: F401  Python asks it for `__version__`
 from ._compare import Comparison as Comparison
 from ._compare import compare as compare
+from ._coordinate_check import coordinate_check as coordinate_check
+from ._coordinates import CoordinateCheck as CoordinateCheck
 from ._diagnose import diagnose as diagnose
 from ._diagnosis import Diagnosis as Diagnosis
 from ._errors import DataError as DataError

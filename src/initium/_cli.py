@@ -23,6 +23,7 @@ from ._checkpoint import read, target, write
 from ._checkpoint import verify as compare_with
 from ._checkpoint._manifest import MARK as MANIFEST_MARK
 from ._compare import compare as run_compare
+from ._coordinate_check import coordinate_check as run_coordinate_check
 from ._decisions._store import MARK as PLAN_MARK
 from ._diagnose import diagnose as run_diagnosis
 from ._errors import InitiumError, ModelError, OutputError, RuleError, SettingError, counted
@@ -337,6 +338,66 @@ def diagnose(
         typer.echo(f"\nPage with charts: {printable(out)}")
     if not found.is_healthy:
         raise typer.Exit(1)
+
+
+@app.command()
+def coordinate_check(
+    factory: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE:FUNCTION", help="file.py:function or package.module:function, which takes a width."
+        ),
+    ],
+    recipe: Annotated[str, typer.Option(help="Start each so; `framework`: as it is built, with one rate.")] = "mup",
+    widths: Annotated[str, typer.Option(help="Two or more, with commas.")] = "64,128,256,512",
+    data: Annotated[
+        str | None,
+        typer.Option(help="digits, ..., a .npz or .csv file, or file.py:function, which returns inputs and targets."),
+    ] = None,
+    loss: Annotated[str | None, typer.Option(help="cross_entropy, mse, bce or next_token.")] = None,
+    rules: Annotated[list[str] | None, _RULE] = None,
+    optimizer: Annotated[str, typer.Option(help="adam, adamw or sgd.")] = "adam",
+    lr: Annotated[float, typer.Option(help="Its learning rate.")] = 1e-3,
+    steps: Annotated[int, typer.Option(help="How many are trained.")] = 3,
+    seeds: Annotated[int, typer.Option(help="Models of each width.")] = 5,
+    out: Annotated[str | None, typer.Option(help="A page to write, with curves.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Whether sizes go with the width, at the start and over the first steps.
+
+    If not, a learning rate that suits a narrow model suits a wide one. Exit code 0 if so, 1 if not, 2 if refused.
+
+    Example: initium coordinate-check model.py:build --recipe "mup(base_width=64)"
+    """
+    if out:
+        _files.check_writable(out, mark=MARK)
+    inputs, targets = _in_place(lambda: _batch(data)) if data else (None, None)
+    build = model_function(factory, given=("width",))
+    found = run_coordinate_check(
+        lambda width: _in_place(lambda: build(width)),
+        _whole_numbers(widths),
+        inputs=inputs,
+        targets=targets,
+        loss=loss,
+        recipe=recipe,
+        rules=tuple(map(_rule, rules or ())),
+        optimizer=optimizer,
+        lr=lr,
+        steps=steps,
+        seeds=seeds,
+    )
+    if out:
+        found.report().save(out)
+    typer.echo(found.to_json()) if as_json else Console(highlight=False).print(found, soft_wrap=True)
+    if not found.passes:
+        raise typer.Exit(1)
+
+
+def _whole_numbers(text: str) -> list[int]:
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise SettingError(f"`--widths` are whole numbers with commas, as in '64,128,256'; got '{text}'.")
+    return [*map(int, parts)]
 
 
 def _batch(data: str) -> tuple[Any, Any]:

@@ -16,12 +16,13 @@ from ._errors import InitiumError, ModelError, UnknownNameError, few
 from ._reading import check_regular
 
 
-def model_function(text: str) -> Callable[[], Any]:
-    """The function without arguments that a text names; what goes wrong in it is told as one message.
+def model_function(text: str, *, given: tuple[str, ...] = ()) -> Callable[..., Any]:
+    """The function that a text names; what goes wrong in it is told as one message.
 
     Args:
         text: `file.py:function`, `package.module:function`; a class that needs no arguments, or a class of
             Transformers, which is given the default of its configuration; or something that is built already.
+        given: what it is called with, in words; as a rule, nothing.
 
     Raises:
         ModelError: if there is no such file or module, it fails, or the function needs arguments.
@@ -33,8 +34,8 @@ def model_function(text: str) -> Callable[[], Any]:
         raise ModelError(f"'{text}' names no function. Write the function after a colon, as in '{example}'.")
     folder = os.path.dirname(os.path.abspath(where)) if where.endswith(".py") else os.getcwd()
     found = _told(f"'{where}' cannot be imported", folder, lambda: _attribute(_module(where), where, name))
-    function = _without_arguments(found, where, name)
-    return lambda: _told(f"`{name}` of '{where}' fails", folder, function)
+    function = _taking(found, where, name, given) if given else _without_arguments(found, where, name)
+    return lambda *values: _told(f"`{name}` of '{where}' fails", folder, lambda: function(*values))
 
 
 def _module(where: str) -> ModuleType:
@@ -98,6 +99,22 @@ def _without_arguments(found: Any, where: str, name: str) -> Callable[[], Any]:
             f"`{name}` of '{where}' needs arguments that nobody gives here: {', '.join(needed)}. "
             "Name a function without arguments that calls it."
         )
+    return found
+
+
+def _taking(found: Any, where: str, name: str, given: tuple[str, ...]) -> Callable[..., Any]:
+    """What is called with so many arguments to have the model."""
+    call = f"{name}({', '.join(given)})"
+    try:
+        if hasattr(found, "parameters") and not isinstance(found, type):
+            raise TypeError
+        inspect.signature(found).bind(*given)
+    except TypeError:
+        raise ModelError(
+            f"`{name}` of '{where}' cannot be called as `{call}`, which is to build a new model."
+        ) from None
+    except ValueError:  # of a function that was not written in Python
+        pass
     return found
 
 

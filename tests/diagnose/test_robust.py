@@ -127,6 +127,27 @@ class First(nn.Module):
         return outputs[0]
 
 
+class Counting(nn.Module):
+    """Writes to tensors that are neither parameters nor buffers, as metrics do."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.seen, self.deep = nn.Linear(8, 5), torch.zeros(1), {"sums": [torch.zeros(5)]}
+
+    def forward(self, x):
+        found = self.layer(x)
+        self.seen += len(x)
+        self.deep["sums"][0].add_(found.detach().sum(0))
+        return found
+
+
+def test_tensors_that_hang_on_a_model_keep_their_numbers_too():
+    model = Counting()
+    initium.diagnose(model, torch.randn(6, 8))
+    assert model.seen.tolist() == [0]
+    assert model.deep["sums"][0].tolist() == [0] * 5
+
+
 FORMS = {
     "data_parallel": lambda body: nn.DataParallel(body),
     "compiled": lambda body: torch.compile(body, backend="eager"),

@@ -1,7 +1,8 @@
 """Every noun is shown by its report, and by nothing else."""
 
 import io
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from html import unescape
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from initium import Comparison, OutputError, Plan
+from initium import Comparison, MissingExtraError, OutputError, Plan
 from initium._calibration import Calibrated, Calibration
+from initium._coordinates import CoordinateCheck, Slope
 from initium._decisions import decide
 from initium._diagnosis import Diagnosis, Finding, Layer
 from initium._graph import Graph, Param
@@ -80,6 +82,14 @@ NOUNS = [
         ),
         layers=(Layer(path=PATH, fed=1.0, moment=0.5),),
     ),
+    CoordinateCheck(
+        slopes=(Slope(path=PATH, step=0, sizes=(1.0, 2.0), slope=1.0, low=0.9, high=1.1),),
+        widths=(16, 32),
+        seeds=2,
+        recipe="zeros",
+        optimizer="adam",
+        lr=0.001,
+    ),
 ]
 each_noun = pytest.mark.parametrize("noun", NOUNS, ids=lambda noun: type(noun).__name__)
 
@@ -104,6 +114,8 @@ REPRS = [
     "<Verification: <b>.weight differs from the plan, seed 0>",
     "<Written: <b>.weight, 1 tensor, seed 0>",
     "<Diagnosis: 1 serious finding; first: vanishing signal at `<b>.weight`>",
+    "<CoordinateCheck: Fails: under `zeros` sizes go with the width at 1 of 1 weight, from width 16 to 32; first: at "
+    "`<b>.weight` the size of what it gives goes with width^1>",
 ]
 
 
@@ -145,6 +157,18 @@ def test_a_report_is_saved_as_a_page_and_replaces_nothing_else(noun, tmp_path):
     file.write_text("mine")
     with pytest.raises(OutputError, match="Initium did not write it"):
         noun.report().save(file)
+
+
+@pytest.mark.parametrize("noun", [noun for noun in NOUNS if hasattr(noun, "to_pandas")], ids=lambda n: type(n).__name__)
+def test_a_table_of_pandas_has_a_row_for_each_path_and_may_be_empty(noun, monkeypatch):
+    rows = {"Plan": "choices", "Diagnosis": "layers", "CoordinateCheck": "slopes"}[type(noun).__name__]
+    full, empty = noun.to_pandas(), replace(noun, **{rows: ()}).to_pandas()
+    assert [*full.index.get_level_values("path")] == [PATH]
+    assert (len(empty), [*empty.columns]) == (0, [*full.columns])
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingExtraError) as error:
+        noun.to_pandas()
+    assert str(error.value) == "`to_pandas` needs pandas, which is not installed: pip install pandas"
 
 
 def test_a_noun_without_a_report_is_none():

@@ -1,7 +1,7 @@
 """The Diagnosis: what is wrong with a model at step zero, where, and why."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -142,13 +142,9 @@ class Diagnosis(Reported):
         Raises:
             MissingExtraError: if pandas is not installed.
         """
-        from .._require import require
+        from .._report._frame import frame
 
-        return (
-            require("pandas", to="Diagnosis.to_pandas")
-            .DataFrame([asdict(layer) for layer in self.layers])
-            .set_index("path")
-        )
+        return frame([asdict(layer) for layer in self.layers], [one.name for one in fields(Layer)])
 
     def report(self) -> Report:
         """The findings, what was measured by layer, and charts of it, as data; `save` of it writes a page."""

@@ -27,10 +27,11 @@ Restore = Callable[[], object]
 
 
 @contextmanager
-def kept(model: nn.Module) -> Iterator[list[nn.Module]]:
+def kept(model: nn.Module) -> Iterator[tuple[list[nn.Module], list[torch.Tensor]]]:
     """Attributes, containers, counters and generators of a model are as before afterwards, however deep they lie.
 
-    Yields every module that was found, also those that the model holds in a plain list.
+    Yields every module that was found, also those that the model holds in a plain list; and every tensor, whose numbers
+    are not put back here.
     """
     held, parts = _reached([*model.modules()])
     restores = [restore for thing in held for restore in _restores(thing)]
@@ -38,7 +39,7 @@ def kept(model: nn.Module) -> Iterator[list[nn.Module]]:
     tensors = [tensor for tensor in found if tensor.is_leaf]
     grads = [(tensor, tensor.requires_grad, tensor.grad) for tensor in tensors]
     try:
-        yield [thing for thing in held if isinstance(thing, nn.Module)]
+        yield [thing for thing in held if isinstance(thing, nn.Module)], found
     finally:
         for tensor, requires_grad, grad in grads:
             if tensor.requires_grad != requires_grad:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -31,6 +32,11 @@ def batch(model: nn.Module, inputs: Any) -> tuple[Inputs, str]:
     raise cannot_make_up(model, tried=tried)
 
 
+def example(inputs: Inputs) -> Any:
+    """Inputs as whoever calls Initium passes them."""
+    return inputs.kwargs if inputs.kwargs and not inputs.args else inputs.args
+
+
 def tensors(inputs: Inputs) -> list[torch.Tensor]:
     """Those among the inputs."""
     return [leaf for leaf in tree_leaves((inputs.args, inputs.kwargs)) if isinstance(leaf, torch.Tensor)]
@@ -39,6 +45,18 @@ def tensors(inputs: Inputs) -> list[torch.Tensor]:
 def num_samples(inputs: Inputs) -> int:
     """How long the first axis of the first input is."""
     return next((value.shape[0] for value in tensors(inputs) if value.ndim), 1)
+
+
+def few(inputs: Inputs, targets: Any, count: int) -> tuple[Inputs, Any]:
+    """The first samples of a batch."""
+    whole = num_samples(inputs)
+
+    def cut(value: Any) -> Any:
+        is_batch = isinstance(value, torch.Tensor | np.ndarray) and value.shape[:1] == (whole,)
+        return value[:count] if is_batch else value
+
+    args, kwargs = tree_map(cut, (inputs.args, inputs.kwargs))
+    return Inputs(args, kwargs), tree_map(cut, targets)
 
 
 def check_filled(model: nn.Module) -> None:

@@ -21,17 +21,16 @@ from ..._recipes import Recipe, parse_recipe
 from ..._rule import Rules
 from ..._turn import in_turn
 from .._deferred import carry, record_of
-from .._inputs import Inputs
 from .._probe import Probe
 from .._read import check, named
 from .._trace import trace
 from .._undisturbed import apart, default_device
 from ._attention import Attentions
-from ._batch import batch, check_filled, num_samples
+from ._batch import batch, check_filled, example, few, num_samples
 from ._geometry import geometry
 from ._layers import Layers, is_zero, moment
 from ._numbers import numbers_of
-from ._pass import Gradients, Job, Tensors, few, run
+from ._pass import Gradients, Job, Tensors, passed
 
 _ROUNDS = 4  # of zeros behind zeros
 _STEP = 0.01
@@ -88,7 +87,7 @@ class _Task:
 
 
 def _diagnosed(task: _Task, start: str) -> Diagnosis:
-    graph = trace(task.job.model, _example(task.job.inputs))
+    graph = trace(task.job.model, example(task.job.inputs))
     evidence = _measured(task, graph)
     return Diagnosis.of(evidence, judge(evidence, task.ignore), start=start, again=partial(_again, task))
 
@@ -98,7 +97,7 @@ def _again(task: _Task, recipe: str, rules: Rules) -> tuple[Plan, Diagnosis]:
     """The plan of another recipe, and what is found in a copy that it starts, on the same batch."""
     place = torch.get_default_device()
     with apart(), default_device(place):
-        made, twin = _started(task.job.model, parse_recipe(recipe), rules, _example(task.job.inputs))
+        made, twin = _started(task.job.model, parse_recipe(recipe), rules, example(task.job.inputs))
         return made, _diagnosed(replace(task, job=replace(task.job, model=twin)), recipe)
 
 
@@ -107,10 +106,6 @@ def _started(model: nn.Module, recipe: Recipe, rules: Rules, inputs: Any) -> tup
     twin = copy.deepcopy(model)
     carry(model, twin)
     return begin(plan(twin, recipe, rules=rules, example=inputs), recipe, twin, 0, inputs), twin
-
-
-def _example(inputs: Inputs) -> Any:
-    return inputs.kwargs if inputs.kwargs and not inputs.args else inputs.args
 
 
 def _measured(task: _Task, graph: Graph) -> Evidence:
@@ -124,7 +119,7 @@ def _measured(task: _Task, graph: Graph) -> Evidence:
     with ExitStack() as watching:
         if has_attention and not quick:
             watching.enter_context(attentions)
-        judged, gradients = run(job, values, Probe(weights, seen.met, split=False))
+        judged, gradients = passed(job, values, Probe(weights, seen.met, split=False))
     moved, later = (values, gradients) if quick else _later(job, values, gradients)
     evidence = Evidence(
         graph=graph,
@@ -172,7 +167,7 @@ def _moved(job: Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, Gr
     still = _zeros(gradients)
     for _ in range(_ROUNDS if still else 0):
         values = {path: _stepped(value, gradients[path]) for path, value in values.items()}
-        _, gradients = run(job, values)
+        _, gradients = passed(job, values)
         before, still = still, _zeros(gradients)
         if not still or still == before:
             break

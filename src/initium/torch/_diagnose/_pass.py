@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -18,7 +17,7 @@ from .._quietly import quietly
 from .._read import named
 from .._torch import is_checkpointed, tree_map
 from .._trace import said
-from ._batch import num_samples
+from ._batch import few
 from ._losses import Judged, loss_of
 
 Tensors = Mapping[str, torch.Tensor]
@@ -51,19 +50,7 @@ class Job:
         return replace(self, inputs=inputs, targets=targets)
 
 
-def few(inputs: Inputs, targets: Any, samples: int) -> tuple[Inputs, Any]:
-    """The first samples of a batch."""
-    count = num_samples(inputs)
-
-    def shortened(value: Any) -> Any:
-        is_batch = isinstance(value, torch.Tensor | np.ndarray) and value.shape[:1] == (count,)
-        return value[:samples] if is_batch else value
-
-    args, kwargs = tree_map(shortened, (inputs.args, inputs.kwargs))
-    return Inputs(args, kwargs), tree_map(shortened, targets)
-
-
-def run(job: Job, values: Tensors, probe: Probe | None = None) -> tuple[Judged | None, Gradients]:
+def passed(job: Job, values: Tensors, probe: Probe | None = None) -> tuple[Judged | None, Gradients]:
     """Forward and backward; the gradient of each parameter, None where none came. Nothing of the model changes."""
 
     @cache
