@@ -191,6 +191,7 @@ LEFT = {
     "step_too_large": {"IN205"},
     "step_too_small": {"IN205"},
     "signs": {"IN204"},
+    "recurrence_that_forgets": {"IN206"},
 }
 
 
