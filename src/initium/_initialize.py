@@ -30,6 +30,9 @@ def plan(
 ) -> Plan:
     """Decide how every parameter of a model starts, and why. Nothing is filled.
 
+    While it lasts, other threads may plan, build and train other models. To train or run the same one meanwhile fails
+    in the thread that does: its layers hold stand-ins for their weights.
+
     Args:
         model: a torch.nn.Module, on any device, also meta; or a Graph.
         recipe: `auto`, another recipe's name, or any initialiser for all weights, as in `he_normal bias=0.1`.
