@@ -539,6 +539,16 @@ def test_a_link_as_out_is_followed_and_that_is_said(net):
     result = initium("init", "mlp(6, 5, 4)", "--recipe", "he_normal", "--out", "w.safetensors")
     assert result.stdout.startswith(f"Wrote {net}/there/v.safetensors\n")
     assert (net / "w.safetensors").is_symlink()
+    assert sorted(file.name for file in (net / "there").iterdir()) == ["v.json", "v.safetensors"]
+    assert not (net / "w.json").exists()
+    for name in ("w.safetensors", "there/v.safetensors"):
+        assert initium("verify", name).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/"])
+def test_what_is_no_file_is_not_verified(net, name):
+    result = initium("verify", name)
+    assert (result.exit_code, result.stderr) == (2, f"DataError: '{name or '.'}' cannot be read: Is a directory.\n")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")

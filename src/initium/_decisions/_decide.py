@@ -83,8 +83,7 @@ def _decided(param: Param, own: Rule | None, usual: Rule | None, recipe: Recipe)
         return Decision(init=zeros(), because="has no elements"), "no elements"
     if own:
         said = own.decide(param, _tried(param, usual))
-        because = said.because or f"your rule {own.conditions}"
-        return replace(said, because=because, by="you"), f"your rule {own}"
+        return replace(said, because=said.because or own.reason, by="you"), f"your rule {own}"
     assert usual  # every parameter is decided by now
     return usual.decide(param), f"{recipe}: {usual}"
 
