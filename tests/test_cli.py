@@ -67,7 +67,10 @@ def test_the_published_examples_are_one_line_each(tmp_path):
         (["he_normal bias=glorot_uniform", "zeros"], "ShapeError: `glorot_uniform` needs an input and an output axis"),
         (["he_normal", "zeros", "--seeds", "1"], "SettingError: seeds=1 gives one run's anecdote: no interval"),
         (["he_normal", "zeros", "--data", "no.npz"], "DataError: There is no file 'no.npz'."),
-        (["he_normal"], "SettingError: A comparison needs at least 2 initialisers; got 1."),
+        (
+            ["he_normal"],
+            "SettingError: A comparison needs at least 2 initialisers; got 1. Name another, or `framework`.",
+        ),
     ],
 )
 def test_bad_input_is_one_message_and_exit_code_2(tmp_path, args, message):

@@ -95,3 +95,14 @@ def test_a_model_that_takes_whole_numbers_is_given_them():
             return super().forward(torch.ones(rows, columns))
 
     assert initium.plan(Counting(30, 4), example=(2, 30)).choices
+
+
+@pytest.mark.parametrize(
+    ("how", "because"),
+    [
+        ({"rules": {"0.*": "keep"}}, "your rule 0.* -> keep: uniform_(-0.183, 0.183)"),
+        ({"only_new": "2.*"}, "kept, since only_new names others: uniform_(-0.183, 0.183)"),
+    ],
+)
+def test_what_is_kept_of_a_deferred_model_is_made_as_recorded_and_says_who_asked(how, because):
+    assert initium.plan(initium.torch.deferred(net), **how)["0.weight"].because == because

@@ -107,7 +107,8 @@ def _as_made(said: Decision, param: Param) -> Decision:
     """
     if said.init != framework() or param.made is None or not param.made.is_pending:
         return said
-    return replace(said, init=param.made.init or said.init, because=param.made.because)
+    asked = f"{said.because}: " if said.by == "you" and said.because else ""
+    return replace(said, init=param.made.init or said.init, because=f"{asked}{param.made.because}")
 
 
 def _is_drawable(param: Param, said: Decision) -> bool:
