@@ -67,7 +67,10 @@ def test_the_published_examples_are_one_line_each(tmp_path):
         (["he_normal bias=glorot_uniform", "zeros"], "ShapeError: `glorot_uniform` needs an input and an output axis"),
         (["he_normal", "zeros", "--seeds", "1"], "SettingError: seeds=1 gives one run's anecdote: no interval"),
         (["he_normal", "zeros", "--data", "no.npz"], "DataError: There is no file 'no.npz'."),
-        (["he_normal"], "SettingError: A comparison needs at least 2 initialisers; got 1."),
+        (
+            ["he_normal"],
+            "SettingError: A comparison needs at least 2 initialisers; got 1. Name another, or `framework`.",
+        ),
     ],
 )
 def test_bad_input_is_one_message_and_exit_code_2(tmp_path, args, message):
@@ -539,6 +542,16 @@ def test_a_link_as_out_is_followed_and_that_is_said(net):
     result = initium("init", "mlp(6, 5, 4)", "--recipe", "he_normal", "--out", "w.safetensors")
     assert result.stdout.startswith(f"Wrote {net}/there/v.safetensors\n")
     assert (net / "w.safetensors").is_symlink()
+    assert sorted(file.name for file in (net / "there").iterdir()) == ["v.json", "v.safetensors"]
+    assert not (net / "w.json").exists()
+    for name in ("w.safetensors", "there/v.safetensors"):
+        assert initium("verify", name).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/"])
+def test_what_is_no_file_is_not_verified(net, name):
+    result = initium("verify", name)
+    assert (result.exit_code, result.stderr) == (2, f"DataError: '{name or '.'}' cannot be read: Is a directory.\n")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")

@@ -96,6 +96,7 @@ def test_what_is_printed_does_not_mix_with_our_output(folder, capsys):
     ("text", "message"),
     [
         ("mine.py", "'mine.py' names no function. Write the function after a colon, as in 'mine.py:build'."),
+        ("(2, 30)", "'(2, 30)' names no function. Write the function after a colon, as in 'model.py:build'."),
         (":build", "':build' names no function. Write the function after a colon, as in 'build:build'."),
         ("no.py:build", "There is no file 'no.py'."),
         (

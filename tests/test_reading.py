@@ -70,7 +70,7 @@ def test_a_file_that_is_larger_than_its_kind_is_refused_before_it_is_read(tmp_pa
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(10**12)
     assert refusal(PlanError, lambda: Plan.load(tmp_path / "sparse")) == (
-        f"'{tmp_path}/sparse' has 1,000.0 GB, and 1.0 GB at most are read of its kind."
+        f"'{tmp_path}/sparse' has 1,000.0 GB, and 250.0 MB at most are read of its kind."
     )
 
 

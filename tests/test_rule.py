@@ -57,7 +57,7 @@ def test_a_reason_may_be_a_function_of_the_parameter():
 
 
 def test_a_rule_prints_as_what_it_says():
-    assert str(Rule("head.*", "xavier_uniform")) == "head.* -> glorot_uniform"
+    assert str(Rule("head.*", "xavier_uniform")) == "head.* -> xavier_uniform"
     assert str(Rule(start="zeros", role="bias", layer="Linear")) == "role=bias layer=Linear -> zeros"
     assert str(Rule("*.weight", zeros(), but="head.*")) == "*.weight but=head.* -> zeros"
 
@@ -152,7 +152,10 @@ def test_a_function_that_fails_is_told_with_the_rule_and_the_parameter(part):
     rule = Rule(**{"paths": "head.*", "start": "zeros", part: broken})
     with pytest.raises(RuleError) as told:
         _ = rule.matches(HEAD) and rule.decide(HEAD)
-    assert str(told.value) == f"Rule `{rule}` fails for `head.weight`: IndexError: tuple index out of range"
+    assert str(told.value) == (
+        f"Rule `{rule}` fails for `head.weight`: IndexError: tuple index out of range\n"
+        "Its function is given a Param, which has a path, a shape and a role, and no numbers."
+    )
 
 
 def test_a_text_that_a_function_gives_is_read_with_the_rules_name():

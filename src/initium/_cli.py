@@ -26,7 +26,7 @@ from ._compare import compare as run_compare
 from ._coordinate_check import coordinate_check as run_coordinate_check
 from ._decisions._store import MARK as PLAN_MARK
 from ._diagnose import diagnose as run_diagnosis
-from ._errors import InitiumError, ModelError, OutputError, RuleError, SettingError, counted
+from ._errors import DataError, InitiumError, ModelError, OutputError, RuleError, SettingError, counted
 from ._fill import DTYPES
 from ._graph import Graph
 from ._guide import about
@@ -36,6 +36,7 @@ from ._initialize import plan as decide
 from ._model_name import model_function
 from ._plan import Plan
 from ._printable import printable, printable_lines
+from ._reading import check_regular, path_of
 from ._recipes import Recipe, parse_recipe
 from ._report._page import MARK
 from ._require import versions
@@ -446,7 +447,9 @@ def verify(
 
     Example: initium verify w.safetensors
     """
-    decisions, manifest = read(plan or _beside(file.removesuffix(SUFFIX)))
+    if plan is None:
+        check_regular(path_of(file), refuse=DataError)  # else a manifest would be missed that nobody can write
+    decisions, manifest = read(plan or _beside(file))
     if manifest and seed not in (None, manifest.seed):
         manifest = None  # another seed has other digests
     drawn = seed if seed is not None else manifest.seed if manifest else 0
@@ -466,7 +469,8 @@ def _manifest_beside(out: str) -> Path:
 
 
 def _beside(file: str) -> Path:
-    return Path(file).with_suffix(_SAVED)
+    """Where the manifest of a checkpoint lies: beside the file itself, not beside a link to it."""
+    return Path(str(_files.destination(file)).removesuffix(SUFFIX)).with_suffix(_SAVED)
 
 
 def _in_dtype(plan: Plan, dtype: str) -> Plan:

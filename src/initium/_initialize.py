@@ -1,7 +1,7 @@
 """Plan a model, and fill it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -29,6 +29,9 @@ def plan(
     only_new: str | Iterable[str] | None = None,
 ) -> Plan:
     """Decide how every parameter of a model starts, and why. Nothing is filled.
+
+    While it lasts, other threads may plan, build and train other models. To train or run the same one meanwhile fails
+    in the thread that does: its layers hold stand-ins for their weights.
 
     Args:
         model: a torch.nn.Module, on any device, also meta; or a Graph.
@@ -68,11 +71,30 @@ def _keeping(graph: Graph, only_new: str | Iterable[str] | None) -> Iterator[Rul
     if idle := [f"'{rule.paths}'" for rule in new if not any(map(rule.names, graph.params))]:
         raise RuleError(f"`only_new` matches no parameter by {few(idle)}. Print the plan to see them all.")
 
-    def not_among_only_new(param: Param) -> bool:
-        return not any(rule.names(param) for rule in new)
+    kept = _Kept(start="keep", new=tuple(new), because="kept, since only_new names others")
+    if only_new is not None and any(map(kept.matches, graph.params)):
+        yield kept
 
-    if only_new is not None and any(map(not_among_only_new, graph.params)):
-        yield Rule(start="keep", when=not_among_only_new, because="kept, since only_new names others")
+
+@dataclass(frozen=True)
+class _Kept(Rule):
+    """Of all that `only_new` does not name.
+
+    Attributes:
+        new: what it names.
+    """
+
+    new: tuple[Rule, ...] = ()
+
+    def matches(self, param: Param) -> bool:
+        """Whether a parameter is not new."""
+        return not any(rule.names(param) for rule in self.new)
+
+    @property
+    def conditions(self) -> str:
+        """As it was typed."""
+        globs = [rule.paths for rule in self.new]
+        return f"only_new={shown(globs if len(globs) != 1 else globs[0])}"
 
 
 def graph_of(model: Any, recipe: Recipe, rules: tuple[Rule, ...] = (), example: Any = None) -> Graph:

@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import inspect
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from typing import Any
 
 from ._errors import InitiumError, ModelError, UnknownNameError, few
 from ._reading import check_regular
+
+_NAMED = re.compile(r"[\w./\\~-]+")  # a file or a module, as most are called
 
 
 def model_function(text: str, *, given: tuple[str, ...] = ()) -> Callable[..., Any]:
@@ -30,7 +33,8 @@ def model_function(text: str, *, given: tuple[str, ...] = ()) -> Callable[..., A
     """
     where, _, name = text.rpartition(":")
     if not where or not name:
-        example = f"{text.strip(':') or 'model.py'}:build"
+        named = text.strip(":")
+        example = f"{named if _NAMED.fullmatch(named) else 'model.py'}:build"
         raise ModelError(f"'{text}' names no function. Write the function after a colon, as in '{example}'.")
     folder = os.path.dirname(os.path.abspath(where)) if where.endswith(".py") else os.getcwd()
     found = _told(f"'{where}' cannot be imported", folder, lambda: _attribute(_module(where), where, name))

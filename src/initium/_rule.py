@@ -1,7 +1,7 @@
 """The Rule: which parameters, and how they start."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import FunctionType, MethodType
 from typing import Any, Literal, Union, get_args
@@ -10,7 +10,7 @@ from ._errors import InitiumError, RuleError, SpecError, UnknownNameError
 from ._graph import Operation, Param, Role
 from ._spec import unknown_name
 from .init import Initialiser, parse
-from .init._parse import uncalled
+from .init._parse import of_another_library, uncalled
 
 _LONGEST = 60
 
@@ -70,6 +70,7 @@ class Rule:
     layer: str = ""
     when: Callable[[Param], bool] | None = None
     because: str | Callable[[Param], str] = ""
+    typed: str = field(default="", init=False, repr=False, compare=False)  # the start, if by another of its names
 
     def __post_init__(self) -> None:
         """Read the rule where it is written, so that a typo is told there."""
@@ -89,15 +90,20 @@ class Rule:
             return self._parsed(start)
         if name := uncalled(start):
             raise RuleError(f"Rule for '{self.paths}': {name} is a function; write `{name}()`, or the text '{name}'.")
+        if told := of_another_library(start):
+            raise RuleError(f"Rule for '{self.paths}': {told}")
         is_start = isinstance(start, Initialiser | Decision) or (callable(start) and not isinstance(start, type))
         self._check_type("start", "a spec such as 'zeros', an initialiser or a function of the parameter", is_start)
         return start
 
     def _parsed(self, spec: str) -> Initialiser:
         try:
-            return parse(spec)
+            start = parse(spec)
         except UnknownNameError as error:
             raise UnknownNameError(f"Rule for '{self.paths}': {error} A recipe is for a whole model.") from None
+        if _name(spec) != _name(str(start)):
+            object.__setattr__(self, "typed", spec.strip())
+        return start
 
     def _check_type(self, field: str, wanted: str, holds: bool) -> None:
         if not holds:
@@ -159,7 +165,10 @@ class Rule:
         except InitiumError:
             raise
         except Exception as error:  # whatever a user's own function may raise
-            raise RuleError(f"Rule `{self}` fails for {param}: {type(error).__name__}: {error}") from error
+            raise RuleError(
+                f"Rule `{self}` fails for {param}: {type(error).__name__}: {error}\n"
+                "Its function is given a Param, which has a path, a shape and a role, and no numbers."
+            ) from error
 
     @property
     def conditions(self) -> str:
@@ -168,8 +177,14 @@ class Rule:
         given = [f"{name}={_named(value)}" for name, value in given if value and _named(value)]
         return " ".join([self.paths, *given]) if self.paths != "*" or not given else " ".join(given)
 
+    @property
+    def reason(self) -> str:
+        """Why a parameter starts so, where the rule itself says nothing of it."""
+        return f"your rule {self if self.typed else self.conditions}"
+
     def __str__(self) -> str:
         start = _named(self.start) if not _is_ours(self.start) else ""  # the decision itself tells more than its name
+        start = self.typed or start
         return f"{self.conditions} -> {start}" if start else self.conditions
 
 
@@ -212,6 +227,11 @@ def _bare(start: Any) -> Any:
     """The initialiser that an edge's start is of; all else as it is."""
     held = getattr(start, "init", None)
     return held if isinstance(held, Initialiser) and type(start) is not Decision else start
+
+
+def _name(spec: str) -> str:
+    """What a spec calls, without its arguments."""
+    return spec.partition("(")[0].strip()
 
 
 def _is_ours(value: Any) -> bool:

@@ -36,8 +36,9 @@ def parse_call(text: str) -> Call:
     check_length(text)
     if not text.strip():
         raise SpecError(f"A spec is empty. {_EXAMPLES}")
-    if _HYPHENED.fullmatch(text.strip()):
-        return Call(text.strip())  # no difference of two numbers, but a name that is in no table
+    text = text.strip()
+    if _HYPHENED.fullmatch(text):
+        return Call(text)  # no difference of two numbers, but a name that is in no table
     try:
         node = ast.parse(text, mode="eval").body
     except SyntaxError as error:

@@ -460,7 +460,8 @@ def test_a_model_that_fails_on_the_batch_says_why(x):
     model = nn.Sequential(linear(24), nn.Dropout(0.5), nn.Linear(5, 5, bias=False))
     model.train()
     assert refused(started(model), model, x) == (
-        "The model fails on the batch: RuntimeError: mat1 and mat2 shapes cannot be multiplied (200x24 and 5x5)"
+        "The model fails on the batch: RuntimeError: mat1 and mat2 shapes cannot be multiplied (200x24 and 5x5)\n"
+        "It was given `input` float32 (200, 24). Pass an example that it runs on."
     )
     assert all(layer.training for layer in model)
 

@@ -7,7 +7,9 @@ import itertools
 import random
 import threading
 from collections import Counter, deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
 from typing import ClassVar
 
 import numpy as np
@@ -214,17 +216,17 @@ def drawn(times):
     return found
 
 
-def together(*functions):
-    """What each gives, run by a thread of its own."""
+def together(*functions, patience=None):
+    """What each gives, run by a thread of its own; what takes longer than the patience gives nothing."""
     found = {}
     threads = [
-        threading.Thread(target=lambda i=i, function=function: found.update({i: function()}))
+        threading.Thread(target=lambda i=i, function=function: found.update({i: function()}), daemon=True)
         for i, function in enumerate(functions)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(patience)
     return [found.get(i) for i in range(len(functions))]
 
 
@@ -250,6 +252,104 @@ def test_threads_plan_one_model_and_many_while_another_draws():
     assert rest[:3] == [right] * 3
     assert rest[3] == (usual_plan, True)
     assert rest[4:] == [(usual_plan, True, 0)] * 3
+
+
+def joined(task):
+    thread = threading.Thread(target=task)
+    thread.start(), thread.join()
+
+
+def within(task):
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(task).result()
+
+
+@pytest.fixture
+def waiting():
+    """Pools whose only thread was there before any model ran."""
+    with ThreadPoolExecutor(1) as pool, ThreadPool(1) as other:
+        pool.submit(int).result(), other.apply(int)
+        yield {
+            "started": joined,
+            "within": within,
+            "there before": lambda task: pool.submit(task).result(),
+            "another there before": other.apply,
+            "mapped": lambda task: list(other.imap(lambda _: task(), [1])),
+            "started by one there before": lambda task: pool.submit(joined, task).result(),
+            "handed on": lambda task: joined(lambda: other.apply(task)),
+        }
+
+
+HANDING = ["started", "within", "there before", "another there before", "mapped", "started by one there before"]
+VERBS = {
+    "plan": lambda model: initium.plan(model),
+    "initialize": lambda model: initium.initialize(model, 0),
+    "diagnose": lambda model: initium.diagnose(model, torch.ones(2, 4)),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("way", [*HANDING, "handed on"])
+def test_a_thread_of_a_model_that_runs_is_refused_and_waits_for_nobody(way, verb, waiting):
+    told = []
+
+    def task():
+        with pytest.raises(ModelError) as error:
+            VERBS[verb](nn.Linear(4, 4))
+        told.append(str(error.value))
+
+    class Asking(nn.Linear):
+        def forward(self, x):
+            waiting[way](task)
+            return super().forward(x)
+
+    before = threading.Thread.start, ThreadPoolExecutor.submit, vars(ThreadPool).keys()
+    (plan,) = together(lambda: initium.plan(Asking(4, 4)), patience=60)
+    assert len(plan) == 2
+    assert set(told) == {
+        f"`{verb}` is called in a thread of a model that Initium runs at this moment, and each would wait for the "
+        "other. Call it where no model runs, or in the thread in which the model's forward was called."
+    }
+    assert before == (threading.Thread.start, ThreadPoolExecutor.submit, vars(ThreadPool).keys())
+    waiting[way](lambda: initium.plan(nn.Linear(4, 4)))  # once the turn is over there is nothing to wait for
+
+
+def test_a_thread_that_a_model_leaves_behind_calls_when_the_turn_is_over():
+    over, found = threading.Event(), []
+
+    def later():
+        over.wait()
+        found.append(initium.plan(nn.Linear(2, 2)))
+
+    class Leaving(nn.Linear):
+        def forward(self, x):
+            if not found:
+                found.append(threading.Thread(target=later))
+                found[0].start()
+            return super().forward(x)
+
+    initium.plan(Leaving(4, 4))
+    over.set()
+    found[0].join(60)
+    assert len(found[1]) == 2
+
+
+def test_what_another_library_puts_around_threads_meanwhile_stays():
+    usual = threading.Thread.start
+
+    def theirs(thread):
+        usual(thread)
+
+    class Tracing(nn.Linear):
+        def forward(self, x):
+            threading.Thread.start = theirs
+            return super().forward(x)
+
+    try:
+        initium.plan(Tracing(4, 4))
+        assert threading.Thread.start is theirs
+    finally:
+        threading.Thread.start = usual
 
 
 def test_another_thread_that_runs_and_differentiates_is_not_written_down():

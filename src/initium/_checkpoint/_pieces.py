@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .._errors import SpecError, in_bytes
 from .._tensor import Tensor
+from ._asked import asked
 
 T = TypeVar("T")
 Part = tuple[slice, ...]
@@ -58,9 +59,9 @@ def pieces(tensors: Iterable[Tensor], most: int = _MOST) -> Iterator[Piece]:
 def ahead(items: Iterator[T]) -> Generator[T]:
     """The same items, each made by another thread while the one before is used."""
     with ThreadPoolExecutor(1, thread_name_prefix="initium-ahead") as maker:
-        waiting = maker.submit(next, items, None)
+        waiting = asked(maker, next, items, None)
         while (item := waiting.result()) is not None:
-            waiting = maker.submit(next, items, None)
+            waiting = asked(maker, next, items, None)
             yield item
 
 

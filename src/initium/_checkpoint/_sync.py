@@ -6,6 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import BinaryIO
 
+from ._asked import asked
+
 # So much is written before it is sent on; a disk takes a large stretch faster than many small ones.
 _STRIDE = 256 << 20
 
@@ -25,7 +27,7 @@ def synced(file: BinaryIO) -> Iterator[Callable[[], None]]:
         if end - start >= _STRIDE:
             sending.result()  # one at a time; a disk that fails is told here
             file.flush()
-            start, sending = end, sender.submit(_send, file.fileno(), start, end)
+            start, sending = end, asked(sender, _send, file.fileno(), start, end)
 
     with ThreadPoolExecutor(1, thread_name_prefix="initium-sync") as sender:
         yield written

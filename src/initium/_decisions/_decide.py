@@ -83,8 +83,7 @@ def _decided(param: Param, own: Rule | None, usual: Rule | None, recipe: Recipe)
         return Decision(init=zeros(), because="has no elements"), "no elements"
     if own:
         said = own.decide(param, _tried(param, usual))
-        because = said.because or f"your rule {own.conditions}"
-        return replace(said, because=because, by="you"), f"your rule {own}"
+        return replace(said, because=said.because or own.reason, by="you"), f"your rule {own}"
     assert usual  # every parameter is decided by now
     return usual.decide(param), f"{recipe}: {usual}"
 
@@ -108,7 +107,8 @@ def _as_made(said: Decision, param: Param) -> Decision:
     """
     if said.init != framework() or param.made is None or not param.made.is_pending:
         return said
-    return replace(said, init=param.made.init or said.init, because=param.made.because)
+    asked = f"{said.because}: " if said.by == "you" and said.because else ""
+    return replace(said, init=param.made.init or said.init, because=f"{asked}{param.made.because}")
 
 
 def _is_drawable(param: Param, said: Decision) -> bool:

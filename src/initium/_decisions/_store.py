@@ -26,7 +26,8 @@ from ._from_json import shown as in_json
 _KEY = "initium plan"
 MARK = f'"{_KEY}":'
 _SCHEMA = 2
-_MOST = 1_000_000_000  # bytes; a parameter takes some 600
+# Bytes. A parameter takes some 600, with a manifest 750: 300,000 of them. Reading takes up to 25 times the memory.
+_MOST = 250_000_000
 MANIFEST = "manifest"  # a key that a plan may lack; see `_checkpoint/_manifest.py`
 _OPTIONAL = ("version", "remakes")
 _MEND = "Mend the file, or save the plan again."

@@ -10,7 +10,7 @@ from .._rule import Rule
 from .._spec import Call, check_length, parse_call, unknown_name
 from ..init import Initialiser, constant, framework, parse, zeros
 from ..init._initialiser import ALIASES, CATALOGUE
-from ..init._parse import uncalled
+from ..init._parse import of_another_library, uncalled
 from ._recipe import RECIPES, USUAL, Recipe
 
 _BIAS = re.compile(r"(?<!\s)\s+bias\s*=\s*(?=\S)")
@@ -36,6 +36,8 @@ def parse_recipe(spec: str | Initialiser | Recipe) -> Recipe:
         return _of_one(spec, _usual_bias(spec))
     if name := uncalled(spec):
         raise SpecError(f"{name} is a function; write `{name}()`, or the text '{name}'.")
+    if told := of_another_library(spec):
+        raise SpecError(told)
     if not isinstance(spec, str):
         raise SpecError(f"A start is a spec such as 'he_normal', or made by initium.init; got {spec!r}.")
     check_length(spec)

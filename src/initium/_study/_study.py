@@ -49,7 +49,9 @@ class Study:
         if twice:
             raise SettingError(f"`{twice[0]}` is asked for more than once (Xavier is Glorot, Kaiming is He).")
         if len(specs) < 2:
-            raise SettingError(f"A comparison needs at least 2 initialisers; got {len(specs)}.")
+            raise SettingError(
+                f"A comparison needs at least 2 initialisers; got {len(specs)}. Name another, or `framework`."
+            )
 
     @property
     def model_name(self) -> str:

@@ -1,6 +1,7 @@
 """From a spec to an initialiser."""
 
 import copyreg
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +43,20 @@ def uncalled(start: Any) -> str:
     """The name of a catalogue's function that was given without its brackets."""
     meant = (start, getattr(start, "__wrapped__", start))  # an edge's function wraps that of the catalogue
     return next((name for name, build in CATALOGUE.items() if any(build is one for one in meant)), "")
+
+
+def of_another_library(start: Any) -> str:
+    """What to say of an initialiser that PyTorch, Keras or JAX made; nothing of all else."""
+    kind = start if hasattr(start, "__name__") else type(start)
+    module = str(getattr(kind, "__module__", ""))
+    if not module.startswith(_THEIRS):
+        return ""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower().strip("_")
+    says = f"write the text '{name}'" if name in names() else "take one of `initium list`"
+    return f"`{kind.__qualname__.partition('.')[0]}` is of {module} and makes numbers of its own; {says}."
+
+
+_THEIRS = ("torch.nn.init", "keras.initializers", "keras.src.initializers", "jax._src.nn.initializers", "jax.nn")
 
 
 def reads_back(init: Initialiser) -> bool:

@@ -16,7 +16,7 @@ from .._decisions import Decisions
 from .._errors import ModelError, listed
 from .._turn import in_turn
 from ._history import note_left
-from ._inputs import Inputs, given
+from ._inputs import Inputs, given, was_given
 from ._lengths import lengths, remade
 from ._parameters import parameters
 from ._probe import Meeting, Probe
@@ -161,8 +161,8 @@ def _measured(
             failed.append(error)
         else:
             return moments, probe
-    told = dict.fromkeys(f"{type(error).__name__}: {error}" for error in failed)
-    raise ModelError(f"The model fails on the batch: {'; with gradients on: '.join(told)}") from failed[0]
+    told = "; with gradients on: ".join(dict.fromkeys(f"{type(error).__name__}: {error}" for error in failed))
+    raise ModelError(f"The model fails on the batch: {told}\n{was_given(model, inputs)}") from failed[0]
 
 
 def _run(model: nn.Module, inputs: Inputs, probe: Probe, *, grads: bool) -> None:

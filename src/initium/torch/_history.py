@@ -10,6 +10,7 @@ from torch.nn.parameter import is_lazy
 
 from .._decisions import folded
 from .._graph import Statistics
+from ._as_drawn import as_drawn
 from ._deferred import is_replaced
 from ._lengths import spectral_buffers
 from ._path import plain_paths
@@ -19,8 +20,9 @@ from ._torch import NormBase, OutProjection, own_parameters, version_of
 
 # What `reset_running_stats` of every batch norm writes.
 RUNNING = {"running_mean": 0, "running_var": 1, "num_batches_tracked": 0}
-# The version of each parameter as Initium left it, by the module that owns it.
-_LEFT: WeakKeyDictionary[nn.Module, dict[str, int]] = WeakKeyDictionary()
+# Each parameter as Initium left it, by the module that owns it: its version, and its first numbers.
+_LEFT: WeakKeyDictionary[nn.Module, dict[str, tuple[int, list[float]]]] = WeakKeyDictionary()
+_FIRST = 4  # numbers that tell what raises no version: `.data`, a fused optimiser
 
 
 def history_of(model: nn.Module) -> dict[str, Any]:
@@ -36,43 +38,77 @@ def history_of(model: nn.Module) -> dict[str, Any]:
 
 
 def note_left(model: nn.Module, values: Iterable[torch.Tensor]) -> None:
-    """Remember how Initium leaves parameters: whatever writes one later raises its version."""
+    """Remember how Initium leaves parameters, to know later whether somebody has written one."""
     filled = {id(value) for value in values}
     for _, module, name, value in named(model):
         if id(value) in filled and not value.is_inference():
-            _LEFT.setdefault(module, {})[name] = version_of(value)
+            _LEFT.setdefault(module, {})[name] = (version_of(value), _first(value))
 
 
-def _since(module: nn.Module, name: str, value: torch.Tensor) -> int | None:
-    """How many operations have written a parameter since Initium filled it; None if it did not."""
+def _first(value: torch.Tensor) -> list[float]:
+    """The first numbers of a parameter that has all of them here."""
+    if value.is_meta or is_sharded(value) or not value.is_floating_point():
+        return []
+    line = value.detach()
+    while line.ndim > 1 and len(line):
+        line = line[0]
+    return line.flatten()[:_FIRST].tolist()
+
+
+def _since(module: nn.Module, name: str, value: torch.Tensor) -> bool | None:
+    """Whether something has written a parameter since Initium filled it; None if it did not."""
     left = _LEFT.get(module, {}).get(name)
-    return None if left is None or value.is_inference() else version_of(value) - left
+    if left is None or value.is_inference():
+        return None
+    version, numbers = left
+    here = _first(value)
+    coarse = torch.finfo(value.dtype).eps if value.is_floating_point() else 0.0  # of a model converted since
+    is_same = len(here) != len(numbers) or all(
+        abs(one - other) <= coarse * abs(other) for one, other in zip(here, numbers, strict=True)
+    )
+    return version_of(value) != version or not is_same
 
 
 def _written(model: nn.Module) -> Iterator[str]:
     """The parameters of PyTorch's layers that were written after their layers had drawn them, and are no constants.
 
-    If all biases and scales are constants, it was an initialisation of the model's own that wrote the others.
+    If all biases and scales are constants, it was an initialisation of the model's own that wrote the others, save
+    where those are still about what their layers drew.
     """
-    own = {path: (module, name, value) for path, module, name, value in named(model) if _is_known(module, value)}
+    held = list(named(model))
+    own = {path: (module, name, value) for path, module, name, value in held if _is_known(module, value)}
     found = [path for path, one in own.items() if _is_written(*one)]
     vectors = {path for path, (_, _, value) in own.items() if value.ndim == 1}
-    if not vectors or vectors & set(found):
+    scales = {path: value for path, module, _, value in held if path not in own and _is_norm(module, value)}
+    tells = bool(vectors & set(found)) or not all(map(_is_constant, scales.values()))
+    if tells or not (vectors or scales) or any(as_drawn(*own[path]) == "moved" for path in found):
         yield from found
+
+
+def _is_norm(module: nn.Module, value: torch.Tensor) -> bool:
+    """Whether somebody's own module is a normalisation, as it seems: it holds vectors alone, and no modules."""
+    params = [param for param in own_parameters(module).values() if param is not None]
+    is_plain = not any(module.children()) and all(param.ndim == 1 for param in params)
+    return is_plain and _has_numbers(value) and value.is_floating_point()
+
+
+def _has_numbers(value: torch.Tensor) -> bool:
+    return not (value.is_meta or value.is_inference() or is_lazy(value) or is_sharded(value))
 
 
 def _is_known(module: nn.Module, value: nn.Parameter) -> bool:
     """Whether it is known how often the constructor of a layer of PyTorch's own writes a parameter."""
     kind = type(module).__module__
     is_layer = kind.startswith("torch.nn.modules.") and not kind.endswith(".container")
-    has_numbers = not (value.is_meta or value.is_inference() or is_lazy(value) or is_sharded(value))
-    return is_layer and has_numbers and not isinstance(module, nn.PReLU)
+    return is_layer and _has_numbers(value) and not isinstance(module, nn.PReLU)
 
 
 def _is_written(module: nn.Module, name: str, value: nn.Parameter) -> bool:
-    """Whether something has written it since. Some writes raise no version; a scale that varies shows them too."""
+    """Whether something has written it since; where no version tells, its numbers do, and a scale that varies."""
+    if _since(module, name, value) is not None or _is_constant(value):
+        return False
     is_more = version_of(value) > _num_writes(module) or isinstance(module, NORMS)
-    return is_more and _since(module, name, value) is None and not _is_constant(value)
+    return is_more or as_drawn(module, name, value) in ("moved", "otherwise")
 
 
 def _num_writes(module: nn.Module) -> int:
@@ -136,7 +172,7 @@ def _trained(model: nn.Module, statistics: tuple[Statistics, ...]) -> str:
     if not all(_is_typed(number, slope.weight.dtype) for slope in slopes for number in set(slope.weight.tolist())):
         return "its slopes are not as they are built"
     since = {path: _since(module, name, value) for path, module, name, value in named(model)}
-    if changed := [path for path, num in since.items() if num]:
+    if changed := [path for path, is_written in since.items() if is_written]:
         return f"written since Initium filled it: {folded(changed)}"
     if changed := [path for path, module, name, value in named(model) if is_replaced(module, name, value)]:
         return f"put in the place of what its constructor made: {folded(changed)}"

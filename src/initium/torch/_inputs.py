@@ -37,12 +37,33 @@ def described(model: nn.Module, inputs: Inputs) -> str:
     return ", ".join(f"`{name}` {_described(value)}" for name, value in named) or "nothing"
 
 
+def was_given(model: nn.Module, inputs: Inputs) -> str:
+    """What a model that fails was given, in a sentence, and what to give it."""
+    shape = _shape([*inputs.args, *inputs.kwargs.values()]) or next(
+        filter(None, map(_shape, (*inputs.args, *inputs.kwargs.values()))), None
+    )
+    remedy = f"For a shape pass a tensor of it: {_drawn(shape)}." if shape else "Pass an example that it runs on."
+    return f"It was given {described(model, inputs)}. {remedy}"
+
+
+def _shape(example: Any) -> tuple[int, ...] | None:
+    """The shape that was typed in place of a tensor, as it seems."""
+    is_one = isinstance(example, list | tuple) and len(example) > 0 and all(type(size) is int for size in example)
+    return tuple(example) if is_one and all(size > 0 for size in example) else None
+
+
+def _drawn(shape: tuple[int, ...]) -> str:
+    return f"torch.randn({', '.join(map(str, shape))})"
+
+
 def given(model: nn.Module, example: Any) -> Inputs:
     """The inputs that a user's example means.
 
     Raises:
         ModelError: if it is none, or holds NaN or infinity.
     """
+    if isinstance(example, torch.Size | list) and (shape := _shape(example)):
+        raise ModelError(f"An example is a tensor, not the shape of one: pass {_drawn(shape)}.")
     if isinstance(example, Mapping):
         example = {str(name): _with_tensors(value) for name, value in example.items()}
         inputs = Inputs((), example) if _takes(model, example) else Inputs((example,))

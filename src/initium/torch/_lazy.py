@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from .._errors import ModelError
-from ._inputs import Inputs, described
+from ._inputs import Inputs, was_given
 from ._random import own_draws
 from ._read import named
 from ._torch import tree_map
@@ -37,8 +37,7 @@ def give_shapes(model: nn.Module, inputs: Inputs) -> None:
     except Exception as error:  # whatever a user's own code may raise
         raise ModelError(
             f"{type(model).__name__} has lazy layers, which get their shapes from a run, and raises "
-            f"{type(error).__name__}: {error}\n"
-            f"It was given {described(model, inputs)}. Pass an example that it runs on."
+            f"{type(error).__name__}: {error}\n{was_given(model, inputs)}"
         ) from error
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from ..._errors import ModelError, with_article
 from ..._graph import Graph
 from .._history import history_of
-from .._inputs import Inputs, cannot_make_up, described, given, made_up
+from .._inputs import Inputs, cannot_make_up, described, given, made_up, was_given
 from .._lazy import give_shapes
 from .._path import unwrapped_model
 from .._read import check, check_shapes, named, quoted, read
@@ -202,10 +202,7 @@ def _has_numbers(model: nn.Module, inputs: Inputs) -> bool:
 
 def _raised(model: nn.Module, inputs: Inputs, error: RunError) -> ModelError:
     where = f" in `{error.path}`" if error.path else ""
-    return ModelError(
-        f"{type(model).__name__} raises {said(error.error, where)}.\n"
-        f"It was given {described(model, inputs)}. Pass an example that it runs on."
-    )
+    return ModelError(f"{type(model).__name__} raises {said(error.error, where)}.\n{was_given(model, inputs)}")
 
 
 def _no_output(model: nn.Module, error: NoOutputError) -> ModelError:
