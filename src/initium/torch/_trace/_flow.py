@@ -1,6 +1,6 @@
 """The Flow: what each recorded operation means for the signal."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -9,6 +9,7 @@ import torch
 
 from .._operations import LINEAR, MOVES, NOISE, PASSES, POOLS, SOFTMAXES, is_attention, is_norm
 from ._constants import Constants
+from ._members import Members
 from ._norms import find_norm
 from ._picked import mark_mixed, mark_picked
 from ._regions import Region, find_region
@@ -160,10 +161,31 @@ class Flow:
 
 
 def mark(recording: Recording) -> None:
-    """Write into a recording which values are states, picked and mixed."""
-    mark_states(recording.values)
-    mark_picked(recording.values)
-    mark_mixed(recording.values)
+    """Write into a recording which values are states, picked and mixed, and which of them weights made."""
+    values = recording.values
+    mark_states(values)
+    for value in values:
+        value.is_weighted = value.is_signal and _applies_weight(value)
+    mark_picked(values)
+    mark_mixed(values)
+    for value in values:
+        _mark_before(value)
+
+
+def _mark_before(value: Value) -> None:
+    """Of what a value is made, once that is known of its inputs."""
+    before = Members()
+    for other in value.inputs:
+        before |= other.before
+        value.last_weight = max(value.last_weight, other.last_weight)
+    value.before = before | Members.of(value.index) if value.is_signal else before
+    value.last_weight = value.index if value.is_weighted else value.last_weight
+
+
+def _applies_weight(value: Value) -> bool:
+    """Whether the operation multiplies a signal with a parameter and sums."""
+    row = value.row
+    return row.word == "recurrent" or (row.word != "embedding" and row.weight_of(value.args) is not None)
 
 
 def read_flow(
@@ -186,8 +208,8 @@ def read_flow(
         behind=behind,
         chosen=chosen or {},
     )
-    reached = _reached(recording.outputs)
-    flow.live = [value for value in recording.values if value.is_signal and value.index in reached]
+    made = reached(recording.outputs)
+    flow.live = [value for value in recording.values if value.is_signal and value.index in made]
     flow.kinds = {value.index: _plain_kind(value) for value in flow.live}
     for value in flow.live:
         if value.operation in ("mul", "div") and len(value.signals) == 2:
@@ -195,7 +217,7 @@ def read_flow(
     _read_regions(flow)
     # A sum of single numbers adds losses.
     sums = [v for v in flow.live if flow.kinds[v.index] == "sum" and v.tensor.ndim > 0]
-    steps = find_steps(sums, {v.index: v for v in flow.live if v.is_weighted})
+    steps = find_steps(sums)
     flow.steps = {index: step for index, step in steps.items() if not _adds_outputs(flow, step)}
     for index in flow.steps:
         flow.kinds[index] = "residual"
@@ -260,15 +282,15 @@ def _parameters(value: Value) -> list[Value]:
     return [parameter for v in value.inputs if v.params for parameter in _parameters(v)]
 
 
-def _reached(outputs: list[Value]) -> set[int]:
+def reached(outputs: Iterable[Value]) -> set[int]:
     """Indices of all that the outputs are made from."""
-    reached, queue = set[int](), list(outputs)
+    made, queue = set[int](), list(outputs)
     while queue:
         value = queue.pop()
-        if value.index not in reached:
-            reached.add(value.index)
+        if value.index not in made:
+            made.add(value.index)
             queue += value.inputs
-    return reached
+    return made
 
 
 _STARTS: dict[str, Kind] = {"input": "input", "learned signal": "learned", STATE: "state"}

@@ -25,6 +25,7 @@ from .._torch import (
     unwrapped,
 )
 from ._fused import taken_apart
+from ._members import Members
 
 # Modules recorded as one operation: the additions of an unrolled cell would pass for residual ones.
 OPAQUE = (nn.RNNBase, nn.RNNCellBase)
@@ -50,8 +51,9 @@ class Value:
         is_tokens: whether it is made from whole numbers of the input alone.
         params: keys of the parameters that it is made from; none for a signal.
         consumers: what is made from it.
-        before: bits of the signals that it is made from, and its own.
-        weights: bits of those that a weight made.
+        is_weighted: whether a weight made it; this and what follows is known once a recording is marked.
+        last_weight: index of the last weight's result that it is made from, or its own; -1 if there is none.
+        before: indices of the signals that it is made from, and its own.
     """
 
     index: int
@@ -68,8 +70,9 @@ class Value:
     is_tokens: bool = False
     params: frozenset[int] = frozenset()
     consumers: list["Value"] = field(default_factory=list)
-    before: int = 0
-    weights: int = 0
+    is_weighted: bool = False
+    last_weight: int = -1
+    before: Members = field(default_factory=Members)
 
     @property
     def row(self) -> WeightOperation:
@@ -81,19 +84,9 @@ class Value:
         """The signals among its inputs, each once."""
         return list(dict.fromkeys(value for value in self.inputs if value.is_signal))
 
-    @property
-    def bit(self) -> int:
-        """Its own bit."""
-        return 1 << self.index
-
-    @property
-    def is_weighted(self) -> bool:
-        """Whether a weight made it."""
-        return bool(self.weights >> self.index & 1)
-
     def depends_on(self, other: "Value") -> bool:
         """Whether it was made from another signal, or is it."""
-        return bool(self.before >> other.index & 1)
+        return other.index in self.before
 
 
 class Tracer(TorchDispatchMode):
@@ -117,7 +110,6 @@ class Tracer(TorchDispatchMode):
     def declare(self, tensor: torch.Tensor, operation: str, **facts: Any) -> Value:
         """A tensor that is there before the model runs."""
         value = Value(len(self.values), operation, tensor, **facts)
-        value.before = value.bit if value.is_signal else 0
         self.values.append(value)
         self._current[id(tensor)] = value
         self._aliases[_storage(tensor)].append(tensor)
@@ -299,10 +291,6 @@ class Tracer(TorchDispatchMode):
     def _add(self, value: Value) -> None:
         for other in value.inputs:
             other.consumers.append(value)
-            value.before |= other.before
-            value.weights |= other.weights
-        value.before |= value.bit if value.is_signal else 0
-        value.weights |= value.bit if value.is_signal and applies_weight(value) else 0
         self.values.append(value)
         self._current[id(value.tensor)] = value
 
@@ -322,12 +310,6 @@ def recurrent_names(module: nn.Module) -> list[str]:
     cells = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
     names = flat_weights_names(module) if isinstance(module, nn.RNNBase) else cells
     return [name for name in names if isinstance(getattr(module, name, None), torch.Tensor)]
-
-
-def applies_weight(value: Value) -> bool:
-    """Whether the operation multiplies a signal with a parameter and sums."""
-    row = value.row
-    return row.word == "recurrent" or (row.word != "embedding" and row.weight_of(value.args) is not None)
 
 
 def _fractions(tree: Any) -> list[torch.Tensor]:
