@@ -1,9 +1,10 @@
 """The Flow: what each recorded operation means for the signal."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -62,6 +63,7 @@ class Flow:
         example: the numbers of an example, and of what is made of them alone.
         behind: of what a constant multiplies at once, by its index, the weight's result and the constant.
         chosen: numbers that their author chose, of parameters that are one number, by their keys.
+        reaches: how far signals go, by their indices, as `reach` found it.
     """
 
     live: list[Value] = field(default_factory=list)
@@ -78,6 +80,8 @@ class Flow:
     example: Constants = field(default_factory=lambda: Constants({}, of_data=True))
     behind: dict[int, tuple[Value, float]] = field(default_factory=dict)
     chosen: dict[int, float] = field(default_factory=dict)
+    reaches: dict[int, Any] = field(default_factory=dict)
+    _followed_to: dict[str, dict[int, Value]] = field(default_factory=lambda: defaultdict(dict))
 
     def kind(self, value: Value) -> Kind | None:
         """What made a value; None if no output depends on it."""
@@ -154,9 +158,47 @@ class Flow:
 
     def back(self, value: Value) -> Value:
         """Where the signal came from that this value hands on."""
-        while self.passes(value):
-            region = self.ends.get(value.index)
-            value = region.start if region else main_signal(value)
+        return self._followed("back", value, self._handed_on)
+
+    def unscaled(self, value: Value) -> Value:
+        """Where the signal came from that this value hands on, whatever scales it on the way."""
+        scaled = lambda v: main_signal(v) if self.kind(v) == "scale" else None  # noqa: E731
+        return self._followed("unscaled", value, lambda v: self._handed_on(v) or scaled(v))
+
+    def unshifted(self, value: Value) -> Value:
+        """What a weight gives that this value hands on or adds to; else where the signal came from."""
+        is_between = lambda v: not v.is_weighted and self.kind(v) in ("pass", "shift")  # noqa: E731
+        return self._followed("unshifted", value, lambda v: main_signal(v) if is_between(v) else None)
+
+    def in_line(self, value: Value) -> Value:
+        """The last of those that take a signal in alone, one after another, and only move, scale or shift it."""
+
+        def taker(value: Value) -> Value | None:
+            if value.index in self.outputs or value.index in self.regions:
+                return None
+            takers = self.consumers(value)
+            first, other = next(takers, None), next(takers, None)
+            is_added = first and self.kind(first) == "pass" and first.operation in ("add", "sub", "rsub")
+            is_plain = first and not other and not is_added and self.kind(first) in ("pass", "scale", "shift")
+            return first if is_plain else None
+
+        return self._followed("in line", value, taker)
+
+    def _handed_on(self, value: Value) -> Value | None:
+        """What a value hands on, if it does."""
+        if not self.passes(value):
+            return None
+        region = self.ends.get(value.index)
+        return region.start if region else main_signal(value)
+
+    def _followed(self, name: str, value: Value, step: Callable[[Value], Value | None]) -> Value:
+        """From one to the next as far as it goes. A way is gone once, however many ask from along it."""
+        known, way = self._followed_to[name], list[Value]()
+        while value.index not in known and (following := step(value)):
+            way.append(value)
+            value = following
+        value = known.get(value.index, value)
+        known |= {one.index: value for one in way}
         return value
 
 

@@ -54,7 +54,8 @@ class _Walk:
 
     def ends_well(self) -> bool:
         """Whether all ways lead to an output, and on none of them another weight's output has the say."""
-        queue, seen = [self.start], {self.start.index}
+        start = self.start if self.start.index in self.flow.taken else self.flow.in_line(self.start)
+        queue, seen = [start], {start.index}
         is_output = False
         while queue:
             carrier = queue.pop(0)
