@@ -212,7 +212,7 @@ class Tracer(TorchDispatchMode):
         inputs = {id(tensor): self.value(tensor) for tensor in tensors}
         self._mark_learned_signal(operation, args, inputs)
         self._mark_data(operation, args, inputs)
-        args, kwargs = tree_map(lambda a: inputs[id(a)] if isinstance(a, torch.Tensor) else a, (args, kwargs))
+        args, kwargs = _with_values((args, kwargs), inputs)
         facts = {"inputs": tuple(inputs.values()), "function": function, "args": args, "kwargs": kwargs}
         facts |= self._nature(operation, args, facts["inputs"])
         module, path = self.stack[-1] if self.stack else (None, "")
@@ -329,4 +329,25 @@ def _is_same(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 def _tensors(tree: Any) -> list[torch.Tensor]:
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
+    """In their order; what an operation takes is flat, and not worth what PyTorch's own walk takes."""
+    if isinstance(tree, torch.Tensor):
+        return [tree]
+    if type(tree) in (tuple, list, dict):
+        return [tensor for part in (tree.values() if type(tree) is dict else tree) for tensor in _tensors(part)]
+    return [] if type(tree) in _PLAIN else [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
+
+
+def _with_values(tree: Any, values: dict[int, Value]) -> Any:
+    """The same with values in the place of tensors."""
+    if isinstance(tree, torch.Tensor):
+        return values[id(tree)]
+    if type(tree) in (tuple, list):
+        return type(tree)([_with_values(part, values) for part in tree])
+    if type(tree) is dict:
+        return {name: _with_values(part, values) for name, part in tree.items()}
+    if type(tree) in _PLAIN:
+        return tree
+    return tree_map(lambda a: values[id(a)] if isinstance(a, torch.Tensor) else a, tree)
+
+
+_PLAIN = (int, float, bool, str, type(None), torch.dtype, torch.device, torch.layout)
