@@ -9,9 +9,8 @@ from ._tracer import Value
 
 @dataclass(frozen=True)
 class Stretch:
-    """What some values are made of that a base is not made of, in the order of execution."""
+    """What lies between a base and some values, in the order of execution."""
 
-    base: Value
     values: list[Value]
 
     @property
@@ -31,7 +30,7 @@ class Stretch:
 
 def stretch(ends: Iterable[Value], base: Value) -> Stretch:
     """What these values are made of, themselves among it, and the base is neither made of nor itself."""
-    return Stretch(base, sorted(_beyond(ends, base), key=lambda value: value.index))
+    return Stretch(sorted(_beyond(ends, base), key=lambda value: value.index))
 
 
 def has_weight_beyond(value: Value, base: Value) -> bool:

@@ -191,4 +191,3 @@ def _is_bounded(flow: Flow, value: Value) -> bool:
     value = flow.unpassed(value)
     region = flow.ends.get(value.index)
     return region is not None and region.exits[value].is_bounded
-

@@ -62,9 +62,7 @@ def _union(one: Any, other: Any, height: int) -> Any:
     if not one:
         return other
     if height:
-        both = tuple(
-            [a if a is b else _union(a, b, height - 1) for a, b in zip(one, other, strict=True)]
-        )
+        both = tuple([a if a is b else _union(a, b, height - 1) for a, b in zip(one, other, strict=True)])
     else:
         both = one | other
     return one if both == one else other if both == other else both
