@@ -6,7 +6,7 @@ TWICE := --numprocesses 2 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test test-tensorflow fuzz lint bench bench-accuracy bench-choose bench-diagnose bench-fill bench-keras bench-jax \
-	bench-limits bench-plan bench-plans bench-unseen bench-models pictures randomness
+	bench-limits bench-plan bench-plans bench-unseen bench-models bench-scale pictures randomness
 
 demo: .venv/made
 	@echo "Training 160 networks; a minute or two on two cores."
@@ -51,6 +51,10 @@ bench-diagnose: .venv/made
 # The pictures of docs/diagnose.md; needs Chromium.
 pictures: .venv/made
 	$(BIN)/python bench/pictures.py
+
+# Minutes and 3 GB of memory: models of up to 200,000 small parameters, planned and filled.
+bench-scale: .venv/made
+	$(BIN)/python bench/scale.py
 
 bench-keras: .venv/made
 	KERAS_BACKEND=torch $(BIN)/python bench/keras_init.py

@@ -93,6 +93,9 @@ def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
 
     @functools.wraps(function)
     def build(*args: P.args, **kwargs: P.kwargs) -> Initialiser:
+        return made_with(*args, **kwargs) if args or kwargs else usual()
+
+    def made_with(*args: P.args, **kwargs: P.kwargs) -> Initialiser:
         if not takes_tuple and any(map(_is_for_a_call, args)):
             raise SpecError(
                 f"`{name}` is told how to start, and then what: write `{name}()`, and call that or pass it on."
@@ -115,6 +118,7 @@ def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
             raise SpecError(f"`{name}`: {error}.") from None
         return replace(made, spec=format_call(canonical(name, signature, values)))
 
+    usual = functools.cache(made_with)  # a plan asks for zeros and ones of each of its parameters
     CATALOGUE[name] = build
     return build
 

@@ -31,6 +31,8 @@ def buffer_writes(model: nn.Module, plan: Decisions, seed: int) -> tuple[Write, 
         ModelError: naming those of which nobody knows.
     """
     found, unknown = [], []
+    if next(model.buffers(), None) is None:
+        return ()
     planned = _planned(model, plan, seed)
     stale, plain = _stale(model, plan), plain_paths(model)
     for full, value in model.named_buffers():

@@ -79,17 +79,19 @@ def _written(model: nn.Module) -> Iterator[str]:
     own = {path: (module, name, value) for path, module, name, value in held if _is_known(module, value)}
     found = [path for path, one in own.items() if _is_written(*one)]
     vectors = {path for path, (_, _, value) in own.items() if value.ndim == 1}
-    scales = {path: value for path, module, _, value in held if path not in own and _is_norm(module, value)}
+    modules = {id(module): module for _, module, _, _ in held}  # each asked once, however many it holds
+    alike = {key for key, module in modules.items() if _is_norm(module)}
+    scales = {path: value for path, module, _, value in held if path not in own and id(module) in alike}
+    scales = {path: value for path, value in scales.items() if _has_numbers(value) and value.is_floating_point()}
     tells = bool(vectors & set(found)) or not all(map(_is_constant, scales.values()))
     if tells or not (vectors or scales) or any(as_drawn(*own[path]) == "moved" for path in found):
         yield from found
 
 
-def _is_norm(module: nn.Module, value: torch.Tensor) -> bool:
+def _is_norm(module: nn.Module) -> bool:
     """Whether somebody's own module is a normalisation, as it seems: it holds vectors alone, and no modules."""
     params = [param for param in own_parameters(module).values() if param is not None]
-    is_plain = not any(module.children()) and all(param.ndim == 1 for param in params)
-    return is_plain and _has_numbers(value) and value.is_floating_point()
+    return not any(module.children()) and all(param.ndim == 1 for param in params)
 
 
 def _has_numbers(value: torch.Tensor) -> bool:

@@ -14,12 +14,13 @@ def plain_paths(model: nn.Module) -> Callable[[str], str]:
     Only a real wrapper adds anything; a module of the user's own may be called as one calls what it wraps.
     """
     kinds = wrappers()  # found once for all modules
-    owners, names = {"": ""}, {"": _name_within(model, kinds)}
+    within = {kind: _name_of(kind, kinds) for kind in {type(module) for module in model.modules()}}
+    owners, names = {"": ""}, {"": within[type(model)]}
     for path, module in model.named_modules(remove_duplicate=False):
         if path:
             parent, _, name = path.rpartition(".")
             owners[path] = owners[parent] if name == names[parent] else _joined(owners[parent], name)
-            names[path] = _name_within(module, kinds)
+            names[path] = within[type(module)]
 
     def plain(path: str) -> str:
         owner, _, name = path.rpartition(".")
@@ -30,7 +31,7 @@ def plain_paths(model: nn.Module) -> Callable[[str], str]:
 
 def wrapped_name(module: nn.Module) -> str:
     """How a wrapper calls the module within it; empty of any other module."""
-    return _name_within(module, wrappers())
+    return _name_of(type(module), wrappers())
 
 
 def unwrapped_model(model: nn.Module) -> nn.Module:
@@ -51,8 +52,8 @@ def unwrapped_model(model: nn.Module) -> nn.Module:
     return model
 
 
-def _name_within(module: nn.Module, kinds: list[tuple[type, str]]) -> str:
-    return next((name for kind, name in kinds if isinstance(module, kind)), "")
+def _name_of(module: type[nn.Module], kinds: list[tuple[type, str]]) -> str:
+    return next((name for kind, name in kinds if issubclass(module, kind)), "")
 
 
 def _joined(owner: str, name: str) -> str:

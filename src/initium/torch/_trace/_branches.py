@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ..._graph import Branch
+from ._ancestry import Stretch, has_weight_beyond, have_same_weights, stretch
 from ._events import reach
 from ._flow import Flow
 from ._residual import Step, meets_others
@@ -34,20 +35,19 @@ class Branches:
 
     def tail_of(self, value: Value) -> set[int]:
         """Indices of what leads from the last weights of a value's branch to the sum."""
-        step = self.steps.get(value.weights.bit_length() - 1)
+        step = self.steps.get(value.last_weight)
         return self.tails[step.result.index] if step else set()
 
     def of(self, value: Value) -> Branch | None:
         """Where a weight's result, or what was made of it, stands in a branch."""
-        last = value.weights.bit_length() - 1
-        step = self.steps.get(last)
-        if step is None or value.index >= step.result.index or not step.result.depends_on(value):
+        step = self.steps.get(value.last_weight)
+        if step is None or value is step.result or not step.result.depends_on(value):
             return None
         return Branch(
             stream=step.stream,
             number=step.number,
             depth=self.depths[step.stream],
-            layer=self.layers[last],
+            layer=self.layers[value.last_weight],
             layers=self.num_layers[step.result.index],
             is_last=value.index in self.tails[step.result.index],
             left=self.left[step.result.index],
@@ -61,14 +61,11 @@ def find_branches(flow: Flow) -> Branches:
     steps: dict[int, Step] = {}
     layers: dict[int, int] = {}
     tails, num_layers, same = {}, {}, {}
-    by_index = {value.index: value for value in flow.live}
     for step in flow.steps.values():
-        members = [weight for weight in _weights(step, by_index) if weight.index not in steps]
-        own = sum(weight.bit for weight in members)
-        for weight in members:
-            before = weight.weights & own & ~weight.bit
-            steps[weight.index] = step
-            layers[weight.index] = 1 + max((layers[index] for index in _bits(before)), default=0)
+        between = stretch([step.result], step.base)
+        members = [weight for weight in _weights(flow, step, between) if weight.index not in steps]
+        steps |= dict.fromkeys((weight.index for weight in members), step)
+        layers |= between.in_a_row(members)
         tails[step.result.index] = _tail(flow, step)
         num_layers[step.result.index] = max((layers[weight.index] for weight in members), default=0)
         same[step.result.index] = (step.stream, _params(members))
@@ -126,32 +123,31 @@ def _num_branches(flow: Flow, step: Step) -> int:
     num, queue = 0, list(step.branches)
     while queue:
         value = flow.back(queue.pop())
-        parallel = [v for v in value.signals if v.weights & ~step.base.weights]
-        if flow.kind(value) == "sum" and len(parallel) > 1 and parallel[0].weights != parallel[1].weights:
+        parallel = [v for v in value.signals if has_weight_beyond(v, step.base)]
+        if flow.kind(value) == "sum" and len(parallel) > 1 and not have_same_weights(*parallel[:2]):
             queue += parallel
         else:
             num += 1
     return num
 
 
-def _weights(step: Step, by_index: dict[int, Value]) -> list[Value]:
+def _weights(flow: Flow, step: Step, between: Stretch) -> list[Value]:
     """Weights between the signal and the sum, and those that bring another signal in, as from an encoder."""
-    bits = 0
-    for branch in step.branches:
-        bits |= branch.weights
-    between = [by_index[index] for index in _bits(bits & ~step.base.weights)]
-    skip = step.skip.weights
-    inner = [weight for weight in between if weight.depends_on(step.base) and not skip & weight.bit]
-    entering = [weight for weight in between if not weight.depends_on(step.base) and _enters(weight, step, by_index)]
-    return sorted([*inner, *entering], key=lambda weight: weight.index)
+    branches = between if step.skip is step.base else stretch(step.branches, step.base)
+    skip = {weight.index for weight in stretch([step.skip], step.base).weights}
+    return [
+        weight
+        for weight in branches.weights
+        if (weight.index not in skip if weight.depends_on(step.base) else _enters(flow, weight, step))
+    ]
 
 
-def _enters(weight: Value, step: Step, by_index: dict[int, Value]) -> bool:
+def _enters(flow: Flow, weight: Value, step: Step) -> bool:
     """Whether it meets the branch before it meets another weight."""
     queue, seen = [weight], set[int]()
     while queue:
         for value in queue.pop().consumers:
-            if value.index in seen or value.index not in by_index or not step.result.depends_on(value):
+            if value.index in seen or flow.kind(value) is None or not step.result.depends_on(value):
                 continue
             seen.add(value.index)
             if value.depends_on(step.base):
@@ -195,12 +191,3 @@ def _is_bounded(flow: Flow, value: Value) -> bool:
     value = flow.unpassed(value)
     region = flow.ends.get(value.index)
     return region is not None and region.exits[value].is_bounded
-
-
-def _bits(bits: int) -> list[int]:
-    found = []
-    while bits:
-        lowest = bits & -bits
-        found.append(lowest.bit_length() - 1)
-        bits ^= lowest
-    return found

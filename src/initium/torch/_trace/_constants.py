@@ -48,13 +48,32 @@ class Constants:
         Raises:
             ValueError: if they cannot be told.
         """
-        for one in _before(value, self._numbers):
+        for one in self._before(value):
             self._numbers[one] = self._made(one)
         return self._numbers[value]
 
-    def _made(self, value: Value) -> torch.Tensor:
+    def _before(self, value: Value) -> list[Value]:
+        """All that a value is made from and that is not known yet, and itself, in order.
+
+        Raises:
+            ValueError: as soon as one of them is no constant; how far the way goes on does not matter then.
+        """
+        found, queue = dict.fromkeys([value]), [value]
+        self._check(value)
+        while queue:
+            one = queue.pop()
+            for source in () if one in self._numbers or one.operation in _FILLED else one.inputs:
+                self._check(source)
+                if source not in found and source not in self._numbers:
+                    found[source] = None
+                    queue.append(source)
+        return sorted((one for one in found if one not in self._numbers), key=lambda one: one.index)
+
+    def _check(self, value: Value) -> None:
         if value.params or (value.is_signal and not self._of_data):
             raise ValueError("not a constant")
+
+    def _made(self, value: Value) -> torch.Tensor:
         if value.operation in _FILLED:
             return torch.full(value.tensor.shape, _FILLED[value.operation](value.args), dtype=value.tensor.dtype)
         if value.tensor.numel() > MOST_NUMBERS:
@@ -120,17 +139,6 @@ def _function(value: Value) -> Callable[..., Any]:
     if value.function is None:
         raise ValueError("unknown")
     return value.function
-
-
-def _before(value: Value, known: dict[Value, torch.Tensor]) -> list[Value]:
-    """All that a value is made from and that is not known yet, and itself, in order."""
-    found, queue = {}, [value]
-    while queue:
-        one = queue.pop()
-        if one not in known and one not in found:
-            found[one] = None
-            queue += [] if one.operation in _FILLED else one.inputs
-    return sorted(found, key=lambda one: one.index)
 
 
 # What takes the shape of a tensor and none of its numbers.

@@ -1,6 +1,7 @@
 """Events: what a signal meets first."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from .._operations import LOSSES, is_attention
 from ._flow import Flow
@@ -26,19 +27,32 @@ class Event:
     frequency: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reach:
     """How far a signal goes before anything happens to it.
 
     Attributes:
-        values: what handed it on, itself first, in the order of execution.
+        start: itself, before anything handed it on.
         events: what takes it in.
         factors: by which constant it is multiplied until each event.
+        onward: how far the one goes that alone takes it in and hands it on; None if there is no such one.
+        handed: else all that handed it on, itself first, in the order of execution.
     """
 
-    values: tuple[Value, ...]
+    start: Value
     events: tuple[Event, ...]
     factors: tuple[float, ...] = ()
+    onward: "Reach | None" = field(default=None, repr=False)
+    handed: tuple[Value, ...] = ()
+
+    @property
+    def values(self) -> Iterator[Value]:
+        """What handed it on, itself first, in the order of execution."""
+        found: Reach | None = self
+        while found.onward:
+            yield found.start
+            found = found.onward
+        yield from found.handed
 
     @property
     def scaled(self) -> float:
@@ -63,7 +77,31 @@ class Reach:
 
 
 def reach(flow: Flow, value: Value) -> Reach:
-    """Follow a signal to everything that it meets first."""
+    """Follow a signal to everything that it meets first.
+
+    What lies in a row is followed once, however many ask from within it.
+    """
+    known, way = flow.reaches, list[Value]()
+    while value.index not in known and (taker := _only_taker(flow, value)):
+        way.append(value)
+        value = taker
+    found = known.get(value.index) or known.setdefault(value.index, _spread(flow, value))
+    for one in reversed(way):
+        found = known[one.index] = Reach(one, found.events, found.factors, onward=found)
+    return found
+
+
+def _only_taker(flow: Flow, value: Value) -> Value | None:
+    """What alone takes a signal in, and hands it on as it is."""
+    if value.index in flow.outputs or value.index in flow.regions:
+        return None
+    takers = flow.consumers(value)
+    taker, other = next(takers, None), next(takers, None)
+    return taker if taker and not other and _hands_on(flow, taker) else None
+
+
+def _spread(flow: Flow, value: Value) -> Reach:
+    """The same, whatever lies on the way."""
     found: list[Event] = []
     queue, seen = [value], {value.index: value}
     factors = {value.index: 1.0}
@@ -93,7 +131,7 @@ def reach(flow: Flow, value: Value) -> Reach:
         for following in onward:
             factors.setdefault(following.index, factors[carrier.index])
     values = tuple(seen[index] for index in sorted(seen))
-    return Reach(values, tuple(found), tuple(factors[event.carrier.index] for event in found))
+    return Reach(value, tuple(found), tuple(factors[event.carrier.index] for event in found), handed=values)
 
 
 # Activations come first.

@@ -1,14 +1,16 @@
 """The Flow: what each recorded operation means for the signal."""
 
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from .._operations import LINEAR, MOVES, NOISE, PASSES, POOLS, SOFTMAXES, is_attention, is_norm
 from ._constants import Constants
+from ._members import Members
 from ._norms import find_norm
 from ._picked import mark_mixed, mark_picked
 from ._regions import Region, find_region
@@ -61,6 +63,7 @@ class Flow:
         example: the numbers of an example, and of what is made of them alone.
         behind: of what a constant multiplies at once, by its index, the weight's result and the constant.
         chosen: numbers that their author chose, of parameters that are one number, by their keys.
+        reaches: how far signals go, by their indices, as `reach` found it.
     """
 
     live: list[Value] = field(default_factory=list)
@@ -77,6 +80,8 @@ class Flow:
     example: Constants = field(default_factory=lambda: Constants({}, of_data=True))
     behind: dict[int, tuple[Value, float]] = field(default_factory=dict)
     chosen: dict[int, float] = field(default_factory=dict)
+    reaches: dict[int, Any] = field(default_factory=dict)
+    _followed_to: dict[str, dict[int, Value]] = field(default_factory=lambda: defaultdict(dict))
 
     def kind(self, value: Value) -> Kind | None:
         """What made a value; None if no output depends on it."""
@@ -153,17 +158,76 @@ class Flow:
 
     def back(self, value: Value) -> Value:
         """Where the signal came from that this value hands on."""
-        while self.passes(value):
-            region = self.ends.get(value.index)
-            value = region.start if region else main_signal(value)
+        return self._followed("back", value, self._handed_on)
+
+    def unscaled(self, value: Value) -> Value:
+        """Where the signal came from that this value hands on, whatever scales it on the way."""
+        scaled = lambda v: main_signal(v) if self.kind(v) == "scale" else None  # noqa: E731
+        return self._followed("unscaled", value, lambda v: self._handed_on(v) or scaled(v))
+
+    def unshifted(self, value: Value) -> Value:
+        """What a weight gives that this value hands on or adds to; else where the signal came from."""
+        is_between = lambda v: not v.is_weighted and self.kind(v) in ("pass", "shift")  # noqa: E731
+        return self._followed("unshifted", value, lambda v: main_signal(v) if is_between(v) else None)
+
+    def in_line(self, value: Value) -> Value:
+        """The last of those that take a signal in alone, one after another, and only move, scale or shift it."""
+
+        def taker(value: Value) -> Value | None:
+            if value.index in self.outputs or value.index in self.regions:
+                return None
+            takers = self.consumers(value)
+            first, other = next(takers, None), next(takers, None)
+            is_added = first and self.kind(first) == "pass" and first.operation in ("add", "sub", "rsub")
+            is_plain = first and not other and not is_added and self.kind(first) in ("pass", "scale", "shift")
+            return first if is_plain else None
+
+        return self._followed("in line", value, taker)
+
+    def _handed_on(self, value: Value) -> Value | None:
+        """What a value hands on, if it does."""
+        if not self.passes(value):
+            return None
+        region = self.ends.get(value.index)
+        return region.start if region else main_signal(value)
+
+    def _followed(self, name: str, value: Value, step: Callable[[Value], Value | None]) -> Value:
+        """From one to the next as far as it goes. A way is gone once, however many ask from along it."""
+        known, way = self._followed_to[name], list[Value]()
+        while value.index not in known and (following := step(value)):
+            way.append(value)
+            value = following
+        value = known.get(value.index, value)
+        known |= {one.index: value for one in way}
         return value
 
 
 def mark(recording: Recording) -> None:
-    """Write into a recording which values are states, picked and mixed."""
-    mark_states(recording.values)
-    mark_picked(recording.values)
-    mark_mixed(recording.values)
+    """Write into a recording which values are states, picked and mixed, and which of them weights made."""
+    values = recording.values
+    mark_states(values)
+    for value in values:
+        value.is_weighted = value.is_signal and _applies_weight(value)
+    mark_picked(values)
+    mark_mixed(values)
+    for value in values:
+        _mark_before(value)
+
+
+def _mark_before(value: Value) -> None:
+    """Of what a value is made, once that is known of its inputs."""
+    before = Members()
+    for other in value.inputs:
+        before |= other.before
+        value.last_weight = max(value.last_weight, other.last_weight)
+    value.before = before | Members.of(value.index) if value.is_signal else before
+    value.last_weight = value.index if value.is_weighted else value.last_weight
+
+
+def _applies_weight(value: Value) -> bool:
+    """Whether the operation multiplies a signal with a parameter and sums."""
+    row = value.row
+    return row.word == "recurrent" or (row.word != "embedding" and row.weight_of(value.args) is not None)
 
 
 def read_flow(
@@ -186,8 +250,8 @@ def read_flow(
         behind=behind,
         chosen=chosen or {},
     )
-    reached = _reached(recording.outputs)
-    flow.live = [value for value in recording.values if value.is_signal and value.index in reached]
+    made = reached(recording.outputs)
+    flow.live = [value for value in recording.values if value.is_signal and value.index in made]
     flow.kinds = {value.index: _plain_kind(value) for value in flow.live}
     for value in flow.live:
         if value.operation in ("mul", "div") and len(value.signals) == 2:
@@ -195,7 +259,7 @@ def read_flow(
     _read_regions(flow)
     # A sum of single numbers adds losses.
     sums = [v for v in flow.live if flow.kinds[v.index] == "sum" and v.tensor.ndim > 0]
-    steps = find_steps(sums, {v.index: v for v in flow.live if v.is_weighted})
+    steps = find_steps(sums)
     flow.steps = {index: step for index, step in steps.items() if not _adds_outputs(flow, step)}
     for index in flow.steps:
         flow.kinds[index] = "residual"
@@ -260,15 +324,15 @@ def _parameters(value: Value) -> list[Value]:
     return [parameter for v in value.inputs if v.params for parameter in _parameters(v)]
 
 
-def _reached(outputs: list[Value]) -> set[int]:
+def reached(outputs: Iterable[Value]) -> set[int]:
     """Indices of all that the outputs are made from."""
-    reached, queue = set[int](), list(outputs)
+    made, queue = set[int](), list(outputs)
     while queue:
         value = queue.pop()
-        if value.index not in reached:
-            reached.add(value.index)
+        if value.index not in made:
+            made.add(value.index)
             queue += value.inputs
-    return reached
+    return made
 
 
 _STARTS: dict[str, Kind] = {"input": "input", "learned signal": "learned", STATE: "state"}

@@ -179,12 +179,15 @@ def _with_after(flow: Flow, params: dict[int, Param], uses: dict[int, list[Found
                 paths[found.value.index].append(param.path)
 
     def told(use: Use, found: Found) -> Use:
+        if found.role != "weight" or use.fed_by in _FRESH:
+            return use
         own = sorted(set().union(*(after.get(v.index, ()) for v in found.value.signals)))
-        is_first = found.role == "weight" and use.fed_by not in _FRESH
-        return replace(use, after=tuple(dict.fromkeys(path for i in own for path in paths[i])) if is_first else ())
+        return replace(use, after=tuple(dict.fromkeys(path for i in own for path in paths[i])))
 
     return {
         key: replace(param, uses=tuple(told(*pair) for pair in zip(param.uses, uses[key], strict=True)))
+        if any(found.role == "weight" for found in uses[key])
+        else param
         for key, param in params.items()
     }
 

@@ -190,6 +190,8 @@ def _beside_others(
     grown = dict(params)
     for key in weights:
         pairs = zip(params[key].uses, uses[key], strict=True)
-        told = [replace(use, factor=use.factor * shared(own[key], found.operand, weights)) for use, found in pairs]
-        grown[key] = replace(params[key], uses=tuple(told))
+        sizes = [(use, shared(own[key], found.operand, weights)) for use, found in pairs]
+        if any(size != 1 for _, size in sizes):
+            told = [replace(use, factor=use.factor * size) for use, size in sizes]
+            grown[key] = replace(params[key], uses=tuple(told))
     return grown

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from ..._graph import Output
 from .._operations import LOSSES, is_attention
+from ._ancestry import stretch
 from ._events import reach
 from ._flow import Flow
 from ._products import Product, product_of
@@ -53,7 +54,8 @@ class _Walk:
 
     def ends_well(self) -> bool:
         """Whether all ways lead to an output, and on none of them another weight's output has the say."""
-        queue, seen = [self.start], {self.start.index}
+        start = self.start if self.start.index in self.flow.taken else self.flow.in_line(self.start)
+        queue, seen = [start], {start.index}
         is_output = False
         while queue:
             carrier = queue.pop(0)
@@ -119,7 +121,7 @@ class _Walk:
                 step = flow.steps[consumer.index]
                 self.met |= {"function"} if step.skip.index in flow.data else set()
                 is_pooled = carrier.tensor.numel() < self.start.tensor.numel()
-                return is_pooled or step.base.index in flow.data or not _is_step(flow, step)
+                return is_pooled or step.base.index in flow.data or not _is_step(step)
             case "sum":
                 self.met |= {"function"} if any(other.index in flow.data for other in others) else set()
                 is_plain = not {"function", "softmax"} & self.met and self.product is None
@@ -186,19 +188,14 @@ def _heads(flow: Flow, value: Value) -> set[int]:
     return set()
 
 
-def _is_step(flow: Flow, step: Step) -> bool:
+def _is_step(step: Step) -> bool:
     """Whether its branches are layers on what they start from; else it adds outputs that share an origin.
 
     Beside a projection on the skip path that takes two layers.
     """
-    bits = 0
-    for branch in step.branches:
-        bits |= branch.weights & ~step.base.weights
-    own = [weight for weight in flow.live if weight.is_weighted and weight.bit & bits]
-    inner = [weight for weight in own if weight.depends_on(step.base)]
-    if not step.is_projected:
-        return bool(inner)
-    return any(later.depends_on(weight) for weight in inner for later in inner if later is not weight)
+    between = stretch(step.branches, step.base)
+    inner = [weight for weight in between.weights if weight.depends_on(step.base)]
+    return max(between.in_a_row(inner).values(), default=0) > step.is_projected
 
 
 def _is_gate(flow: Flow, value: Value) -> bool:

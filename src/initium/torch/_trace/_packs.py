@@ -1,5 +1,6 @@
 """Packs: matrices that one weight holds one after another, told by where each part of its output goes."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -125,7 +126,7 @@ def _channels(found: Found) -> dict[Value, torch.Tensor]:
     shape[axis] = -1
     numbers = torch.arange(start.shape[axis], dtype=torch.int32).reshape(shape).expand(start.shape)
     channels = {found.value: numbers}
-    for value in found.met.values[1:]:
+    for value in itertools.islice(found.met.values, 1, None):
         numbers = followed(value, channels)
         if numbers is not None:
             channels[value] = numbers

@@ -19,7 +19,8 @@ def mark_picked(values: list[Value]) -> None:
                 _mark(value, lookup.row.weight_of(lookup.args).params)
             for taker, _, _ in (end for end in ends if end[0].row.word != "other"):
                 takers.setdefault(_index_of(lookup), []).append(taker)
-    _give_weights(values, [taker for group in takers.values() for taker in group])
+    for taker in (taker for group in takers.values() for taker in group):
+        taker.is_weighted = taker.is_signal
     for lookup in [value for value in values if value.is_signal and _rows_of(value) is not None]:
         way, ends = _followed_to_ends(lookup, _places_of(lookup))
         given = takers.get(_index_of(lookup), [])
@@ -45,10 +46,10 @@ def mark_mixed(values: list[Value]) -> None:
                 _mark(value, frozenset().union(*(other.params for other in (stack, *picked))))
             weighted += [taker for taker, _, _ in ends if taker.row.word != "other"]
             mixtures.append(mixture)
-    no_weights = ~sum(mixture.bit for mixture in mixtures)
-    for value in values if mixtures else ():
-        value.weights &= no_weights
-    _give_weights(values, weighted)
+    for mixture in mixtures:
+        mixture.is_weighted = False
+    for taker in weighted:
+        taker.is_weighted = taker.is_signal
 
 
 def _mixed(value: Value) -> tuple[Value | None, Value | None]:
@@ -189,9 +190,3 @@ def _is_beside(taker: Value, carrier: Value, given: list[Value]) -> bool:
 def _mark(value: Value, params: frozenset[int]) -> None:
     """No signal but made of parameters, of which rows were picked or mixed."""
     value.is_signal, value.is_tokens, value.params = False, False, params
-
-
-def _give_weights(values: list[Value], weighted: list[Value]) -> None:
-    """Let all that depends on what a weight gives know it."""
-    for value in values if weighted else ():
-        value.weights |= sum(taker.bit for taker in weighted if value.depends_on(taker) and value.is_signal)

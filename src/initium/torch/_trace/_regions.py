@@ -156,7 +156,7 @@ def _joins(value: Value, inside: dict[int, Value]) -> bool:
 
 def _curve(end: Value, start: Value, inside: dict[int, Value], constants: Constants) -> Curve:
     """The function from the start to one end: its operations done again on numbers."""
-    needed = [v for v in inside.values() if end.depends_on(v)]
+    needed = _needed(end, inside)
     places = {value: place for place, value in enumerate([start, *sorted(needed, key=lambda v: v.index)])}
     try:
         steps = [_step(value, places, constants) for value in list(places)[1:]]
@@ -167,6 +167,17 @@ def _curve(end: Value, start: Value, inside: dict[int, Value], constants: Consta
         is_linear = all(v.operation in LINEAR and len(v.signals) == 1 for v in needed)
         return Curve(None, f"unknown {end.index}", is_linear)
     return Curve(f, repr([(str(function), args, sorted(kwargs.items())) for function, args, kwargs in steps]))
+
+
+def _needed(end: Value, inside: dict[int, Value]) -> list[Value]:
+    """What an end is made of within a region, and itself."""
+    found, queue = {end.index: end}, [end]
+    while queue:
+        for source in queue.pop().inputs:
+            if source.index in inside and source.index not in found:
+                found[source.index] = source
+                queue.append(source)
+    return [*found.values()]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ._ancestry import has_weight_beyond, have_same_weights, latest_shared, stretch
 from ._tracer import Value
 
 
@@ -28,8 +29,8 @@ class Step:
     number: int = 0
 
 
-def find_steps(sums: list[Value], weighted: dict[int, Value]) -> dict[int, Step]:
-    """The residual ones among additions of two signals, by index; and what weights made, by index."""
+def find_steps(sums: list[Value]) -> dict[int, Step]:
+    """The residual ones among additions of two signals, by index."""
     steps: dict[int, Step] = {}
     doubtful: list[Step] = []
     for value in sums:
@@ -39,7 +40,7 @@ def find_steps(sums: list[Value], weighted: dict[int, Value]) -> dict[int, Step]
         if step is not None:
             _drop_inner(step, doubtful, steps)
         else:
-            step = _projected(value, first, second, weighted)
+            step = _projected(value, first, second)
             doubtful += [step] if step else []
         if step is not None:
             steps[value.index] = step
@@ -47,7 +48,7 @@ def find_steps(sums: list[Value], weighted: dict[int, Value]) -> dict[int, Step]
 
 
 def _plain(value: Value, skip: Value, branch: Value) -> Step | None:
-    if branch.depends_on(skip) and branch.weights & ~skip.weights:
+    if branch.depends_on(skip) and has_weight_beyond(branch, skip):
         return Step(value, skip, [branch], skip)
     return None
 
@@ -57,27 +58,25 @@ def _parallel(value: Value, earlier: Value, branch: Value, steps: dict[int, Step
     step = steps.get(earlier.index)
     if step is None or branch.depends_on(earlier) or not branch.depends_on(step.base) or step.is_projected:
         return None
-    if not branch.weights & ~step.base.weights:
+    if not has_weight_beyond(branch, step.base):
         return None
     del steps[earlier.index]
     return Step(value, step.skip, [*step.branches, branch], step.base)
 
 
-def _projected(value: Value, first: Value, second: Value, weighted: dict[int, Value]) -> Step | None:
+def _projected(value: Value, first: Value, second: Value) -> Step | None:
     """Both operands changed since they were one signal, one by more weights in a row: the other is the skip path."""
-    shared = first.before & second.before
-    if not shared:
+    base = latest_shared(first, second)
+    if base is None:
         return None
-    base_index = shared.bit_length() - 1
-    base = _at(value, base_index)
-    before = base.weights
-    nums = [_in_a_row(operand.weights & ~before, weighted) for operand in (first, second)]
+    ways = [stretch([operand], base) for operand in (first, second)]
+    nums = [max(way.in_a_row(way.weights).values(), default=0) for way in ways]
     if nums[0] == nums[1]:
         return None
     skip, branch = (second, first) if nums[0] > nums[1] else (first, second)
     if min(nums) == 0 and meets_others(skip, base):
         return None  # what they share only gates it
-    if _params(skip.weights & ~before, weighted) & _params(branch.weights & ~before, weighted):
+    if _params(ways[0].weights) & _params(ways[1].weights):
         return None  # a recurrence, of which each step takes its input in by the same weights
     return Step(value, skip, [branch], base, is_projected=min(nums) > 0)
 
@@ -95,33 +94,9 @@ def meets_others(value: Value, base: Value) -> bool:
     return False
 
 
-def _params(bits: int, weighted: dict[int, Value]) -> set[int]:
+def _params(weights: list[Value]) -> set[int]:
     """The keys of the parameters that made some weights' results."""
-    made = [value for index, value in weighted.items() if bits >> index & 1]
-    return {key for value in made for other in value.inputs for key in other.params}
-
-
-def _in_a_row(bits: int, weighted: dict[int, Value]) -> int:
-    """Of some weights how many at most follow one another."""
-    places: dict[int, int] = {}
-    for index, value in weighted.items():
-        if bits >> index & 1:
-            places[index] = 1 + max((place for other, place in places.items() if value.weights >> other & 1), default=0)
-    return max(places.values(), default=0)
-
-
-def _at(value: Value, index: int) -> Value:
-    """The ancestor with an index."""
-    queue, seen = [value], set[int]()
-    while queue:
-        value = queue.pop()
-        if value.index == index:
-            return value
-        for other in value.inputs:
-            if other.index >= index and other.index not in seen:
-                seen.add(other.index)
-                queue.append(other)
-    raise LookupError(index)
+    return {key for value in weights for other in value.inputs for key in other.params}
 
 
 def _drop_inner(step: Step, doubtful: list[Step], steps: dict[int, Step]) -> None:
@@ -130,6 +105,9 @@ def _drop_inner(step: Step, doubtful: list[Step], steps: dict[int, Step]) -> Non
         if inner.result.index < step.base.index:
             return
         inside = any(branch.depends_on(inner.result) for branch in step.branches)
-        same_start = inner.base.weights == step.base.weights or not inner.is_projected
-        if inside and inner.result.depends_on(step.base) and same_start:
+        if inside and inner.result.depends_on(step.base) and _start_alike(inner, step):
             steps.pop(inner.result.index, None)
+
+
+def _start_alike(inner: Step, step: Step) -> bool:
+    return not inner.is_projected or have_same_weights(inner.base, step.base)

@@ -92,14 +92,13 @@ def run(
     tracer = Tracer({id(module): path for path, module in model.named_modules()})
 
     def stand_in(tensor: torch.Tensor) -> torch.Tensor:
-        made = _fake(tensor, dtype) if fake else _own(tensor)
+        made = _fake(mode, tensor, dtype) if isinstance(mode, FakeTensorMode) else _own(tensor)
         return made.requires_grad_(grads and tensor.requires_grad)
 
     try:
         given = _tensors((args, kwargs))
-        with mode:
-            state, params, buffers = _declare_state(model, tracer, stand_in)
-            args, kwargs = tree_map(lambda a: stand_in(a) if isinstance(a, torch.Tensor) else a, (args, kwargs))
+        state, params, buffers = _declare_state(model, tracer, stand_in)
+        args, kwargs = tree_map(lambda a: stand_in(a) if isinstance(a, torch.Tensor) else a, (args, kwargs))
         inputs: dict[Value, torch.Tensor] = {}
         for tensor, numbers in zip(_tensors((args, kwargs)), given, strict=True):
             tensor.requires_grad_(tensor.requires_grad or (by_inputs and tensor.is_floating_point()))
@@ -195,12 +194,15 @@ def _own(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().clone()
 
 
-def _fake(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
-    """One without memory, within the mode that makes them."""
+def _fake(mode: FakeTensorMode, tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+    """One without memory, as the mode would make it."""
     kind = dtype if dtype and tensor.is_floating_point() else tensor.dtype
-    if tensor.layout is not torch.strided:
-        return torch.empty(tensor.shape, dtype=kind, device="cpu")
-    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=kind, device="cpu")
+    # Straight from its shape: to have the mode dispatch an operation takes four times as long.
+    if tensor.layout is torch.strided:
+        bare = torch.empty_strided(tensor.shape, tensor.stride(), dtype=kind, device="meta")
+    else:
+        bare = torch.empty(tensor.shape, dtype=kind, device="meta")
+    return FakeTensor(mode, bare, torch.device("cpu"))
 
 
 @contextlib.contextmanager

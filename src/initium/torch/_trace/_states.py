@@ -5,7 +5,7 @@ from collections import defaultdict
 
 from .._operations import PASSES, SHAPED
 from .._torch import tree_map
-from ._tracer import Value, applies_weight
+from ._tracer import Value
 
 STATE = "learned state"
 _MOST_TRIED = 64  # operations, among which the second step is
@@ -146,7 +146,7 @@ def _insert(start: Value, values: list[Value]) -> None:
 
 
 def _renumber(values: list[Value]) -> None:
-    """The facts that depend on the order and on what is a signal, found anew."""
+    """The facts that depend on the order, and what is a signal, found anew."""
     signals = set[Value]()  # new ones
     for index, value in enumerate(values):
         value.index = index
@@ -154,8 +154,3 @@ def _renumber(values: list[Value]) -> None:
             signals.add(value)
             value.is_signal, value.is_tokens, value.params = True, False, frozenset()
             value.operation = "alias" if value.operation == "learned signal" else value.operation
-        value.before = value.bit if value.is_signal else 0
-        value.weights = value.bit if value.inputs and value.is_signal and applies_weight(value) else 0
-        for other in value.inputs:
-            value.before |= other.before
-            value.weights |= other.weights

@@ -25,6 +25,7 @@ from .._torch import (
     unwrapped,
 )
 from ._fused import taken_apart
+from ._members import Members
 
 # Modules recorded as one operation: the additions of an unrolled cell would pass for residual ones.
 OPAQUE = (nn.RNNBase, nn.RNNCellBase)
@@ -50,8 +51,9 @@ class Value:
         is_tokens: whether it is made from whole numbers of the input alone.
         params: keys of the parameters that it is made from; none for a signal.
         consumers: what is made from it.
-        before: bits of the signals that it is made from, and its own.
-        weights: bits of those that a weight made.
+        is_weighted: whether a weight made it; this and what follows is known once a recording is marked.
+        last_weight: index of the last weight's result that it is made from, or its own; -1 if there is none.
+        before: indices of the signals that it is made from, and its own.
     """
 
     index: int
@@ -68,8 +70,9 @@ class Value:
     is_tokens: bool = False
     params: frozenset[int] = frozenset()
     consumers: list["Value"] = field(default_factory=list)
-    before: int = 0
-    weights: int = 0
+    is_weighted: bool = False
+    last_weight: int = -1
+    before: Members = field(default_factory=Members)
 
     @property
     def row(self) -> WeightOperation:
@@ -81,19 +84,9 @@ class Value:
         """The signals among its inputs, each once."""
         return list(dict.fromkeys(value for value in self.inputs if value.is_signal))
 
-    @property
-    def bit(self) -> int:
-        """Its own bit."""
-        return 1 << self.index
-
-    @property
-    def is_weighted(self) -> bool:
-        """Whether a weight made it."""
-        return bool(self.weights >> self.index & 1)
-
     def depends_on(self, other: "Value") -> bool:
         """Whether it was made from another signal, or is it."""
-        return bool(self.before >> other.index & 1)
+        return other.index in self.before
 
 
 class Tracer(TorchDispatchMode):
@@ -117,7 +110,6 @@ class Tracer(TorchDispatchMode):
     def declare(self, tensor: torch.Tensor, operation: str, **facts: Any) -> Value:
         """A tensor that is there before the model runs."""
         value = Value(len(self.values), operation, tensor, **facts)
-        value.before = value.bit if value.is_signal else 0
         self.values.append(value)
         self._current[id(tensor)] = value
         self._aliases[_storage(tensor)].append(tensor)
@@ -220,7 +212,7 @@ class Tracer(TorchDispatchMode):
         inputs = {id(tensor): self.value(tensor) for tensor in tensors}
         self._mark_learned_signal(operation, args, inputs)
         self._mark_data(operation, args, inputs)
-        args, kwargs = tree_map(lambda a: inputs[id(a)] if isinstance(a, torch.Tensor) else a, (args, kwargs))
+        args, kwargs = _with_values((args, kwargs), inputs)
         facts = {"inputs": tuple(inputs.values()), "function": function, "args": args, "kwargs": kwargs}
         facts |= self._nature(operation, args, facts["inputs"])
         module, path = self.stack[-1] if self.stack else (None, "")
@@ -299,10 +291,6 @@ class Tracer(TorchDispatchMode):
     def _add(self, value: Value) -> None:
         for other in value.inputs:
             other.consumers.append(value)
-            value.before |= other.before
-            value.weights |= other.weights
-        value.before |= value.bit if value.is_signal else 0
-        value.weights |= value.bit if value.is_signal and applies_weight(value) else 0
         self.values.append(value)
         self._current[id(value.tensor)] = value
 
@@ -324,12 +312,6 @@ def recurrent_names(module: nn.Module) -> list[str]:
     return [name for name in names if isinstance(getattr(module, name, None), torch.Tensor)]
 
 
-def applies_weight(value: Value) -> bool:
-    """Whether the operation multiplies a signal with a parameter and sums."""
-    row = value.row
-    return row.word == "recurrent" or (row.word != "embedding" and row.weight_of(value.args) is not None)
-
-
 def _fractions(tree: Any) -> list[torch.Tensor]:
     """The tensors of a tree that hold no whole numbers, each once."""
     return [*{id(tensor): tensor for tensor in _tensors(tree) if tensor.is_floating_point()}.values()]
@@ -347,4 +329,25 @@ def _is_same(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 def _tensors(tree: Any) -> list[torch.Tensor]:
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
+    """In their order; what an operation takes is flat, and not worth what PyTorch's own walk takes."""
+    if isinstance(tree, torch.Tensor):
+        return [tree]
+    if type(tree) in (tuple, list, dict):
+        return [tensor for part in (tree.values() if type(tree) is dict else tree) for tensor in _tensors(part)]
+    return [] if type(tree) in _PLAIN else [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
+
+
+def _with_values(tree: Any, values: dict[int, Value]) -> Any:
+    """The same with values in the place of tensors."""
+    if isinstance(tree, torch.Tensor):
+        return values[id(tree)]
+    if type(tree) in (tuple, list):
+        return type(tree)([_with_values(part, values) for part in tree])
+    if type(tree) is dict:
+        return {name: _with_values(part, values) for name, part in tree.items()}
+    if type(tree) in _PLAIN:
+        return tree
+    return tree_map(lambda a: values[id(a)] if isinstance(a, torch.Tensor) else a, tree)
+
+
+_PLAIN = (int, float, bool, str, type(None), torch.dtype, torch.device, torch.layout)

@@ -148,7 +148,7 @@ class UseReader:
             behind=self._behind(value) if role == "weight" else 1.0,
             offset=0.0 if line is None else line.offset,
             head_size=sizes[0] if sizes else signal.head_size,
-            output=None if place == 1 else output_of(self.flow, met.values[0]),
+            output=None if place == 1 else output_of(self.flow, met.start),
             is_sized=role == "weight" and any(_divides_by_own_size(step, key) for step in chain),
             given=1.0 if place == 1 else given,
         )
@@ -280,11 +280,8 @@ class UseReader:
 
     def _biased(self, value: Value) -> Value | None:
         """The weight's result to which a bias is added."""
-        while not value.is_weighted:
-            if self.flow.kind(value) not in ("pass", "shift"):
-                return None
-            value = value.signals[0]
-        return value
+        value = self.flow.unshifted(value)
+        return value if value.is_weighted else None
 
     def _is_picked(self, operand: Value) -> bool:
         """Whether an input picks its rows, rather than a position."""
@@ -328,9 +325,7 @@ class UseReader:
 
     def _norm_before(self, value: Value) -> Value | None:
         """The normalisation whose result a value scales or shifts."""
-        source = self.flow.back(value.signals[0])
-        while self.flow.kind(source) == "scale":
-            source = self.flow.back(source.signals[0])
+        source = self.flow.unscaled(value.signals[0])
         return source if self.flow.kind(source) == "norm" else None
 
     def _recurrent_signal(self, value: Value, operand: Value) -> Signal:

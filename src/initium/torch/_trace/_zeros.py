@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .._operations import CASTS, PASSES, POOLS, STOPS_AT_ZERO, THROUGH_ZERO
-from ._flow import Flow
+from ._flow import Flow, reached
 from ._tracer import Value
 
 _SUMS = {"add", "sub", "rsub", "cat", "stack"}
@@ -32,9 +32,8 @@ def on_purpose(flow: Flow, values: Sequence[Value], built: Sequence[int], always
     def hides(keys: set[int]) -> bool:
         """Whether a weight no longer sees the input, and no output beside it does that its use leads to."""
         tried = _Signals(flow, values, always | keys)
-        outputs = [value for value in flow.live if value.index in tried.telling]
-        blind = (values[index] for index in seen - tried.seeing)
-        return any(not any(output.depends_on(value) for output in outputs) for value in blind)
+        blind = seen - tried.seeing
+        return bool(blind and blind - reached(value for value in flow.live if value.index in tried.telling))
 
     def stuck(keys: set[int]) -> set[int]:
         """Those that no gradient reaches, also once the others are no longer zero."""
