@@ -195,6 +195,7 @@ def test_means_over_places_are_no_collapse_where_the_output_tells_inputs_apart()
             super().__init__()
             self.body, self.into, self.out = nn.Conv2d(3, 16, 3), nn.Linear(16, 4), nn.Linear(4, 16)
             self.last = nn.Conv2d(16, 4, 3)
+            nn.init.constant_(self.body.bias, 3.0)
 
         def forward(self, x):
             x = torch.relu(self.body(x))

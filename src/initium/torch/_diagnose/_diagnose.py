@@ -2,8 +2,8 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -87,7 +87,8 @@ class _Task:
 
 
 def _diagnosed(task: _Task, start: str) -> Diagnosis:
-    graph = trace(task.job.model, example(task.job.inputs))
+    with _as_trained(task.job.model) if task.job.is_frozen else nullcontext():
+        graph = trace(task.job.model, example(task.job.inputs))
     evidence = _measured(task, graph)
     return Diagnosis.of(evidence, judge(evidence, task.ignore), start=start, again=partial(_again, task))
 
@@ -99,6 +100,19 @@ def _again(task: _Task, recipe: str, rules: Rules) -> tuple[Plan, Diagnosis]:
     with apart(), default_device(place):
         made, twin = _started(task.job.model, parse_recipe(recipe), rules, example(task.job.inputs))
         return made, _diagnosed(replace(task, job=replace(task.job, model=twin)), recipe)
+
+
+@contextmanager
+def _as_trained(model: nn.Module) -> Iterator[None]:
+    """What is frozen whole, as what will be trained: else the trace says of each weight that it is to be kept."""
+    values = [value for value in model.parameters() if value.is_floating_point() and not value.is_inference()]
+    try:
+        for value in values:
+            value.requires_grad_(True)
+        yield
+    finally:
+        for value in values:
+            value.requires_grad_(False)
 
 
 def _started(model: nn.Module, recipe: Recipe, rules: Rules, inputs: Any) -> tuple[Plan, nn.Module]:
