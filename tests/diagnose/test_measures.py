@@ -209,9 +209,35 @@ def test_means_over_places_are_no_collapse_where_the_output_tells_inputs_apart()
     assert "IN106" not in [finding.id for finding in found.findings]
 
 
+def test_a_head_behind_a_mean_over_places_is_no_collapse():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 4))
+    nn.init.constant_(model[0].bias, 3.0)
+    found = initium.diagnose(model, torch.randn(8, 3, 64, 64))
+    assert found.layers[-1].similarity > 0.9999
+    assert "IN106" not in [finding.id for finding in found.findings]
+
+
+def test_a_way_that_collapses_beside_one_that_does_not_is_no_collapse_of_the_output():
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = nn.Linear(64, 64), nn.Linear(64, 4)
+            self.into, self.out = nn.Linear(64, 64), nn.Linear(64, 4)
+            nn.init.normal_(self.into.weight, std=1e-6)
+
+        def forward(self, x):
+            return self.head(torch.relu(self.body(x))) + self.out(torch.relu(self.into(x)))
+
+    torch.manual_seed(0)
+    found = initium.diagnose(Beside(), torch.randn(8, 64))
+    assert {layer.path for layer in found.layers if layer.similarity > 0.9999} == {"out.weight"}
+    assert "IN106" not in [finding.id for finding in found.findings]
+
+
 def test_tiny_gradients_are_measured_too():
-    found = initium.diagnose(nn.Linear(4, 3), torch.randn(8, 4), loss=lambda outputs: 1e-30 * outputs.sum())
-    assert found.layers[0].gradient == pytest.approx(1e-60)
+    found = initium.diagnose(nn.Linear(4, 64), torch.randn(8, 4), loss=lambda outputs: 1e-30 * outputs.sum())
+    assert found.layers[0].gradient == pytest.approx(1e-60, rel=1e-4, abs=0)
 
 
 def test_the_first_step_is_judged_by_the_optimiser():
