@@ -318,19 +318,24 @@ def diagnose(
     built = _in_place(lambda: _load.built(model, seed, activation))
     if thorough:
         typer.echo(f"Thorough: {_load.geometry_cost(built)} for the singular values, and 25 more passes.", err=True)
-    found = run_diagnosis(
-        built,
-        inputs,
-        targets,
-        loss=loss,
-        recipe=recipe,
-        ignore=ignore or (),
-        optimizer=optimizer,
-        lr=lr,
-        micro_batch=micro_batch,
-        quick=quick,
-        thorough=thorough,
-    )
+    try:
+        found = run_diagnosis(
+            built,
+            inputs,
+            targets,
+            loss=loss,
+            recipe=recipe,
+            ignore=ignore or (),
+            optimizer=optimizer,
+            lr=lr,
+            micro_batch=micro_batch,
+            quick=quick,
+            thorough=thorough,
+        )
+    except ModelError as error:
+        if data or not error.needs_example:
+            raise
+        raise ModelError(f"{error} Here that is --data FILE.py:FUNCTION, which returns it.") from None
     shown = found.beside(against) if against else found
     if out:
         shown.report().save(out)

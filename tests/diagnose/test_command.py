@@ -72,6 +72,12 @@ def test_a_table_names_its_columns_in_any_language(tmp_path, encoding):
         ),
         (["mlp(64, 10)", "--activation", "rely"], "UnknownNameError: No activation is called 'rely'"),
         (["mlp(64, 10)", "--loss", "mse"], "DataError: Loss `mse` needs targets"),
+        (
+            [f"{Path(__file__).parent / 'strange.py'}:build"],
+            "ModelError: Initium cannot make up the input `other` of Strange.forward(weird, other). Pass inputs=..., a "
+            "tensor, a tuple of arguments or a dict of keyword arguments. Here that is --data FILE.py:FUNCTION, which "
+            "returns it.",
+        ),
         (["mlp(3, 10)", "--data", "digits"], "ModelError: Sequential raises RuntimeError in `0`"),
     ],
 )

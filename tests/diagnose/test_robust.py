@@ -224,9 +224,8 @@ def test_a_loss_that_is_no_number_is_an_overflow():
 
 
 def test_what_has_no_gradient_at_all_is_refused():
-    for model, x in ((nn.ReLU(), torch.randn(2, 4)), (nn.Linear(4, 2), torch.randn(0, 4))):
-        with pytest.raises(ModelError, match=r"^Nothing that the model returns can be differentiated"):
-            initium.diagnose(model, x)
+    with pytest.raises(ModelError, match=r"^Nothing that the model returns can be differentiated"):
+        initium.diagnose(nn.ReLU(), torch.randn(2, 4))
     with pytest.raises(ModelError, match="NaN or infinite"):
         initium.diagnose(nn.Linear(4, 2), torch.full((2, 4), math.nan))
     assert initium.diagnose(nn.Linear(4, 2), torch.randn(1, 4)).is_healthy

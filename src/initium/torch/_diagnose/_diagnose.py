@@ -26,7 +26,7 @@ from .._read import check, named
 from .._trace import trace
 from .._undisturbed import apart, default_device
 from ._attention import Attentions
-from ._batch import batch, check_filled, example, few, num_samples
+from ._batch import check_filled, example, few, made, num_samples, taken
 from ._geometry import geometry
 from ._layers import Layers, is_zero, moment
 from ._numbers import numbers_of
@@ -62,14 +62,16 @@ def diagnose(
     check_ignored(ignore := tuple(ignore))
     place = torch.get_default_device()
     with apart(), default_device(place):
+        found, notes = (None, ()) if inputs is None else taken(model, inputs)
         if recipe is not None:
-            _, model = _started(model, recipe, (), inputs)
+            _, model = _started(model, recipe, (), found and example(found))
         check_filled(model)
-        found, note = batch(model, inputs)
+        if found is None:
+            found, notes = made(model, micro_batch)
         if micro_batch is not None:
             found, targets = few(found, targets, micro_batch)
         job = Job(model, found, targets, loss)
-        notes = filter(None, (note, _FROZEN if job.is_frozen else "", _QUICK if quick else ""))
+        notes = filter(None, (*notes, _FROZEN if job.is_frozen else "", _QUICK if quick else ""))
         task = _Task(job, step, ignore, tuple(notes), is_quick=quick, is_thorough=thorough)
         return _diagnosed(task, "as built" if recipe is None else str(recipe))
 

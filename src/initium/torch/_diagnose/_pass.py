@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ..._errors import ModelError
-from .._inputs import Inputs
+from .._inputs import Inputs, dtype_hint
 from .._probe import Probe
 from .._quietly import quietly
 from .._read import named
@@ -127,7 +127,8 @@ def outputs(model: nn.Module, args: Any, kwargs: Any, probe: Probe | None = None
         with probe or nullcontext():
             return model(*args, **kwargs)
     except Exception as error:  # whatever a user's own forward may raise
-        raise ModelError(f"{type(model).__name__} raises {said(error, _where(model, error))}.") from error
+        hint = dtype_hint(model, Inputs(args, kwargs))
+        raise ModelError(f"{type(model).__name__} raises {said(error, _where(model, error))}.{hint}") from error
 
 
 def _gradients(model: nn.Module, value: torch.Tensor, leaves: Sequence[torch.Tensor]) -> Sequence[torch.Tensor | None]:
