@@ -183,7 +183,7 @@ def stuck(evidence: Evidence) -> Iterator[Found]:
             if _dead_behind(evidence, cut)
             else "another function behind it, one that has a slope: sign, round and argmax have none",
         )
-    if unfed:
+    if unfed and not any(layers[path].fed == 0 for path in layers if evidence.graph.by_path[path].use.fed_by == "data"):
         yield Found(
             paths=tuple(unfed),
             measured=f"{counted(len(unfed), 'weight')} with {measured}",

@@ -8,10 +8,9 @@ from ._finding import SEVERITIES, Finding, Found, Kind
 from ._kinds import KINDS
 
 
-def judge(evidence: Evidence, ignore: Iterable[str] = ()) -> tuple[Finding, ...]:
+def judge(evidence: Evidence, ignore: str | Iterable[str] = ()) -> tuple[Finding, ...]:
     """All findings, by severity, and of one severity causes before what they cause, as the table has them."""
-    ignored = tuple(ignore)
-    check_ignored(ignored)
+    ignored = ignored_of(ignore)
     found = {kind.id: [_finding(kind, one) for one in kind.judge(evidence)] for kind in KINDS}
     kinds = [kind for kind in KINDS if not any(found[other] for other in kind.told_by)]
     told = [finding for kind in kinds for finding in found[kind.id]]
@@ -19,18 +18,21 @@ def judge(evidence: Evidence, ignore: Iterable[str] = ()) -> tuple[Finding, ...]
     return tuple(sorted(kept, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
-def check_ignored(ignored: Iterable[str]) -> None:
-    """Refuse what names no kind of finding.
+def ignored_of(ignore: str | Iterable[str]) -> tuple[str, ...]:
+    """What is to be left out, one by one; a text may name several, with commas between.
 
     Raises:
-        UnknownNameError: with the nearest id there is.
+        UnknownNameError: with the nearest id there is, if one names no kind of finding.
     """
     ids = [kind.id for kind in KINDS]
+    texts = (ignore,) if isinstance(ignore, str) else ignore
+    ignored = tuple(part.strip() for text in texts for part in text.split(","))
     for text in ignored:
         if text.partition(":")[0] not in ids:
             raise unknown_name(
                 "finding", text.partition(":")[0], ids, "A finding is ignored by id, or by id and paths: IN201:head.*"
             )
+    return ignored
 
 
 def _finding(kind: Kind, found: Found) -> Finding:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from ._evidence import Evidence
+from ._evidence import Evidence, Loss
 from ._finding import Found, anew
 
 _ABOVE, _FAR = 1.5, 4.0  # times what knowing nothing costs
@@ -85,14 +85,27 @@ def high(evidence: Evidence) -> Iterator[Found]:
     if loss is None or loss.chance is None or not loss.value > _ABOVE * loss.chance:
         return
     heads = tuple(param.path for param in evidence.graph.weights if param.use.is_head)
-    what = f"log {loss.classes}" if loss.classes else "the targets' variance"
     size = f"; the outputs have rms {loss.logits:.3g}" if loss.logits else ""
+    cause, remedy = (
+        (
+            f"the targets' mean is {loss.target_mean:.3g}, far from what the net gives: most of the loss is that gap",
+            "standardise the targets: y = (y - y.mean(0)) / y.std(0); or start the last bias at their mean",
+        )
+        if loss.gap and loss.gap > loss.value / 2
+        else ("the last layer is not small: the net starts with strong opinions, and first has to unlearn them", "")
+    )
     yield Found(
         paths=heads,
-        measured=f"{loss.name} is {loss.value:.3g}; knowing nothing costs {what} = {loss.chance:.3g}{size}",
-        cause="the last layer is not small: the net starts with strong opinions, and first has to unlearn them",
-        severity="serious" if loss.value > _FAR * loss.chance and loss.classes else None,
+        measured=f"{loss.name} is {loss.value:.3g}; knowing nothing costs {loss.chance_is} = {loss.chance:.3g}{size}",
+        cause=cause,
+        remedy=remedy,
+        severity="serious" if is_far(loss) else None,
     )
+
+
+def is_far(loss: Loss | None) -> bool:
+    """Whether a loss of classes is so far above chance that training has to undo it first."""
+    return bool(loss and loss.classes and loss.chance is not None and loss.value > _FAR * loss.chance)
 
 
 def own_token(evidence: Evidence) -> Iterator[Found]:

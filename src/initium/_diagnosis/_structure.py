@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from .._decisions._fold import folded
 from ..init._gain import passage
+from ._batch import is_off
 from ._evidence import Evidence, Layer
 from ._finding import Found, anew
 from ._lines import lines
@@ -43,6 +44,7 @@ def one_off(evidence: Evidence) -> Iterator[Found]:
         use, size = evidence.graph.by_path[layer.path].use, size_beside_wanted(evidence, layer.path)
         free = use.is_normalised or use.is_head or use.is_sized or use.branch or use.output
         free = free or use.operation == "recurrent"  # whose gates and bounded functions take in what comes
+        free = free or (use.fed_by == "data" and is_off(layer.fed))  # the inputs are, and not the weight
         if size and not free and use.fed_by != "normalisation" and abs(size.log) > math.log(_OFF):
             factors[layer.path] = size
     if factors:

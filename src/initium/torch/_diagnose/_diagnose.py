@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ..._diagnosis import Diagnosis, Evidence, Step, judge, wanted
-from ..._diagnosis._judge import check_ignored
+from ..._diagnosis._judge import ignored_of
 from ..._diagnosis._lines import lines
 from ..._graph import Graph
 from ..._initialize import begin, plan
@@ -48,7 +48,7 @@ def diagnose(
     *,
     loss: str | Callable[..., Any] | None = None,
     recipe: Recipe | None = None,
-    ignore: Iterable[str] = (),
+    ignore: str | Iterable[str] = (),
     step: Step | None = None,
     micro_batch: int | None = None,
     quick: bool = False,
@@ -59,7 +59,7 @@ def diagnose(
     The model runs as it will in training: with the caller's autocast, default dtype and device.
     """
     check(model, "diagnose")
-    check_ignored(ignore := tuple(ignore))
+    ignore = ignored_of(ignore)
     place = torch.get_default_device()
     with apart(), default_device(place):
         found, notes = (None, ()) if inputs is None else taken(model, inputs)
@@ -146,6 +146,7 @@ def _measured(task: _Task, graph: Graph) -> Evidence:
         wanted=wanted(graph),
         loss=judged and judged.told,
         step=task.step,
+        strays=judged.strays if judged else (),
         notes=task.notes,
     )
     if not task.is_thorough:

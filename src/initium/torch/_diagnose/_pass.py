@@ -19,6 +19,7 @@ from .._torch import is_checkpointed, tree_map
 from .._trace import said
 from ._batch import few
 from ._losses import Judged, loss_of
+from ._strays import strays
 
 Tensors = Mapping[str, torch.Tensor]
 Gradients = Mapping[str, torch.Tensor | None]
@@ -69,6 +70,7 @@ def passed(job: Job, values: Tensors, probe: Probe | None = None) -> tuple[Judge
         judged = loss_of(given, job.inputs, job.targets, job.loss) if job.has_loss else None
         if judged is None or job.is_frozen:
             return judged, dict.fromkeys(leaves)
+        judged = replace(judged, strays=strays(job.model, given, trained.values()) if probe else ())
         gradients = _gradients(job.model, judged.value, [*trained.values()])
         return judged, dict.fromkeys(leaves) | dict(zip(trained, gradients, strict=True))
 
@@ -138,7 +140,12 @@ def _gradients(model: nn.Module, value: torch.Tensor, leaves: Sequence[torch.Ten
         ModelError: if nothing leads from the loss to one, or the way back fails.
     """
     if not value.requires_grad:
-        raise ModelError("The loss cannot be differentiated: nothing leads from it to a parameter that is trained.")
+        raise ModelError(
+            "The loss cannot be differentiated: nothing leads from it to a parameter that is trained. The model has "
+            "none, or works without gradients: `torch.no_grad`, `detach`, NumPy."
+        )
+    if not leaves:
+        return []
     try:
         if is_checkpointed(value):
             value.backward()
