@@ -36,7 +36,7 @@ def unregistered(evidence: Evidence) -> Iterator[Found]:
     if evidence.strays:
         yield Found(
             paths=evidence.strays,
-            measured=f"{counted(len(evidence.strays), 'tensor')} in the graph of the outputs, to be trained and not among "
+            measured=f"{counted(len(evidence.strays), 'tensor')} in the outputs' graph, to be trained and not among "
             "model.parameters()",
             cause="layers in a list or a dict, or tensors that are no nn.Parameter: no optimiser moves them, and "
             "neither model.to() nor state_dict() knows them",
