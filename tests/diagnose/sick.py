@@ -446,7 +446,7 @@ def scale_hidden_by_a_normalisation():
     return model
 
 
-@sick("IN501", "0.weight", lambda: {"inputs": torch.randn(32, 64) * 10})
+@sick("IN108", "0.weight", lambda: {"inputs": torch.randn(32, 64) * 10})
 def inputs_of_another_size():
     return started(stack(3, nn.ReLU), he)
 

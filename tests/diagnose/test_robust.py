@@ -341,7 +341,9 @@ def test_what_knowing_nothing_costs_is_said_as_what_it_is():
 
 
 def test_targets_far_from_the_outputs_are_no_fault_of_the_last_layer():
-    found = initium.diagnose(Bent(None).body, x := torch.randn(32, 8), 3 * x[:, :5] + 50)
+    torch.manual_seed(0)
+    x = torch.randn(32, 8)
+    found = initium.diagnose(Bent(None).body, x, 3 * (x - x.mean(0))[:, :5] + 50)
     assert (found.findings[0].id, found.findings[0].remedy[:40]) == (
         "IN401",
         "standardise the targets: y = (y - y.mean",
@@ -357,3 +359,45 @@ def test_findings_to_leave_out_may_be_one_text():
         assert initium.diagnose(model, **how, ignore=ignore).findings == ()
     with pytest.raises(initium.UnknownNameError, match="No finding is called 'IN999'"):
         initium.diagnose(model, **how, ignore="IN404,IN999")
+
+
+def test_one_sample_says_what_it_cannot_tell():
+    model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
+    (note,) = initium.diagnose(model, torch.randn(1, 8)).notes
+    assert note.startswith("one sample: whether the net keeps inputs apart, and which units are dead")
+    assert note.endswith("a training step raises in BatchNorm1d, which needs two")
+    assert initium.diagnose(model, torch.randn(2, 8)).notes == ()
+
+
+def test_the_first_line_of_a_gradient_says_from_where_to_where():
+    torch.manual_seed(0)
+    found = initium.diagnose(stack(50, nn.ReLU), torch.randn(8, 64))
+    assert found.answer.endswith("first: vanishing gradient from `98.weight` back to `0.weight`")
+    assert " times that at `98.weight`" in found.findings[0].measured
+    assert "beyond 1e-4 " not in found.findings[0].measured
+    assert "beyond 1e4 either way is harm" in found.findings[0].measured
+    assert (found.findings[0].path, found.findings[0].back_to) == ("98.weight", "0.weight")
+
+
+def test_numbers_too_large_are_traced_to_the_weights_that_make_them():
+    torch.manual_seed(0)
+    model = started(stack(6, nn.ReLU), he).half()
+    nn.init.normal_(model[4].weight, std=9000.0)
+    found = initium.diagnose(model, torch.randn(8, 64).half()).findings[0]
+    assert (found.id, found.path) == ("IN601", "4.weight")
+    assert found.cause.startswith("float16 does not hold what it gives; of `4.weight`, rms 9.")
+
+
+def test_a_column_that_no_layer_has_is_left_out():
+    torch.manual_seed(0)
+    straight = nn.Sequential(nn.Linear(8, 16), nn.Linear(16, 3))
+    table = next(
+        part for part in initium.diagnose(straight, torch.randn(8, 8)).report().sections if hasattr(part, "rows")
+    )
+    assert table.columns[-1] == "alike"
+    assert table.note.endswith("The largest cosine between what two inputs become.")
+
+
+def test_a_notes_count_is_in_the_answer():
+    found = initium.diagnose(Bent(None).body, torch.ones(8, 8))
+    assert found.answer == "Healthy at step zero; 1 note"

@@ -92,7 +92,7 @@ class Diagnosis(Reported):
         if not said:
             return "Healthy at step zero" + (f"; {counted(notes, 'note')}" if notes else ": no finding")
         first = self.findings[0]
-        where = f" at `{first.path}`" if first.path else ""
+        where = at(first) if first.back_to else f" at `{first.path}`" if first.path else ""
         return f"{said}; first: {first.name}{where}"
 
     def of_severity(self, severity: Severity) -> tuple[Finding, ...]:
@@ -226,6 +226,8 @@ def lines_of(finding: Finding) -> tuple[str, ...]:
 
 
 def at(finding: Finding) -> str:
-    """Where it starts, and in how many places more."""
+    """Where it starts, and to where it travels, or in how many places more it is."""
+    if finding.back_to and finding.back_to != finding.path:
+        return f" from `{finding.path}` back to `{finding.back_to}`"
     more = f" and {len(finding.paths) - 1} more" if len(finding.paths) > 1 else ""
     return f" at `{finding.path}`{more}" if finding.path else ""

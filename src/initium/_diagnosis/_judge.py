@@ -45,4 +45,5 @@ def _finding(kind: Kind, found: Found) -> Finding:
         cause=found.cause,
         remedy=found.remedy or kind.remedy,
         docs=kind.docs,
+        back_to=found.back_to,
     )

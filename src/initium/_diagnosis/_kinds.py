@@ -183,6 +183,7 @@ KINDS: tuple[Kind, ...] = (
         severity="warning",
         remedy=_ANEW,
         judge=_signal.saturated,
+        told_by=frozenset({"IN108"}),
     ),
     Kind(
         id="IN107",
@@ -363,7 +364,9 @@ KINDS: tuple[Kind, ...] = (
         severity="note",
         remedy=_ANEW,
         judge=_structure.parted,
-        told_by=frozenset({"IN001", "IN002", "IN101", "IN102", "IN104", "IN106", "IN301", "IN501", "IN502", "IN601"}),
+        told_by=frozenset(
+            {"IN001", "IN002", "IN101", "IN102", "IN104", "IN106", "IN108", "IN301", "IN501", "IN502", "IN601"}
+        ),
     ),
     Kind(
         id="IN508",

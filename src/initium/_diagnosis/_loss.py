@@ -3,8 +3,9 @@
 import math
 from collections.abc import Iterator
 
-from ._evidence import Evidence, Loss
+from ._evidence import Evidence, Layer, Loss
 from ._finding import Found, anew
+from ._signal import size_beside_wanted
 
 _ABOVE, _FAR = 1.5, 4.0  # times what knowing nothing costs
 _OWN = 0.5
@@ -55,7 +56,7 @@ def overflow(evidence: Evidence) -> Iterator[Found]:
             yield Found.at(
                 [layer],
                 measured=f"{layer.num_bad:,} numbers of what it gives are NaN or infinite, in {layer.dtype}",
-                cause=f"{layer.dtype} does not hold what it gives" if layer.dtype != "float32" else "numbers too large",
+                cause=_too_large(evidence, layer),
             )
             return
     if evidence.loss and not math.isfinite(evidence.loss.value) and not any(n.num_bad for n in evidence.numbers):
@@ -65,6 +66,17 @@ def overflow(evidence: Evidence) -> Iterator[Found]:
             cause="what lies behind the last layer: a function, the loss itself, or targets that leave it nothing",
             remedy="look at the loss: a logarithm of 0, a division by a count of 0, or a sum where a mean is meant",
         )
+
+
+def _too_large(evidence: Evidence, last: Layer) -> str:
+    """Of what a layer gives numbers that are too large: the weights up to it that multiply the signal most."""
+    until = evidence.layers[: evidence.layers.index(last) + 1]
+    sizes = {layer.path: size for layer in until if (size := size_beside_wanted(evidence, layer.path)) and size.log > 0}
+    why = f"{last.dtype} does not hold what it gives"
+    if not sizes:
+        return why
+    worst = max(sizes, key=lambda path: sizes[path].log)
+    return f"{why}; of `{worst}`, {sizes[worst].words}, which multiplies it by {math.exp(sizes[worst].log):.3g}"
 
 
 def underflow(evidence: Evidence) -> Iterator[Found]:

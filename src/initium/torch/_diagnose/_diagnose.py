@@ -71,9 +71,18 @@ def diagnose(
         if micro_batch is not None:
             found, targets = few(found, targets, micro_batch)
         job = Job(model, found, targets, loss)
-        notes = filter(None, (*notes, _FROZEN if job.is_frozen else "", _QUICK if quick else ""))
-        task = _Task(job, step, ignore, tuple(notes), is_quick=quick, is_thorough=thorough)
+        notes = (*notes, _alone(job), _FROZEN if job.is_frozen else "", _QUICK if quick else "")
+        task = _Task(job, step, ignore, tuple(filter(None, notes)), is_quick=quick, is_thorough=thorough)
         return _diagnosed(task, "as built" if recipe is None else str(recipe))
+
+
+def _alone(job: Job) -> str:
+    """What cannot be told of one sample."""
+    if num_samples(job.inputs) != 1:
+        return ""
+    has_norm = any(isinstance(module, nn.BatchNorm1d) for module in job.model.modules())
+    step = "; a training step raises in BatchNorm1d, which needs two" if has_norm else ""
+    return f"one sample: whether the net keeps inputs apart, and which units are dead for all, was not judged{step}"
 
 
 @dataclass(frozen=True)
