@@ -385,7 +385,9 @@ def test_numbers_too_large_are_traced_to_the_weights_that_make_them():
     nn.init.normal_(model[4].weight, std=9000.0)
     found = initium.diagnose(model, torch.randn(8, 64).half()).findings[0]
     assert (found.id, found.path) == ("IN601", "4.weight")
-    assert found.cause.startswith("float16 does not hold what it gives; of `4.weight`, rms 9.")
+    assert found.cause.startswith(
+        "float16 does not hold what it gives; `4.weight` has rms 8.86e+03; behind relu, with fan-in 64, 0.177 keeps"
+    )
 
 
 def test_a_column_that_no_layer_has_is_left_out():

@@ -76,7 +76,7 @@ def _too_large(evidence: Evidence, last: Layer) -> str:
     if not sizes:
         return why
     worst = max(sizes, key=lambda path: sizes[path].log)
-    return f"{why}; of `{worst}`, {sizes[worst].words}, which multiplies it by {math.exp(sizes[worst].log):.3g}"
+    return f"{why}; `{worst}` has {sizes[worst].words}"
 
 
 def underflow(evidence: Evidence) -> Iterator[Found]:
