@@ -17,6 +17,11 @@ _SAMPLES = 32  # of made-up inputs: enough to see what all inputs have in common
 _SEED = 0
 
 
+def batch(model: nn.Module, inputs: Any) -> tuple[Inputs, tuple[str, ...]]:
+    """What the model is to take in, and notes of how it was made up or cast."""
+    return made(model) if inputs is None else taken(model, inputs)
+
+
 def taken(model: nn.Module, inputs: Any) -> tuple[Inputs, tuple[str, ...]]:
     """What somebody's inputs mean, and a note where they were cast.
 
