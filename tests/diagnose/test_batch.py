@@ -1,6 +1,8 @@
 """The batch that a model is diagnosed on: what is made up has room, and what is given is understood or refused."""
 
+import collections
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -84,3 +86,45 @@ def test_what_a_model_does_not_take_is_refused_by_what_to_pass(model, inputs, sa
         initium.diagnose(model, inputs)
     assert said in str(error.value)
     assert "xample" not in str(error.value)
+
+
+def test_what_is_tried_of_made_up_inputs_warns_nobody():
+    class OfDict(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(4, 4)
+
+        def forward(self, batch):
+            return self.fc(batch["x"])
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        with pytest.raises(ModelError, match="cannot make up the input `batch`"):
+            initium.diagnose(OfDict())
+    assert not seen
+
+
+class Making(collections.OrderedDict):
+    """A table that makes what is asked of it, as one of activations does."""
+
+    made = 0
+
+    def __getitem__(self, key):
+        Making.made += 1
+        return super().__getitem__(key)
+
+
+TABLE = Making(relu=nn.ReLU, gelu=nn.GELU)
+
+
+def test_a_table_of_the_models_file_is_looked_at_without_making_what_it_holds():
+    class OfTable(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.fc(x)
+
+    initium.diagnose(OfTable(), torch.randn(3, 4))
+    assert Making.made == 0

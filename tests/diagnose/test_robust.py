@@ -403,3 +403,12 @@ def test_a_column_that_no_layer_has_is_left_out():
 def test_a_notes_count_is_in_the_answer():
     found = initium.diagnose(Bent(None).body, torch.ones(8, 8))
     assert found.answer == "Healthy at step zero; 1 note"
+
+
+def test_a_start_that_was_tried_is_no_remedy():
+    torch.manual_seed(0)
+    model, x = stack(12, nn.Sigmoid), torch.randn(16, 64)
+    remedies = {start: initium.diagnose(model, x, recipe=start).findings for start in ("auto", "he_normal")}
+    collapsed = {start: next(f.remedy for f in found if f.id == "IN106") for start, found in remedies.items()}
+    assert collapsed["he_normal"].startswith("initium.initialize(model, seed=0")
+    assert collapsed["auto"].startswith("`auto` was tried, and no size of the weights mends it: another")

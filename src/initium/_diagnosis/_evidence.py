@@ -181,6 +181,7 @@ class Evidence:
         step: None if no optimiser was named.
         strays: what takes part in the loss and wants a gradient, and is none of the model's parameters.
         notes: what a reader must know of how it was measured.
+        start: the recipe that started it; empty if it is as it was built.
         geometry: what `thorough` measures besides; None if it was not asked for.
     """
 
@@ -194,4 +195,5 @@ class Evidence:
     step: Step | None = None
     strays: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    start: str = ""
     geometry: Geometry | None = None

@@ -4,14 +4,20 @@ from collections.abc import Iterable
 
 from .._spec import unknown_name
 from ._evidence import Evidence
-from ._finding import SEVERITIES, Finding, Found, Kind
+from ._finding import SEVERITIES, Finding, Found, Kind, anew
 from ._kinds import KINDS
+
+_RECIPE = "auto"  # by which the line that starts parameters anew starts them
+_TRIED = (
+    "`auto` was tried, and no size of the weights mends it: another activation, a normalisation or a residual sum "
+    "between the layers"
+)
 
 
 def judge(evidence: Evidence, ignore: str | Iterable[str] = ()) -> tuple[Finding, ...]:
     """All findings, by severity, and of one severity causes before what they cause, as the table has them."""
     ignored = ignored_of(ignore)
-    found = {kind.id: [_finding(kind, one) for one in kind.judge(evidence)] for kind in KINDS}
+    found = {kind.id: [_finding(kind, one, evidence.start) for one in kind.judge(evidence)] for kind in KINDS}
     kinds = [kind for kind in KINDS if not any(found[other] for other in kind.told_by)]
     told = [finding for kind in kinds for finding in found[kind.id]]
     kept = [finding for finding in told if not any(finding.matches(text) for text in ignored)]
@@ -35,7 +41,10 @@ def ignored_of(ignore: str | Iterable[str]) -> tuple[str, ...]:
     return ignored
 
 
-def _finding(kind: Kind, found: Found) -> Finding:
+def _finding(kind: Kind, found: Found, start: str) -> Finding:
+    remedy = found.remedy or kind.remedy
+    if start == _RECIPE and remedy in (anew(), anew(found.paths), anew(found.paths[:1])):
+        remedy = _TRIED
     return Finding(
         id=kind.id,
         name=kind.name,
@@ -43,7 +52,7 @@ def _finding(kind: Kind, found: Found) -> Finding:
         paths=found.paths,
         measured=found.measured,
         cause=found.cause,
-        remedy=found.remedy or kind.remedy,
+        remedy=remedy,
         docs=kind.docs,
         back_to=found.back_to,
     )

@@ -1,6 +1,7 @@
 """The batch that a model is diagnosed on."""
 
 import inspect
+import warnings
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,8 @@ def made(model: nn.Module, most: int | None = None) -> tuple[Inputs, tuple[str, 
             continue
         for found in (_filled(model, one, samples), _filled(model, one, None)):
             try:
-                with quietly(model):
+                with quietly(model), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of what nobody passed
                     model(*found.args, **found.kwargs)
             except Exception as error:  # whatever a user's own forward may raise
                 tried = tried or f" The first that was tried, {described(model, found)}, failed: {error}"

@@ -100,7 +100,7 @@ class _Task:
 def _diagnosed(task: _Task, start: str) -> Diagnosis:
     with _as_trained(task.job.model) if task.job.is_frozen else nullcontext():
         graph = trace(task.job.model, example(task.job.inputs))
-    evidence = _measured(task, graph)
+    evidence = replace(_measured(task, graph), start=start)
     return Diagnosis.of(evidence, judge(evidence, task.ignore), start=start, again=partial(_again, task))
 
 

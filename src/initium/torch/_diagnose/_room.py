@@ -1,5 +1,6 @@
 """How many samples of made-up inputs there is memory for, before any of it is taken."""
 
+import warnings
 from typing import Any
 
 import torch
@@ -20,7 +21,9 @@ def bytes_per_sample(model: nn.Module, inputs: Inputs) -> float:
     Views count as if they were copies: it is an upper bound, and of convolutions not far from what is kept.
     """
     try:
-        values = run(model, inputs.args, inputs.kwargs).values
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what nobody passed
+            values = run(model, inputs.args, inputs.kwargs).values
     except (RunError, NoOutputError):
         return 0.0
     made = sum(_size(value.tensor) for value in values if value.is_signal)
