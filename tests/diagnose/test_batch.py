@@ -52,11 +52,12 @@ def test_no_more_samples_are_made_than_are_run():
     assert "(3, 3, 224, 224)" in initium.diagnose(nn.Conv2d(3, 8, 3), micro_batch=3, quick=True).notes[0]
 
 
-def test_numpys_own_dtype_is_cast_and_told():
-    found = initium.diagnose(net(), np.random.default_rng(0).normal(size=(6, 8)))
-    assert found.notes == ("NumPy's float64 was cast to the model's float32",)
-    assert initium.diagnose(net().double(), np.ones((6, 8))).notes == ()
-    assert "cast to the model's float32" in str(initium.diagnose(net(), {"input": np.eye(8)}, recipe="auto"))
+def test_an_input_that_is_empty_beside_others_is_let_be():
+    class Graph(TwoInputs):
+        def forward(self, x, edges):
+            return self.fc(x) + edges.sum()
+
+    assert initium.diagnose(Graph(), (torch.randn(3, 4), torch.zeros(0, 2))).is_healthy
 
 
 class TwoInputs(nn.Module):
@@ -66,6 +67,13 @@ class TwoInputs(nn.Module):
 
     def forward(self, x, weird):
         return self.fc(x)
+
+
+def test_numpys_own_dtype_is_cast_and_told():
+    found = initium.diagnose(net(), np.random.default_rng(0).normal(size=(6, 8)))
+    assert found.notes == ("NumPy's float64 was cast to the model's float32",)
+    assert initium.diagnose(net().double(), np.ones((6, 8))).notes == ()
+    assert "cast to the model's float32" in str(initium.diagnose(net(), {"input": np.eye(8)}, recipe="auto"))
 
 
 @pytest.mark.parametrize(

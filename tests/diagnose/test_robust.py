@@ -308,6 +308,7 @@ def test_a_model_all_of_whose_layers_are_in_a_list_is_told_so():
 
 TARGETS = {
     "fractions": (torch.randn(4, 5), "mse", "the targets are floating-point numbers"),
+    "zeros alone": (torch.zeros(4, 5), "mse", "the targets are floating-point numbers"),
     "0 and 1": (torch.tensor([[0.0, 1.0, 1.0, 0.0, 0.0]] * 4), "bce", "the targets are 0 and 1"),
     "yes or no": (torch.tensor([[False, True, True, False, False]] * 4), "bce", "the targets are yes or no"),
     "probabilities": (torch.full((4, 5), 0.2), "cross_entropy", "the targets of a sample are probabilities"),

@@ -31,7 +31,7 @@ def taken(model: nn.Module, inputs: Any) -> tuple[Inputs, tuple[str, ...]]:
     """
     inputs, note = _cast(model, inputs)
     found = given(model, inputs, argument="inputs")
-    if any(value.ndim and not len(value) for value in tensors(found)):
+    if not num_samples(found):
         raise ModelError(f"The inputs hold no sample: {described(model, found)}. Pass a batch of some.")
     try:
         inspect.signature(model.forward).bind(*found.args, **found.kwargs)

@@ -42,7 +42,8 @@ def chosen(scores: torch.Tensor, targets: torch.Tensor) -> tuple[str, str]:
         return "cross_entropy", "the targets are whole numbers"
     if _is_one_hot(targets) and targets.shape == scores.shape:
         return "cross_entropy", "the targets of a sample are probabilities"
-    return ("bce", "the targets are 0 and 1") if is_binary else ("mse", "the targets are floating-point numbers")
+    has_both = is_binary and bool((targets == 0).any()) and bool((targets == 1).any())  # zeros alone may be any numbers
+    return ("bce", "the targets are 0 and 1") if has_both else ("mse", "the targets are floating-point numbers")
 
 
 def misfit(name: str, classes: int, scores: torch.Tensor, targets: torch.Tensor) -> str:
