@@ -54,8 +54,8 @@ def test_no_more_samples_are_made_than_are_run():
 
 def test_an_input_that_is_empty_beside_others_is_let_be():
     class Graph(TwoInputs):
-        def forward(self, x, edges):
-            return self.fc(x) + edges.sum()
+        def forward(self, x, weird):
+            return self.fc(x) + weird.sum()
 
     assert initium.diagnose(Graph(), (torch.randn(3, 4), torch.zeros(0, 2))).is_healthy
 

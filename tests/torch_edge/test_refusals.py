@@ -145,8 +145,7 @@ def test_an_example_of_another_kind_is_refused():
 
 def test_a_model_that_returns_no_tensor_is_refused():
     assert refusal(of(lambda m, x: 3, a=nn.Linear(8, 8)), X) == (
-        "Made returns no tensor but an int, so nothing says what its parameters do. "
-        "Let its forward return its output."
+        "Made returns no tensor but an int, so nothing says what its parameters do. Let its forward return its output."
     )
 
 
