@@ -314,27 +314,33 @@ def diagnose(
 
     if out:
         _files.check_writable(out, mark=MARK)
-    inputs, targets = _in_place(lambda: _batch(data)) if data else (None, None)
+    inputs, targets, note = _in_place(lambda: _batch(data)) if data else (None, None, "")
     built = _in_place(lambda: _load.built(model, seed, activation))
     if thorough:
         typer.echo(f"Thorough: {_load.geometry_cost(built)} for the singular values, and 25 more passes.", err=True)
-    found = run_diagnosis(
-        built,
-        inputs,
-        targets,
-        loss=loss,
-        recipe=recipe,
-        ignore=ignore or (),
-        optimizer=optimizer,
-        lr=lr,
-        micro_batch=micro_batch,
-        quick=quick,
-        thorough=thorough,
-    )
+    try:
+        found = run_diagnosis(
+            built,
+            inputs,
+            targets,
+            loss=loss,
+            recipe=recipe,
+            ignore=ignore or (),
+            optimizer=optimizer,
+            lr=lr,
+            micro_batch=micro_batch,
+            quick=quick,
+            thorough=thorough,
+        )
+    except ModelError as error:
+        if data or not error.needs_example:
+            raise
+        raise ModelError(f"{error} Here that is --data FILE.py:FUNCTION, which returns it.") from None
+    found = replace(found, notes=(*found.notes, note)) if note else found
     shown = found.beside(against) if against else found
     if out:
         shown.report().save(out)
-    typer.echo(shown.to_json()) if as_json else Console(highlight=False).print(shown, soft_wrap=True)
+    typer.echo(shown.to_json()) if as_json else _print(shown, found.answer)
     if out and not as_json:
         typer.echo(f"\nPage with charts: {printable(out)}")
     if not found.is_healthy:
@@ -372,7 +378,7 @@ def coordinate_check(
     """
     if out:
         _files.check_writable(out, mark=MARK)
-    inputs, targets = _in_place(lambda: _batch(data)) if data else (None, None)
+    inputs, targets, _ = _in_place(lambda: _batch(data)) if data else (None, None, "")
     build = model_function(factory, given=("width",))
     found = run_coordinate_check(
         lambda width: _in_place(lambda: build(width)),
@@ -401,16 +407,32 @@ def _whole_numbers(text: str) -> list[int]:
     return [*map(int, parts)]
 
 
-def _batch(data: str) -> tuple[Any, Any]:
-    """Inputs and targets that a text names, of which a few are enough."""
+def _print(shown: Any, answer: str) -> None:
+    """A report, and after a long one its answer once more: that has left the screen."""
+    console = Console(highlight=False)
+    with console.capture() as printed:
+        console.print(shown, soft_wrap=True)
+    text = printed.get()
+    console.out(text, end="")
+    if text.count("\n") > _SCREEN:
+        typer.echo(f"\n{printable(answer)}.")
+
+
+def _batch(data: str) -> tuple[Any, Any, str]:
+    """Inputs and targets that a text names, of which a few are enough, and what was done to them."""
     if ":" in data or data.endswith(".py"):
         given = model_function(data)()
-        return given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+        return (*given, "") if isinstance(given, tuple) and len(given) == 2 else (given, None, "")
     found = load_data(data)
-    return found.x_train[:_SAMPLES], found.y_train[:_SAMPLES]
+    x, y = found.x_train[:_SAMPLES], found.y_train[:_SAMPLES]
+    return (
+        x,
+        y,
+        f"data {found.name}: {found.preparation}; {len(x):,} of {len(found.x_train):,} training samples were run",
+    )
 
 
-_SAMPLES = 256
+_SAMPLES, _SCREEN = 256, 40  # of a batch; lines of a terminal that is large
 
 
 @contextmanager

@@ -20,7 +20,7 @@ def diagnose(
     *,
     loss: str | Callable[..., Any] | None = None,
     recipe: str | Initialiser | Recipe | None = None,
-    ignore: Iterable[str] = (),
+    ignore: str | Iterable[str] = (),
     optimizer: str | None = None,
     lr: float | None = None,
     micro_batch: int | None = None,
@@ -39,7 +39,7 @@ def diagnose(
         loss: `cross_entropy`, `mse`, `bce`, `next_token`, a function (outputs, targets) -> loss; None is the model's
             own, where it returns one, else what fits the targets.
         recipe: diagnose a copy of the model that is started by it, not the model as it stands.
-        ignore: findings to leave out, by id or by id and paths: `IN201:head.*`.
+        ignore: findings to leave out, one or several, by id or by id and paths: `IN201:head.*`.
         optimizer: `sgd`, `adam` or `adamw`, to judge the first step.
         lr: its learning rate.
         micro_batch: run so many samples of the batch at most, where memory is short.

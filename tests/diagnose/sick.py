@@ -230,7 +230,7 @@ def saturated_tanh():
     return started(stack(2, nn.Tanh), scaled(10.0))
 
 
-@sick("IN105", "0.weight", lambda: {"inputs": torch.randn(32, 64) * 200})
+@sick("IN108", "0.weight", lambda: {"inputs": torch.randn(32, 64) * 200})
 def unscaled_inputs():
     return started(stack(2, nn.Sigmoid), nn.init.xavier_normal_)
 
@@ -446,7 +446,7 @@ def scale_hidden_by_a_normalisation():
     return model
 
 
-@sick("IN501", "0.weight", lambda: {"inputs": torch.randn(32, 64) * 10})
+@sick("IN108", "0.weight", lambda: {"inputs": torch.randn(32, 64) * 10})
 def inputs_of_another_size():
     return started(stack(3, nn.ReLU), he)
 
@@ -631,3 +631,66 @@ def number_far_out():
     with torch.no_grad():
         model[2].weight[3, 5] = 3.0
     return model
+
+
+# The batch, and what the model hands on.
+
+
+@sick("IN108", "0.weight", lambda: classes() | {"inputs": 128 + 60 * torch.randn(32, 64)})
+def bytes_for_numbers():
+    return started(stack(3, nn.ReLU), he)
+
+
+@sick("IN109", "0.weight", lambda: {"inputs": torch.ones(32, 64)})
+def one_sample_many_times():
+    return started(stack(3, nn.ReLU), he)
+
+
+@sick("IN109", "0.weight", lambda: {"inputs": torch.zeros(32, 64)})
+def nothing_for_inputs():
+    return started(stack(3, nn.ReLU), he)
+
+
+class Listed(nn.Module):
+    """Layers in a list that PyTorch does not look into."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = [nn.Linear(64, 64) for _ in range(3)]
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+        return self.head(x)
+
+
+@sick("IN208", "layers.0.weight", classes)
+def layers_in_a_list():
+    return Listed()
+
+
+class Plain(nn.Module):
+    """A tensor that is no parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.scales = nn.Linear(64, 10), {"in": torch.ones(64, requires_grad=True)}
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(x * self.scales["in"])
+
+
+@sick("IN208", "scales.in", classes)
+def a_plain_tensor():
+    return Plain()
+
+
+@sick("IN404", "6.weight", classes)
+def softmax_before_cross_entropy():
+    return nn.Sequential(*started(stack(3, nn.ReLU), he), nn.Softmax(-1))
+
+
+@sick("IN404", "6.weight", lambda: {"inputs": torch.randn(32, 64), "targets": torch.ones(32, 1), "loss": "bce"})
+def sigmoid_before_the_logistic_loss():
+    return nn.Sequential(*started(stack(3, nn.ReLU, outputs=1), he), nn.Sigmoid())

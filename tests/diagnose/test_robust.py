@@ -206,6 +206,18 @@ def test_gradients_go_through_the_statistics_of_the_batch_as_in_training():
         ("abc", None, "Targets are a tensor, an array or a list of numbers, not a str"),
         (torch.full((4, 5), math.nan), None, "The targets hold 20 values of 20 that are NaN or infinite."),
         (torch.full((4,), 7), None, "Outputs (4, 5) and targets (4,) do not fit loss `cross_entropy`"),
+        (torch.tensor([0, 1, 2, 7]), None, "Classes 0 to 4 fit; the targets reach from 0 to 7."),
+        (torch.tensor([0.0, 1, 2, 4]), None, "Class numbers are integers: y.long(), and then loss='cross_entropy'."),
+        (torch.eye(5, dtype=torch.long)[:4], None, "y.float(); or class numbers, y.argmax(1)."),
+        (torch.eye(5)[:4].reshape(2, 10), "cross_entropy", "do not fit loss `cross_entropy`: "),
+        (
+            (torch.zeros(4), torch.zeros(4)),
+            None,
+            "Several targets, in a tuple, fit no loss that has a name: pass loss=",
+        ),
+        ({"a": torch.zeros(4)}, None, "Several targets, in a dict, fit no loss that has a name"),
+        (None, nn.CrossEntropyLoss(), "The loss takes more than outputs, and no targets were passed"),
+        (torch.zeros(4, 5), lambda outputs: outputs.mean(), "A loss is called with outputs and targets; this one is ("),
         (torch.zeros(4, 3), "bce", "Outputs (4, 5) and targets (4, 3) do not fit loss `bce`"),
         (None, "next_token", "Loss `next_token` needs tokens (sample, place) among the inputs or as targets"),
         (None, "mse", "Loss `mse` needs targets"),
@@ -217,6 +229,21 @@ def test_targets_that_do_not_fit_are_refused(targets, loss, said):
     assert said in str(error.value)
 
 
+def test_one_output_tells_no_classes_apart():
+    model = nn.Linear(8, 1)
+    with pytest.raises(DataError, match=r"One output tells no classes apart: loss='bce' .*Nobody named the loss;"):
+        initium.diagnose(model, torch.randn(4, 8), torch.tensor([0, 1, 2, 3]))
+    assert initium.diagnose(model, torch.randn(4, 8), torch.tensor([True, False, True, True])).loss.name == "bce"
+
+
+def test_a_forward_without_gradients_is_told_so():
+    model = Bent(lambda body, x: body(x).detach())
+    with pytest.raises(
+        ModelError, match=r"^The loss cannot be differentiated: .* `torch\.no_grad`, `detach`, NumPy\.$"
+    ):
+        initium.diagnose(model, torch.randn(4, 8), torch.zeros(4, dtype=torch.long))
+
+
 def test_a_loss_that_is_no_number_is_an_overflow():
     for scale in (math.inf, math.nan):
         found = initium.diagnose(Bent(None).body, torch.randn(4, 8), loss=lambda outputs, by=scale: outputs.sum() * by)
@@ -224,9 +251,8 @@ def test_a_loss_that_is_no_number_is_an_overflow():
 
 
 def test_what_has_no_gradient_at_all_is_refused():
-    for model, x in ((nn.ReLU(), torch.randn(2, 4)), (nn.Linear(4, 2), torch.randn(0, 4))):
-        with pytest.raises(ModelError, match=r"^Nothing that the model returns can be differentiated"):
-            initium.diagnose(model, x)
+    with pytest.raises(ModelError, match=r"^Nothing that the model returns can be differentiated"):
+        initium.diagnose(nn.ReLU(), torch.randn(2, 4))
     with pytest.raises(ModelError, match="NaN or infinite"):
         initium.diagnose(nn.Linear(4, 2), torch.full((2, 4), math.nan))
     assert initium.diagnose(nn.Linear(4, 2), torch.randn(1, 4)).is_healthy
@@ -257,3 +283,133 @@ def test_what_a_deferred_constructor_never_fills_is_a_note():
     found = initium.diagnose(model, x, recipe="he_normal").findings
     assert [(one.id, one.severity, one.paths) for one in found] == [("IN002", "note", ("table",))]
     assert initium.diagnose(deferred(nn.Linear, 8, 8), x, recipe="framework").is_healthy
+
+
+def test_a_parameter_that_nobody_holds_is_found_and_one_of_the_loss_is_not():
+    lone = nn.Linear(8, 8)
+    found = initium.diagnose(Bent(lambda body, x: body(lone(x))), torch.randn(4, 8))
+    assert found.findings[0].id == "IN208"
+    assert sorted(found.findings[0].paths) == ["a parameter of shape (8, 8)", "a parameter of shape (8,)"]
+    critic = nn.Linear(5, 1)
+    assert initium.diagnose(Bent(None).body, torch.randn(4, 8), loss=lambda y: critic(y).mean()).findings == ()
+
+
+def test_a_model_all_of_whose_layers_are_in_a_list_is_told_so():
+    class Lost(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rows = [[nn.Linear(8, 4)]]
+
+        def forward(self, x):
+            return self.rows[0][0](x)
+
+    assert initium.diagnose(Lost(), torch.randn(4, 8)).findings[0].paths == ("rows.0.0.weight", "rows.0.0.bias")
+
+
+TARGETS = {
+    "fractions": (torch.randn(4, 5), "mse", "the targets are floating-point numbers"),
+    "zeros alone": (torch.zeros(4, 5), "mse", "the targets are floating-point numbers"),
+    "0 and 1": (torch.tensor([[0.0, 1.0, 1.0, 0.0, 0.0]] * 4), "bce", "the targets are 0 and 1"),
+    "yes or no": (torch.tensor([[False, True, True, False, False]] * 4), "bce", "the targets are yes or no"),
+    "probabilities": (torch.full((4, 5), 0.2), "cross_entropy", "the targets of a sample are probabilities"),
+    "classes": (torch.tensor([0, 1, 2, 4]), "cross_entropy", "the targets are whole numbers"),
+}
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_a_loss_that_nobody_named_fits_the_targets_and_is_told_with_its_reason(kind):
+    targets, name, why = TARGETS[kind]
+    found = initium.diagnose(Bent(None).body, torch.randn(4, 8), targets)
+    assert found.report().subtitle.startswith(f"Loss ({name}) ")
+    assert f"; chosen as {why}" in found.report().subtitle
+    named = initium.diagnose(Bent(None).body, torch.randn(4, 8), targets, loss=name)
+    assert "chosen" not in named.report().subtitle
+
+
+def test_what_knowing_nothing_costs_is_said_as_what_it_is():
+    body, x = Bent(None).body, torch.randn(4, 8)
+    for targets, loss, said in (
+        (torch.ones(4, 5), "bce", "knowing nothing costs log 2 = 0.6931; all targets are the same"),
+        (
+            torch.full((4,), 3),
+            None,
+            "knowing nothing costs log 5 = 1.609; chosen as the targets are whole numbers; all targets are class 3",
+        ),
+        (torch.full((4, 5), 3.5), None, "; all targets are the same: nothing can be learned of this batch."),
+        (torch.arange(20.0).reshape(4, 5), "mse", "knowing nothing costs the targets' variance = 31.25."),
+    ):
+        assert said in initium.diagnose(body, x, targets, loss=loss).report().subtitle
+
+
+def test_targets_far_from_the_outputs_are_no_fault_of_the_last_layer():
+    torch.manual_seed(0)
+    x = torch.randn(32, 8)
+    found = initium.diagnose(Bent(None).body, x, 3 * (x - x.mean(0))[:, :5] + 50)
+    assert (found.findings[0].id, found.findings[0].remedy[:40]) == (
+        "IN401",
+        "standardise the targets: y = (y - y.mean",
+    )
+    assert found.findings[0].cause.startswith("the targets' mean is 50")
+
+
+def test_findings_to_leave_out_may_be_one_text():
+    model = nn.Sequential(*Bent(None).body, nn.Softmax(-1))
+    how = {"inputs": torch.randn(4, 8), "targets": torch.arange(4)}
+    assert initium.diagnose(model, **how).findings[0].id == "IN404"
+    for ignore in ("IN404", "IN201, IN404:2.*", ["IN101:*,IN404"]):
+        assert initium.diagnose(model, **how, ignore=ignore).findings == ()
+    with pytest.raises(initium.UnknownNameError, match="No finding is called 'IN999'"):
+        initium.diagnose(model, **how, ignore="IN404,IN999")
+
+
+def test_one_sample_says_what_it_cannot_tell():
+    model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
+    (note,) = initium.diagnose(model, torch.randn(1, 8)).notes
+    assert note.startswith("one sample: whether the net keeps inputs apart, and which units are dead")
+    assert note.endswith("a training step raises in BatchNorm1d, which needs two")
+    assert initium.diagnose(model, torch.randn(2, 8)).notes == ()
+
+
+def test_the_first_line_of_a_gradient_says_from_where_to_where():
+    torch.manual_seed(0)
+    found = initium.diagnose(stack(50, nn.ReLU), torch.randn(8, 64))
+    assert found.answer.endswith("first: vanishing gradient from `98.weight` back to `0.weight`")
+    assert " times that at `98.weight`" in found.findings[0].measured
+    assert "beyond 1e-4 " not in found.findings[0].measured
+    assert "beyond 1e4 either way is harm" in found.findings[0].measured
+    assert (found.findings[0].path, found.findings[0].back_to) == ("98.weight", "0.weight")
+
+
+def test_numbers_too_large_are_traced_to_the_weights_that_make_them():
+    torch.manual_seed(0)
+    model = started(stack(6, nn.ReLU), he).half()
+    nn.init.normal_(model[4].weight, std=9000.0)
+    found = initium.diagnose(model, torch.randn(8, 64).half()).findings[0]
+    assert (found.id, found.path) == ("IN601", "4.weight")
+    assert found.cause.startswith(
+        "float16 does not hold what it gives; `4.weight` has rms 8.86e+03; behind relu, with fan-in 64, 0.177 keeps"
+    )
+
+
+def test_a_column_that_no_layer_has_is_left_out():
+    torch.manual_seed(0)
+    straight = nn.Sequential(nn.Linear(8, 16), nn.Linear(16, 3))
+    table = next(
+        part for part in initium.diagnose(straight, torch.randn(8, 8)).report().sections if hasattr(part, "rows")
+    )
+    assert table.columns[-1] == "alike"
+    assert table.note.endswith("The largest cosine between what two inputs become.")
+
+
+def test_a_notes_count_is_in_the_answer():
+    found = initium.diagnose(Bent(None).body, torch.ones(8, 8))
+    assert found.answer == "Healthy at step zero; 1 note"
+
+
+def test_a_start_that_was_tried_is_no_remedy():
+    torch.manual_seed(0)
+    model, x = stack(12, nn.Sigmoid), torch.randn(16, 64)
+    remedies = {start: initium.diagnose(model, x, recipe=start).findings for start in ("auto", "he_normal")}
+    collapsed = {start: next(f.remedy for f in found if f.id == "IN106") for start, found in remedies.items()}
+    assert collapsed["he_normal"].startswith("initium.initialize(model, seed=0")
+    assert collapsed["auto"].startswith("`auto` was tried, and no size of the weights mends it: another")

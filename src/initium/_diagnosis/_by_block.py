@@ -1,8 +1,9 @@
 """What was measured by layer as a table that a terminal has room for: repeated blocks are one row."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from .._decisions._fold import Row, fold
+from .._errors import few
 from .._report import Table
 from ._evidence import Layer
 from ._spark import Scale
@@ -10,22 +11,29 @@ from ._spark import Scale
 _WIDTH = 10  # of a line of bars
 
 Values = Sequence[float | None]
+# What is shown where any layer has it.
+_SHARES: dict[str, tuple[Callable[[Layer], float | None], str]] = {
+    "alike": (lambda layer: layer.similarity, "cosine between what two inputs become"),
+    "dead": (lambda layer: layer.dead, "share of dead units"),
+    "flat": (lambda layer: layer.saturated, "share of numbers where the activation is flat"),
+}
 
 
 def by_block(layers: Sequence[Layer]) -> Table:
     """A row for each layer, or for all of a place in repeated blocks, in the order of execution."""
     courses = [_Course("signal", _signals(layers)), _Course("gradient", _gradients(layers))]
-    shares = [(x.similarity, x.dead, x.saturated) for x in layers]
+    shares = {name: [value(x) for x in layers] for name, (value, _) in _SHARES.items()}
+    shown = [name for name, values in shares.items() if any(value is not None for value in values)]
+    most = f" The largest {few([_SHARES[name][1] for name in shown])}." if shown else ""
     return Table(
         title="",
-        columns=(*_columns(courses), "alike", "dead", "flat"),
+        columns=(*_columns(courses), *shown),
         rows=tuple(
-            (*_cells(row, courses), *(_most(some) for some in zip(*(shares[at] for at in row.members), strict=True)))
+            (*_cells(row, courses), *(_most(shares[name][at] for at in row.members) for name in shown))
             for row in _rows(layers)
         ),
-        note="Second moments of what a layer gives and of its gradient, from a row's first layer to its last; all bars "
-        "of a column share one logarithmic scale. The largest cosine between what two inputs become, share of dead "
-        "units, and share of numbers where the activation is flat.",
+        note="Second moments, or mean squares, of what a layer gives and of its gradient, from a row's first layer "
+        f"to its last; all bars of a column share one logarithmic scale.{most}",
         only="text",
     )
 

@@ -9,9 +9,9 @@ from .._errors import SettingError, counted
 from .._report import Report, Reported
 from .._rule import Rules
 from ._evidence import Attention, Evidence, Layer, Loss, Numbers, Recurrence
-from ._finding import Finding, Severity
+from ._finding import SEVERITIES, Finding, Severity
 from ._geometry import Geometry
-from ._judge import check_ignored
+from ._judge import ignored_of
 from ._lines import Band, bands_of
 
 # What shows a diagnosis and what comes of it is imported by the method that needs it: `import initium` stays light.
@@ -86,31 +86,30 @@ class Diagnosis(Reported):
     @property
     def answer(self) -> str:
         """What was found, in one sentence."""
-        serious, warnings = len(self.of_severity("serious")), len(self.of_severity("warning"))
+        serious, warnings, notes = (len(self.of_severity(severity)) for severity in SEVERITIES)
         counts = (counted(serious, "serious finding"), serious), (counted(warnings, "warning"), warnings)
         said = " and ".join(words for words, number in counts if number)
         if not said:
-            return "Healthy at step zero: no finding"
+            return "Healthy at step zero" + (f"; {counted(notes, 'note')}" if notes else ": no finding")
         first = self.findings[0]
-        where = f" at `{first.path}`" if first.path else ""
+        where = at(first) if first.back_to else f" at `{first.path}`" if first.path else ""
         return f"{said}; first: {first.name}{where}"
 
     def of_severity(self, severity: Severity) -> tuple[Finding, ...]:
         """The findings of one severity."""
         return tuple(finding for finding in self.findings if finding.severity == severity)
 
-    def assert_healthy(self, ignore: Iterable[str] = ()) -> None:
+    def assert_healthy(self, ignore: str | Iterable[str] = ()) -> None:
         """Raise unless no finding is serious.
 
         Args:
-            ignore: findings that do not count, by id or by id and paths: `IN201:head.*`.
+            ignore: findings that do not count, one or several, by id or by id and paths: `IN201:head.*`.
 
         Raises:
             AssertionError: with the findings as its text.
             UnknownNameError: if `ignore` names no finding.
         """
-        ignored = tuple(ignore)
-        check_ignored(ignored)
+        ignored = ignored_of(ignore)
         left = [f for f in self.of_severity("serious") if not any(f.matches(text) for text in ignored)]
         if left:
             raise AssertionError("\n".join("\n  ".join(lines_of(finding)) for finding in left))
@@ -227,6 +226,8 @@ def lines_of(finding: Finding) -> tuple[str, ...]:
 
 
 def at(finding: Finding) -> str:
-    """Where it starts, and in how many places more."""
+    """Where it starts, and to where it travels, or in how many places more it is."""
+    if finding.back_to and finding.back_to != finding.path:
+        return f" from `{finding.path}` back to `{finding.back_to}`"
     more = f" and {len(finding.paths) - 1} more" if len(finding.paths) > 1 else ""
     return f" at `{finding.path}`{more}" if finding.path else ""

@@ -126,17 +126,31 @@ class Loss:
         name: what it is, such as `cross_entropy`.
         value: over the batch.
         chance: what knowing nothing costs: log k of k classes, the variance of targets; None if nothing says it.
+        chance_is: which of them, in words: `log 10`.
+        why: why it was chosen; empty if somebody named it.
+        remark: what a reader must know of the targets.
         classes: k, where there are classes.
         logits: root mean square of the outputs around their mean.
         own: how sure the outputs are, on average, of the token that was fed in at their place.
+        takes_logits: whether it applies a softmax or a sigmoid by itself.
+        is_normalised: whether the outputs are probabilities of classes already, where the loss takes logits.
+        gap: mean square between the means of targets and outputs, of squared error.
+        target_mean: mean of the targets, of squared error.
     """
 
     name: str
     value: float
     chance: float | None = None
+    chance_is: str = ""
+    why: str = ""
+    remark: str = ""
     classes: int | None = None
     logits: float | None = None
     own: float | None = None
+    takes_logits: bool = False
+    is_normalised: bool = False
+    gap: float | None = None
+    target_mean: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +179,9 @@ class Evidence:
         wanted: by path, the root mean square that keeps the signal, where `auto` knows it.
         loss: None if nothing was differentiated.
         step: None if no optimiser was named.
+        strays: what takes part in the loss and wants a gradient, and is none of the model's parameters.
         notes: what a reader must know of how it was measured.
+        start: the recipe that started it; empty if it is as it was built.
         geometry: what `thorough` measures besides; None if it was not asked for.
     """
 
@@ -177,5 +193,7 @@ class Evidence:
     wanted: dict[str, float] = field(default_factory=dict)
     loss: Loss | None = None
     step: Step | None = None
+    strays: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    start: str = ""
     geometry: Geometry | None = None

@@ -22,6 +22,7 @@ class Found:
         cause: why it is so.
         remedy: a line that mends it; the kind's own if empty.
         severity: the kind's own if None.
+        back_to: the last of the paths, where what starts at the first is felt most; empty if nothing travels.
     """
 
     paths: tuple[str, ...]
@@ -29,6 +30,7 @@ class Found:
     cause: str
     remedy: str = ""
     severity: Severity | None = None
+    back_to: str = ""
 
     @classmethod
     def at(cls, them: Iterable[Layer | Numbers | Attention | Recurrence], **told: Any) -> "Found":
@@ -89,6 +91,7 @@ class Finding:
         cause: why it is so.
         remedy: a line that mends it, or what to change where no start does.
         docs: where more is said of its kind.
+        back_to: where what starts at the first path is felt most; empty if nothing travels.
     """
 
     id: str
@@ -99,6 +102,7 @@ class Finding:
     cause: str
     remedy: str
     docs: str = ""
+    back_to: str = ""
 
     @property
     def path(self) -> str:

@@ -8,7 +8,7 @@ from ..init._gain import passage
 from ._evidence import Evidence, Layer
 from ._finding import Found
 from ._lines import lines
-from ._signal import HARM, MATRICES, size_beside_wanted
+from ._signal import HARM, MATRICES, in_short, size_beside_wanted
 
 _FEWEST = 4  # layers of one kind that say something of depth
 _ASIDE = {"query", "key", "gate", "scale"}  # what takes one signal beside another has a gradient of its own size
@@ -44,11 +44,12 @@ def _grown(evidence: Evidence, *, is_vanishing: bool) -> Iterator[Found]:
         cause, remedy = _why(evidence, last, row, each)
         yield Found(
             paths=(last.path, *(layer.path for layer in row if layer is not last)),
-            measured=f"the gradient's energy at `{row[0].path}` is {math.exp(growth):.1g} times that at "
-            f"`{row[-1].path}`, {each:.3g} a layer; beyond {harm:.0g} either way is harm",
+            measured=f"the gradient's energy, its sum of squares, at `{row[0].path}` is {in_short(math.exp(growth))} "
+            f"times that at `{row[-1].path}`, {each:.3g} a layer; beyond {in_short(harm)} either way is harm",
             cause=cause,
             remedy=remedy,
             severity="warning" if share < 1 else None,
+            back_to=row[0].path,
         )
 
 
@@ -183,7 +184,7 @@ def stuck(evidence: Evidence) -> Iterator[Found]:
             if _dead_behind(evidence, cut)
             else "another function behind it, one that has a slope: sign, round and argmax have none",
         )
-    if unfed:
+    if unfed and not any(layers[path].fed == 0 for path in layers if evidence.graph.by_path[path].use.fed_by == "data"):
         yield Found(
             paths=tuple(unfed),
             measured=f"{counted(len(unfed), 'weight')} with {measured}",

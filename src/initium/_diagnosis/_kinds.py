@@ -1,6 +1,6 @@
 """The table of findings: what can be wrong at step zero."""
 
-from . import _attention, _gradient, _loss, _signal, _structure, _time, _units
+from . import _attention, _batch, _contract, _gradient, _loss, _signal, _structure, _time, _units
 from ._finding import Kind, anew
 
 _ANEW = anew()
@@ -28,6 +28,39 @@ KINDS: tuple[Kind, ...] = (
         severity="serious",
         remedy=_ANEW,
         judge=_loss.unset,
+    ),
+    Kind(
+        id="IN208",
+        name="used but not registered",
+        claim="Something is trained as the forward pass has it, and the model does not know it.",
+        measure="leaves of the graph of the outputs that want a gradient and are not among the model's parameters",
+        threshold="one",
+        source="autograd; torch.nn.Module registers its attributes, and not what lies in a list",
+        severity="serious",
+        remedy="nn.ModuleList or nn.ModuleDict for layers, nn.ParameterList for tensors, nn.Parameter for one",
+        judge=_contract.unregistered,
+    ),
+    Kind(
+        id="IN108",
+        name="inputs out of scale",
+        claim="The inputs are of another size than weights are started for.",
+        measure="second moment of the inputs, as the first layers take them in",
+        threshold="16 times 1 either way; serious where the loss of classes is 4 times above chance",
+        source="LeCun, Bottou, Orr, Mueller, Efficient BackProp, 1998, section 4.3",
+        severity="warning",
+        remedy="standardise the inputs: x = (x - x.mean()) / x.std(), with the numbers of the training set",
+        judge=_batch.unscaled,
+    ),
+    Kind(
+        id="IN109",
+        name="inputs that are the same",
+        claim="The samples of the batch are one input many times.",
+        measure="mean cosine between two inputs, as the first layers take them in",
+        threshold="0.9999, or inputs that are all 0",
+        source="as of inputs that become one",
+        severity="note",
+        remedy="pass a batch of different samples; if these differ, take off what they share: x = x - x.mean(0)",
+        judge=_batch.alike,
     ),
     Kind(
         id="IN301",
@@ -138,6 +171,7 @@ KINDS: tuple[Kind, ...] = (
         severity="warning",
         remedy=_ANEW,
         judge=_signal.dead,
+        told_by=frozenset({"IN103", "IN109"}),
     ),
     Kind(
         id="IN105",
@@ -149,6 +183,7 @@ KINDS: tuple[Kind, ...] = (
         severity="warning",
         remedy=_ANEW,
         judge=_signal.saturated,
+        told_by=frozenset({"IN108"}),
     ),
     Kind(
         id="IN107",
@@ -226,6 +261,7 @@ KINDS: tuple[Kind, ...] = (
         severity="warning",
         remedy=_ANEW,
         judge=_signal.collapsed,
+        told_by=frozenset({"IN109"}),
     ),
     Kind(
         id="IN401",
@@ -237,6 +273,18 @@ KINDS: tuple[Kind, ...] = (
         severity="warning",
         remedy=_ANEW,
         judge=_loss.high,
+        told_by=frozenset({"IN108"}),
+    ),
+    Kind(
+        id="IN404",
+        name="probabilities as logits",
+        claim="The model ends in a softmax or a sigmoid, and the loss applies it again.",
+        measure="outputs that are above 0 and sum to 1, or that passed a sigmoid, under a loss that takes logits",
+        threshold="all",
+        source="the softmax of numbers between 0 and 1 is never far from even",
+        severity="warning",
+        remedy="leave the softmax or sigmoid out of the model",
+        judge=_contract.normalised,
     ),
     Kind(
         id="IN203",
@@ -316,7 +364,9 @@ KINDS: tuple[Kind, ...] = (
         severity="note",
         remedy=_ANEW,
         judge=_structure.parted,
-        told_by=frozenset({"IN001", "IN002", "IN101", "IN102", "IN104", "IN106", "IN301", "IN501", "IN502", "IN601"}),
+        told_by=frozenset(
+            {"IN001", "IN002", "IN101", "IN102", "IN104", "IN106", "IN108", "IN301", "IN501", "IN502", "IN601"}
+        ),
     ),
     Kind(
         id="IN508",

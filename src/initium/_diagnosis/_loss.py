@@ -3,8 +3,9 @@
 import math
 from collections.abc import Iterator
 
-from ._evidence import Evidence
+from ._evidence import Evidence, Layer, Loss
 from ._finding import Found, anew
+from ._signal import size_beside_wanted
 
 _ABOVE, _FAR = 1.5, 4.0  # times what knowing nothing costs
 _OWN = 0.5
@@ -55,7 +56,7 @@ def overflow(evidence: Evidence) -> Iterator[Found]:
             yield Found.at(
                 [layer],
                 measured=f"{layer.num_bad:,} numbers of what it gives are NaN or infinite, in {layer.dtype}",
-                cause=f"{layer.dtype} does not hold what it gives" if layer.dtype != "float32" else "numbers too large",
+                cause=_too_large(evidence, layer),
             )
             return
     if evidence.loss and not math.isfinite(evidence.loss.value) and not any(n.num_bad for n in evidence.numbers):
@@ -65,6 +66,17 @@ def overflow(evidence: Evidence) -> Iterator[Found]:
             cause="what lies behind the last layer: a function, the loss itself, or targets that leave it nothing",
             remedy="look at the loss: a logarithm of 0, a division by a count of 0, or a sum where a mean is meant",
         )
+
+
+def _too_large(evidence: Evidence, last: Layer) -> str:
+    """Of what a layer gives numbers that are too large: the weights up to it that multiply the signal most."""
+    until = evidence.layers[: evidence.layers.index(last) + 1]
+    sizes = {layer.path: size for layer in until if (size := size_beside_wanted(evidence, layer.path)) and size.log > 0}
+    why = f"{last.dtype} does not hold what it gives"
+    if not sizes:
+        return why
+    worst = max(sizes, key=lambda path: sizes[path].log)
+    return f"{why}; `{worst}` has {sizes[worst].words}"
 
 
 def underflow(evidence: Evidence) -> Iterator[Found]:
@@ -85,14 +97,27 @@ def high(evidence: Evidence) -> Iterator[Found]:
     if loss is None or loss.chance is None or not loss.value > _ABOVE * loss.chance:
         return
     heads = tuple(param.path for param in evidence.graph.weights if param.use.is_head)
-    what = f"log {loss.classes}" if loss.classes else "the targets' variance"
     size = f"; the outputs have rms {loss.logits:.3g}" if loss.logits else ""
+    cause, remedy = (
+        (
+            f"the targets' mean is {loss.target_mean:.3g}, far from what the net gives: most of the loss is that gap",
+            "standardise the targets: y = (y - y.mean(0)) / y.std(0); or start the last bias at their mean",
+        )
+        if loss.gap and loss.gap > loss.value / 2
+        else ("the last layer is not small: the net starts with strong opinions, and first has to unlearn them", "")
+    )
     yield Found(
         paths=heads,
-        measured=f"{loss.name} is {loss.value:.3g}; knowing nothing costs {what} = {loss.chance:.3g}{size}",
-        cause="the last layer is not small: the net starts with strong opinions, and first has to unlearn them",
-        severity="serious" if loss.value > _FAR * loss.chance and loss.classes else None,
+        measured=f"{loss.name} is {loss.value:.3g}; knowing nothing costs {loss.chance_is} = {loss.chance:.3g}{size}",
+        cause=cause,
+        remedy=remedy,
+        severity="serious" if is_far(loss) else None,
     )
+
+
+def is_far(loss: Loss | None) -> bool:
+    """Whether a loss of classes is so far above chance that training has to undo it first."""
+    return bool(loss and loss.classes and loss.chance is not None and loss.value > _FAR * loss.chance)
 
 
 def own_token(evidence: Evidence) -> Iterator[Found]:

@@ -59,7 +59,8 @@ def layer_table(layers: Sequence[Layer]) -> Table:
 
 
 def _loss_line(loss: Loss) -> str:
-    if loss.chance is None:
-        return f"Loss ({loss.name}) {loss.value:.4g}."
-    of = f"log {loss.classes}" if loss.classes else "the targets' variance"
-    return f"Loss ({loss.name}) {loss.value:.4g}; knowing nothing costs {of} = {loss.chance:.4g}."
+    parts = [f"Loss ({loss.name}) {loss.value:.4g}"]
+    if loss.chance is not None:
+        parts.append(f"knowing nothing costs {loss.chance_is} = {loss.chance:.4g}")
+    parts += [f"chosen as {loss.why}"] if loss.why else []
+    return "; ".join([*parts, loss.remark] if loss.remark else parts) + "."

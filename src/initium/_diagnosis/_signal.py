@@ -1,6 +1,7 @@
 """Findings about the signal on its way forward."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,7 +15,6 @@ _HALF = 0.5  # of its share: draws of like layers differ
 _OFF = 1.5  # of a second moment
 SIMILAR = 0.9999  # mean cosine: angles of less than a degree between inputs
 _DEAD, _SATURATED = 0.9, 0.9
-_LOUD = 16.0  # second moment of inputs
 MATRICES = ("dense", "convolution", "transposed convolution", "bilinear", "recurrent")
 
 
@@ -42,8 +42,8 @@ def _off(evidence: Evidence, off: list[tuple[float, Line]]) -> Iterator[Found]:
         num = len(line.body)
         yield Found(
             paths=(first.path, *(layer.path for layer in line.layers if layer is not first)),
-            measured=f"in {num} layers the second moment comes to {_told(math.exp(min(growth, 700)))} times what it "
-            f"was, {math.exp(growth / num):.3g} a layer; beyond {_told(HARM)} either way is harm",
+            measured=f"in {num} layers the second moment comes to {in_short(math.exp(min(growth, 700)))} times what it "
+            f"was, {math.exp(growth / num):.3g} a layer; beyond {in_short(HARM)} either way is harm",
             cause=_cause(evidence, first, line, growth / num),
         )
 
@@ -146,7 +146,6 @@ def saturated(evidence: Evidence) -> Iterator[Found]:
             measured=f"{first.saturated:.0%} of what it gives lies where the activation has under 5 % of its steepest "
             f"slope; more than {_SATURATED:.0%} is counted",
             cause=f"the signal before the activation has second moment {first.moment:.3g}{why}",
-            remedy=inputs_scaled(evidence, first),
         )
 
 
@@ -179,14 +178,6 @@ def _pooled(evidence: Evidence) -> set[str]:
     return pooled
 
 
-def inputs_scaled(evidence: Evidence, layer: Layer) -> str:
-    """What to do where it is the data that is too large; empty where it is not."""
-    is_data = evidence.graph.by_path[layer.path].use.fed_by == "data"
-    if not is_data or not layer.fed or layer.fed < _LOUD:
-        return ""
-    return f"divide the inputs by {math.sqrt(layer.fed):.3g}: every start reckons with inputs of second moment 1"
-
-
 def _is_weight(evidence: Evidence, path: str) -> bool:
     return evidence.graph.by_path[path].role == "weight"
 
@@ -195,5 +186,8 @@ def _rms(evidence: Evidence, path: str) -> float | None:
     return next((numbers.rms for numbers in evidence.numbers if numbers.path == path), None)
 
 
-def _told(factor: float) -> str:
-    return f"{factor:.3g}" if factor < 1e4 else f"{factor:.0e}".replace("e+0", "e").replace("e+", "e")
+def in_short(factor: float) -> str:
+    """A factor, of which the size counts: `0.153`, `1e4`."""
+    if 1e-3 < factor < 1e4:
+        return f"{factor:.3g}"
+    return re.sub(r"e([+-])0*", lambda found: "e" + found[1].strip("+"), f"{factor:.0e}")

@@ -4,12 +4,15 @@ import math
 from collections.abc import Iterator
 
 from .._decisions._fold import folded
+from .._graph import Param
 from ..init._gain import passage
+from ._batch import is_off
 from ._evidence import Evidence, Layer
 from ._finding import Found, anew
 from ._lines import lines
-from ._signal import HARM, inputs_scaled, size_beside_wanted
+from ._signal import HARM, size_beside_wanted
 
+_LAYERS = {"dense": "linear layer", "recurrent": "recurrent layer"}  # as others call them
 _OFF, _BESIDE, _HIDDEN = 16.0, 10.0, 100.0
 _FAR = 8.0  # standard deviations
 _FEWEST = 3  # branches that say something of depth
@@ -43,19 +46,24 @@ def one_off(evidence: Evidence) -> Iterator[Found]:
         use, size = evidence.graph.by_path[layer.path].use, size_beside_wanted(evidence, layer.path)
         free = use.is_normalised or use.is_head or use.is_sized or use.branch or use.output
         free = free or use.operation == "recurrent"  # whose gates and bounded functions take in what comes
+        free = free or (use.fed_by == "data" and is_off(layer.fed))  # the inputs are, and not the weight
         if size and not free and use.fed_by != "normalisation" and abs(size.log) > math.log(_OFF):
             factors[layer.path] = size
     if factors:
         first, size = next(iter(factors.items()))
-        loud = next((inputs_scaled(evidence, layer) for layer in evidence.layers if layer.path == first), "")
         yield Found(
             paths=tuple(factors),
             measured=f"{size.words}: its second moment is multiplied by {math.exp(size.log):.3g}",
-            cause="the inputs are loud, and the weight is not small for it"
-            if loud
-            else f"a fan or a gain that is not that of this {evidence.graph.by_path[first].use.operation}",
-            remedy=loud or anew([*factors]),
+            cause=_of_fans(evidence.graph.by_path[first]),
+            remedy=anew([*factors]),
         )
+
+
+def _of_fans(param: Param) -> str:
+    layer = _LAYERS.get(param.use.operation, param.use.operation)
+    if param.groups > 1:
+        return f"a fan or a gain that is not this {layer}'s: it has {param.groups} groups, and a unit reads one alone"
+    return f"a fan or a gain that is not this {layer}'s"
 
 
 def branches(evidence: Evidence) -> Iterator[Found]:
@@ -129,7 +137,7 @@ def _parted(evidence: Evidence, first: Layer, last: Layer) -> Found:
         cause=f"it starts at `{starts}`: {sizes[source].words}"
         if is_by_size
         else f"it starts with what `{starts}` takes in: {use.fed_by}",
-        remedy=inputs_scaled(evidence, first) or (anew([source]) if is_by_size and first is last else ""),
+        remedy=anew([source]) if is_by_size and first is last else "",
     )
 
 

@@ -1,6 +1,7 @@
 """Data: a training and a test split, standardised on the training split alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -85,17 +86,30 @@ def load_data(data: "str | Data | Sequence[Any]", *, split_seed: int = 0, standa
         return data
     if isinstance(data, str):
         if data.endswith(".npz"):
-            return _prepare(data, _read_npz(data), standardise)
+            parts = _read_npz(data)
+            with _naming(data):
+                return _prepare(data, parts, standardise)
         split = f"a fifth for testing, split seed {split_seed}; "
         if data.endswith(".csv"):
-            x, y = read_table(data)
-            return _prepare(data, _split(x, y, split_seed, is_regression=y.dtype.kind == "f"), standardise, split=split)
+            x, y, columns = read_table(data)
+            with _naming(data):
+                parts = _split(x, y, split_seed, is_regression=y.dtype.kind == "f")
+                return _prepare(data, parts, standardise, split=f"{columns}; {split}")
         call = parse_call(data)
         parts = _built_in(data, call, split_seed)
         return _prepare(data, parts, standardise, images=call.name in _IMAGES, split=split)
     if len(data) != len(_PARTS):
         raise DataError(f"data is {', '.join(_PARTS)}; got {len(data)} arrays.")
     return _prepare("arrays", [_array(part) for part in data], standardise)
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """What is wrong with a file's numbers is told with the file's name."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"'{path}': {error}") from None
 
 
 def _built_in(spec: str, call: Call, seed: int) -> list[Array]:

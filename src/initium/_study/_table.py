@@ -15,8 +15,8 @@ _TARGET = "target"
 _MOST = 1 << 30  # bytes
 
 
-def read_table(path: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Features `(sample, feature)` and target `(sample,)`: the column `target`, else the last.
+def read_table(path: str) -> tuple[NDArray[Any], NDArray[Any], str]:
+    """Features `(sample, feature)`, target `(sample,)`, and which columns they are: `target`, else the last.
 
     The first line names the columns, in any language; the file is UTF-8, with or without a mark, or GB18030.
 
@@ -35,7 +35,8 @@ def read_table(path: str) -> tuple[NDArray[Any], NDArray[Any]]:
     features = [_numbers(path, names[at], column) for at, column in enumerate(columns) if at != place]
     if not features:
         raise DataError(f"'{path}' has one column, '{names[0]}', and so no features.")
-    return np.stack(features, axis=1), _labels(columns[place])
+    others = few([f"'{name}'" for at, name in enumerate(names) if at != place])
+    return np.stack(features, axis=1), _labels(columns[place]), f"'{names[place]}' of {others}"
 
 
 def _text(path: str) -> str:

@@ -46,8 +46,8 @@ def seeded(build: Callable[[], Any], seed: int) -> Any:
 def example_of(model: nn.Module, inputs: Any) -> tuple[Any, str]:
     """The batch that a model is to take in, and a note where it was made up."""
     with apart():
-        found, note = batch(model, inputs)
-    return example(found), note
+        found, notes = batch(model, inputs)
+    return example(found), "; ".join(notes)
 
 
 @in_turn

@@ -1,35 +1,86 @@
 """The batch that a model is diagnosed on."""
 
+import inspect
+import warnings
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from ..._errors import ModelError
+from ..._errors import ModelError, in_bytes
 from .._inputs import Inputs, cannot_make_up, described, given, made_up
 from .._quietly import quietly
 from .._torch import tree_leaves, tree_map
+from ._room import MOST, bytes_per_sample
 
 _SAMPLES = 32  # of made-up inputs: enough to see what all inputs have in common
 _SEED = 0
 
 
-def batch(model: nn.Module, inputs: Any) -> tuple[Inputs, str]:
-    """What the model is to take in, and a note where it was made up."""
-    if inputs is not None:
-        return given(model, inputs), ""
+def batch(model: nn.Module, inputs: Any) -> tuple[Inputs, tuple[str, ...]]:
+    """What the model is to take in, and notes of how it was made up or cast."""
+    return made(model) if inputs is None else taken(model, inputs)
+
+
+def taken(model: nn.Module, inputs: Any) -> tuple[Inputs, tuple[str, ...]]:
+    """What somebody's inputs mean, and a note where they were cast.
+
+    Raises:
+        ModelError: if they are none, hold no sample, or hold NaN or infinity.
+    """
+    inputs, note = _cast(model, inputs)
+    found = given(model, inputs, argument="inputs")
+    if not num_samples(found):
+        raise ModelError(f"The inputs hold no sample: {described(model, found)}. Pass a batch of some.")
+    try:
+        inspect.signature(model.forward).bind(*found.args, **found.kwargs)
+    except TypeError as error:
+        raise ModelError(
+            f"{type(model).__name__}.forward cannot be called with `inputs`: {error}. A tuple is its arguments in "
+            "their order; targets are passed by themselves: initium.diagnose(model, x, y)."
+        ) from None
+    return found, note
+
+
+def made(model: nn.Module, most: int | None = None) -> tuple[Inputs, tuple[str, ...]]:
+    """Inputs that the model takes, of so many samples at most and as many as there is room for, and a note of them.
+
+    Raises:
+        ModelError: if none can be made up.
+    """
     tried = ""
-    for made in made_up(model):
-        for found in (_filled(model, made, _SAMPLES), _filled(model, made, None)):
+    for one in made_up(model, argument="inputs"):
+        size = bytes_per_sample(model, one)
+        samples = min(most or _SAMPLES, int(MOST // size) if size else _SAMPLES)
+        if not samples:
+            tried = tried or f" Of {described(model, one)}, one sample alone takes {in_bytes(size)}."
+            continue
+        for found in (_filled(model, one, samples), _filled(model, one, None)):
             try:
-                with quietly(model):
+                with quietly(model), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of what nobody passed
                     model(*found.args, **found.kwargs)
             except Exception as error:  # whatever a user's own forward may raise
                 tried = tried or f" The first that was tried, {described(model, found)}, failed: {error}"
             else:
-                return found, f"the inputs were made up, Gaussian noise or random tokens: {described(model, found)}"
-    raise cannot_make_up(model, tried=tried)
+                what = described(model, found)
+                return found, (f"the inputs were made up, Gaussian noise or random tokens: {what}",)
+    raise cannot_make_up(model, tried=tried, argument="inputs")
+
+
+def _cast(model: nn.Module, inputs: Any) -> tuple[Any, tuple[str, ...]]:
+    """NumPy's own float64 in the model's dtype: nobody chose it."""
+    dtype = next((value.dtype for value in model.parameters() if value.is_floating_point()), torch.float64)
+    found: list[str] = []
+
+    def cast(value: Any) -> Any:
+        if not isinstance(value, np.ndarray) or value.dtype != np.float64 or dtype is torch.float64:
+            return value
+        found.append(f"NumPy's float64 was cast to the model's {str(dtype).removeprefix('torch.')}")
+        return torch.as_tensor(value).to(dtype)
+
+    return tree_map(cast, inputs), tuple(found[:1])
 
 
 def example(inputs: Inputs) -> Any:

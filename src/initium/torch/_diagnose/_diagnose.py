@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ..._diagnosis import Diagnosis, Evidence, Step, judge, wanted
-from ..._diagnosis._judge import check_ignored
+from ..._diagnosis._judge import ignored_of
 from ..._diagnosis._lines import lines
 from ..._graph import Graph
 from ..._initialize import begin, plan
@@ -26,7 +26,7 @@ from .._read import check, named
 from .._trace import trace
 from .._undisturbed import apart, default_device
 from ._attention import Attentions
-from ._batch import batch, check_filled, example, few, num_samples
+from ._batch import check_filled, example, few, made, num_samples, taken
 from ._geometry import geometry
 from ._layers import Layers, is_zero, moment
 from ._numbers import numbers_of
@@ -48,7 +48,7 @@ def diagnose(
     *,
     loss: str | Callable[..., Any] | None = None,
     recipe: Recipe | None = None,
-    ignore: Iterable[str] = (),
+    ignore: str | Iterable[str] = (),
     step: Step | None = None,
     micro_batch: int | None = None,
     quick: bool = False,
@@ -59,19 +59,30 @@ def diagnose(
     The model runs as it will in training: with the caller's autocast, default dtype and device.
     """
     check(model, "diagnose")
-    check_ignored(ignore := tuple(ignore))
+    ignore = ignored_of(ignore)
     place = torch.get_default_device()
     with apart(), default_device(place):
+        found, notes = (None, ()) if inputs is None else taken(model, inputs)
         if recipe is not None:
-            _, model = _started(model, recipe, (), inputs)
+            _, model = _started(model, recipe, (), found and example(found))
         check_filled(model)
-        found, note = batch(model, inputs)
+        if found is None:
+            found, notes = made(model, micro_batch)
         if micro_batch is not None:
             found, targets = few(found, targets, micro_batch)
         job = Job(model, found, targets, loss)
-        notes = filter(None, (note, _FROZEN if job.is_frozen else "", _QUICK if quick else ""))
-        task = _Task(job, step, ignore, tuple(notes), is_quick=quick, is_thorough=thorough)
+        notes = (*notes, _alone(job), _FROZEN if job.is_frozen else "", _QUICK if quick else "")
+        task = _Task(job, step, ignore, tuple(filter(None, notes)), is_quick=quick, is_thorough=thorough)
         return _diagnosed(task, "as built" if recipe is None else str(recipe))
+
+
+def _alone(job: Job) -> str:
+    """What cannot be told of one sample."""
+    if num_samples(job.inputs) != 1:
+        return ""
+    has_norm = any(isinstance(module, nn.BatchNorm1d) for module in job.model.modules())
+    step = "; a training step raises in BatchNorm1d, which needs two" if has_norm else ""
+    return f"one sample: whether the net keeps inputs apart, and which units are dead for all, was not judged{step}"
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,7 @@ class _Task:
 def _diagnosed(task: _Task, start: str) -> Diagnosis:
     with _as_trained(task.job.model) if task.job.is_frozen else nullcontext():
         graph = trace(task.job.model, example(task.job.inputs))
-    evidence = _measured(task, graph)
+    evidence = replace(_measured(task, graph), start=start)
     return Diagnosis.of(evidence, judge(evidence, task.ignore), start=start, again=partial(_again, task))
 
 
@@ -144,6 +155,7 @@ def _measured(task: _Task, graph: Graph) -> Evidence:
         wanted=wanted(graph),
         loss=judged and judged.told,
         step=task.step,
+        strays=judged.strays if judged else (),
         notes=task.notes,
     )
     if not task.is_thorough:

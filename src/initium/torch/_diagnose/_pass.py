@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ..._errors import ModelError
-from .._inputs import Inputs
+from .._inputs import Inputs, dtype_hint
 from .._probe import Probe
 from .._quietly import quietly
 from .._read import named
@@ -19,6 +19,7 @@ from .._torch import is_checkpointed, tree_map
 from .._trace import said
 from ._batch import few
 from ._losses import Judged, loss_of
+from ._strays import strays
 
 Tensors = Mapping[str, torch.Tensor]
 Gradients = Mapping[str, torch.Tensor | None]
@@ -69,6 +70,7 @@ def passed(job: Job, values: Tensors, probe: Probe | None = None) -> tuple[Judge
         judged = loss_of(given, job.inputs, job.targets, job.loss) if job.has_loss else None
         if judged is None or job.is_frozen:
             return judged, dict.fromkeys(leaves)
+        judged = replace(judged, strays=strays(job.model, given, trained.values()) if probe else ())
         gradients = _gradients(job.model, judged.value, [*trained.values()])
         return judged, dict.fromkeys(leaves) | dict(zip(trained, gradients, strict=True))
 
@@ -127,7 +129,8 @@ def outputs(model: nn.Module, args: Any, kwargs: Any, probe: Probe | None = None
         with probe or nullcontext():
             return model(*args, **kwargs)
     except Exception as error:  # whatever a user's own forward may raise
-        raise ModelError(f"{type(model).__name__} raises {said(error, _where(model, error))}.") from error
+        hint = dtype_hint(model, Inputs(args, kwargs))
+        raise ModelError(f"{type(model).__name__} raises {said(error, _where(model, error))}.{hint}") from error
 
 
 def _gradients(model: nn.Module, value: torch.Tensor, leaves: Sequence[torch.Tensor]) -> Sequence[torch.Tensor | None]:
@@ -137,7 +140,12 @@ def _gradients(model: nn.Module, value: torch.Tensor, leaves: Sequence[torch.Ten
         ModelError: if nothing leads from the loss to one, or the way back fails.
     """
     if not value.requires_grad:
-        raise ModelError("The loss cannot be differentiated: nothing leads from it to a parameter that is trained.")
+        raise ModelError(
+            "The loss cannot be differentiated: nothing leads from it to a parameter that is trained. The model has "
+            "none, or works without gradients: `torch.no_grad`, `detach`, NumPy."
+        )
+    if not leaves:
+        return []
     try:
         if is_checkpointed(value):
             value.backward()

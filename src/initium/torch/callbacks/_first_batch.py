@@ -7,7 +7,7 @@ from typing import Any, Literal
 from torch import nn
 
 from ..._diagnosis import Diagnosis
-from ..._diagnosis._judge import check_ignored
+from ..._diagnosis._judge import ignored_of
 from ..._errors import InitiumError, SettingError
 from .._diagnose import diagnose
 
@@ -26,17 +26,17 @@ class FirstBatch:
         on_serious: OnSerious = "stop",
         *,
         loss: str | Callable[..., Any] | None = None,
-        ignore: Iterable[str] = (),
+        ignore: str | Iterable[str] = (),
         micro_batch: int | None = None,
         quick: bool = False,
     ) -> None:
         super().__init__()
         if on_serious not in ("stop", "warn"):
             raise SettingError(f"on_serious is 'stop' or 'warn', not {on_serious!r}.")
-        check_ignored(ignore := tuple(ignore))
+        left_out = ignored_of(ignore)
         self.diagnosis: Diagnosis | None = None
         self._stops, self._is_waiting = on_serious == "stop", True
-        self._options: dict[str, Any] = {"loss": loss, "ignore": ignore, "micro_batch": micro_batch, "quick": quick}
+        self._options: dict[str, Any] = {"loss": loss, "ignore": left_out, "micro_batch": micro_batch, "quick": quick}
 
     def _judge(self, model: nn.Module, inputs: Any, targets: Any = None, *, is_told: bool = True) -> None:
         """Diagnose a batch.
