@@ -7,7 +7,10 @@ from typing import Any
 from ._diagnosis import Diagnosis, Step
 from ._edge import edge_of
 from ._errors import SettingError
+from ._initialize import begin, plan
+from ._plan import Plan
 from ._recipes import Recipe, parse_recipe
+from ._rule import Rules
 from .init import Initialiser
 
 _OPTIMIZERS = ("sgd", "adam", "adamw")
@@ -78,6 +81,7 @@ def diagnose(
         targets,
         loss=loss,
         recipe=start,
+        start=_begun,
         ignore=ignore,
         step=_step(optimizer, lr),
         micro_batch=micro_batch,
@@ -95,3 +99,8 @@ def _step(optimizer: str | None, lr: float | None) -> Step | None:
             f"got {optimizer!r} and {lr!r}."
         )
     return Step(optimizer=optimizer, lr=lr)
+
+
+def _begun(model: Any, recipe: Recipe, rules: Rules, example: Any) -> Plan:
+    """Start a copy of a model."""
+    return begin(plan(model, recipe, rules=rules, example=example), recipe, model, 0, example)

@@ -134,3 +134,64 @@ def test_the_command_says_the_cost_first_and_shows_the_geometry():
     assert done.stderr.startswith("Thorough: under a second for the singular values, and 25 more passes.\n")
     assert "Geometry\n" in done.stdout
     assert "squared singular values have mean" in " ".join(done.stdout.split())
+
+
+class Empty(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.none, self.head = nn.Linear(8, 8), nn.Linear(8, 0), nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.head(self.body(x)) + self.none(x).sum()
+
+
+class Cut(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.body(x.detach())
+
+
+def bad():
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
+    with torch.no_grad():
+        model[0].weight[0, 0] = math.nan
+    return model
+
+
+@pytest.mark.parametrize(
+    ("build", "inputs", "first", "note"),
+    [
+        (bad, None, "IN001", "it is 0, or holds no numbers"),
+        (lambda: nn.Linear(8, 3).half(), torch.randn(4, 8).half(), None, "in 16 bits it would be rounding"),
+        (lambda: nn.Linear(8, 3).bfloat16(), torch.randn(4, 8).bfloat16(), None, "in 16 bits it would be rounding"),
+        (Cut, torch.randn(4, 8), None, "nothing leads back from the outputs to the inputs"),
+        (Empty, torch.randn(4, 8), None, ""),
+        (lambda: nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8)), torch.randn(4, 8), None, "that of the whole batch"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_and_the_rest_is_measured(build, inputs, first, note):
+    torch.manual_seed(0)
+    found = initium.diagnose(build(), inputs, thorough=True)
+    told = " ".join(note for note in found.notes if "Jacobian" in note)
+    assert note in told if note else not told
+    assert first is None or found.findings[0].id == first
+    str(found)
+    assert (found.geometry.jacobian is None) == told.startswith("no input-output Jacobian")
+
+
+def test_the_jacobian_in_autocast_is_not_measured():
+    with torch.autocast("cpu", torch.bfloat16):
+        found = initium.diagnose(net(2, nn.ReLU, "orthogonal"), torch.randn(4, WIDTH), thorough=True)
+    assert "no input-output Jacobian: in 16 bits it would be rounding" in found.notes
+
+
+def test_a_far_number_is_measured_from_the_mean():
+    model = nn.Linear(40, 50, bias=False)
+    torch.manual_seed(0)
+    nn.init.normal_(model.weight, mean=5.0)
+    value = model.weight.detach().double()
+    (spectrum,) = geometry(model, torch.randn(8, 40)).spectra
+    assert spectrum.peak == pytest.approx(((value - value.mean()).abs().max() / value.std()).item())

@@ -19,16 +19,17 @@ _RECIPE = "auto"
 def cure(diagnosis: "Diagnosis", rules: Rules) -> "Plan":
     """See `Diagnosis.cure`."""
     plan, after = diagnosis.under(_RECIPE, rules=rules)
-    return replace(plan, notes=(*plan.notes, *_told(Beside(diagnosis, after))))
+    kept = ", with what your rules ask," if rules else ""
+    return replace(plan, notes=(*plan.notes, *_told(Beside(diagnosis, after), f"{_RECIPE}{kept}")))
 
 
-def _told(beside: Beside) -> Iterator[str]:
+def _told(beside: Beside, what: str) -> Iterator[str]:
     """What was measured of the cure, as notes."""
     if beside.mended:
-        yield f"measured on a copy with seed 0: it removes {_names(beside.mended)}"
-    for finding in (*beside.left, *beside.brought):
-        what = f"{finding.id} {finding.name} ({finding.severity})"
-        yield f"no start removes {what}: {finding.cause}; what mends it: {finding.remedy}"
+        yield f"measured on a copy with seed 0: {what} removes {_names(beside.mended)}"
+    for verb, findings in (("leaves", beside.left), ("brings", beside.brought)):
+        for one in findings:
+            yield f"{what} {verb} {one.id} {one.name} ({one.severity}): {one.cause}; what mends it: {one.remedy}"
 
 
 def _names(findings: tuple[Finding, ...]) -> str:

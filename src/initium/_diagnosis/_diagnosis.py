@@ -6,8 +6,10 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from .._errors import SettingError, counted
+from .._recipes import Recipe
 from .._report import Report, Reported
 from .._rule import Rules
+from ..init import Initialiser
 from ._evidence import Attention, Evidence, Layer, Loss, Numbers, Recurrence
 from ._finding import SEVERITIES, Finding, Severity
 from ._geometry import Geometry
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from .._plan import Plan
     from ._beside import Beside
 
-Again = Callable[[str, Rules], "tuple[Plan, Diagnosis]"]
+Again = Callable[[str | Initialiser | Recipe, Rules], "tuple[Plan, Diagnosis]"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,10 @@ class Diagnosis(Reported):
         start: what was diagnosed: `as built`, or the recipe that a copy was started by.
         bands: by path, where a layer lies if every layer before it keeps the signal.
         geometry: singular values, ranks and the Jacobian; None unless `thorough` was asked for.
-        again: diagnoses a copy that a recipe starts, on the same batch; None once it was stored or sent elsewhere.
+        is_quick: whether only second moments and gradients were looked at.
+        ignored: the findings that were left out.
+        again: diagnoses a copy that a recipe starts, on the same batch; None once it was stored or sent elsewhere. It
+            holds on to the model and the batch: `dataclasses.replace(diagnosis, again=None)` lets go of them.
     """
 
     findings: tuple[Finding, ...]
@@ -50,12 +55,12 @@ class Diagnosis(Reported):
     start: str = "as built"
     bands: dict[str, Band] = field(default_factory=dict, repr=False)
     geometry: Geometry | None = None
+    is_quick: bool = False
+    ignored: tuple[str, ...] = ()
     again: Again | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def of(
-        cls, evidence: Evidence, findings: tuple[Finding, ...], *, start: str = "as built", again: Again | None = None
-    ) -> "Diagnosis":
+    def of(cls, evidence: Evidence, findings: tuple[Finding, ...], **more: Any) -> "Diagnosis":
         """What was measured, with what was found in it."""
         return cls(
             findings=findings,
@@ -65,10 +70,10 @@ class Diagnosis(Reported):
             recurrences=evidence.recurrences,
             loss=evidence.loss,
             notes=evidence.notes,
-            start=start,
+            start=evidence.start,
             bands=bands_of(evidence),
             geometry=evidence.geometry,
-            again=again,
+            **more,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -92,7 +97,7 @@ class Diagnosis(Reported):
         if not said:
             return "Healthy at step zero" + (f"; {counted(notes, 'note')}" if notes else ": no finding")
         first = self.findings[0]
-        where = at(first) if first.back_to else f" at `{first.path}`" if first.path else ""
+        where = first.place if first.back_to else f" at `{first.path}`" if first.path else ""
         return f"{said}; first: {first.name}{where}"
 
     def of_severity(self, severity: Severity) -> tuple[Finding, ...]:
@@ -112,7 +117,7 @@ class Diagnosis(Reported):
         ignored = ignored_of(ignore)
         left = [f for f in self.of_severity("serious") if not any(f.matches(text) for text in ignored)]
         if left:
-            raise AssertionError("\n".join("\n  ".join(lines_of(finding)) for finding in left))
+            raise AssertionError("\n".join("\n  ".join(finding.lines) for finding in left))
 
     def to_json(self) -> str:
         """All of it as JSON."""
@@ -163,7 +168,7 @@ class Diagnosis(Reported):
         """
         self.report().save(path)
 
-    def beside(self, other: "str | Diagnosis") -> "Beside":
+    def beside(self, other: "str | Initialiser | Recipe | Diagnosis") -> "Beside":
         """Two diagnoses of one model under two starts: what the other mends, what it leaves, what it brings.
 
         Args:
@@ -185,15 +190,18 @@ class Diagnosis(Reported):
 
         return Beside(self, other if isinstance(other, Diagnosis) else self.under(other)[1])
 
-    def under(self, recipe: str, *, rules: Rules = ()) -> "tuple[Plan, Diagnosis]":
+    def under(self, recipe: "str | Initialiser | Recipe", *, rules: Rules = ()) -> "tuple[Plan, Diagnosis]":
         """What another recipe decides, and what is found in a copy of the model that it starts, on the same batch.
+
+        Model and batch are taken as they are by then.
 
         Raises:
             SettingError: if the diagnosis was stored or sent elsewhere, and the model is not at hand.
         """
         if self.again is None:
             raise SettingError(
-                "This diagnosis was stored or sent elsewhere, without its model: diagnose the model anew, and ask that."
+                "This diagnosis is without its model, since it was stored or sent elsewhere, or let go of it: diagnose "
+                "the model anew, and ask that."
             )
         return self.again(recipe, rules)
 
@@ -212,22 +220,3 @@ class Diagnosis(Reported):
         from ._cure import cure
 
         return cure(self, rules)
-
-
-def lines_of(finding: Finding) -> tuple[str, ...]:
-    """A finding as text."""
-    return (
-        f"{finding.id} {finding.name}{at(finding)}",
-        f"measured: {finding.measured}",
-        f"cause: {finding.cause}",
-        f"remedy: {finding.remedy}",
-        f"more: {finding.docs}",
-    )
-
-
-def at(finding: Finding) -> str:
-    """Where it starts, and to where it travels, or in how many places more it is."""
-    if finding.back_to and finding.back_to != finding.path:
-        return f" from `{finding.path}` back to `{finding.back_to}`"
-    more = f" and {len(finding.paths) - 1} more" if len(finding.paths) > 1 else ""
-    return f" at `{finding.path}`{more}" if finding.path else ""

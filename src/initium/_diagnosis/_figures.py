@@ -100,7 +100,7 @@ def _line(name: str, number: int, course: Mapping[str, float | None], *, is_only
     values = numbers(np.array([math.nan if value is None else value for value in course.values()], float))
     return {
         "type": "scatter", "mode": "lines+markers", "name": name, "x": [*range(len(values))], "y": values,
-        "text": [*course], "hovertemplate": "%{text}: %{y:.3g}", "connectgaps": True, "showlegend": not is_only,
+        "text": [*course], "hovertemplate": "%{text}: %{y:.3g}", "showlegend": not is_only,
         "line": {**line_style(number), "width": 2}, "marker": {"size": 5},
     }  # fmt: skip
 

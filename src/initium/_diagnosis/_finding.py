@@ -109,6 +109,25 @@ class Finding:
         """Where it starts; empty if it is the whole model."""
         return self.paths[0] if self.paths else ""
 
+    @property
+    def place(self) -> str:
+        """Where it starts, and to where it travels, or in how many places more it is, in words."""
+        if self.back_to and self.back_to != self.path:
+            return f" from `{self.path}` back to `{self.back_to}`"
+        more = f" and {len(self.paths) - 1} more" if len(self.paths) > 1 else ""
+        return f" at `{self.path}`{more}" if self.path else ""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All of it, line by line."""
+        return (
+            f"{self.id} {self.name}{self.place}",
+            f"measured: {self.measured}",
+            f"cause: {self.cause}",
+            f"remedy: {self.remedy}",
+            f"more: {self.docs}",
+        )
+
     def matches(self, ignored: str) -> bool:
         """Whether a text such as `IN201` or `IN201:head.*` means it: all of its paths, if it names any."""
         kind, _, glob = ignored.partition(":")

@@ -19,7 +19,7 @@ class Spectrum:
     Attributes:
         path: of the weight.
         shape: of that matrix.
-        values: singular values, the largest first; of more than 64 as many, evenly chosen.
+        values: singular values, the largest first; of more than 64 as many, evenly chosen; none if it holds NaN.
         rms: root mean square of the weight's numbers.
         peak: how many standard deviations its farthest number lies from the mean; None if most are one number.
         rank: effective rank of what it takes in: exp of the entropy of the singular values' shares of their sum, of

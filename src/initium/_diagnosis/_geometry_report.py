@@ -14,7 +14,7 @@ _MOST = 24  # charts
 
 def geometry_table(geometry: Geometry) -> Table:
     """A row for each weight, or for all of a place in repeated blocks."""
-    found = geometry.spectra
+    found = _known(geometry)
     rows = []
     for row in fold((one.path, one.shape) for one in found):
         own = [found[member] for member in row.members]
@@ -43,11 +43,11 @@ def geometry_table(geometry: Geometry) -> Table:
 
 def jacobian_line(jacobian: Jacobian) -> str:
     """What it is beside what theory says of random and of orthogonal layers."""
+    depth, bends = jacobian.depth, jacobian.depth - 1
     beside = (
-        f": 0 is an isometry, and {jacobian.depth} square layers with a straight line between them have "
-        f"{jacobian.depth} if they are Gaussian and 0 if orthogonal, with ReLU {2 * jacobian.depth} and "
-        f"{jacobian.depth}"
-        if jacobian.depth
+        f": 0 is an isometry, and {depth} square layers with a straight line between them have {depth} if they are "
+        f"Gaussian and 0 if orthogonal, with ReLU between them {depth + bends} and {bends}"
+        if depth
         else ""
     )
     return (
@@ -58,15 +58,21 @@ def jacobian_line(jacobian: Jacobian) -> str:
 
 def geometry_figure(geometry: Geometry) -> Figure:
     """The singular values of each weight beside those of a random matrix."""
-    places = np.linspace(0, len(geometry.spectra) - 1, min(len(geometry.spectra), _MOST)).round().astype(int)
-    shown = [geometry.spectra[place] for place in places]
-    left = f" {len(shown)} of {len(geometry.spectra)} weights." if len(shown) < len(geometry.spectra) else ""
+    found = _known(geometry)
+    places = np.linspace(0, len(found) - 1, min(len(found), _MOST)).round().astype(int)
+    shown = [found[place] for place in places]
+    left = f" {len(shown)} of {len(found)} weights." if len(shown) < len(found) else ""
     return Figure(
         "Singular values",
         tuple(map(_curve, shown)),
         "From the largest to the smallest. Dotted grey: a large random matrix of the same shape and size (Marchenko "
         f"and Pastur, 1967). An orthogonal weight is a level line.{left}",
     )
+
+
+def _known(geometry: Geometry) -> list[Spectrum]:
+    """Those that have singular values: of weights that hold numbers."""
+    return [spectrum for spectrum in geometry.spectra if spectrum.values]
 
 
 def _curve(spectrum: Spectrum) -> Plot:

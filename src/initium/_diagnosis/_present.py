@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from .._report import List, Report, Table
 from ._by_block import by_block, number, share
-from ._diagnosis import at, lines_of
 from ._evidence import Layer, Loss
 from ._figures import figures
 from ._finding import Finding
@@ -36,7 +35,8 @@ def present(diagnosis: "Diagnosis") -> Report:
 
 def told(finding: Finding) -> List:
     """One finding; on a page it leads to the layer where it starts."""
-    return List(f"{finding.severity} {finding.id} {finding.name}{at(finding)}", lines_of(finding)[1:], finding.path)
+    title, *lines = finding.lines
+    return List(f"{finding.severity} {title}", tuple(lines), finding.path)
 
 
 def layer_table(layers: Sequence[Layer]) -> Table:

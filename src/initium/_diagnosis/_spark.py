@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 _BARS = "▁▂▃▄▅▆▇█"
-_BAD, _NONE = "!", "·"
+_ZERO, _BAD, _NONE = "0", "!", "·"
 
 
 class Scale:
@@ -22,7 +22,7 @@ class Scale:
         self._low, self._high = low - room, high + room
 
     def line(self, values: Sequence[float | None], width: int) -> str:
-        """One bar a value, the first and the last among them where there are too many; `!` is no number, `·` none."""
+        """One bar a value, both ends among them where there are too many; `0` is 0, `!` no number, `·` none."""
         if len(values) > width:
             values = [values[round(place * (len(values) - 1) / (width - 1))] for place in range(width)]
         return "".join(map(self._bar, values))
@@ -30,7 +30,7 @@ class Scale:
     def _bar(self, value: float | None) -> str:
         if value is None:
             return _NONE
-        if not math.isfinite(value):
-            return _BAD
-        share = (math.log10(value) - self._low) / (self._high - self._low) if value > 0 else 0.0
+        if value == 0 or not math.isfinite(value):
+            return _BAD if value else _ZERO
+        share = (math.log10(value) - self._low) / (self._high - self._low)
         return _BARS[min(int(share * len(_BARS)), len(_BARS) - 1)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -15,11 +15,10 @@ from ..._diagnosis import Diagnosis, Evidence, Step, judge, wanted
 from ..._diagnosis._judge import ignored_of
 from ..._diagnosis._lines import lines
 from ..._graph import Graph
-from ..._initialize import begin, plan
-from ..._plan import Plan
 from ..._recipes import Recipe, parse_recipe
 from ..._rule import Rules
 from ..._turn import in_turn
+from ...init import Initialiser
 from .._deferred import carry, record_of
 from .._probe import Probe
 from .._read import check, named
@@ -32,6 +31,10 @@ from ._layers import Layers, is_zero, moment
 from ._numbers import numbers_of
 from ._pass import Gradients, Job, Tensors, passed
 
+if TYPE_CHECKING:
+    from ..._plan import Plan
+
+Start = Callable[[nn.Module, Recipe, Rules, Any], "Plan"]  # plans a model and fills it
 _ROUNDS = 4  # of zeros behind zeros
 _STEP = 0.01
 _ASKS = {"query", "key"}
@@ -48,6 +51,7 @@ def diagnose(
     *,
     loss: str | Callable[..., Any] | None = None,
     recipe: Recipe | None = None,
+    start: Start | None = None,
     ignore: str | Iterable[str] = (),
     step: Step | None = None,
     micro_batch: int | None = None,
@@ -56,6 +60,9 @@ def diagnose(
 ) -> Diagnosis:
     """What is wrong with a model at step zero. See `initium.diagnose`.
 
+    `start` plans and fills a copy of the model, for a recipe and for what is asked of a diagnosis later; without it
+    there is neither, and the diagnosis holds on to nothing.
+
     The model runs as it will in training: with the caller's autocast, default dtype and device.
     """
     check(model, "diagnose")
@@ -63,8 +70,8 @@ def diagnose(
     place = torch.get_default_device()
     with apart(), default_device(place):
         found, notes = (None, ()) if inputs is None else taken(model, inputs)
-        if recipe is not None:
-            _, model = _started(model, recipe, (), found and example(found))
+        if recipe is not None and start is not None:
+            _, model = _started(start, model, recipe, (), found and example(found))
         check_filled(model)
         if found is None:
             found, notes = made(model, micro_batch)
@@ -72,7 +79,7 @@ def diagnose(
             found, targets = few(found, targets, micro_batch)
         job = Job(model, found, targets, loss)
         notes = (*notes, _alone(job), _FROZEN if job.is_frozen else "", _QUICK if quick else "")
-        task = _Task(job, step, ignore, tuple(filter(None, notes)), is_quick=quick, is_thorough=thorough)
+        task = _Task(job, start, step, ignore, tuple(filter(None, notes)), is_quick=quick, is_thorough=thorough)
         return _diagnosed(task, "as built" if recipe is None else str(recipe))
 
 
@@ -90,6 +97,7 @@ class _Task:
     """What is run, and how it is judged."""
 
     job: Job
+    start: Start | None
     step: Step | None
     ignore: tuple[str, ...]
     notes: tuple[str, ...]
@@ -97,20 +105,23 @@ class _Task:
     is_thorough: bool
 
 
-def _diagnosed(task: _Task, start: str) -> Diagnosis:
+def _diagnosed(task: _Task, name: str) -> Diagnosis:
     with _as_trained(task.job.model) if task.job.is_frozen else nullcontext():
         graph = trace(task.job.model, example(task.job.inputs))
-    evidence = replace(_measured(task, graph), start=start)
-    return Diagnosis.of(evidence, judge(evidence, task.ignore), start=start, again=partial(_again, task))
+    evidence = replace(_measured(task, graph), start=name)
+    findings = judge(evidence, task.ignore)
+    again = None if task.start is None else partial(_again, task, task.start)
+    return Diagnosis.of(evidence, findings, is_quick=task.is_quick, ignored=task.ignore, again=again)
 
 
 @in_turn
-def _again(task: _Task, recipe: str, rules: Rules) -> tuple[Plan, Diagnosis]:
+def _again(task: _Task, start: Start, recipe: str | Initialiser | Recipe, rules: Rules) -> "tuple[Plan, Diagnosis]":
     """The plan of another recipe, and what is found in a copy that it starts, on the same batch."""
     place = torch.get_default_device()
     with apart(), default_device(place):
-        made, twin = _started(task.job.model, parse_recipe(recipe), rules, example(task.job.inputs))
-        return made, _diagnosed(replace(task, job=replace(task.job, model=twin)), recipe)
+        read = parse_recipe(recipe)
+        made, twin = _started(start, task.job.model, read, rules, example(task.job.inputs))
+        return made, _diagnosed(replace(task, job=replace(task.job, model=twin)), str(read))
 
 
 @contextmanager
@@ -126,11 +137,11 @@ def _as_trained(model: nn.Module) -> Iterator[None]:
             value.requires_grad_(False)
 
 
-def _started(model: nn.Module, recipe: Recipe, rules: Rules, inputs: Any) -> tuple[Plan, nn.Module]:
+def _started(start: Start, model: nn.Module, recipe: Recipe, rules: Rules, inputs: Any) -> "tuple[Plan, nn.Module]":
     """A copy of the model, as a recipe starts it."""
     twin = copy.deepcopy(model)
     carry(model, twin)
-    return begin(plan(twin, recipe, rules=rules, example=inputs), recipe, twin, 0, inputs), twin
+    return start(twin, recipe, rules, inputs), twin
 
 
 def _measured(task: _Task, graph: Graph) -> Evidence:

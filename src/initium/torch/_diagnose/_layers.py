@@ -82,8 +82,8 @@ class Layers:
             found["dead"] = (sizes == 0).double().mean().item()
         if not self._quick:
             found["similarity"] = _similarity(signal, self._num_samples)
-        if self._thorough and signal.ndim > 1:
-            self.ranks[found["path"]] = rank(signal)
+        if self._thorough and signal.ndim > 1 and (known := rank(signal)):
+            self.ranks[found["path"]] = known
 
     def _gives(self, found: dict[str, Any], output: torch.Tensor, axis: int, followed_by: tuple[str, ...]) -> None:
         found["moment"] = moment(output)
