@@ -139,10 +139,10 @@ def test_the_command_says_the_cost_first_and_shows_the_geometry():
 class Empty(nn.Module):
     def __init__(self):
         super().__init__()
-        self.body, self.none, self.head = nn.Linear(8, 8), nn.Linear(8, 0), nn.Linear(8, 3)
+        self.body, self.none, self.head = nn.Linear(8, 8), nn.Parameter(torch.empty(0, 8)), nn.Linear(8, 3)
 
     def forward(self, x):
-        return self.head(self.body(x)) + self.none(x).sum()
+        return self.head(self.body(x)) + nn.functional.linear(x, self.none).sum()
 
 
 class Cut(nn.Module):
