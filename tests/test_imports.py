@@ -35,8 +35,20 @@ ROOMS = [
     ),
     *("_ledger", "_written", "_verification", "_calibration", "_decisions", "_aims", "_diagnosis", "_guide"),
     *("_native", "_stream", "_kernel", "_populate", "_draw", "_haar", "_fill", "_tensor", "_array", "_checkpoint"),
-    *("_study", "_model_name", "torch", "keras", "jax", "_edge", "_plan", "_initialize", "_diagnose", "_engine"),
-    *("_compare", "_attribute", "__init__", "_cli", "__main__"),
+    *(
+        "_store",
+        "_model_name",
+        "_study",
+        "torch",
+        "keras",
+        "jax",
+        "_edge",
+        "_plan",
+        "_initialize",
+        "_diagnose",
+        "_engine",
+    ),
+    *("_compare", "_told", "_compare_command", "_attribute", "__init__", "_cli", "__main__"),
 ]
 # They import what somebody else names, a package or a model, by its name.
 BY_NAME = {"_require.py", "_model_name.py"}

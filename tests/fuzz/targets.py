@@ -24,7 +24,7 @@ from initium._recipes import parse_recipe
 from initium._study._data import BUILT_IN, load_data
 from initium.init import Initialiser
 from initium.init._weight import Weight
-from initium.torch._models import sizes_of
+from initium.torch._architectures import sizes_of
 
 sys.path.append(str(Path(__file__).parents[1] / "checkpoint"))  # this runs without pytest too
 from checkpoints import buffer, choice

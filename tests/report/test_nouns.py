@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from initium import Comparison, OutputError, Plan
+from initium import Comparison, Grid, OutputError, Plan
 from initium._calibration import Calibrated, Calibration
 from initium._decisions import decide
 from initium._diagnosis import Diagnosis, Finding, Layer
@@ -58,6 +58,7 @@ NOUNS = [
     Toy(),
     plan(),
     comparison(),
+    Grid({PATH: comparison()}, ("lr",)),
     Ledger(entries=(Entry(path=PATH, num_elements=3, start="zeros", tied=("tied",)),), seed=0),
     Calibration(weights=(Calibrated(path=PATH, meant=1.0, before=4.0, after=1.0, factor=0.5),)),
     Verification(
