@@ -70,6 +70,9 @@ class Process:
         """End it, whatever it is at."""
         self._process.kill()
         self._process.wait()
+        if self._process.stdin:
+            with contextlib.suppress(OSError):  # what it has not read is lost
+                self._process.stdin.close()
 
     def _read(self) -> None:
         pipe = self._process.stdout
@@ -82,6 +85,7 @@ class Process:
                 kind, value = "ended", _how(self._process.wait())
             if self._answers:
                 self._answers.put((self, kind, value))
+        pipe.close()
 
 
 _resting: list[Process] = []
