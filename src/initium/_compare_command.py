@@ -37,7 +37,8 @@ _MANY = 2000  # starts in cells: a trial of each would take long itself
 _INITS_HELP = (
     "Two or more of `initium list`, with arguments as in 'uniform(-0.1, 0.1)'; saved plans, plan.json; or study.toml."
 )
-_NOTHING = Data("", "classification", *(np.zeros(2),) * 4, 2)  # stands for the data until it is read
+_EMPTY = np.zeros(2)
+_NOTHING = Data("", "classification", _EMPTY, _EMPTY, _EMPTY, _EMPTY, 2)  # stands for the data until it is read
 _GRID = "Grid"
 
 Values = list[str] | None

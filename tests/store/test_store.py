@@ -135,12 +135,9 @@ def test_a_full_disk_is_told_and_what_had_finished_stays(tmp_path):
     store = Store.begin(tmp_path / "s.db", IDENTITY)
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
     store._connection.execute(f"PRAGMA max_page_count = {pages + 3}")
-    num = 0
-    with pytest.raises(OutputError) as error:
-        for key in KEYS:
-            big = row(key)
-            store.finish(Row(key, 0, 0.1, 0.1, 0.5, False, 1.0, big.curve, b"x" * 3000))
-            num += 1
+    with pytest.raises(OutputError) as error:  # noqa: PT012  one of them fails, and which is not known
+        for num, key in enumerate(KEYS):  # noqa: B007  how many went well is asked below
+            store.finish(Row(key, 0, 0.1, 0.1, 0.5, False, 1.0, row(key).curve, b"x" * 3000))
     assert str(error.value) == (
         f"'{tmp_path}/s.db' cannot be written: the disk is full. What had finished is kept: make room, then go on with "
         "--resume."
@@ -180,7 +177,7 @@ def test_a_store_of_older_tables_is_brought_up_to_date_and_keeps_its_runs(tmp_pa
         with pytest.raises(OutputError, match=way):
             path(tmp_path / "s.db")
     monkeypatch.setitem(_file.UPGRADES, _file.VERSION - 1, "ALTER TABLE run ADD COLUMN machine TEXT; SELECT 1")
-    with pytest.raises(OutputError, match="was written by an older Initium .* resume it once, which brings it up"):
+    with pytest.raises(OutputError, match=r"was written by an older Initium .* resume it once, which brings it up"):
         Store.read(tmp_path / "s.db")
     with Store.resume(tmp_path / "s.db", IDENTITY) as store:
         assert store.rows() == [row(KEYS[0])]
@@ -310,7 +307,17 @@ def test_an_ending_that_is_none_is_refused(tmp_path):
 def test_pandas_reads_what_is_exported(tmp_path):
     pandas = pytest.importorskip("pandas")
     table = pandas.read_csv(exported(tmp_path, "csv"))
-    assert list(table.columns) == ["start", "lr", "run", "split", "train_loss", "test_loss", "score", "diverged", "seconds"]
+    assert list(table.columns) == [
+        "start",
+        "lr",
+        "run",
+        "split",
+        "train_loss",
+        "test_loss",
+        "score",
+        "diverged",
+        "seconds",
+    ]
     assert table["score"].dtype == table["train_loss"].dtype == float
     assert table["train_loss"].isna().sum() == 1
     pytest.importorskip("pyarrow")

@@ -188,7 +188,8 @@ def test_a_check_leaves_the_callers_random_state_alone():
         (
             "resnet",
             UnknownNameError,
-            "No built-in model is called 'resnet'; known: cnn, mlp, rnn, transformer. From Python, pass a function that builds your own.",
+            "No built-in model is called 'resnet'; known: cnn, mlp, rnn, transformer. From Python, pass a function "
+            "that builds your own.",
         ),
         (
             nn.Linear(4, 3),

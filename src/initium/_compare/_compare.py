@@ -52,9 +52,9 @@ def compare(
             are then what is compared. Or a Study, which says all that follows up to `split_seed`.
         data: `"digits"`, `"breast_cancer"`, `"wine"`, `"iris"` or `"diabetes"`, narrowed as in
             `"diabetes(features=5)"`; the path of a `.npz`, `.csv`, `.parquet` or `.txt` file; `(X, y)` or
-            `(x_train, y_train, x_test, y_test)`, as arrays or tensors; a DataFrame; a data set of torch or of `datasets`.
-            Whole-number or text labels are classes, floating ones a regression, whose targets are standardised like
-            the features.
+            `(x_train, y_train, x_test, y_test)`, as arrays or tensors; a DataFrame; a data set of torch or of
+            `datasets`. Whole-number or text labels are classes, floating ones a regression, whose targets are
+            standardised like the features.
         inits: at least two starts, as specs (`"he_normal"`, `"he_normal bias=0.1"`), initialisers, recipes, plans, or
             pairs of one of these and rules; a dict gives them names.
         store: the file that keeps the runs; None is one in the cache folder, which the result names.

@@ -75,7 +75,7 @@ def target_loss(runs: dict[str, list[Run]]) -> float:
 
 
 def final_merits(runs: dict[str, list[Run]], chance: float | None) -> dict[str, np.ndarray]:
-    """Every start's merits, `(run, test sample)`; `(run, 1)`, its score, where runs have other samples or none of theirs.
+    """Every start's merits, `(run, test sample)`; its scores `(run, 1)` where runs are tested on samples of their own.
 
     A diverged run has none of its own: each is the study's worst score, or chance if that is known and worse.
     """

@@ -61,8 +61,8 @@ class _Team:
 
     def __init__(self, engine: Processes, data: Data, waiting: Iterator[tuple[Contender, int]]) -> None:
         self._engine, self._data, self._waiting = engine, data, waiting
-        self._answers: "queue.Queue[tuple[Process, str, Any]]" = queue.Queue()
-        self._processes: list["Process"] = []
+        self._answers: queue.Queue[tuple[Process, str, Any]] = queue.Queue()
+        self._processes: list[Process] = []
         self._contenders: dict[int, tuple[int, Contender]] = {}
         self._by_place: list[Contender] = []
         self._failed: set[Job] = set()

@@ -89,17 +89,19 @@ def _opened(path: Path, *, writes: bool) -> tuple[sqlite3.Connection, int]:
     """A connection, and the version of the tables."""
     # Whoever closes a file last puts its log away, if that may be written. In a folder that nobody may write to there
     # is no log, and nobody who could change the file.
-    for mode in ("rw",) if writes else ("rw", "ro", "ro&immutable=1"):
+    mode, *others = ("rw",) if writes else ("rw", "ro", "ro&immutable=1")
+    while True:
         try:
             connection = _connect(f"{path.absolute().as_uri()}?mode={mode}")
             version = _version(connection)
-        except sqlite3.OperationalError as error:
-            failed = error
-            continue
-        if not writes:
-            connection.execute("PRAGMA query_only = ON")
-        return connection, version
-    raise failed  # pyright: ignore[reportPossiblyUnbound]  at least one way was tried
+            break
+        except sqlite3.OperationalError:
+            if not others:
+                raise
+            mode = others.pop(0)
+    if not writes:
+        connection.execute("PRAGMA query_only = ON")
+    return connection, version
 
 
 def check_study(path: Path) -> None:

@@ -146,7 +146,7 @@ def _feature(name: str, column: Array) -> Array:
     try:
         return column.astype(np.float64)
     except (TypeError, ValueError):
-        bad = [f"'{cell}'" for cell in column.tolist() if not isinstance(cell, int | float)]
+        bad = [f"'{cell}'" for cell in dict.fromkeys(column.tolist()) if not isinstance(cell, int | float)]
         raise DataError(f"Column '{name}' holds {few(bad)}, no numbers. Leave it out or encode it.") from None
 
 

@@ -71,9 +71,9 @@ class Facts:
     def of(cls, stored: dict[str, Any]) -> "Facts":
         """What was kept."""
         known = {one.name for one in fields(cls)}
-        return cls(
-            **{name: value for name, value in stored.items() if name in known} | {"starts": tuple(stored["starts"])}
-        )
+        given: dict[str, Any] = {name: value for name, value in stored.items() if name in known}
+        given["starts"] = tuple(stored["starts"])
+        return cls(**given)
 
 
 def facts(study: Study) -> Facts:

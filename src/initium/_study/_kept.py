@@ -103,5 +103,5 @@ def check_some(found: Sequence[Any], store: Store) -> None:
     """
     if not found:
         raise SettingError(
-            f"'{store.path}' has no two runs of every start yet; go on with it by the command that began it and --resume."
+            f"'{store.path}' has no two runs of every start yet; go on by the command that began it and --resume."
         )

@@ -52,7 +52,9 @@ class Run:
     @property
     def row(self) -> Row:
         """The run as it is kept."""
-        arrays = {"merits": self.merits} | {name: np.array(getattr(self, name), np.int64) for name in _UNITS}
+        arrays: dict[str, Any] = {"merits": self.merits} | {
+            name: np.array(getattr(self, name), np.int64) for name in _UNITS
+        }
         if self.first_weights:
             arrays |= dict(zip(_FIRST, self.first_weights, strict=True))
         detail = BytesIO()

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from .._errors import DataError
 from .._require import require
-from ._prepared import Array, Data, Task, prepare
+from ._prepared import Array, Data, prepare
 
 _SHARE = 0.2  # of the samples, for testing
 
@@ -85,10 +84,10 @@ class Source:
         last = max(len(self.x) // 10, 1)
         if len(self.x) < 4:
             raise DataError(f"{self.name} is too short: it gives {len(self.x)} pieces to train and be tested on.")
-        parts: list[Any] = [self.x[:-last], self.y[:-last], self.x[-last:], self.y[-last:]]
-        task: Task = "next_token"
+        x_train, y_train, x_test, y_test = self.x[:-last], self.y[:-last], self.x[-last:], self.y[-last:]
         how = f"{self.said}pieces of {self.x.shape[1]} tokens, the last tenth for testing"
-        return _from(self, Data(self.name, task, *parts, self.num_tokens, how))
+        made = Data(self.name, "next_token", x_train, y_train, x_test, y_test, self.num_tokens, how)
+        return _from(self, made)
 
 
 def _from(source: Source, data: Data) -> Data:

@@ -76,7 +76,7 @@ def read_starts(asked: Any, rules: Any, models: Sequence[Callable[..., Any]]) ->
     return tuple(found)
 
 
-def _start(name: str | None, one: Any, common: tuple[Rule, ...]) -> Start:
+def _start(name: Any, one: Any, common: tuple[Rule, ...]) -> Start:
     if isinstance(one, Start):
         return one
     if isinstance(one, tuple) and len(one) == 2 and not isinstance(one[1], str):
@@ -90,7 +90,7 @@ def _start(name: str | None, one: Any, common: tuple[Rule, ...]) -> Start:
         return _ruled(Start(name or Path(one).stem, parse_recipe("framework"), plan=plan), common)
     if isinstance(one, Decisions):
         return _ruled(Start(name or f"plan by {one.recipe or 'hand'}", parse_recipe("framework"), plan=one), common)
-    recipe = parse_recipe(one)
+    recipe = parse_recipe(one)  # pyright: ignore[reportArgumentType]  what is none it refuses
     return _ruled(Start(name or str(recipe), recipe), common)
 
 

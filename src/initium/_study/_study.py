@@ -7,7 +7,7 @@ from functools import cached_property
 from numbers import Integral, Real
 from typing import Any
 
-from .._errors import DataError, SettingError
+from .._errors import DataError, SettingError, counted
 from .._printable import printable
 from ._data import load_data
 from ._prepared import Data
@@ -199,9 +199,10 @@ class Study:
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know before it is trained."""
-        few = self.splits is not None and self.seeds < self.splits
-        told = f"{self.seeds} runs for {self.splits} splits: {(self.splits or 0) - self.seeds} folds are never tested"
-        return (told,) if few else ()
+        missed = (self.splits or 0) - self.seeds
+        if missed <= 0:
+            return ()
+        return (f"{self.seeds} runs for {self.splits} splits: {counted(missed, 'fold')} of them will not be tested",)
 
 
 def _listed(value: Any) -> Any:
@@ -227,7 +228,8 @@ def _stored(value: Any) -> Any:
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Real):
-        return int(value) if float(value).is_integer() else float(value)
+        number = float(value)
+        return int(number) if number.is_integer() else number
     return repr(value)
 
 

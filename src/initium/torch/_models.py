@@ -61,7 +61,7 @@ def _built_in(spec: str, study: Study) -> nn.Module:
         return function(spec, study.data, *call.args, **{**call.kwargs, **study.asked})
     except TypeError as error:
         if not isinstance(error, InitiumError) and "argument" in str(error):
-            known = ", ".join(_arguments(function))
+            known = ", ".join(_arguments(function) or ())
             raise SettingError(f"'{spec}': {call.name} takes {known}. ({error})") from None
         raise
 

@@ -12,13 +12,12 @@ _DROPS = (0.5, 0.75)  # of all steps: there schedule `step` divides the learning
 
 def optimizer_of(study: Study, model: nn.Module) -> torch.optim.Optimizer:
     """What takes the steps."""
-    more = {"weight_decay": float(study.weight_decay)} if study.weight_decay else {}
+    lr, decay = float(study.lr), float(study.weight_decay)
     if study.optimizer == "sgd":
-        more |= {"momentum": float(study.momentum)} if study.momentum else {}
-        return torch.optim.SGD(model.parameters(), lr=float(study.lr), fused=True, **more)
+        momentum = float(study.momentum)
+        return torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum, weight_decay=decay, fused=True)
     made = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[study.optimizer]
-    decay = {"weight_decay": float(study.weight_decay)} if study.optimizer == "adamw" else more
-    return made(model.parameters(), lr=float(study.lr), fused=True, **decay)
+    return made(model.parameters(), lr=lr, weight_decay=decay, fused=True)
 
 
 class Pace:
