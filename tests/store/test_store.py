@@ -214,6 +214,27 @@ def work(path, num=400):
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+OTHER = """
+import sys
+from pathlib import Path
+from initium._store._store import Store
+Store.resume(Path(sys.argv[1]), {}).close()
+"""
+
+
+def test_a_look_at_the_file_lets_go_of_no_lock(tmp_path):
+    """Whoever closes a file that SQLite has open loses the locks on it, and what is written then."""
+    path = tmp_path / "s.db"
+    with Store.begin(path, IDENTITY) as store:
+        store.finish(row(KEYS[0]))
+        _file.check_study(path)
+        subprocess.run([sys.executable, "-c", OTHER, str(path)], check=True)
+        store.finish(row(KEYS[1]))
+        subprocess.run([sys.executable, "-c", OTHER, str(path)], check=True)
+        with Store.read(path) as again:
+            assert len(again.rows()) == 2
+
+
 @pytest.mark.slow
 def test_a_hundred_kills_lose_nothing_and_repeat_nothing(tmp_path):
     """Each time at a random moment of the work; what a process told to have finished is there, once."""

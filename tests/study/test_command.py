@@ -67,7 +67,9 @@ def test_a_grid_is_kept_exported_shown_and_added_to(folder):
 
 
 def test_a_study_is_written_down_and_read_again(folder):
-    first = run("compare", "he_normal", "zeros", *QUICK, "--width", "4,8", "--save-study", "s.toml", "--export", "a.csv")
+    first = run(
+        "compare", "he_normal", "zeros", *QUICK, "--width", "4,8", "--save-study", "s.toml", "--export", "a.csv"
+    )
     assert first.exit_code == 0, first.output
     assert Path("s.toml").read_text().splitlines()[1:] == [
         'inits = ["he_normal", "zeros"]', 'model = "mlp"', 'data = "iris"', "width = [4, 8]", "seeds = 2", "epochs = 1",
@@ -94,7 +96,7 @@ def test_a_model_in_a_file_takes_its_own_arguments_and_its_change_is_noticed(fol
     refused = run(*asked, "--hidden", "5,6", "--rule", "2.*=zeros", "--resume")
     assert refused.exit_code == 2
     assert "  source of the model: " in refused.stderr
-    wrong = run(*asked, "--hiden", "5,6")
+    wrong = run(*asked[:-2], "--hiden", "5,6")
     assert "takes no `hiden`; it takes hidden." in wrong.stderr
 
 
@@ -102,11 +104,20 @@ def test_a_model_in_a_file_takes_its_own_arguments_and_its_change_is_noticed(fol
     ("args", "message"),
     [
         (["--show", "no.db"], "OutputError: There is no file 'no.db'."),
-        (["--show", "s.db", "--lr", "1"], "SettingError: `--show` shows what a store holds, and trains nothing; leave out"),
-        (["he_normal", "zeros", "--hidden"], "SettingError: `--hidden` is no option, and an argument of a model function"),
+        (
+            ["--show", "s.db", "--lr", "1"],
+            "SettingError: `--show` shows what a store holds, and trains nothing; leave out",
+        ),
+        (
+            ["he_normal", "zeros", "--hidden"],
+            "SettingError: `--hidden` is no option, and an argument of a model function",
+        ),
         (["he_normal", "zeros", "--lr", "0.1,,1"], "SettingError: --lr lists nothing between two commas: 0.1,,1."),
         (["he_normal", "zeros", "--export", "a.xls"], "OutputError: 'a.xls': runs are exported to a file that ends in"),
-        (["he_normal", "zeros", "--store", "no/s.db", *QUICK], "OutputError: 'no/s.db' cannot be opened. There is no such"),
+        (
+            ["he_normal", "zeros", "--store", "no/s.db", *QUICK],
+            "OutputError: 'no/s.db' cannot be opened. There is no such",
+        ),
         (["he_normal", "zeros", "--data", "."], "DataError: '.' is a folder; name a file in it."),
         (["a.toml", "zeros"], "SettingError: 'a.toml' names the starts itself; leave out the others."),
         (["he_normal", "zeros", "--epochs", "9999999"], "SettingError: 40 runs would take about "),
@@ -179,13 +190,21 @@ def test_two_commands_share_the_runs_and_say_the_same(folder):
     assert num_kept() == 120
 
 
+# Where the tests run in the background, a shell has told what they start to ignore Ctrl-C.
+HEARING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from initium_command import run
+run()
+"""
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
 @pytest.mark.slow
 def test_ctrl_c_says_in_a_line_how_to_go_on(folder):
-    hearing = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from initium_command import run; run()"
     args = ["compare", "he_normal", "zeros", "--data", "iris", "--seeds", "500", "--epochs", "2", "--store", "s.db"]
     process = subprocess.Popen(
-        [sys.executable, "-c", hearing, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", HEARING, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
     deadline = time.monotonic() + 180

@@ -128,7 +128,9 @@ def test_a_frame_of_pandas_and_one_of_two_splits():
     assert "target 'target'" in data.preparation
     assert (data.features, data.num_outputs) == ((5,), 2)
     assert load_data(frame.drop(columns="target"), target="a").task == "regression"
-    with pytest.raises(DataError, match=r"There is no column 'f' in the table; its columns are a, b, c, d, target and 1"):
+    with pytest.raises(
+        DataError, match=r"There is no column 'f' in the table; its columns are a, b, c, d, target and 1"
+    ):
         load_data(frame, target="f")
     with pytest.raises(DataError, match=r"Column 'target' holds 'no', 'yes', no numbers\. Leave it out or encode it"):
         load_data(frame, target="a")
@@ -171,7 +173,13 @@ def test_run_r_is_tested_on_fold_r():
         ("mlp", "iris", {"loss": "bce_loss"}, UnknownNameError, "No loss is called 'bce_loss'"),
         ("mlp", "iris", {"loss": "mse"}, SettingError, "Loss `mse` is not one of classification; iris is that."),
         ("mlp", "iris", {"metric": "r2"}, SettingError, "Metric `r2` is not one of classification; iris is that."),
-        ("mlp", "iris", {"momentum": 0.9, "optimizer": "adam"}, SettingError, "momentum is of sgd, and adam has its own"),
+        (
+            "mlp",
+            "iris",
+            {"momentum": 0.9, "optimizer": "adam"},
+            SettingError,
+            "momentum is of sgd, and adam has its own",
+        ),
         ("mlp", "iris", {"heads": 3}, SettingError, "`mlp` takes no `heads`; it takes depth, width, activation."),
         ("mlp(4, 8, 3)", "iris", {"depth": 3}, SettingError, "names the width of each layer; `depth` goes with 'mlp'"),
         ("mlp(depth=2)", "iris", {"depth": 3}, SettingError, "'mlp(depth=2)' says `depth`, and the study says it too"),
@@ -179,7 +187,13 @@ def test_run_r_is_tested_on_fold_r():
         ("mlp", "iris", {"depth": []}, SettingError, "depth lists nothing; give it a value or several."),
         ("mlp", "iris", {"depth": [1, 0]}, SettingError, "depth is a whole number of 1 or more, not 0."),
         (one, (X, Y), {"width": [1, 2]}, SettingError, "At width=1: `one` takes no `width`; it takes end."),
-        ("cnn", "wine", {}, ModelError, "'cnn' reads images (channel, row, column), or as many numbers as a square has"),
+        (
+            "cnn",
+            "wine",
+            {},
+            ModelError,
+            "'cnn' reads images (channel, row, column), or as many numbers as a square has",
+        ),
         ("mlp", TOKENS, {}, ModelError, "'mlp' reads numbers, and arrays is a text: take 'rnn' or 'transformer'."),
         ("transformer", "iris", {}, ModelError, "'transformer' reads a text or samples (place, feature); iris has"),
         ("mlp", (X, Y, X, Y), {"splits": 3}, DataError, "arrays comes with a split of its own; leave out `splits`."),
@@ -187,7 +201,13 @@ def test_run_r_is_tested_on_fold_r():
         ("mlp", (X, Y * 0), {}, DataError, "y_train holds one class only, 0; there is nothing to learn."),
         ("mlp", (X * np.nan, Y), {}, DataError, "X has NaN or infinite values: 240 in all, the first at [0, 0]."),
         ("mlp", 7, {}, DataError, "Data is (X, y), (x_train"),
-        ("mlp", "iris", {"splits": 200}, DataError, "200 splits need as many samples of each class; the smallest class"),
+        (
+            "mlp",
+            "iris",
+            {"splits": 200},
+            DataError,
+            "200 splits need as many samples of each class; the smallest class",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told_before_anything_is_trained(model, data, settings, error, message):

@@ -127,8 +127,11 @@ def trained(
         jobs: processes, for the check.
         check: may refuse what would take too long, before anything is written.
     """
-    from .._study._kept import open_store
+    from .._study._kept import check_store, open_store
 
+    check_store(study, store, resume=resume)
+    if isinstance(engine, Processes):
+        engine.prepare(len(study.cells) * len(study.inits) * study.seeds)
     contenders = decided(study)
     check(study, contenders, jobs)
     total, interrupted = len(contenders) * study.seeds, False

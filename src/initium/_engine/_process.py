@@ -48,6 +48,12 @@ class Process:
             found.end()
         return cls()
 
+    @classmethod
+    def prepare(cls, number: int) -> None:
+        """Have so many ready."""
+        found = [cls.ready() for _ in range(number)]
+        _resting.extend(found)
+
     def rest(self) -> None:
         """Be there for the next study for a while."""
         self._answers, self._rested = None, time.monotonic()

@@ -47,6 +47,12 @@ class Processes:
         if self.limit is not None and not self.limit > 0:
             raise SettingError(f"limit is a number of seconds above 0, not {self.limit!r}.")
 
+    def prepare(self, num_runs: int) -> None:
+        """Begin as many as so many runs need, so that they get ready while it is decided what they train."""
+        from ._process import Process
+
+        Process.prepare(min(self.jobs, num_runs))
+
     def __call__(self, study: Study, runs: Iterable[tuple[Contender, int]]) -> Iterator[Run]:
         """Each run as it finishes.
 

@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .._errors import OutputError
-from .._reading import opened
+from .._reading import check_regular
 
 VERSION = 1  # of the tables
 APPLICATION = 0x494E5354  # "INST": by it a study is known from other files of SQLite
-_MAGIC = b"SQLite format 3\0"
 _WAIT = 60.0  # seconds that one process waits for another to finish writing
 
 # What turns the tables of a version into those of the next.
@@ -78,7 +77,7 @@ def connect(path: Path, *, writes: bool) -> sqlite3.Connection:
         OutputError: if it is no study, or one of a version that is not known here.
         sqlite3.Error: if it cannot be read, or written.
     """
-    check_study(path)
+    check_regular(path, refuse=OutputError)
     connection, version = _opened(path, writes=writes)
     if version != VERSION:
         _upgrade(connection, path, version, writes=writes)
@@ -91,40 +90,48 @@ def _opened(path: Path, *, writes: bool) -> tuple[sqlite3.Connection, int]:
     # is no log, and nobody who could change the file.
     mode, *others = ("rw",) if writes else ("rw", "ro", "ro&immutable=1")
     while True:
+        connection = _connect(f"{path.absolute().as_uri()}?mode={mode}")
         try:
-            connection = _connect(f"{path.absolute().as_uri()}?mode={mode}")
-            version = _version(connection)
+            kind, version = (_number(connection, name) for name in ("application_id", "user_version"))
             break
         except sqlite3.OperationalError:
+            connection.close()
             if not others:
                 raise
             mode = others.pop(0)
+        except sqlite3.DatabaseError:  # what it holds is not of SQLite
+            kind = version = 0
+            break
+    if kind != APPLICATION:
+        connection.close()
+        raise OutputError(f"'{path}' is no study of Initium's; name another file.")
     if not writes:
         connection.execute("PRAGMA query_only = ON")
+    # A process may die at any moment and loses nothing; after a power cut the last runs may have to be repeated.
+    connection.execute("PRAGMA synchronous = NORMAL")
     return connection, version
 
 
 def check_study(path: Path) -> None:
     """Refuse what is no study.
 
+    SQLite alone opens the file: whoever opens and closes it otherwise lets go of all locks that this process has on it,
+    and another process then puts away the log that is being written.
+
     Raises:
         OutputError: saying what it is.
     """
-    with opened(path, refuse=OutputError) as file:
-        head = file.read(100)
-    if head[:16] != _MAGIC or int.from_bytes(head[68:72], "big") != APPLICATION:
-        raise OutputError(f"'{path}' is no study of Initium's; name another file.")
+    check_regular(path, refuse=OutputError)
+    connection, _ = _opened(path, writes=False)
+    connection.close()
 
 
 def _connect(uri: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, timeout=_WAIT, isolation_level=None, check_same_thread=False)
-    # A process may die at any moment and loses nothing; after a power cut the last runs may have to be repeated.
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
+    return sqlite3.connect(uri, uri=True, timeout=_WAIT, isolation_level=None, check_same_thread=False)
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    return connection.execute("PRAGMA user_version").fetchone()[0]
+def _number(connection: sqlite3.Connection, name: str) -> int:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
 
 
 def _upgrade(connection: sqlite3.Connection, path: Path, version: int, *, writes: bool) -> None:
@@ -135,7 +142,7 @@ def _upgrade(connection: sqlite3.Connection, path: Path, version: int, *, writes
         raise OutputError(f"'{path}' was written by {age} Initium (tables {version}, and {VERSION} here); {way}.")
     with contextlib.closing(connection.cursor()) as cursor:
         cursor.execute("BEGIN IMMEDIATE")
-        if _version(connection) == version:  # nobody else has done it meanwhile
+        if _number(connection, "user_version") == version:  # nobody else has done it meanwhile
             steps = "; ".join(UPGRADES[step] for step in range(version, VERSION))
             for statement in filter(str.strip, steps.split(";")):
                 cursor.execute(statement)

@@ -51,12 +51,22 @@ class Store:
             OutputError: if there is a file, or none can be written.
         """
         if not _made(path, identity):
-            raise OutputError(
-                f"'{path}' exists, and a study is never written over. Go on with it by --resume (from Python: "
-                "resume=True), or name another file."
-            )
+            raise _taken(path)
         with _told(path):
             return cls(path, connect(path, writes=True))
+
+    @staticmethod
+    def check_new(path: Path) -> None:
+        """Refuse a place where none can be begun.
+
+        Raises:
+            OutputError: if there is a file, or none can be written.
+        """
+        if path.exists():
+            raise _taken(path)
+        if not os.access(path.absolute().parent, os.W_OK):
+            with _told(path):
+                raise PermissionError
 
     @classmethod
     def resume(cls, path: Path, identity: Mapping[str, Any]) -> "Store":
@@ -69,7 +79,11 @@ class Store:
         _made(path, identity)
         with _told(path):
             store = cls(path, connect(path, writes=True))
-            store._check(identity)
+            try:
+                store._check(identity)
+            except BaseException:
+                store.close()
+                raise
             return store
 
     @classmethod
@@ -207,6 +221,13 @@ class Store:
                 with contextlib.suppress(sqlite3.Error):  # a full disk has undone it already
                     cursor.execute("ROLLBACK")
                 raise
+
+
+def _taken(path: Path) -> OutputError:
+    return OutputError(
+        f"'{path}' exists, and a study is never written over. Go on with it by --resume (from Python: resume=True), or "
+        "name another file."
+    )
 
 
 def _made(path: Path, identity: Mapping[str, Any]) -> bool:

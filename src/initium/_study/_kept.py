@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from .._errors import SettingError
@@ -29,14 +30,31 @@ def open_store(study: Study, path: str | PathLike[str] | None, *, resume: bool) 
         SettingError: if it is another study's, saying what differs.
         OutputError: if it is there and is not to be resumed, or cannot be used.
     """
-    if path is not None:
-        place = path_of(path)
-    else:
-        name = file_name(study)
-        place = (next(cached(name), None) if resume else None) or new_path(name)
+    place = _place(study, path, resume=resume)
     store = Store.resume(place, identity(study)) if resume else Store.begin(place, identity(study))
     store.say(_said(study, store.facts()))
     return store
+
+
+def check_store(study: Study, path: str | PathLike[str] | None, *, resume: bool) -> None:
+    """Refuse now what `open_store` would refuse later, and write nothing.
+
+    Raises:
+        SettingError: if it is another study's, saying what differs.
+        OutputError: if it is there and is not to be resumed, or cannot be used.
+    """
+    place = _place(study, path, resume=resume)
+    if resume and place.exists():
+        Store.resume(place, identity(study)).close()
+    else:
+        Store.check_new(place)
+
+
+def _place(study: Study, path: str | PathLike[str] | None, *, resume: bool) -> Path:
+    if path is not None:
+        return path_of(path)
+    name = file_name(study)
+    return (next(cached(name), None) if resume else None) or new_path(name)
 
 
 def _said(study: Study, before: dict[str, Any]) -> dict[str, Any]:
