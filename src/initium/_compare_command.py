@@ -121,21 +121,31 @@ def compare(
     if save_study:
         write_toml(save_study, asked)
     study = _study(asked)
-    result = trained(
-        study,
-        store=store,
-        resume=resume,
-        engine=Processes(_jobs(jobs), limit),
-        progress=True,
-        jobs=_jobs(jobs),
-        check=_check(yes, limit),
-    )
+    if (trials := len(study.cells) * len(study.inits)) > _MANY and not yes:
+        raise SettingError(
+            f"The grid has {trials * study.seeds:,} runs, of {trials:,} starts in places; a trial of each takes long "
+            "itself. Add --yes to train them all the same; fewer values of its axes make fewer."
+        )
+    try:
+        result = trained(
+            study,
+            store=store,
+            resume=resume,
+            engine=Processes(_jobs(jobs), limit),
+            progress=True,
+            jobs=_jobs(jobs),
+            check=_check(yes, limit),
+        )
+    except KeyboardInterrupt as error:
+        if not str(error):  # it came before anything was kept
+            raise
+        raise Interrupted(f"{error}. Go on with: {_resumed()}") from None
     _told(result, page, export_, names=asked["inits"])
     if result.interrupted:
         done = _finished(result)
         raise Interrupted(
             f"Interrupted: {done} of {study.seeds} runs of each start had finished; they are above and saved. Go on "
-            f"with: {_resumed(result.store)}"
+            f"with: {_resumed()}"
         )
 
 
@@ -316,11 +326,9 @@ def _finished(result: Comparison | Grid) -> int:
     return result.num_runs if isinstance(result, Comparison) else min(one.num_runs for one in result.cells.values())
 
 
-def _resumed(store: str) -> str:
-    """The command that goes on."""
-    words = [word for word in sys.argv[1:] if word != "--resume"]
-    named = any(word == "--store" or word.startswith("--store=") for word in words)
-    return f"initium {shlex.join([*words, *([] if named else ['--store', store]), '--resume'])}"
+def _resumed() -> str:
+    """The command that goes on; without a store it finds the latest of this study in the cache folder."""
+    return f"initium {shlex.join([*(word for word in sys.argv[1:] if word != '--resume'), '--resume'])}"
 
 
 def _check_alone(given: dict[str, Any], inits: list[str] | None) -> None:

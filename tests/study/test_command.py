@@ -18,6 +18,7 @@ from initium._store._cache import cached
 from initium._store._store import Store
 
 INITIUM = [sys.executable, "-m", "initium", "compare"]
+EXPLODES = ("depth", "width", "batch-size")
 QUICK = ["--data", "iris", "--seeds", "2", "--epochs", "1"]
 
 
@@ -120,6 +121,10 @@ def test_a_model_in_a_file_takes_its_own_arguments_and_its_change_is_noticed(fol
         ),
         (["he_normal", "zeros", "--data", "."], "DataError: '.' is a folder; name a file in it."),
         (["a.toml", "zeros"], "SettingError: 'a.toml' names the starts itself; leave out the others."),
+        (
+            ["he_normal", "zeros", "--seed", "1", *(f"--{x}={','.join(map(str, range(1, 14)))}" for x in EXPLODES)],
+            "SettingError: The grid has 87,880 runs, of 4,394 starts in places; a trial of each takes long itself.",
+        ),
         (["he_normal", "zeros", "--epochs", "9999999"], "SettingError: 40 runs would take about "),
     ],
 )

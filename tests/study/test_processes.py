@@ -91,7 +91,10 @@ def test_a_run_that_fails_twice_is_one_message_and_what_had_finished_stays(end, 
         )  # fmt: skip
     text = str(error.value)
     assert text.startswith(f"Run 0 of he_normal failed twice. {ENDS[end]}")
-    assert text.endswith(f"What had finished is kept, 0 of 6 runs, in '{tmp_path}/other.db'.")
+    assert text.endswith(
+        f"What had finished is kept, 0 of 6 runs, in '{tmp_path}/other.db': go on with it by --resume (from Python: "
+        "resume=True)."
+    )
 
 
 def test_what_had_finished_before_a_failure_is_there_to_go_on_with(tmp_path):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._draw import num_threads
 from .._engine import Contender, Engine, Processes, decided, train
-from .._errors import SettingError, TrainingError
+from .._errors import OutputError, TrainingError
 from .._progress import progress as bar
 from .._reading import path_of
 from .._study._settings import check_whole
@@ -144,7 +144,8 @@ def trained(
         except TrainingError as error:
             num = len(kept.finished())
             raise TrainingError(
-                f"{error} What had finished is kept, {num} of {total} runs, in '{kept.path}'."
+                f"{error} What had finished is kept, {num} of {total} runs, in '{kept.path}': go on with it by "
+                "--resume (from Python: resume=True)."
             ) from None
         found = compared(kept, study=study, interrupted=interrupted)
         if found is None:
@@ -180,10 +181,12 @@ def show(path: str | PathLike[str]) -> Comparison | Grid:
     from .._store._store import Store
     from .._study._kept import check_some
 
-    store = Store.read(path_of(path))
-    with store:
+    with Store.read(path_of(path)) as store:
         found = compared(store)
         check_some([found] if found else [], store)
-    if found is None:
-        raise SettingError(f"'{path}' holds nothing to show.")
+    try:
+        assert found
+        found.report()
+    except Exception as error:  # whatever figures that contradict each other lead to
+        raise OutputError(f"'{path}' is damaged: its runs do not fit each other ({type(error).__name__}).") from error
     return found

@@ -124,9 +124,13 @@ class Store:
 
     def facts(self, *, identity: bool = False) -> dict[str, Any]:
         """What was said of the study; or what makes it this one."""
+        query = "SELECT name, value FROM fact WHERE is_identity = ?"
         with _told(self.path):
-            found = self._connection.execute("SELECT name, value FROM fact WHERE is_identity = ?", (int(identity),))
+            found = self._connection.execute(query, (int(identity),)).fetchall()
+        try:
             return {name: json.loads(value) for name, value in found}
+        except (ValueError, RecursionError):
+            raise OutputError(f"'{self.path}' is damaged: what it says of its study cannot be read.") from None
 
     def say(self, facts: Mapping[str, Any]) -> None:
         """Note something of the study, in the place of what was said before under the same names."""

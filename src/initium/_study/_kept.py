@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from .._errors import SettingError
+from .._errors import InitiumError, OutputError, SettingError
 from .._reading import path_of
 from .._store._cache import cached, new_path
 from .._store._store import Store
@@ -79,8 +79,17 @@ def cells_of(store: Store, *, study: Study | None = None) -> list[tuple[Facts, R
         study: of which cells and starts; None is all.
 
     Raises:
-        SettingError: if no cell has two whole pairs.
+        OutputError: if it cannot be read.
     """
+    try:
+        return _cells_of(store, study)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, InitiumError):
+            raise
+        raise OutputError(f"'{store.path}' is damaged: what it says of its runs cannot be read.") from None
+
+
+def _cells_of(store: Store, study: Study | None) -> list[tuple[Facts, Runs, bool]]:
     said = store.facts()
     wanted = [facts(cell) for cell in study.cells] if study else [_placed(one, said) for one in said["cells"].values()]
     keys = [cell.key for cell in study.cells] if study else list(said["cells"])

@@ -65,9 +65,16 @@ class Run:
 
     @classmethod
     def of(cls, row: Row) -> "Run":
-        """A run that was kept."""
-        with np.load(BytesIO(row.detail), allow_pickle=False) as found:
-            arrays = {name: found[name] for name in found.files}
+        """A run that was kept.
+
+        Raises:
+            ValueError: if it is damaged.
+        """
+        try:
+            with np.load(BytesIO(row.detail), allow_pickle=False) as found:
+                arrays = {name: found[name] for name in found.files}
+        except Exception as error:  # whatever Python's own readers raise of a damaged archive: a dozen kinds of error
+            raise ValueError("no arrays") from error
         units = {name: tuple(map(int, arrays[name])) for name in _UNITS}
         first = (arrays[_FIRST[0]], arrays[_FIRST[1]]) if _FIRST[0] in arrays else None
         train_loss, test_loss, test_score = zip(*row.curve, strict=True)

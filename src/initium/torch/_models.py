@@ -78,7 +78,7 @@ def _built(function: Any, asked: Mapping[str, Any], model: Any) -> nn.Module:
         made = function() if isinstance(model, str) else function(**asked)
     except InitiumError:
         raise
-    except Exception as error:  # whatever a user's own code may raise
+    except (Exception, SystemExit) as error:  # whatever a user's own code may raise
         raise ModelError(f"The model function fails: {type(error).__name__}: {error}") from error
     if not isinstance(made, nn.Module):
         raise ModelError(f"The model function returned a {type(made).__name__}, not a torch.nn.Module.")

@@ -202,7 +202,7 @@ def _trial(model: nn.Module, study: Study) -> float:
     x, y = torch.from_numpy(data.x_train[:rows]), torch.from_numpy(data.y_train[:rows])
     try:
         outputs = model(x)
-    except Exception as error:  # whatever a user's own forward may raise
+    except (Exception, SystemExit) as error:  # whatever a user's own forward may raise
         raise ModelError(
             f"The model fails on a training batch of {rows} samples of shape {data.features}: "
             f"{type(error).__name__}: {error}"
@@ -212,7 +212,7 @@ def _trial(model: nn.Module, study: Study) -> float:
         raise ModelError("The model has no parameter to train: its outputs require no gradient.")
     try:
         found.function(outputs, y).backward()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelError(f"The model cannot be trained: {type(error).__name__}: {error}") from error
     return _seconds(model, study, found)
 
