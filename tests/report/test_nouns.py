@@ -100,6 +100,7 @@ def test_a_noun_prints_as_the_text_of_its_report(noun):
 REPRS = [
     "<Plan: 1 parameter, recipe zeros>",
     "<Comparison: mlp on <b>.weight, zeros, ones, 2 runs each>",
+    "<Grid: lr, 1 cell>",
     "<Ledger: filled 1 of 1 parameter, seed 0>",
     "<Calibration: rescaled 1 weight, left 0 alone>",
     "<Verification: <b>.weight differs from the plan, seed 0>",

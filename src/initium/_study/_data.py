@@ -58,10 +58,10 @@ def load_data(data: Any, *, split_seed: int = 0, standardise: bool = True, targe
 def _read(data: Any, standardise: bool, target: str | None) -> Source | Data:
     name, named = ("arrays", None) if not isinstance(data, str | os.PathLike) else (os.fspath(data), os.fspath(data))
     if named is not None:
-        if os.path.isdir(named):
-            raise DataError(f"'{named}' is a folder; name a file in it.")
         if ending := next((one for one in _FILES if named.endswith(one)), None):
             data = _FILES[ending](named, target)
+        elif os.path.isdir(named):
+            raise DataError(f"'{named}' is a folder; name a file in it.")
         elif ":" in named:
             data = model_function(named)()
         else:
