@@ -112,4 +112,6 @@ def _check(starts: Sequence[Start]) -> None:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SettingError(f"`{twice[0]}` is asked for more than once (Xavier is Glorot, Kaiming is He).")
     if len(names) < 2:
-        raise SettingError(f"A comparison needs at least 2 initialisers; got {len(names)}. Name another, or `framework`.")
+        raise SettingError(
+            f"A comparison needs at least 2 initialisers; got {len(names)}. Name another, or `framework`."
+        )
