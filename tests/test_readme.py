@@ -35,6 +35,7 @@ WRITES = {
     "plan.save(": ["plan.json"],
     "result.save(": ["breast_cancer.html"],
     "plan.write(": ["init.safetensors"],
+    'store="study.db"': ["study.db"],
 }
 
 
@@ -108,7 +109,7 @@ def test_every_command_line_works(block, monkeypatch, tmp_path):
 
 
 def _initium(args):
-    cut = ["--seeds", "2", "--epochs", "1"] if args[0] == "compare" and "--help" not in args else []
+    cut = ["--seeds", "2", "--epochs", "1"] if args[0] == "compare" and not {"--help", "--show"} & set(args) else []
     result = CliRunner().invoke(_cli.app, [*args, *cut])
     assert result.exit_code == 0, result.stderr
 

@@ -1,9 +1,6 @@
 """The command line."""
 
 import os
-import re
-import shlex
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,22 +8,21 @@ from contextlib import chdir, contextmanager
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from . import _files
+from . import _compare_command, _files
 from ._checkpoint import read, target, write
 from ._checkpoint import verify as compare_with
 from ._checkpoint._manifest import MARK as MANIFEST_MARK
-from ._compare import compare as run_compare
 from ._coordinate_check import coordinate_check as run_coordinate_check
 from ._decisions._store import MARK as PLAN_MARK
 from ._diagnose import diagnose as run_diagnosis
-from ._errors import DataError, InitiumError, ModelError, OutputError, RuleError, SettingError, counted
+from ._errors import DataError, ModelError, OutputError, SettingError, counted
 from ._fill import DTYPES
 from ._graph import Graph
 from ._guide import about
@@ -35,14 +31,15 @@ from ._initialize import graph_of
 from ._initialize import plan as decide
 from ._model_name import model_function
 from ._plan import Plan
-from ._printable import printable, printable_lines
+from ._printable import printable
 from ._reading import check_regular, path_of
 from ._recipes import Recipe, parse_recipe
 from ._report._page import MARK
 from ._require import versions
-from ._rule import Rule
+from ._rule import Rule, read_rule_text
 from ._safetensors import SUFFIX
 from ._study._data import load_data
+from ._told import Interrupted, told
 
 T = TypeVar("T")
 
@@ -50,36 +47,17 @@ _MODEL_HELP = (
     "file.py:function, package.module:function (both called without arguments), 'mlp(64, 128, 10)', or a saved plan: "
     "plan.json."
 )
-_INTERRUPTED = 130  # what a shell gives a command that Ctrl-C ended
-_INITS_HELP = "Two or more of `initium list`, with arguments as in 'uniform(-0.1, 0.1)'."
-
-
-class _InterruptedError(KeyboardInterrupt):
-    """Ctrl-C, with a word of what was written before it came."""
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """What is refused is one message and exit code 2, without a traceback; Ctrl-C is one message and exit code 130."""
-    try:
-        yield
-    except InitiumError as error:
-        _refuse(f"{type(error).__name__}: {error}")
-    except _InterruptedError as error:
-        _refuse(f"{error}.", _INTERRUPTED)
-    except KeyboardInterrupt as error:
-        _refuse(f"{str(error) or 'Interrupted'}; nothing was written.", _INTERRUPTED)
 
 
 class _Commands(TyperGroup):
     """All commands, which tell what goes wrong alike."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        with _told():
+        with told():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        with _told():
+        with told():
             return super().invoke(ctx)
 
 
@@ -107,56 +85,9 @@ def _whole(
     """A neural network's weights before the first training step."""
 
 
-@app.command()
-def compare(
-    inits: Annotated[list[str], typer.Argument(metavar="INIT INIT", help=_INITS_HELP)],
-    model: Annotated[
-        str, typer.Option(help="mlp (hidden layers of 128 and 64), or its widths: 'mlp(10, 20, 2)'.")
-    ] = "mlp",
-    data: Annotated[str, typer.Option(help="digits, breast_cancer, wine, iris, diabetes; or a .npz file.")] = "digits",
-    activation: Annotated[
-        str, typer.Option(help="Of the hidden layers: relu, tanh, sigmoid, gelu, silu, selu, ...")
-    ] = "relu",
-    epochs: Annotated[int, typer.Option(help="Passes over the training split.")] = 20,
-    seeds: Annotated[int, typer.Option(help="Paired runs of each initialiser.")] = 20,
-    lr: Annotated[float, typer.Option(help="Learning rate.")] = 0.1,
-    optimizer: Annotated[str, typer.Option(help="sgd or adam.")] = "sgd",
-    batch_size: Annotated[int, typer.Option(help="Samples a step.")] = 32,
-    seed: Annotated[int, typer.Option(help="Seed of the weights: run r uses seed + r.")] = 0,
-    order_seed: Annotated[int, typer.Option(help="Seed of the order of samples, likewise.")] = 0,
-    split_seed: Annotated[int, typer.Option(help="Seed of the split into training and test.")] = 0,
-    jobs: Annotated[int | None, typer.Option(help="Processes; default: one a processor.")] = None,
-    out: Annotated[str, typer.Option(help="The page to write.")] = "compare.html",
-) -> None:
-    """Train a network from several initialisers and say which is better.
-
-    Example: initium compare glorot_uniform "uniform(-0.1, 0.1)" --data digits
-    """
-    _files.check_writable(out, mark=MARK)
-    result = run_compare(
-        model,
-        data,
-        inits=inits,
-        seeds=seeds,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        optimizer=optimizer,
-        activation=activation,
-        seed=seed,
-        order_seed=order_seed,
-        split_seed=split_seed,
-        jobs=jobs,
-    )
-    result = replace(result, command=f"initium {shlex.join(sys.argv[1:])}")
-    result.save(out)
-    for alias, name in _renamed(inits):
-        typer.echo(f"{alias} is {name}: one method, two names.")
-    Console(highlight=False).print(result)
-    typer.echo(f"\nPage with curves: {printable(out)}")
-    if result.interrupted:
-        finished = f"{result.num_runs} of {seeds} runs of each start had finished"
-        _refuse(f"Interrupted: {finished}; they are above and saved.", _INTERRUPTED)
+# What is no option of these is an argument of a model function.
+app.command(context_settings={"ignore_unknown_options": True})(_compare_command.compare)
+app.command()(_compare_command.studies)
 
 
 @app.command(name="list")
@@ -387,7 +318,7 @@ def coordinate_check(
         targets=targets,
         loss=loss,
         recipe=recipe,
-        rules=tuple(map(_rule, rules or ())),
+        rules=tuple(Rule(*read_rule_text(text)) for text in rules or ()),
         optimizer=optimizer,
         lr=lr,
         steps=steps,
@@ -446,7 +377,7 @@ def _true_of(files: list[Path]) -> Iterator[None]:
         if not new:
             raise
         are = "is" if len(new) == 1 else "are"
-        raise _InterruptedError(f"Interrupted, but {' and '.join(new)} {are} written") from None
+        raise Interrupted(f"Interrupted, but {' and '.join(new)} {are} written") from None
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
@@ -515,7 +446,10 @@ def _plan_of(model: str, recipe: str | None, rules: list[str], example: str | No
         _check_decided(model, {"--recipe": recipe, "--rule": rules, "--example": example})
         return Plan.load(model)
     recipe = recipe or "auto"
-    start, said = parse_recipe(recipe), tuple(_rule(text) for text in rules)  # refused before a model is built
+    start, said = (
+        parse_recipe(recipe),
+        tuple(Rule(*read_rule_text(text)) for text in rules),
+    )  # refused before a model is built
     inputs = _in_place(model_function(example)) if example else None
     try:
         return decide(_graph_of(model, start, said, inputs), start, rules=said)
@@ -550,23 +484,3 @@ def _in_place(action: Callable[[], T]) -> T:
     """Somebody's code may change the folder; every path that was typed means the one where the command began."""
     with chdir("."):
         return action()
-
-
-def _rule(text: str) -> Rule:
-    paths, equals, spec = text.partition("=")
-    if not (paths and equals and spec):
-        raise RuleError(f"A rule is written GLOB=SPEC, as in 'head.*=zeros'; got '{text}'.")
-    return Rule(paths.strip(), spec.strip())
-
-
-def _renamed(inits: list[str]) -> Iterator[tuple[str, str]]:
-    """The starts that are reported under another name than they were asked for."""
-    for spec in inits:
-        asked, name = (re.match(r"\w*", text.strip())[0] for text in (spec, str(parse_recipe(spec))))  # pyright: ignore
-        if asked != name:
-            yield asked, name
-
-
-def _refuse(message: str, code: int = 2) -> NoReturn:
-    typer.echo(printable_lines(message), err=True)
-    raise typer.Exit(code)

@@ -53,6 +53,10 @@ class SettingError(InitiumError, ValueError):
     """A number or a choice outside what a study can use."""
 
 
+class TrainingError(InitiumError, RuntimeError):
+    """A run could not be trained; what had finished is kept."""
+
+
 class OutputError(InitiumError, RuntimeError):
     """A file cannot be written where it was asked for."""
 

@@ -183,7 +183,7 @@ def test_a_regression_speaks_of_r2():
     found = comparison(he_normal={}, zeros={"accuracy": 0.2})
     y = np.linspace(-1, 1, NUM_SAMPLES, dtype=np.float32)[:, None]
     data = Data("made", "regression", DATA.x_train, y[:10], DATA.x_test, y, 1)
-    found = Comparison(Study("mlp", data, found.study.recipes, seeds=NUM_RUNS, epochs=EPOCHS), found.runs)
+    found = Comparison(Study("mlp", data, found.study.starts, seeds=NUM_RUNS, epochs=EPOCHS), found.runs)
     assert "test R^2" in str(found)
     assert "accuracy" not in page(found.report()).split("<script>")[0]
 

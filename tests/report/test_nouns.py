@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from initium import Comparison, MissingExtraError, OutputError, Plan
+from initium import Comparison, Grid, MissingExtraError, OutputError, Plan
 from initium._calibration import Calibrated, Calibration
 from initium._coordinates import CoordinateCheck, Slope
 from initium._decisions import decide
@@ -60,6 +60,7 @@ NOUNS = [
     Toy(),
     plan(),
     comparison(),
+    Grid({PATH: comparison()}, ("lr",)),
     Ledger(entries=(Entry(path=PATH, num_elements=3, start="zeros", tied=("tied",)),), seed=0),
     Calibration(weights=(Calibrated(path=PATH, meant=1.0, before=4.0, after=1.0, factor=0.5),)),
     Verification(
@@ -109,6 +110,7 @@ def test_a_noun_prints_as_the_text_of_its_report(noun):
 REPRS = [
     "<Plan: 1 parameter, recipe zeros>",
     "<Comparison: mlp on <b>.weight, zeros, ones, 2 runs each>",
+    "<Grid: lr, 1 cell>",
     "<Ledger: filled 1 of 1 parameter, seed 0>",
     "<Calibration: rescaled 1 weight, left 0 alone>",
     "<Verification: <b>.weight differs from the plan, seed 0>",

@@ -111,7 +111,7 @@ NAN[7, 0] = np.inf
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ((X, Y, X), "data is x_train, y_train, x_test, y_test; got 3 arrays."),
+        ((X, Y, X), "Data is (X, y) or (x_train, y_train, x_test, y_test); got 3 arrays."),
         ((X, Y[:-1], X, Y), "x_train has 20 samples and y_train has 19; each sample needs one label."),
         ((X, Y, X, Y[:-1]), "x_test has 20 samples and y_test has 19; each sample needs one label."),
         (
@@ -144,7 +144,7 @@ NAN[7, 0] = np.inf
         ((X.astype(str), Y, X, Y), "x_train holds <U32, not numbers."),
         ((X, Y * 1.0, X, Y * 0.0), "A target of y_test never varies, so R^2 is not defined on it."),
         (
-            (X, np.stack([Y, Y], 1), X, Y),
+            (X, np.stack([Y, Y + 1], 1), X, Y),
             "Class labels have one axis, but y_train has shape (20, 2); y_train.ravel() has one.",
         ),
         ((X[:1], Y[:1], X, Y), "x_train holds 1 of the 2 samples that it needs at least."),
@@ -161,7 +161,8 @@ def test_a_set_that_is_not_there_names_the_nearest():
     with pytest.raises(UnknownNameError) as error:
         load_data("digit")
     assert str(error.value) == (
-        "No data set is called 'digit'; the closest is 'digits'. A file of your own ends in .npz or .csv."
+        "No data set is called 'digit'; the closest is 'digits'. A file of your own ends in "
+        ".npz, .csv, .parquet or .txt, or is file.py:function."
     )
 
 

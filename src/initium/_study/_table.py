@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,21 @@ from numpy.typing import NDArray
 from .._errors import DataError, few
 from .._reading import contents
 
-_TARGET = "target"
+TARGET = "target"
 _MOST = 1 << 30  # bytes
 
 
-def read_table(path: str) -> tuple[NDArray[Any], NDArray[Any], str]:
-    """Features `(sample, feature)`, target `(sample,)`, and which columns they are: `target`, else the last.
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Features `(sample, feature)`, target `(sample,)`, and what to say of them."""
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    said: str
+
+
+def read_table(path: str, target: str | None = None) -> Table:
+    """A table; the target is the column that is asked for, else `target`, else the last.
 
     The first line names the columns, in any language; the file is UTF-8, with or without a mark, or GB18030.
 
@@ -30,13 +40,25 @@ def read_table(path: str) -> tuple[NDArray[Any], NDArray[Any], str]:
     for number, row in enumerate(rows, start=2):
         if len(row) != len(names):
             raise DataError(f"Line {number} of '{path}' has {len(row)} columns and the first {len(names)}.")
-    place = names.index(_TARGET) if _TARGET in names else len(names) - 1
+    place = place_of(f"'{path}'", names, target)
     columns = list(zip(*rows, strict=True))
     features = [_numbers(path, names[at], column) for at, column in enumerate(columns) if at != place]
     if not features:
         raise DataError(f"'{path}' has one column, '{names[0]}', and so no features.")
     others = few([f"'{name}'" for at, name in enumerate(names) if at != place])
-    return np.stack(features, axis=1), _labels(columns[place]), f"'{names[place]}' of {others}"
+    return Table(np.stack(features, axis=1), _labels(columns[place]), f"'{names[place]}' of {others}; ")
+
+
+def place_of(table: str, names: Sequence[str], target: str | None) -> int:
+    """Which column is the target.
+
+    Raises:
+        DataError: listing the columns, if the one that is asked for is not there.
+    """
+    if target is not None and target not in names:
+        raise DataError(f"There is no column '{target}' in {table}; its columns are {few(list(names))}.")
+    wanted = TARGET if target is None else target
+    return names.index(wanted) if wanted in names else len(names) - 1
 
 
 def _text(path: str) -> str:

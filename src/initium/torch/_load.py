@@ -12,8 +12,8 @@ from torch import nn
 from .._diagnosis._geometry import seconds
 from .._errors import ModelError
 from .._model_name import model_function
+from ._architectures import activation_of, mlp, sizes_of
 from ._deferred import deferred
-from ._models import activation_of, mlp, sizes_of
 
 # A model of so many numbers, 4 GB, is not built only to be looked at more closely.
 _MOST = 10**9
