@@ -153,6 +153,52 @@ def test_attention_is_as_free_as_its_softmax(is_causal):
         assert (found.path, found.freedom) == ("query.weight", pytest.approx(expected, rel=1e-4))
 
 
+class Grouped(nn.Module):
+    """Attention of four heads of queries, as one operation, whose keys and values two heads share or not."""
+
+    def __init__(self, heads, **how):
+        super().__init__()
+        self.query, self.key, self.value = nn.Linear(32, 64), nn.Linear(32, 16 * heads), nn.Linear(32, 16 * heads)
+        self.head, self.how = nn.Linear(64, 5), how
+
+    def parts(self, x):
+        return (layer(x).unflatten(-1, (-1, 16)).transpose(1, 2) for layer in (self.query, self.key, self.value))
+
+    def forward(self, x):
+        mixed = nn.functional.scaled_dot_product_attention(*self.parts(x), **self.how)
+        return self.head(mixed.transpose(1, 2).flatten(2))
+
+
+N = 12
+HIDDEN = torch.rand(1, 4, N, N, generator=torch.Generator().manual_seed(1)) < 0.4
+MASKS = {
+    "none": {},
+    "causal": {"is_causal": True},
+    "of numbers": {"attn_mask": 3 * torch.randn(1, 4, N, N, generator=torch.Generator().manual_seed(2))},
+    "of each head": {"attn_mask": ~HIDDEN | torch.eye(N).bool()},
+    "of all heads": {"attn_mask": ~HIDDEN[0, 0] | torch.eye(N).bool()},
+    # As transformers write it: a number so low that nothing is left, yet finite; the first place sees itself alone.
+    "low": {"attn_mask": torch.full((N, N), -1e4).triu(1)},
+}
+
+
+@pytest.mark.parametrize("heads", [4, 2])
+@pytest.mark.parametrize("mask", MASKS)
+def test_attention_as_one_operation_is_as_free_as_its_softmax_under_any_mask_and_with_shared_keys(mask, heads):
+    torch.manual_seed(0)
+    model, x = Grouped(heads, **MASKS[mask], enable_gqa=heads < 4), torch.randn(4, N, 32)
+    nn.init.normal_(model.query.weight, std=0.4)
+    with torch.no_grad():
+        q, k, _ = model.parts(x)
+    scores = q.double() @ k.double().repeat_interleave(4 // heads, 1).mT / 4
+    given = MASKS[mask].get("attn_mask", torch.ones(N, N).tril().bool() if mask == "causal" else torch.zeros(N, N))
+    scores = scores.masked_fill(~given, -math.inf) if given.dtype is torch.bool else scores + given
+    num = (scores > -5000).sum(-1)
+    free = (1 - scores.softmax(-1).square().sum(-1)) / (1 - 1 / num)
+    free, num = free[:, :: 4 // heads], num[:, :: 4 // heads]  # of queries that share keys, the first are looked at
+    assert attention_of(model, x).freedom == pytest.approx(free[num > 1].mean().item(), rel=1e-4)
+
+
 def test_attention_that_looks_at_all_places_alike_is_free_and_no_fault():
     torch.manual_seed(0)
     model, x = Attends(), torch.randn(8, 12, 32)
