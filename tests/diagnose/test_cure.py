@@ -192,6 +192,7 @@ LEFT = {
     "step_too_small": {"IN205"},
     "signs": {"IN204"},
     "recurrence_that_forgets": {"IN206"},
+    "gru_that_forgets": {"IN206"},
     "unscaled_inputs": {"IN108"},
     "inputs_of_another_size": {"IN108"},
     "bytes_for_numbers": {"IN108"},

@@ -225,14 +225,34 @@ def test_a_step_of_a_recurrence_multiplies_the_gradient_by_the_variance_of_its_w
     assert abs(math.log(first / last) / (num - 1) - math.log(s**2)) < 3 * 0.21 / (num - 1)
 
 
-def test_forget_gates_that_are_held_open_keep_the_gradient():
+@pytest.mark.parametrize(("cell", "gate"), [(nn.LSTM, "forget"), (nn.GRU, "update")])
+def test_gates_that_are_held_open_keep_the_gradient(cell, gate):
     torch.manual_seed(0)
-    model, how = LastState(nn.LSTM(32, 32)), steps(60)
+    model, how = LastState(cell(32, 32)), steps(60)
     first = initium.diagnose(model, **how).findings[0]
     assert first.id == "IN206"
-    assert first.remedy == "a bias of 4.1 in the forget gates, the logarithm of the number of steps"
+    assert first.remedy == f"a bias of 4.1 in the {gate} gates, the logarithm of the number of steps"
     nn.init.constant_(model.body.bias_ih_l0[32:64], 4.1)
     assert "IN206" not in [finding.id for finding in initium.diagnose(model, **how).findings]
+
+
+def test_a_state_that_grows_is_told_though_no_loss_is_read():
+    # Of n inputs with variance 4 / n a step makes 4 times the second moment, of which ReLU leaves half.
+    n, num = 512, 20
+    torch.manual_seed(0)
+    body = nn.RNN(n, n, nonlinearity="relu", bias=False)
+    nn.init.normal_(body.weight_hh_l0, std=2 / math.sqrt(n))
+    model = LastState(body, n).requires_grad_(False)
+    x = torch.zeros(num, 16, n)
+    x[0] = torch.randn(16, n)
+    found = initium.diagnose(model, x)
+    assert [(one.id, one.path) for one in found.findings][0] == ("IN207", "body.weight_hh_l0")
+    assert found.recurrences[0].energies == (None, None)
+    first, last = found.recurrences[0].moments
+    # Of a product of 18 such matrices the log has a standard deviation of sqrt(18 * 5 / 512) = 0.42.
+    assert abs(math.log(last / first) / (num - 2) - math.log(2)) < 3 * 0.42 / (num - 2)
+    nn.init.normal_(body.weight_hh_l0, std=1.4 / math.sqrt(n))
+    assert "IN207" not in [one.id for one in initium.diagnose(model, x).findings]
 
 
 def test_means_over_places_are_no_collapse_where_the_output_tells_inputs_apart():
