@@ -1,13 +1,13 @@
 """coordinate_check: whether one learning rate does for models of every width."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ._coordinates import CoordinateCheck, slopes
-from ._edge import edge_of
+from ._edge import building_edge, edge_of
 from ._errors import ModelError, SettingError, few, with_article
 from ._graph import Graph
 from ._initialize import begin, plan
@@ -17,12 +17,14 @@ from ._rule import Rules, read_rules
 from ._study._study import check_whole
 from .init import Initialiser
 
-Run = dict[str, tuple[float, ...]]  # of each weight, its sizes step by step
+_FEWEST = 3  # seeds: of two, an interval is 12.7 standard errors wide each way
+
+Sizes = dict[str, tuple[float, ...]]  # of each weight, step by step
 
 
 def coordinate_check(
     factory: Callable[[int], Any],
-    widths: Sequence[int] = (64, 128, 256, 512),
+    widths: Iterable[int] = (64, 128, 256, 512),
     *,
     inputs: Any = None,
     targets: Any = None,
@@ -39,12 +41,12 @@ def coordinate_check(
     Each is started by the recipe and trained in its plan's own groups of learning rates. At the start the size is the
     mean absolute value of what a weight gives; after step t that of what the steps have added to it, for the same
     inputs. Over the widths, the slope of log size by log width is to be 0: then a learning rate that was tuned on a
-    narrow model suits a wide one. It passes where |slope| <= 0.1 within its interval over seeds. The output's may be
-    smaller at the start.
+    narrow model suits a wide one. It passes where |slope| <= 0.1 within its interval over seeds, and no interval
+    reaches 0.5, which is wrong. The output's may be smaller at the start.
 
     Args:
         factory: takes a width and returns a new torch.nn.Module, whose inputs and outputs do not grow with it.
-        widths: two or more.
+        widths: two or more whole numbers.
         inputs: a batch that every width takes: a tensor, a tuple of arguments, or a dict of keyword arguments; None
             makes one up.
         targets: what the loss compares with; None trains along a random projection of the outputs.
@@ -55,14 +57,14 @@ def coordinate_check(
         optimizer: `adam`, `adamw` or `sgd`.
         lr: its learning rate.
         steps: how many.
-        seeds: models of each width, 2 or more.
+        seeds: models of each width, 3 or more.
 
     Returns:
         The slopes by weight and step. It prints, the verdict first.
 
     Raises:
         ModelError: if the factory gives no models, of the same weights, that take the inputs.
-        SettingError: if there are less than two widths or seeds, or no step.
+        SettingError: if there are less than two widths or three seeds, or no step.
         UnknownNameError: if a recipe, a loss or an optimiser goes by no name.
 
     Differs: mup's `get_coord_data` looks at the activations themselves, which hide at a small learning rate what a step
@@ -81,18 +83,17 @@ def coordinate_check(
         >>> coordinate_check(build, widths=(32, 64, 128), recipe="he_normal").passes
         False
     """
-    from .torch import _coordinates as edge
-
+    edge = building_edge()
     _check_factory(factory)
-    _check_widths(widths)
+    widths = _read_widths(widths)
     check_whole("steps", steps, 1)
-    check_whole("seeds", seeds, 2)
+    check_whole("seeds", seeds, _FEWEST)
     edge.optimizer_of(optimizer)
     if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 < lr < math.inf:
         raise SettingError(f"lr is a number above 0, not {lr!r}.")
     start, rules = parse_recipe(recipe), read_rules(rules)
 
-    def runs(width: int) -> tuple[list[Run], Graph, str]:
+    def runs(width: int) -> tuple[list[Any], Graph, str]:
         """One of each seed; what is decided depends on the width alone."""
         model = _built(factory, width, 0)
         example, note = edge.example_of(model, inputs)
@@ -107,10 +108,11 @@ def coordinate_check(
         return found, graph, note
 
     found, graphs, notes = zip(*map(runs, widths), strict=True)
-    sizes, left = _by_path(found)
+    sizes, left = _by_path([[run.sizes for run in group] for group in found])
+    heads = frozenset(param.path for param in graphs[0].params if is_head(param))
     return CoordinateCheck(
-        slopes=slopes(sizes, widths, frozenset(param.path for param in graphs[0].params if is_head(param))),
-        widths=tuple(widths),
+        slopes=slopes(sizes, widths, heads, reads_outputs=any(run.reads_outputs for group in found for run in group)),
+        widths=widths,
         seeds=seeds,
         recipe=str(start),
         optimizer=optimizer,
@@ -132,27 +134,30 @@ def _check_factory(factory: Any) -> None:
         )
 
 
-def _check_widths(widths: Any) -> None:
-    """Refuse what gives no slope.
+def _read_widths(widths: Any) -> tuple[int, ...]:
+    """Widths that give a slope.
 
     Raises:
         SettingError: naming what was received.
     """
-    if not isinstance(widths, Sequence) or len(widths) < 2 or [*widths] != sorted({*widths}):
-        raise SettingError(f"widths are two or more numbers, each above the one before, not {widths!r}.")
-    for width in widths:
+    try:
+        found = (*widths,)
+    except TypeError:  # nothing that is many
+        found = (widths,)
+    for width in found:
         check_whole("a width", width, 1)
+    if len(found) < 2 or [*found] != sorted({*found}):
+        raise SettingError(f"widths are two or more numbers, each above the one before, not {found!r}.")
+    return tuple(map(int, found))
 
 
 def _built(factory: Callable[[int], Any], width: int, seed: int) -> Any:
-    from .torch import _coordinates as edge  # no other framework's models are built and trained here
-
-    model = edge.seeded(lambda: factory(width), seed)
+    model = building_edge().seeded(lambda: factory(width), seed)
     edge_of(model)  # which refuses what is no model
     return model
 
 
-def _by_path(runs: Sequence[Sequence[Run]]) -> tuple[dict[str, Any], str]:
+def _by_path(runs: Sequence[Sequence[Sizes]]) -> tuple[dict[str, Any], str]:
     """Sizes of each weight, `(seed, width, step)`, and which weights not every run has.
 
     Raises:

@@ -581,6 +581,11 @@ def lstm_that_forgets():
     return LastState(nn.LSTM(32, 32))
 
 
+@sick("IN206", "body.weight_hh_l0", lambda: steps(60))
+def gru_that_forgets():
+    return LastState(nn.GRU(32, 32))
+
+
 @sick("IN206", "body.cell.weight_hh", steps)
 def cells_that_forget():
     return LastState(Cells(nn.RNNCell(32, 32)))

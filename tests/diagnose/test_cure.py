@@ -219,6 +219,7 @@ LEFT = {
     "cells_that_forget": {"IN206"},
     "recurrence_that_explodes": {"IN206"},
     "recurrence_whose_gradient_explodes": {"IN206"},
+    "gru_that_forgets": {"IN206"},
     "unscaled_inputs": {"IN108"},
     "inputs_of_another_size": {"IN108"},
     "bytes_for_numbers": {"IN108"},

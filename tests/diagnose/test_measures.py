@@ -1,5 +1,6 @@
 """What is measured at step zero, against what theory derives."""
 
+import json
 import math
 import random
 
@@ -153,6 +154,52 @@ def test_attention_is_as_free_as_its_softmax(is_causal):
         assert (found.path, found.freedom) == ("query.weight", pytest.approx(expected, rel=1e-4))
 
 
+class Grouped(nn.Module):
+    """Attention of four heads of queries, as one operation, whose keys and values two heads share or not."""
+
+    def __init__(self, heads, **how):
+        super().__init__()
+        self.query, self.key, self.value = nn.Linear(32, 64), nn.Linear(32, 16 * heads), nn.Linear(32, 16 * heads)
+        self.head, self.how = nn.Linear(64, 5), how
+
+    def parts(self, x):
+        return (layer(x).unflatten(-1, (-1, 16)).transpose(1, 2) for layer in (self.query, self.key, self.value))
+
+    def forward(self, x):
+        mixed = nn.functional.scaled_dot_product_attention(*self.parts(x), **self.how)
+        return self.head(mixed.transpose(1, 2).flatten(2))
+
+
+N = 12
+HIDDEN = torch.rand(1, 4, N, N, generator=torch.Generator().manual_seed(1)) < 0.4
+MASKS = {
+    "none": {},
+    "causal": {"is_causal": True},
+    "of numbers": {"attn_mask": 3 * torch.randn(1, 4, N, N, generator=torch.Generator().manual_seed(2))},
+    "of each head": {"attn_mask": ~HIDDEN | torch.eye(N).bool()},
+    "of all heads": {"attn_mask": ~HIDDEN[0, 0] | torch.eye(N).bool()},
+    # As transformers write it: a number so low that nothing is left, yet finite; the first place sees itself alone.
+    "low": {"attn_mask": torch.full((N, N), -1e4).triu(1)},
+}
+
+
+@pytest.mark.parametrize("heads", [4, 2])
+@pytest.mark.parametrize("mask", MASKS)
+def test_attention_as_one_operation_is_as_free_as_its_softmax_under_any_mask_and_with_shared_keys(mask, heads):
+    torch.manual_seed(0)
+    model, x = Grouped(heads, **MASKS[mask], enable_gqa=heads < 4), torch.randn(4, N, 32)
+    nn.init.normal_(model.query.weight, std=0.4)
+    with torch.no_grad():
+        q, k, _ = model.parts(x)
+    scores = q.double() @ k.double().repeat_interleave(4 // heads, 1).mT / 4
+    given = MASKS[mask].get("attn_mask", torch.ones(N, N).tril().bool() if mask == "causal" else torch.zeros(N, N))
+    scores = scores.masked_fill(~given, -math.inf) if given.dtype is torch.bool else scores + given
+    num = (scores > -5000).sum(-1)
+    free = (1 - scores.softmax(-1).square().sum(-1)) / (1 - 1 / num)
+    free, num = free[:, :: 4 // heads], num[:, :: 4 // heads]  # of queries that share keys, the first are looked at
+    assert attention_of(model, x).freedom == pytest.approx(free[num > 1].mean().item(), rel=1e-4)
+
+
 def test_attention_that_looks_at_all_places_alike_is_free_and_no_fault():
     torch.manual_seed(0)
     model, x = Attends(), torch.randn(8, 12, 32)
@@ -179,14 +226,34 @@ def test_a_step_of_a_recurrence_multiplies_the_gradient_by_the_variance_of_its_w
     assert abs(math.log(first / last) / (num - 1) - math.log(s**2)) < 3 * 0.21 / (num - 1)
 
 
-def test_forget_gates_that_are_held_open_keep_the_gradient():
+@pytest.mark.parametrize(("cell", "gate"), [(nn.LSTM, "forget"), (nn.GRU, "update")])
+def test_gates_that_are_held_open_keep_the_gradient(cell, gate):
     torch.manual_seed(0)
-    model, how = LastState(nn.LSTM(32, 32)), steps(60)
+    model, how = LastState(cell(32, 32)), steps(60)
     first = initium.diagnose(model, **how).findings[0]
     assert first.id == "IN206"
-    assert first.remedy == "a bias of 4.1 in the forget gates, the logarithm of the number of steps"
+    assert first.remedy == f"a bias of 4.1 in the {gate} gates, the logarithm of the number of steps"
     nn.init.constant_(model.body.bias_ih_l0[32:64], 4.1)
     assert "IN206" not in [finding.id for finding in initium.diagnose(model, **how).findings]
+
+
+def test_a_state_that_grows_is_told_though_no_loss_is_read():
+    # Of n inputs with variance 64 / n a step makes 64 times the second moment, of which ReLU leaves half.
+    n, num = 512, 6
+    torch.manual_seed(0)
+    body = nn.RNN(n, n, nonlinearity="relu", bias=False)
+    nn.init.normal_(body.weight_hh_l0, std=8 / math.sqrt(n))
+    model = LastState(body, n).requires_grad_(False)
+    x = torch.zeros(num, 16, n)
+    x[0] = torch.randn(16, n)
+    found = initium.diagnose(model, x)
+    assert (found.findings[0].id, found.findings[0].path) == ("IN207", "body.weight_hh_l0")
+    assert found.recurrences[0].energies == (None, None)
+    first, last = found.recurrences[0].moments
+    # Of a product of 4 such matrices the log has a standard deviation of sqrt(4 * 5 / 512) = 0.2.
+    assert abs(math.log(last / first) / (num - 2) - math.log(32)) < 3 * 0.2 / (num - 2)
+    nn.init.normal_(body.weight_hh_l0, std=1.4 / math.sqrt(n))
+    assert "IN207" not in [one.id for one in initium.diagnose(model, x).findings]
 
 
 def test_means_over_places_are_no_collapse_where_the_output_tells_inputs_apart():
@@ -249,6 +316,18 @@ def test_the_first_step_is_judged_by_the_optimiser():
     assert [finding.id for finding in found] == ["IN205"]
     with pytest.raises(SettingError, match="got 'sgd' and None"):
         initium.diagnose(model, **how, optimizer="sgd")
+
+
+def test_json_has_null_for_a_number_that_is_none():
+    torch.manual_seed(0)
+    model = started(stack(2, nn.ReLU, 8), he)
+    nn.init.constant_(model[2].weight, math.inf)
+    found = initium.diagnose(model, torch.randn(4, 8))
+    assert not math.isfinite(found.layers[1].moment)
+    told = json.loads(found.to_json(), parse_constant=pytest.fail)
+    assert told["layers"][1]["moment"] is None
+    assert told["layers"][0]["moment"] == found.layers[0].moment
+    assert json.loads(found.beside(found).to_json(), parse_constant=pytest.fail)["before"] == told
 
 
 def test_the_model_is_left_as_it_was_found():

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ from initium import ModelError, SettingError, UnknownNameError, _cli
 from initium._recipes import Recipe
 from initium._recipes._recipe import USUAL
 from initium._rule import Decision, Rule
-from initium.init import lecun_normal, zeros
+from initium.init import lecun_normal, mup_output, zeros
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "width_mlp.py"
 ROWS = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
@@ -24,6 +25,10 @@ def build(width):
     return nn.Sequential(
         *(nn.Linear(8, width), nn.Tanh()), *(nn.Linear(width, width), nn.Tanh()), nn.Dropout(), nn.Linear(width, 4)
     )
+
+
+def wide(width):
+    return nn.Sequential(nn.Linear(8, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 4))
 
 
 def slope(found, path, step):
@@ -81,9 +86,44 @@ def test_learning_rates_of_another_recipe_are_tried_the_same_way():
     assert slope(shrinking, "5.weight", 1) == pytest.approx(-1.0, abs=0.15)
 
 
+@pytest.mark.parametrize("power", [1.0, 1.5])
+def test_a_head_that_learns_the_less_the_wider_fails_though_it_starts_small(power):
+    """Behind a body that is kept, what steps add to the output is the head's alone: width^(1 - power)."""
+
+    def kept(width):
+        model = build(width)
+        for layer in model[:5]:
+            layer.requires_grad_(False)
+        return model
+
+    def rules(graph):
+        head = graph.weights[-1]
+        slow = Decision(init=mup_output(64), lr=(64 / head.size("i")) ** power)
+        return (Rule(head.path, slow), Rule("*weight", lecun_normal()), *USUAL)
+
+    found = initium.coordinate_check(kept, recipe=Recipe("slow", rules_of=rules))
+    assert found.passes == (power == 1)
+    assert {(one.path, one.verdict) for one in found.failures} == ({("5.weight", "shrinks")} if power > 1 else set())
+    assert slope(found, "5.weight", 1) == pytest.approx(1 - power, abs=0.05)
+
+
+def test_too_few_seeds_on_too_narrow_a_range_tell_nothing_and_say_so():
+    found = initium.coordinate_check(wide, (16, 32), seeds=3, inputs=ROWS, targets=LABELS, recipe="mup(base_width=16)")
+    assert not found.failures
+    assert not found.passes
+    assert found.answer.startswith("Not told: under `mup(base_width=16)` ")
+
+
+def test_widths_may_be_any_numbers_in_a_row():
+    for widths in (np.array([16, 32]), range(16, 33, 16), iter([16, 32])):
+        found = initium.coordinate_check(build, widths, seeds=3, steps=1)
+        assert found.widths == (16, 32)
+        assert json.loads(found.to_json())["widths"] == [16, 32]
+
+
 def test_it_leaves_the_random_state_and_repeats_itself():
     before = torch.get_rng_state()
-    found = [initium.coordinate_check(build, (16, 32), seeds=2, steps=1) for _ in range(2)]
+    found = [initium.coordinate_check(build, (16, 32), seeds=3, steps=1) for _ in range(2)]
     assert found[0] == found[1]
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -92,7 +132,7 @@ def test_weights_that_not_every_width_has_are_left_out_and_told():
     def grown(width):
         return nn.Sequential(*build(width), *([nn.Linear(4, 4)] if width > 16 else []))
 
-    found = initium.coordinate_check(grown, (16, 32), seeds=2, recipe="framework")
+    found = initium.coordinate_check(grown, (16, 32), seeds=3, recipe="framework")
     assert found.notes[-1] == "left out, since not every model met them at each step: 6.weight"
     assert {one.path for one in found.slopes} == {"0.weight", "2.weight", "5.weight"}
 
@@ -107,7 +147,9 @@ def test_weights_that_not_every_width_has_are_left_out_and_told():
             "widths are two or more numbers, each above the one before, not (64, 32).",
         ),
         ({"widths": (0, 64)}, SettingError, "a width is a whole number of 1 or more, not 0."),
-        ({"seeds": 1}, SettingError, "seeds is a whole number of 2 or more, not 1."),
+        ({"widths": 64}, SettingError, "widths are two or more numbers, each above the one before, not (64,)."),
+        ({"widths": [64.0, 128.0]}, SettingError, "a width is a whole number of 1 or more, not 64.0."),
+        ({"seeds": 2}, SettingError, "seeds is a whole number of 3 or more, not 2."),
         ({"steps": 0}, SettingError, "steps is a whole number of 1 or more, not 0."),
         ({"lr": 0}, SettingError, "lr is a number above 0, not 0."),
         ({"optimizer": "adan"}, UnknownNameError, "No optimiser is called 'adan'; the closest is 'adam'."),
@@ -135,12 +177,10 @@ def command(*args):
 
 
 def test_the_command_exits_0_if_it_passes_and_1_if_not(tmp_path):
-    fast = ("--widths", "16,32,64", "--seeds", 3)
-    done = command(f"{EXAMPLE}:build", "--data", "digits", "--recipe", "mup(base_width=16)", *fast)
+    fast = ("--widths", "64,128,256", "--seeds", 5)
+    done = command(f"{EXAMPLE}:build", "--data", "digits", "--recipe", "mup(base_width=64)", *fast)
     assert done.exit_code == 0, done.output
-    assert done.stdout.startswith(
-        "Passes: under `mup(base_width=16)` no size goes with the width, from width 16 to 64.\n"
-    )
+    assert done.stdout.startswith("Passes: under `mup(base_width=64)` no size goes with the width, from width 64 to 25")
     page = tmp_path / "page.html"
     done = command(f"{EXAMPLE}:build", "--recipe", "framework", "--json", "--out", page, *fast)
     assert done.exit_code == 1

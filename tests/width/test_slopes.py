@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ def powers(*exponents, factors=(1.0, 1.0, 1.0)):
     return np.array([[[f * width**e for e in exponents] for width in WIDTHS] for f in factors])
 
 
-def check(sizes, outputs=()):
-    found = slopes(sizes, WIDTHS, frozenset(outputs))
+def check(sizes, outputs=(), **how):
+    found = slopes(sizes, WIDTHS, frozenset(outputs), **how)
     return CoordinateCheck(slopes=found, widths=WIDTHS, seeds=3, recipe="mup", optimizer="adam", lr=1e-3)
 
 
@@ -61,15 +62,44 @@ def test_it_fails_where_the_whole_interval_lies_beyond(low, high, least, verdict
     assert found.is_unsure == (verdict == "flat" and (high > 0.1 or low < least))
 
 
-def test_the_output_alone_may_shrink_and_not_if_it_starts_at_zero():
-    half = check({"body": powers(0, 0), "head": powers(-0.5, -0.3)}, outputs=["head"])
+def test_the_output_alone_may_shrink_and_at_the_start_alone():
+    half = check({"body": powers(0, 0), "head": powers(-0.5, 0)}, outputs=["head"])
     assert half.passes
     assert "The output may shrink" in str(half)
+    assert not any(slope.is_unsure for slope in half.slopes)
     assert [slope.path for slope in check({"body": powers(-0.5, 0)}, outputs=["head"]).failures] == ["body"]
+    later = check({"head": powers(-0.5, -0.3)}, outputs=["head"])
+    assert [(slope.step, slope.verdict) for slope in later.failures] == [(1, "shrinks")]
+    assert not check({"head": powers(-0.8, 0)}, outputs=["head"]).passes
+
+
+def test_along_a_loss_that_reads_the_output_its_start_may_be_part_of_what_steps_add_which_is_told():
+    found = check({"body": powers(0, 0), "head": powers(-0.5, -0.3)}, outputs=["head"], reads_outputs=True)
+    assert found.passes
+    assert [(slope.path, slope.step) for slope in found.slopes if slope.is_unsure] == [("head", 1)]
+    assert found.answer.endswith("from width 64 to 512. 1 of 4 slopes may, by a little")
+    assert "a head of zeros, by a rule of yours, tells" in " ".join(str(found).split())
+    assert not check({"head": powers(-0.5, -0.8)}, outputs=["head"], reads_outputs=True).passes
     zero = powers(0, -0.3)
     zero[:, :, 0] = 0
-    assert [slope.step for slope in check({"head": zero}, outputs=["head"]).failures] == [1]
-    assert not check({"head": powers(-0.8, 0)}, outputs=["head"]).passes
+    assert [one.step for one in check({"head": zero}, outputs=["head"], reads_outputs=True).failures] == [1]
+    assert [one.path for one in check({"body": powers(0, -0.3)}, reads_outputs=True).failures] == ["body"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "is_open"),
+    [(-0.4, 0.4, False), (-0.05, 0.6, True), (0.05, 2.0, True), (-0.6, 0.05, True), (0.2, 2.0, False)],
+)
+def test_it_passes_only_where_no_interval_reaches_what_is_wrong(low, high, is_open):
+    one = Slope(path="a", step=1, sizes=(1, 2), slope=(low + high) / 2, low=low, high=high)
+    assert one.is_open == is_open
+    told = {"widths": (32, 64), "seeds": 3, "recipe": "mup", "optimizer": "adam", "lr": 1e-3}
+    found = CoordinateCheck(slopes=(one,), **told)
+    assert found.passes == (one.passes and not is_open)
+    assert found.answer.startswith("Not told: under `mup` 1 of 1 slope may go with the width") == is_open
+    output = Slope(path="a", step=0, sizes=(1, 2), slope=-0.5, low=-0.95, high=-0.2, least=-0.6)
+    assert CoordinateCheck(slopes=(output,), **told).passes
+    assert not CoordinateCheck(slopes=(replace(output, low=-1.05),), **told).passes
 
 
 def test_what_is_zero_everywhere_passes_and_what_is_zero_or_not_finite_somewhere_does_not():

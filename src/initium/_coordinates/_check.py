@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .._errors import counted
-from .._report import Report, Reported
+from .._report import Report, Reported, plain
 from ._slope import Slope
 
 
@@ -35,8 +35,8 @@ class CoordinateCheck(Reported):
 
     @property
     def passes(self) -> bool:
-        """Whether nothing goes with the width."""
-        return not self.failures
+        """Whether nothing goes with the width, and the seeds tell so of each weight."""
+        return not self.failures and not self.open
 
     @property
     def failures(self) -> tuple[Slope, ...]:
@@ -44,11 +44,25 @@ class CoordinateCheck(Reported):
         return tuple(slope for slope in self.slopes if not slope.passes)
 
     @property
+    def open(self) -> tuple[Slope, ...]:
+        """What may go with the width as far as what is wrong does, for all that the seeds tell."""
+        return tuple(slope for slope in self.slopes if slope.is_open)
+
+    @property
     def answer(self) -> str:
         """What was found, in one sentence."""
         between = f"from width {self.widths[0]} to {self.widths[-1]}"
+        num = sum(slope.is_unsure for slope in self.slopes)
+        unsure = f"{num} of {counted(len(self.slopes), 'slope')}"
         if self.passes:
-            return f"Passes: under `{self.recipe}` no size goes with the width, {between}"
+            may = f". {unsure} may, by a little" if num else ""
+            return f"Passes: under `{self.recipe}` no size goes with the width, {between}{may}"
+        if not self.failures:
+            first = self.open[0]
+            return (
+                f"Not told: under `{self.recipe}` {unsure} may go with the width, {between}; first: at `{first.path}` "
+                f"by width^{first.low:.2g} to width^{first.high:.2g} for all that {self.seeds} seeds tell"
+            )
         first, failed = self.failures[0], len({slope.path for slope in self.failures})
         weights = counted(len({slope.path for slope in self.slopes}), "weight")
         gives = "the size of what it gives" if first.step == 0 else f"what {counted(first.step, 'step')} added to it"
@@ -62,15 +76,8 @@ class CoordinateCheck(Reported):
         """All of it as JSON; a number that is none is null."""
         import json  # costs 3 ms, and most never store a check
 
-        def plain(value: Any) -> Any:
-            return None if isinstance(value, float) and value - value != 0 else value
-
-        rows = [
-            {name: plain(value) for name, value in _row(slope).items()} | {"sizes": [*map(plain, slope.sizes)]}
-            for slope in self.slopes
-        ]
-        told = {name: value for name, value in asdict(self).items() if name != "slopes"}
-        return json.dumps({"passes": self.passes, **told, "slopes": rows}, indent=1, allow_nan=False)
+        told = {"passes": self.passes, **asdict(self), "slopes": [_row(slope) for slope in self.slopes]}
+        return json.dumps(plain(told), indent=1, allow_nan=False)
 
     def to_pandas(self) -> Any:
         """The slopes as a DataFrame, a row for each weight and step.

@@ -58,11 +58,15 @@ def _cell(slope: Slope) -> str:
 def _remarks(check: "CoordinateCheck") -> tuple[str, ...]:
     unsure = sum(slope.is_unsure for slope in check.slopes)
     shrinking = any(slope.shrinks_rightly for slope in check.slopes)
+    following = any(slope.follows_start and slope.high < -BAND for slope in check.slopes)
     told = (
         (not check.passes, "What grows with the width asks for smaller steps or a smaller start the wider a model is, "
                            "what shrinks for larger ones: another recipe, or rules with Decision(init, lr=...)."),
-        (shrinking, "The output may shrink with the width, by width^-0.5 at most: its start does under muP, and "
-                    "the first gradients with it. A head of zeros would not."),
+        (shrinking, "The output may shrink with the width at the start, by width^-0.5 at most: muP's does. A head of "
+                    "zeros would not."),
+        (following, "What the steps add to the output shrinks. A loss that reads the output gives them a part that "
+                    "shrinks with its start, and is the smaller the wider; a head of zeros, by a rule of yours, tells "
+                    "that from a rate that is too small."),
         (unsure > 0, f"{counted(unsure, 'slope')} of {len(check.slopes)} may lie beyond for all that "
                      f"{check.seeds} seeds tell; more would tell more."),
     )  # fmt: skip

@@ -11,9 +11,10 @@ from .._require import require
 
 # From 64 to 512 units a size that goes with width^0.1 changes by a quarter. What is wrong goes with width^0.5 or
 # width^1 (Yang et al., "Tensor Programs V", 2022, appendix J), what is right with width^0 and some noise.
-BAND = 0.1
-# An output that starts with variance 1 / width^2, muP's own, shrinks with width^-1/2 at the start, and so does its
-# part in the first gradients (the authors' package mup, README, "Coord Check"). A head of zeros has no such part.
+BAND, _WRONG = 0.1, 0.5
+# An output that starts with variance 1 / width^2, muP's own, shrinks with width^-1/2 at the start (the authors' package
+# mup, README, "Coord Check"). A loss that reads it hands that on to the first gradients, as a part of them that is the
+# smaller the wider; along a fixed direction, and with a head of zeros, there is no such part. See docs/width.md.
 _OUTPUT = -0.5
 _LEVEL = 0.95
 
@@ -32,6 +33,7 @@ class Slope:
         low: lower end of its 95 % interval over seeds.
         high: upper end.
         least: the lowest slope that is right.
+        follows_start: whether the start's own slope may be part of it, so that one down to that is not told from right.
     """
 
     path: str
@@ -41,6 +43,7 @@ class Slope:
     low: float
     high: float
     least: float = -BAND
+    follows_start: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -51,7 +54,7 @@ class Slope:
             return "broken"
         if self.low > BAND:
             return "grows"
-        return "shrinks" if self.high < self.least else "flat"
+        return "shrinks" if self.high < self._borne else "flat"
 
     @property
     def passes(self) -> bool:
@@ -64,13 +67,26 @@ class Slope:
         return self.verdict == "flat" and (self.high > BAND or self.low < self.least)
 
     @property
+    def is_open(self) -> bool:
+        """Whether it passes, and its interval reaches as far as what is wrong does."""
+        return self.verdict == "flat" and (self.high >= _WRONG or self.low <= self._borne + BAND - _WRONG)
+
+    @property
+    def _borne(self) -> float:
+        return _OUTPUT - BAND if self.follows_start else self.least
+
+    @property
     def shrinks_rightly(self) -> bool:
         """Whether it falls with the width as an output may."""
-        return self.verdict == "flat" and self.high < -BAND
+        return self.verdict == "flat" and self.least < -BAND and self.high < -BAND
 
 
 def slopes(
-    sizes: Mapping[str, NDArray[Any]], widths: Sequence[int], outputs: frozenset[str] = frozenset()
+    sizes: Mapping[str, NDArray[Any]],
+    widths: Sequence[int],
+    outputs: frozenset[str] = frozenset(),
+    *,
+    reads_outputs: bool = False,
 ) -> tuple[Slope, ...]:
     """The slope of each weight at each step, step by step.
 
@@ -78,19 +94,25 @@ def slopes(
         sizes: of each path, `(seed, width, step)`.
         widths: of the models.
         outputs: paths of weights that give the model's output.
+        reads_outputs: whether the gradients go with what the outputs are.
     """
     num_steps = min((values.shape[2] for values in sizes.values()), default=0)
-    least = {
-        path: (_OUTPUT if path in outputs and values[:, :, 0].any() else 0) - BAND for path, values in sizes.items()
-    }
+    started = {path for path in outputs & sizes.keys() if sizes[path][:, :, 0].any()}
     return tuple(
-        _slope(path, step, values[:, :, step], widths, least[path])
+        _slope(
+            path,
+            step,
+            values[:, :, step],
+            widths,
+            least=(_OUTPUT if step == 0 and path in started else 0) - BAND,
+            follows_start=reads_outputs and step > 0 and path in started,
+        )
         for step in range(num_steps)
         for path, values in sizes.items()
     )
 
 
-def _slope(path: str, step: int, sizes: NDArray[Any], widths: Sequence[int], least: float) -> Slope:
+def _slope(path: str, step: int, sizes: NDArray[Any], widths: Sequence[int], **allowed: Any) -> Slope:
     x = np.log(widths) - np.log(widths).mean()
     with np.errstate(divide="ignore", invalid="ignore"):
         each = np.log(sizes) @ x / (x @ x)  # (seed,), least squares
@@ -102,7 +124,7 @@ def _slope(path: str, step: int, sizes: NDArray[Any], widths: Sequence[int], lea
         slope=mean if np.isfinite(sizes).all() and (sizes > 0).all() else float("nan"),
         low=mean - off,
         high=mean + off,
-        least=least,
+        **allowed,
     )
 
 

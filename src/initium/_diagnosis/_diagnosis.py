@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._errors import SettingError, counted
 from .._recipes import Recipe
-from .._report import Report, Reported
+from .._report import Report, Reported, plain
 from .._rule import Rules
 from ..init import Initialiser
 from ._evidence import Attention, Evidence, Layer, Loss, Numbers, Recurrence
@@ -120,14 +120,14 @@ class Diagnosis(Reported):
             raise AssertionError("\n".join("\n  ".join(finding.lines) for finding in left))
 
     def to_json(self) -> str:
-        """All of it as JSON."""
+        """All of it as JSON; a number that is none is null."""
         import json  # costs 3 ms, and most never store a diagnosis
 
-        return json.dumps(self.as_data(), indent=1)
+        return json.dumps(self.as_data(), indent=1, allow_nan=False)
 
     def as_data(self) -> dict[str, Any]:
         """All of it as what JSON knows."""
-        return {
+        told = {
             "healthy": self.is_healthy,
             "start": self.start,
             "findings": [asdict(finding) for finding in self.findings],
@@ -137,8 +137,9 @@ class Diagnosis(Reported):
             "attentions": [asdict(attention) for attention in self.attentions],
             "recurrences": [asdict(recurrence) for recurrence in self.recurrences],
             "geometry": asdict(self.geometry) if self.geometry else None,
-            "notes": list(self.notes),
+            "notes": self.notes,
         }
+        return plain(told)
 
     def to_pandas(self) -> Any:
         """The layers as a DataFrame, one row each.

@@ -7,19 +7,21 @@ from ._evidence import Evidence, Recurrence
 from ._finding import Found
 from ._signal import HARM
 
+_HOLDS = ("forget", "update")  # the gate of a cell by which its old state is multiplied
+
 
 def fading(evidence: Evidence) -> Iterator[Found]:
     """Recurrences through which little of the loss's gradient reaches the first step."""
     found = [one for one in evidence.recurrences if (grown := _backward(one)) is not None and grown < -math.log(HARM)]
     if found:
         first = found[0]
-        is_gated = "forget" in evidence.graph.by_path[first.path].packs
+        gate = next((name for name in _HOLDS if name in evidence.graph.by_path[first.path].packs), "")
         yield Found.at(
             found,
             measured=_told(first, _backward(first) or 0.0, "the gradient's energy at the first is", "that at the last"),
             cause="the loss reads the last steps, and each step before it hands on less",
-            remedy=f"a bias of {math.log(first.steps):.2g} in the forget gates, the logarithm of the number of steps"
-            if is_gated
+            remedy=f"a bias of {math.log(first.steps):.2g} in the {gate} gates, the logarithm of the number of steps"
+            if gate
             else "a gated cell, LSTM or GRU, or a loss that reads all steps: no start holds a signal so long",
         )
 

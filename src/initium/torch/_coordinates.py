@@ -1,6 +1,7 @@
 """What each weight gives while a model takes its first steps, measured for widths to be compared."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,8 +12,7 @@ from .._errors import ModelError
 from .._graph import Graph
 from .._spec import unknown_name
 from .._turn import in_turn
-from ._diagnose._batch import batch, example
-from ._diagnose._pass import Gradients, Job, Tensors, passed
+from ._diagnose import Gradients, Job, Judged, Tensors, batch, example, passed
 from ._probe import Meeting, Probe
 from ._random import nothing_drawn
 from ._read import named
@@ -23,6 +23,19 @@ _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
 }
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the first steps of a model showed.
+
+    Attributes:
+        sizes: mean absolute values by path, step by step, of the weights that each pass met, the first met first.
+        reads_outputs: whether the gradients go with what the outputs are.
+    """
+
+    sizes: dict[str, tuple[float, ...]]
+    reads_outputs: bool
 
 
 def optimizer_of(name: str) -> Callable[..., torch.optim.Optimizer]:
@@ -61,7 +74,7 @@ def coordinates(
     loss: str | Callable[..., Any] | None = None,
     optimizer: str,
     steps: int,
-) -> dict[str, tuple[float, ...]]:
+) -> Run:
     """The size of what each weight gives at the start, and after each step of what the steps have added to it.
 
     The same batch at each step, without dropout. The model is trained by it.
@@ -76,27 +89,27 @@ def coordinates(
         optimizer: its name.
         steps: how many.
 
-    Returns:
-        Mean absolute values by path, of the weights that each pass met, the first met first.
-
     Raises:
         ModelError: if the model raises, or nothing can be differentiated.
     """
     place = torch.get_default_device()
     sizes: dict[str, list[float]] = {}
     first: dict[str, torch.Tensor] = {}
+    reads_outputs = False
     with apart(), default_device(place):
         job = Job(model, batch(model, inputs)[0], targets, loss)
         values, trained = _values(model, graph), optimizer_of(optimizer)(groups)
         for step in range(steps + 1):
-            now, gradients = _gone_through(job, graph, values)
+            now, judged, gradients = _gone_through(job, graph, values)
+            reads_outputs = judged is not None and not judged.is_projection
             for path, output in now.items():
                 start = first.setdefault(path, output)
                 added = output - start if step else output
                 sizes.setdefault(path, []).append(added.abs().mean().item())
             if step < steps:
                 _stepped(trained, values, gradients)
-    return {path: tuple(found) for path, found in sizes.items() if len(found) == steps + 1}
+    found = {path: tuple(each) for path, each in sizes.items() if len(each) == steps + 1}
+    return Run(found, reads_outputs)
 
 
 def _values(model: nn.Module, graph: Graph) -> Tensors:
@@ -104,8 +117,8 @@ def _values(model: nn.Module, graph: Graph) -> Tensors:
     return {param.path: found[param.path] for param in graph.params}
 
 
-def _gone_through(job: Job, graph: Graph, values: Tensors) -> tuple[dict[str, torch.Tensor], Gradients]:
-    """What each weight gives at its first use, its bias added; and the gradients."""
+def _gone_through(job: Job, graph: Graph, values: Tensors) -> tuple[dict[str, torch.Tensor], Judged | None, Gradients]:
+    """What each weight gives at its first use, its bias added; the loss and the gradients."""
     given: dict[str, torch.Tensor] = {}
 
     def met(meeting: Meeting) -> None:
@@ -113,10 +126,10 @@ def _gone_through(job: Job, graph: Graph, values: Tensors) -> tuple[dict[str, to
             meeting.on_output.append(partial(_noted, given, meeting.path))
 
     weights = {param.path: values[param.path] for param in graph.params if param.role in ("weight", "embedding")}
-    _, gradients = passed(job, values, Probe(weights, met))
+    judged, gradients = passed(job, values, Probe(weights, met))
     if not given:
         raise ModelError("The model uses no weight: there is no size to be measured.")
-    return given, gradients
+    return given, judged, gradients
 
 
 def _noted(given: dict[str, torch.Tensor], path: str, output: torch.Tensor) -> None:

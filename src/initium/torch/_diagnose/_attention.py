@@ -35,7 +35,7 @@ class Attentions(TorchDispatchMode):
         if is_attention(name) and "backward" not in name:
             names = [argument.name for argument in schema_of(func).arguments]
             self._whole(**dict(zip(names, args, strict=False)) | kwargs)
-        elif name in _SOFTMAXES and _is_square_like(args):
+        elif name in _SOFTMAXES and _is_of_last_axis(args):
             self._last = given.data_ptr(), _freedom(given.detach(), args[0].detach())
         elif name == "bmm" and self._last and args[0].data_ptr() == self._last[0]:
             self._met(self._last[1], args[1])
@@ -44,23 +44,25 @@ class Attentions(TorchDispatchMode):
 
     def _whole(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, **more: Any) -> None:
         """Attention as one operation: its scores are made again, of some."""
-        query = query[:, :: max(query.shape[1] // key.shape[1], 1)]
+        mask = more.get("attn_mask", more.get("attn_bias"))
+        if mask is not None:
+            mask = mask.detach().expand(*query.shape[:-1], key.shape[-2])
+        every = max(query.shape[1] // key.shape[1], 1)  # of queries that share a key, the first
+        query, mask = query[:, ::every], mask if mask is None else mask[:, ::every]
         q, k = (_some(x.detach()).float() for x in (query, key))
         places = torch.arange(q.shape[1], device=q.device)[-_QUERIES:]
         scores = q[:, -_QUERIES:] @ k.mT * (more.get("scale") or 1 / math.sqrt(q.shape[-1]))
         if more.get("is_causal"):
             scores = scores.masked_fill(places[:, None] < torch.arange(k.shape[1], device=k.device), -math.inf)
-        mask = more.get("attn_mask", more.get("attn_bias"))
         if mask is not None:
-            mask = _some(mask.detach().expand(*query.shape[:-1], key.shape[-2]))[:, -_QUERIES:]
-            scores = scores + mask.float()
+            scores = scores + _some(mask)[:, -_QUERIES:].float()
         self._met(_freedom(scores.softmax(-1), scores), value)
 
     def _met(self, freedom: float | None, value: torch.Tensor) -> None:
         self.found.append(Attention(path=self._path(), freedom=freedom, similarity=_similarity(value)))
 
 
-def _is_square_like(args: Any) -> bool:
+def _is_of_last_axis(args: Any) -> bool:
     """Whether a softmax runs along the last of several axes."""
     return args[0].ndim > 2 and args[1] % args[0].ndim == args[0].ndim - 1
 

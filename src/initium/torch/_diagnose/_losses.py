@@ -25,11 +25,19 @@ LOSSES = ("cross_entropy", "mse", "bce", "next_token")
 
 @dataclass(frozen=True)
 class Judged:
-    """A loss that can be differentiated, what is told of it, and which leaves behind it nobody knows."""
+    """A loss that can be differentiated, what is told of it, and which leaves behind it nobody knows.
+
+    Attributes:
+        value: the loss.
+        told: of it.
+        strays: where the leaves are.
+        is_projection: whether its slope by the outputs is the same whatever they are.
+    """
 
     value: torch.Tensor
     told: Loss
     strays: tuple[str, ...] = ()
+    is_projection: bool = False
 
 
 def loss_of(outputs: Any, inputs: Inputs, targets: Any, loss: str | Callable[..., Any] | None) -> Judged:
@@ -177,7 +185,7 @@ def _projected(outputs: Any, told: Callable[..., Loss]) -> Judged:
     noise = [torch.randn(leaf.shape, generator=generator).to(leaf.device) for leaf in leaves]
     value = sum((leaf.float() * n).sum() / math.sqrt(leaf.numel()) for leaf, n in zip(leaves, noise, strict=True))
     assert isinstance(value, torch.Tensor)
-    return Judged(value, told("a random projection of the outputs", value))
+    return Judged(value, told("a random projection of the outputs", value), is_projection=True)
 
 
 def _called(loss: Callable[..., Any], outputs: Any, targets: Any) -> torch.Tensor:
