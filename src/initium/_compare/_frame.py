@@ -17,6 +17,6 @@ def frame(comparisons: Sequence[Any], axes: Sequence[str] = ()) -> "DataFrame":
     """
     from .._store._export import records
 
-    pandas = require("pandas", to="A table of pandas", install="pandas")
+    pandas = require("pandas", to="`to_pandas`", install="pandas")
     rows = [run.row for one in comparisons for runs in one.runs.values() for run in runs]
     return pandas.DataFrame(records(rows, axes)[0])
