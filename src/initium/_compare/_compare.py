@@ -165,10 +165,11 @@ def compared(store: "Store", *, study: Study | None = None, interrupted: bool = 
     made = {one.name: Comparison(one, runs, missing, store=path) for one, runs, missing in cells}
     if not made:
         return None
-    axes = tuple(study.axes if study else store.facts()["axes"])
+    said = store.facts()
+    axes, num_asked = (study.axes, len(study.cells)) if study else (said["axes"], len(said["cells"]))
     if len(made) == 1 and not next(iter(made)):
         return next(iter(made.values()))
-    return Grid(made, axes, interrupted, path)
+    return Grid(made, tuple(axes), interrupted, path, num_asked)
 
 
 def show(path: str | PathLike[str]) -> Comparison | Grid:

@@ -27,12 +27,14 @@ class Grid(Reported):
         axes: what varies.
         interrupted: whether Ctrl-C ended the study early.
         store: the file that the runs are kept in.
+        num_asked: places that were asked for; those without two whole pairs of runs are not here yet.
     """
 
     cells: dict[str, Comparison]
     axes: tuple[str, ...]
     interrupted: bool = False
     store: str = ""
+    num_asked: int = 0
 
     def __repr__(self) -> str:
         return printable(f"<Grid: {', '.join(self.axes)}, {counted(len(self.cells), 'cell')}>")
@@ -48,12 +50,13 @@ class Grid(Reported):
 
     def report(self) -> Report:
         """The verdict and the table of each place, as data."""
-        first = next(iter(self.cells.values()))
+        first, missing = next(iter(self.cells.values())), self.num_asked - len(self.cells)
+        left = f"; {counted(missing, 'place')} without two runs of every start yet" if missing > 0 else ""
         tables: list[Table] = [summary_table(one, title=name) for name, one in self.cells.items()]
         return Report(
             title=f"{first.study.model} on {first.study.data}: which start trains it better?",
             subtitle=f"{first.study.num_train} training and {first.study.num_test} test samples; "
-            f"{counted(len(self.cells), 'place')} of a grid over {', '.join(self.axes)}",
+            f"{counted(len(self.cells), 'place')} of a grid over {', '.join(self.axes)}{left}",
             answer="\n".join(f"{name}: {one.verdict}" for name, one in self.cells.items()),
             sections=tuple(tables),
             facts=present(first).facts,

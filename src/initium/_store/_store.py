@@ -16,6 +16,7 @@ from typing import Any
 from .._errors import OutputError, SettingError, listed
 from ._file import connect, make
 from ._row import Key, Row
+from ._told import told
 
 _BEAT = 5.0  # seconds between two signs of life
 _LAPSE = 60.0  # after so many without one a claim is anybody's
@@ -52,7 +53,7 @@ class Store:
         """
         if not _made(path, identity):
             raise _taken(path)
-        with _told(path):
+        with told(path):
             return cls(path, connect(path, writes=True))
 
     @staticmethod
@@ -65,7 +66,7 @@ class Store:
         if path.exists():
             raise _taken(path)
         if not os.access(path.absolute().parent, os.W_OK):
-            with _told(path):
+            with told(path):
                 raise PermissionError
 
     @classmethod
@@ -77,7 +78,7 @@ class Store:
             OutputError: if it cannot be read or written, or is no study.
         """
         _made(path, identity)
-        with _told(path):
+        with told(path):
             store = cls(path, connect(path, writes=True))
             try:
                 store._check(identity)
@@ -93,7 +94,7 @@ class Store:
         Raises:
             OutputError: if it cannot be read, or is no study.
         """
-        with _told(path):
+        with told(path):
             return cls(path, connect(path, writes=False))
 
     def close(self) -> None:
@@ -125,7 +126,7 @@ class Store:
     def facts(self, *, identity: bool = False) -> dict[str, Any]:
         """What was said of the study; or what makes it this one."""
         query = "SELECT name, value FROM fact WHERE is_identity = ?"
-        with _told(self.path):
+        with told(self.path):
             found = self._connection.execute(query, (int(identity),)).fetchall()
         try:
             return {name: json.loads(value) for name, value in found}
@@ -134,7 +135,7 @@ class Store:
 
     def say(self, facts: Mapping[str, Any]) -> None:
         """Note something of the study, in the place of what was said before under the same names."""
-        with _told(self.path), self._writing() as cursor:
+        with told(self.path), self._writing() as cursor:
             rows = [(name, _json(value)) for name, value in facts.items()]
             cursor.executemany("INSERT OR REPLACE INTO fact VALUES (?, ?, 0)", rows)
 
@@ -146,7 +147,7 @@ class Store:
 
     def claim(self, key: Key) -> bool:
         """Whether a run is ours to train from now on."""
-        with _told(self.path), self._writing() as cursor:
+        with told(self.path), self._writing() as cursor:
             if cursor.execute("SELECT 1 FROM run WHERE (start, cell, number) = (?, ?, ?)", key).fetchone():
                 self._finished.add(key)
                 return False
@@ -161,7 +162,7 @@ class Store:
         """Keep a run that finished; one that somebody else has finished meanwhile stays as it is."""
         numbers = [row.split, *map(_number, (row.train_loss, row.test_loss, row.score)), int(row.diverged), row.seconds]
         curve = [(*row.key, epoch, *map(_number, point)) for epoch, point in enumerate(row.curve)]
-        with _told(self.path), self._writing() as cursor:
+        with told(self.path), self._writing() as cursor:
             cursor.execute("DELETE FROM claim WHERE (start, cell, number) = (?, ?, ?)", row.key)
             cursor.execute(
                 f"INSERT OR IGNORE INTO run ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -172,13 +173,13 @@ class Store:
 
     def finished(self) -> set[Key]:
         """The runs that are kept."""
-        with _told(self.path):
+        with told(self.path):
             self._finished = {Key(*key) for key in self._connection.execute("SELECT start, cell, number FROM run")}
         return set(self._finished)
 
     def rows(self) -> list[Row]:
         """All finished runs with their curves, in the order of their numbers."""
-        with _told(self.path):
+        with told(self.path):
             curves: dict[Key, list[tuple[float, float, float]]] = {}
             found = self._connection.execute(
                 "SELECT start, cell, number, train_loss, test_loss, score FROM curve ORDER BY epoch"
@@ -192,20 +193,20 @@ class Store:
     @property
     def num_claimed(self) -> int:
         """The runs that are ours to train and not finished."""
-        with _told(self.path):
+        with told(self.path):
             query = "SELECT count(*) FROM claim WHERE owner = ?"
             return self._connection.execute(query, (self._owner,)).fetchone()[0]
 
     @property
     def is_held(self) -> bool:
         """Whether somebody is at work on it."""
-        with _told(self.path):
+        with told(self.path):
             found = self._connection.execute("SELECT host, pid, beat FROM claim").fetchall()
         return any(self._is_alive(*held) for held in found)
 
     def beat(self) -> None:
         """A sign of life for what is claimed."""
-        with _told(self.path), self._writing() as cursor:
+        with told(self.path), self._writing() as cursor:
             cursor.execute("UPDATE claim SET beat = ? WHERE owner = ?", (time.time(), self._owner))
 
     def _is_alive(self, host: str, pid: int, beat: float) -> bool:
@@ -236,7 +237,7 @@ def _taken(path: Path) -> OutputError:
 
 def _made(path: Path, identity: Mapping[str, Any]) -> bool:
     """Whether there was no file, and is one now; another process may have begun it a moment ago."""
-    with _told(path):
+    with told(path):
         try:
             if not path.exists():
                 make(path, [(name, _json(value)) for name, value in identity.items()])
@@ -266,28 +267,6 @@ def beating(store: Store) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-
-
-@contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise OutputError(f"'{path}' {_remedy(path, error)}") from None
-
-
-def _remedy(path: Path, error: Exception) -> str:
-    text, kept = str(error), "What had finished is kept: make room, then go on with --resume."
-    if "full" in text:
-        return f"cannot be written: the disk is full. {kept}"
-    if "readonly" in text:
-        return "cannot be written: it is read-only. Name a store that you can write to, or look at it with --show."
-    if "unable to open" in text or isinstance(error, OSError):
-        what = "There is no such folder" if not path.absolute().parent.is_dir() else "You cannot write there"
-        return f"cannot be opened. {what}; name a store in a folder that you can write to."
-    if "locked" in text:
-        return "is held by another process that does not let go of it; end that one, then go on with --resume."
-    return f"cannot be used: {text}."
 
 
 def _row(values: tuple[Any, ...], curves: Mapping[Key, list[tuple[float, float, float]]]) -> Row:

@@ -1,0 +1,31 @@
+"""told: what goes wrong with a study's file, with the way out."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from .._errors import OutputError
+
+
+@contextlib.contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Whatever SQLite or the system refuses is one error of ours."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise OutputError(f"'{path}' {_remedy(path, error)}") from None
+
+
+def _remedy(path: Path, error: Exception) -> str:
+    text, kept = str(error), "What had finished is kept: make room, then go on with --resume."
+    if "full" in text:
+        return f"cannot be written: the disk is full. {kept}"
+    if "readonly" in text:
+        return "cannot be written: it is read-only. Name a store that you can write to, or look at it with --show."
+    if "unable to open" in text or isinstance(error, OSError):
+        what = "There is no such folder" if not path.absolute().parent.is_dir() else "You cannot write there"
+        return f"cannot be opened. {what}; name a store in a folder that you can write to."
+    if "locked" in text:
+        return "is held by another process that does not let go of it; end that one, then go on with --resume."
+    return f"cannot be used: {text}."
