@@ -1,7 +1,7 @@
 """compare(): train every start on the same data and say which is better."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +153,20 @@ def trained(
                 f"Interrupted before two runs of every start had finished; {len(kept.finished())} of {total} runs are "
                 f"kept in '{kept.path}'"
             )
-    return found
+    return _explained(found, contenders)
+
+
+def _explained(found: Comparison | Grid, contenders: tuple[Contender, ...]) -> Comparison | Grid:
+    """With what a diagnosis says of each start that never trained."""
+    if isinstance(found, Grid):
+        return replace(found, cells={name: _with_causes(one, contenders, name) for name, one in found.cells.items()})
+    return _with_causes(found, contenders, "")
+
+
+def _with_causes(comparison: Comparison, contenders: tuple[Contender, ...], cell: str) -> Comparison:
+    own = {one.start.name: one for one in contenders if one.study.name == cell}
+    causes = {name: own[name].cause() for name in comparison.failed if name in own}
+    return replace(comparison, causes={name: why for name, why in causes.items() if why})
 
 
 def compared(store: "Store", *, study: Study | None = None, interrupted: bool = False) -> Comparison | Grid | None:

@@ -1,6 +1,6 @@
 """The Comparison: what a study's runs say."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ class Comparison(Reported):
         interrupted: whether Ctrl-C ended the study early; what had finished is here.
         command: the command line that repeats it.
         store: the file that the runs are kept in.
+        causes: by start, what a diagnosis at step zero says of those whose runs all failed.
     """
 
     study: Facts
@@ -41,6 +42,7 @@ class Comparison(Reported):
     interrupted: bool = False
     command: str = ""
     store: str = ""
+    causes: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Keep what is said of a study, and not its data."""
@@ -95,9 +97,14 @@ class Comparison(Reported):
         return verdict(self.summaries, self.differences, num_runs=self.num_runs, what=what)
 
     @property
+    def failed(self) -> tuple[str, ...]:
+        """The starts of which no run left chance without diverging."""
+        return tuple(row.recipe for row in self.summaries if row.num_diverged + row.num_stuck == self.num_runs)
+
+    @property
     def remarks(self) -> tuple[str, ...]:
-        """What to know about single starts: collapsed layers, failed runs."""
-        return remarks(self.summaries, self.num_runs)
+        """What to know about single starts: collapsed layers, failed runs, and why they failed."""
+        return remarks(self.summaries, self.num_runs, self.causes)
 
     def report(self) -> Report:
         """The verdict, the tables and the figures, as data."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .._errors import counted
 from .._printable import printable
 from .._report import Report, Reported, Table
+from .._spec import unknown_name
 from ._comparison import Comparison
 from ._frame import frame
 from ._present import present, summary_table
@@ -40,6 +41,15 @@ class Grid(Reported):
         return printable(f"<Grid: {', '.join(self.axes)}, {counted(len(self.cells), 'cell')}>")
 
     def __getitem__(self, name: str) -> Comparison:
+        """The comparison at one place.
+
+        Raises:
+            UnknownNameError: which is a KeyError, with the nearest name there is.
+        """
+        if name not in self.cells:
+            raise unknown_name(
+                "place of the grid", str(name), self.cells, "A loop over the grid goes through them all."
+            )
         return self.cells[name]
 
     def __iter__(self) -> Iterator[str]:

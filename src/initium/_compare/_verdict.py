@@ -1,6 +1,6 @@
 """What may be concluded from a comparison, in sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ._statistics import LEVEL, Difference, runs_needed
 from ._summary import Summary
@@ -29,9 +29,15 @@ def verdict(summaries: Sequence[Summary], differences: Sequence[Difference], *, 
     return text
 
 
-def remarks(summaries: Sequence[Summary], num_runs: int) -> tuple[str, ...]:
-    """What a reader must know about single starts: failed runs, collapsed layers."""
-    found = {summary.recipe: _remarks(summary, num_runs) for summary in summaries}
+def remarks(summaries: Sequence[Summary], num_runs: int, causes: Mapping[str, str]) -> tuple[str, ...]:
+    """What a reader must know about single starts: failed runs, collapsed layers, and what was found at step zero."""
+    found = {
+        summary.recipe: [
+            *_remarks(summary, num_runs),
+            *(f"at step zero {why}" for why in [causes.get(summary.recipe)] if why),
+        ]
+        for summary in summaries
+    }
     return tuple(f"{recipe}: {'; '.join(clauses)}." for recipe, clauses in found.items() if clauses)
 
 

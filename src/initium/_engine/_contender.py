@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
+from .._diagnose import diagnose
 from .._errors import InitiumError, ModelError
 from .._graph import Graph
 from .._initialize import begin, graph_of, plan
@@ -57,6 +58,17 @@ class Contender:
     def run(self, index: int) -> Run:
         """Train a network once: the same seed, the same numbers, whatever else runs."""
         return trainer().train(self.study, self.model(index), self.graph, self.start.name, index)
+
+    def cause(self) -> str:
+        """Why it may fail, as a diagnosis of run 0 at its first step says; empty if nothing is found."""
+        try:
+            inputs, targets, loss = trainer().first_step(self.study, model := self.model(0), 0)
+            how = {"optimizer": self.study.optimizer, "lr": self.study.lr}
+            found = diagnose(model, inputs, targets, loss=loss, **how).findings
+        except InitiumError:  # what cannot be diagnosed has trained all the same
+            return ""
+        first = next((finding for finding in found if finding.severity != "note"), None)
+        return f"{first.name}{first.place}: {first.measured}; {first.cause}" if first else ""
 
 
 def decided(study: Study) -> tuple[Contender, ...]:

@@ -68,6 +68,14 @@ def build(study: Study, start: Start, seed: int, *, is_deferred: bool) -> nn.Mod
     return deferred(lambda: _models.build(study, start)) if is_deferred else _models.build(study, start)
 
 
+def first_step(
+    study: Study, model: nn.Module, index: int
+) -> tuple[torch.Tensor, torch.Tensor, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]]:
+    """What a run trains with first: inputs, targets, and the function of outputs and targets that is minimised."""
+    inputs, wanted = next(iter(batches(study, index, 0)))
+    return inputs, wanted, _judge(study, model, study.data_of(index)).function
+
+
 def settle_process() -> None:
     """Make this process one of many that train: one thread, and no denormal numbers.
 
