@@ -15,6 +15,7 @@ from ._rank import rank
 
 _SAMPLES, _FEATURES = 8, 4096  # what cosines are taken of
 _NUMBERS = 1 << 14  # what saturation is judged by
+_DRAWN = 1 << 12  # numbers that a histogram is made of
 _BINS, _REACH = 32, 4.0  # of a histogram, and how many times the rms it reaches
 _FLAT = 0.05  # of the steepest slope
 _STATES = {"state", "cell"}
@@ -170,9 +171,9 @@ def _sizes(signal: torch.Tensor, axis: int) -> torch.Tensor:
     return (torch.linalg.vector_norm(signal, dim=others, dtype=dtype) if others else signal.abs()).double()
 
 
-def _some(x: torch.Tensor) -> np.ndarray:
+def _some(x: torch.Tensor, numbers: int = _NUMBERS) -> np.ndarray:
     flat = x.detach().reshape(-1)
-    return flat[:: max(flat.numel() // _NUMBERS, 1)].float().cpu().numpy()
+    return flat[:: max(flat.numel() // numbers, 1)].float().cpu().numpy()
 
 
 _KNOWN: dict[str, Callable[[np.ndarray], np.ndarray] | None] = {}
