@@ -141,7 +141,7 @@ def histogram(x: torch.Tensor, moment: float) -> tuple[float, ...]:
     if not 0 < moment < math.inf:
         return ()
     rms = math.sqrt(moment / 2 if x.is_complex() else moment)  # of each part, if there are two
-    places = (_some(as_real(x)) / rms + _REACH) * (_BINS / (2 * _REACH))
+    places = (_some(as_real(x), _DRAWN) / rms + _REACH) * (_BINS / (2 * _REACH))
     counts = np.bincount(np.clip(places, 0, _BINS - 1).astype(np.intp), minlength=_BINS)
     return tuple(counts / counts.sum())
 
