@@ -302,6 +302,45 @@ def test_a_way_that_collapses_beside_one_that_does_not_is_no_collapse_of_the_out
     assert "IN106" not in [finding.id for finding in found.findings]
 
 
+class Ways(nn.Module):
+    """Two ways from the inputs to a sum: a long one, and a short one with a weight of its own."""
+
+    def __init__(self, small=0.01):
+        super().__init__()
+        self.long = started(stack(8, nn.ReLU), scaled(0.01))
+        self.short = started(stack(2, nn.ReLU), he)
+        nn.init.normal_(self.short[2].weight, std=small)
+
+    def forward(self, x):
+        return self.long(x) + self.short(x)
+
+
+@pytest.mark.parametrize("ignore", [(), ["IN101"]])
+def test_what_one_way_tells_hides_nothing_of_another(ignore):
+    torch.manual_seed(0)
+    found = initium.diagnose(Ways(), torch.randn(32, 64), ignore=ignore).findings
+    sizes = [one.paths for one in found if one.id == "IN501"]
+    assert ("IN101" in {one.id for one in found}) == (not ignore)
+    assert [paths for paths in sizes if "long.0.weight" not in paths] == [("short.2.weight",)]
+    assert len(sizes) == 1 + len(ignore)
+
+
+def test_what_is_left_out_hides_nothing():
+    torch.manual_seed(0)
+    model, x = started(stack(8, nn.ReLU), scaled(0.01)), torch.randn(32, 64)
+    assert [one.id for one in initium.diagnose(model, x).findings if one.id in ("IN101", "IN501")] == ["IN101"]
+    left = [one.id for one in initium.diagnose(model, x, ignore=["IN101"]).findings]
+    assert "IN501" in left
+    assert "IN501" not in [one.id for one in initium.diagnose(model, x, ignore=["IN101:long.*"]).findings]
+
+
+def test_what_the_inputs_do_farther_on_is_told_by_the_inputs():
+    torch.manual_seed(0)
+    model = started(stack(4, nn.Tanh), nn.init.xavier_normal_)
+    assert "IN106" not in [one.id for one in initium.diagnose(model, torch.ones(8, 64)).findings]
+    assert "IN106" in [one.id for one in initium.diagnose(model, torch.ones(8, 64), ignore=["IN109"]).findings]
+
+
 def test_tiny_gradients_are_measured_too():
     found = initium.diagnose(nn.Linear(4, 64), torch.randn(8, 4), loss=lambda outputs: 1e-30 * outputs.sum())
     assert found.layers[0].gradient == pytest.approx(1e-60, rel=1e-4, abs=0)

@@ -58,7 +58,7 @@ class Kind:
         severity: unless the judge says otherwise.
         remedy: what mends it.
         judge: finds it in what was measured.
-        told_by: ids of findings beside which it says nothing new.
+        told_by: ids of findings that it says nothing new of, where they are or lead.
     """
 
     id: str

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from .._graph import Graph
 from .._spec import unknown_name
 from ._evidence import Evidence
 from ._finding import SEVERITIES, Finding, Found, Kind, anew
@@ -17,11 +18,27 @@ _TRIED = (
 def judge(evidence: Evidence, ignore: str | Iterable[str] = ()) -> tuple[Finding, ...]:
     """All findings, by severity, and of one severity causes before what they cause, as the table has them."""
     ignored = ignored_of(ignore)
-    found = {kind.id: [_finding(kind, one, evidence.start) for one in kind.judge(evidence)] for kind in KINDS}
-    kinds = [kind for kind in KINDS if not any(found[other] for other in kind.told_by)]
-    told = [finding for kind in kinds for finding in found[kind.id]]
-    kept = [finding for finding in told if not any(finding.matches(text) for text in ignored)]
+    told = [(kind, _finding(kind, one, evidence.start)) for kind in KINDS for one in kind.judge(evidence)]
+    left = [(kind, finding) for kind, finding in told if not any(finding.matches(text) for text in ignored)]
+    kept = [
+        finding
+        for kind, finding in left
+        if not any(other.id in kind.told_by and _leads(evidence.graph, other, finding) for _, other in left)
+    ]
     return tuple(sorted(kept, key=lambda finding: SEVERITIES.index(finding.severity)))
+
+
+def _leads(graph: Graph, cause: Finding, finding: Finding) -> bool:
+    """Whether two findings share a place, or what starts at one comes to the other; the whole model is everywhere."""
+    if not cause.paths or not finding.paths or {*cause.paths} & {*finding.paths}:
+        return True
+    seen, waiting = set[str](), [*finding.paths]
+    while waiting:
+        path = waiting.pop()
+        if path in graph.by_path and path not in seen:
+            seen.add(path)
+            waiting += [source for use in graph.by_path[path].uses for source in use.after]
+    return cause.path in seen
 
 
 def ignored_of(ignore: str | Iterable[str]) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def hidden_scale(evidence: Evidence) -> Iterator[Found]:
 
 
 def one_off(evidence: Evidence) -> Iterator[Found]:
-    """Weights that alone change the signal by much, where nothing normalises it."""
+    """Weights that alone change the signal by much, where nothing normalises it; those of one line together."""
     factors = {}
     for layer in evidence.layers:
         use, size = evidence.graph.by_path[layer.path].use, size_beside_wanted(evidence, layer.path)
@@ -49,13 +49,18 @@ def one_off(evidence: Evidence) -> Iterator[Found]:
         free = free or (use.fed_by == "data" and is_off(layer.fed))  # the inputs are, and not the weight
         if size and not free and use.fed_by != "normalisation" and abs(size.log) > math.log(_OFF):
             factors[layer.path] = size
-    if factors:
-        first, size = next(iter(factors.items()))
+    rows = [{layer.path for layer in line.layers} for line in lines(evidence)]
+    groups: dict[int, list[str]] = {}
+    for path in factors:
+        groups.setdefault(next((number for number, row in enumerate(rows) if path in row), -1), []).append(path)
+    for paths in groups.values():
+        first = paths[0]
+        size = factors[first]
         yield Found(
-            paths=tuple(factors),
+            paths=tuple(paths),
             measured=f"{size.words}: its second moment is multiplied by {math.exp(size.log):.3g}",
             cause=_of_fans(evidence.graph.by_path[first]),
-            remedy=anew([*factors]),
+            remedy=anew(paths),
         )
 
 

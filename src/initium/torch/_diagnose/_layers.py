@@ -82,7 +82,7 @@ class Layers:
             found["dead"] = (sizes == 0).double().mean().item()
         if not self._quick:
             found["similarity"] = _similarity(signal, self._num_samples)
-        if self._thorough and signal.ndim > 1 and (known := rank(signal)):
+        if self._thorough and signal.ndim > 1 and not signal.is_complex() and (known := rank(signal)):
             self.ranks[found["path"]] = known
 
     def _gives(self, found: dict[str, Any], output: torch.Tensor, axis: int, followed_by: tuple[str, ...]) -> None:
@@ -92,12 +92,13 @@ class Layers:
         if self._quick:
             return
         others = tuple(place for place in range(output.ndim) if place != axis % output.ndim)
-        means = output.mean(others, dtype=torch.float32) if others else output.float()
-        found["mean"] = means.mean().item()
-        found["constant"] = means.square().mean().item() / found["moment"] if found["moment"] else None
+        wide = torch.promote_types(output.dtype, torch.float32)
+        means = output.mean(others, dtype=wide) if others else output.to(wide)
+        found["mean"] = means.real.mean().item()
+        found["constant"] = means.abs().square().mean().item() / found["moment"] if found["moment"] else None
         found["histogram"] = histogram(output, found["moment"])
         name = next(iter(followed_by), "")
-        if len(followed_by) == 1 and (is_flat := _flat(name)):
+        if len(followed_by) == 1 and not output.is_complex() and (is_flat := _flat(name)):
             found["saturated"] = float(is_flat(_some(output)).mean())
 
     def _goes_back(self, found: dict[str, Any], gradient: torch.Tensor) -> None:
@@ -112,26 +113,34 @@ class Layers:
 def _signal(meeting: Meeting) -> torch.Tensor | None:
     """What a weight multiplies; None of a table, which takes indices."""
     signal = next(iter(meeting.signals), None)
-    return signal if isinstance(signal, torch.Tensor) and signal.is_floating_point() else None
+    is_number = isinstance(signal, torch.Tensor) and (signal.is_floating_point() or signal.is_complex())
+    return signal if is_number else None
+
+
+def as_real(x: torch.Tensor) -> torch.Tensor:
+    """Complex numbers as pairs of real ones, along one more axis, the last; others as they are."""
+    return torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
 
 
 def moment(x: torch.Tensor) -> float:
     """The mean square, by rows or in float64: a long sum in float32 loses digits, and tiny squares are 0."""
+    num, x = x.numel(), as_real(x)
     dtype = torch.promote_types(x.dtype, torch.float32)
-    if not x.numel():
+    if not num:
         return 0.0
     rows = torch.linalg.vector_norm(x, dim=tuple(range(1, x.ndim)), dtype=dtype) if x.ndim > 1 else x
     total = rows.double().square().sum().item()
     if not 0 < total < math.inf:
         total = x.double().square().sum().item()
-    return total / x.numel()
+    return total / num
 
 
 def histogram(x: torch.Tensor, moment: float) -> tuple[float, ...]:
     """Shares of its numbers by size, in units of the root mean square; empty where that is none or 0."""
     if not 0 < moment < math.inf:
         return ()
-    places = (_some(x) / math.sqrt(moment) + _REACH) * (_BINS / (2 * _REACH))
+    rms = math.sqrt(moment / 2 if x.is_complex() else moment)  # of each part, if there are two
+    places = (_some(as_real(x)) / rms + _REACH) * (_BINS / (2 * _REACH))
     counts = np.bincount(np.clip(places, 0, _BINS - 1).astype(np.intp), minlength=_BINS)
     return tuple(counts / counts.sum())
 
@@ -148,7 +157,7 @@ def _similarity(signal: torch.Tensor, num_samples: int) -> float | None:
         return None
     count = min(num_samples, _SAMPLES)
     rows = signal[: signal.shape[0] // num_samples * count].reshape(count, -1)
-    rows = rows[:, :: max(rows.shape[1] // _FEATURES, 1)].double()
+    rows = as_real(rows[:, :: max(rows.shape[1] // _FEATURES, 1)]).reshape(count, -1).double()
     unit = rows / rows.norm(dim=1, keepdim=True)
     mean = ((unit @ unit.T).sum().item() - count) / (count * (count - 1))
     return mean if math.isfinite(mean) else None

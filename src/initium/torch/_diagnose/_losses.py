@@ -19,6 +19,7 @@ from .._torch import tree_leaves
 from .._trace import said
 from ._batch import tensors
 from ._fit import chosen, given, misfit
+from ._layers import as_real
 
 LOSSES = ("cross_entropy", "mse", "bce", "next_token")
 
@@ -161,13 +162,13 @@ def _constant(wanted: torch.Tensor) -> str:
 
 
 def main_output(outputs: Any) -> torch.Tensor:
-    """The one among the outputs that a loss is of: the logits, or the first of real numbers.
+    """The one among the outputs that a loss is of: the logits, or the first of real numbers, or of pairs of them.
 
     Raises:
         ModelError: if there is none.
     """
     named = _field(outputs, "logits")
-    found = [leaf for leaf in tree_leaves(outputs if named is None else named) if _is_real(leaf)]
+    found = _numbers(outputs if named is None else named)
     if not found:
         raise ModelError("The model returns no real numbers that a loss could be of.")
     return found[0]
@@ -175,14 +176,14 @@ def main_output(outputs: Any) -> torch.Tensor:
 
 def _projected(outputs: Any, told: Callable[..., Loss]) -> Judged:
     """A random direction of all outputs: every one counts, none more than others."""
-    leaves = [leaf for leaf in tree_leaves(outputs) if _is_real(leaf) and leaf.requires_grad]
+    leaves = [leaf for leaf in _numbers(outputs) if leaf.requires_grad]
     if not leaves:
         raise ModelError(
             "Nothing that the model returns can be differentiated: no gradient can be measured. It has no parameters "
             "that are trained, an empty batch, or works without gradients: `torch.no_grad`, `detach`, NumPy."
         )
-    generator = torch.Generator().manual_seed(0)
-    noise = [torch.randn(leaf.shape, generator=generator).to(leaf.device) for leaf in leaves]
+    generator = torch.Generator("cpu").manual_seed(0)
+    noise = [torch.randn(leaf.shape, generator=generator, device="cpu").to(leaf.device) for leaf in leaves]
     value = sum((leaf.float() * n).sum() / math.sqrt(leaf.numel()) for leaf, n in zip(leaves, noise, strict=True))
     assert isinstance(value, torch.Tensor)
     return Judged(value, told("a random projection of the outputs", value), is_projection=True)
@@ -255,5 +256,7 @@ def _field(outputs: Any, name: str) -> torch.Tensor | None:
     return found if isinstance(found, torch.Tensor) else None
 
 
-def _is_real(leaf: Any) -> bool:
-    return isinstance(leaf, torch.Tensor) and leaf.is_floating_point() and leaf.numel() > 0
+def _numbers(outputs: Any) -> list[torch.Tensor]:
+    """What of the outputs can be differentiated; of complex numbers both parts."""
+    found = [as_real(leaf) for leaf in tree_leaves(outputs) if isinstance(leaf, torch.Tensor)]
+    return [leaf for leaf in found if leaf.is_floating_point() and leaf.numel()]

@@ -7,7 +7,7 @@ import torch
 
 from ..._diagnosis import Numbers
 from ..._graph import Graph, Param
-from ._layers import is_zero, moment
+from ._layers import as_real, is_zero, moment
 
 _ALIKE = 1e-4  # of the largest gradient: equal units part by rounding
 _CLOSE = 1e-5
@@ -72,7 +72,7 @@ def _num_alike(param: Param, moved: Mapping[str, torch.Tensor], gradients: Tenso
     value, gradient = moved[param.path], gradients[param.path]
     if param.role != "weight" or "o" not in param.axes or gradient is None or is_zero(gradient):
         return 0
-    axis = param.axes.index("o")
+    axis, value, gradient = param.axes.index("o"), as_real(value), as_real(gradient)
     rows = value.movedim(axis, 0).reshape(value.shape[axis], -1)
     if not _sorted(rows[:, :_FEW])[1].any():  # rows that are alike are so in their first numbers
         return 0
@@ -153,7 +153,7 @@ def _at(value: torch.Tensor, two: tuple[_Rows, _Rows]) -> tuple[torch.Tensor, to
 def _odd(value: torch.Tensor) -> float:
     """The share of numbers that no start draws, of some."""
     flat = value.detach().reshape(-1)
-    some = flat[:: max(flat.numel() // _SAMPLE, 1)].float().abs()
+    some = flat[:: max(flat.numel() // _SAMPLE, 1)].abs().float()
     is_odd = (some > _HUGE) & some.isfinite() | (some > 0) & (some < _TINY)
     return is_odd.float().mean().item() if len(some) else 0.0
 
