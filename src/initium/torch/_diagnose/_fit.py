@@ -11,7 +11,7 @@ _IGNORED = -100  # the class number that PyTorch's cross entropy leaves out
 
 
 def given(targets: Any, place: torch.device) -> torch.Tensor:
-    """Targets as a tensor of finite numbers, on a device unless they are one already.
+    """Targets as a tensor of finite numbers, on a device.
 
     Raises:
         DataError: if they are none.
@@ -24,7 +24,7 @@ def given(targets: Any, place: torch.device) -> torch.Tensor:
             "loss=lambda outputs, targets: ..., which makes one number of them."
         )
     try:
-        found = targets if isinstance(targets, torch.Tensor) else torch.as_tensor(targets, device=place)
+        found = torch.as_tensor(targets, device=place)
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(
             f"Targets are a tensor, an array or a list of numbers, not {with_article(type(targets).__name__)}: {error}"
