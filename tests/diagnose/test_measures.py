@@ -386,6 +386,12 @@ def test_the_first_step_is_judged_by_the_optimiser():
         initium.diagnose(model, **how, optimizer="sgd")
 
 
+def test_equal_diagnoses_are_one_in_a_set():
+    model, x = started(stack(2, nn.ReLU), he), torch.randn(8, 64)
+    assert len({initium.diagnose(model, x), initium.diagnose(model, x)}) == 1
+    assert len({initium.diagnose(model, x, thorough=True), initium.diagnose(model, 2 * x)}) == 2
+
+
 def test_json_has_null_for_a_number_that_is_none():
     torch.manual_seed(0)
     model = started(stack(2, nn.ReLU, 8), he)
