@@ -97,6 +97,35 @@ def test_unscaled_branches_double_the_stream_each():
     assert stream["up.5.weight"] / stream["up.0.weight"] == pytest.approx(2**5, rel=0.3)
 
 
+@pytest.mark.parametrize(
+    ("depth", "share", "is_told"), [(3, 1.0, False), (4, 1.0, True), (6, 0.5, False), (30, 0.3, True)]
+)
+def test_branches_are_told_from_ten_times_the_stream(depth, share, is_told):
+    """Each adds share^2 to the second moment, and N of them make (1 + share^2)^N of it: 8, 16, 3.8 and 13."""
+    torch.manual_seed(0)
+    width = 256
+    model = started(Residual(depth, width), scaled(width**-0.5))
+    for layer in model.down:
+        nn.init.normal_(layer.weight, std=share * math.sqrt(2 / width))
+    told = [one.measured for one in measured(model, inputs=torch.randn(64, width)).findings if one.id == "IN502"]
+    assert bool(told) == is_told
+    if told:
+        found = float(told[0].split("second moment by ")[1].split(",")[0])
+        assert found == pytest.approx((1 + share**2) ** depth, rel=0.1)
+
+
+@pytest.mark.parametrize(("beyond", "is_told"), [(6.0, False), (9.0, True)])
+def test_a_number_is_far_out_from_eight_standard_deviations(beyond, is_told):
+    torch.manual_seed(0)
+    model = started(stack(2, nn.ReLU, WIDTH), he)
+    weight = model[2].weight.detach()
+    mean, std = weight.mean(), weight.std()  # of so many numbers, one moves neither by a thousandth
+    weight[3, 5] = mean + beyond * std
+    found = measured(model, thorough=True)
+    assert [one.paths for one in found.findings if one.id == "IN508"] == [("2.weight",)] * is_told
+    assert found.geometry.spectra[1].peak == pytest.approx(beyond, rel=1e-3)
+
+
 def test_zeros_cost_log_k_and_hand_back_nothing():
     model = started(stack(2, nn.ReLU, 64), nn.init.zeros_)
     found = initium.diagnose(model, torch.randn(32, 64), torch.arange(32) % 10)
@@ -355,6 +384,12 @@ def test_the_first_step_is_judged_by_the_optimiser():
     assert [finding.id for finding in found] == ["IN205"]
     with pytest.raises(SettingError, match="got 'sgd' and None"):
         initium.diagnose(model, **how, optimizer="sgd")
+
+
+def test_equal_diagnoses_are_one_in_a_set():
+    model, x = started(stack(2, nn.ReLU), he), torch.randn(8, 64)
+    assert len({initium.diagnose(model, x), initium.diagnose(model, x)}) == 1
+    assert len({initium.diagnose(model, x, thorough=True), initium.diagnose(model, 2 * x)}) == 2
 
 
 def test_json_has_null_for_a_number_that_is_none():

@@ -179,6 +179,67 @@ def test_the_surroundings_of_the_caller_do_not_matter(caller):
         assert initium.diagnose(model, torch.randn(4, 8)).is_healthy
 
 
+WHERE = {
+    "made up": {},
+    "given": {"inputs": torch.randn(6, 8)},
+    "arrays": {"inputs": np.ones((6, 8), np.float32), "targets": np.arange(6) % 5},
+    "lists": {"inputs": torch.randn(6, 8), "targets": [0, 1, 2, 3, 4, 0]},
+    "probabilities": {"inputs": torch.randn(6, 8), "targets": torch.full((6, 5), 0.2)},
+    "recipe": {"inputs": torch.randn(6, 8), "recipe": "auto"},
+}
+
+
+@pytest.mark.parametrize("how", WHERE)
+def test_a_default_device_does_not_matter_where_the_model_lies_elsewhere(how):
+    torch.manual_seed(0)
+    model = Bent(None).body
+    expected = initium.diagnose(model, **WHERE[how])
+    torch.set_default_device("meta")
+    try:
+        found = initium.diagnose(model, **WHERE[how])
+    finally:
+        torch.set_default_device(None)
+    assert (found.layers, found.findings) == (expected.layers, expected.findings)
+
+
+class Complex(nn.Module):
+    """A complex layer, whose numbers are given as they are or as their sizes."""
+
+    def __init__(self, head=None):
+        super().__init__()
+        self.body = nn.Linear(64, 256, bias=False, dtype=torch.cfloat)
+        self.head = head or nn.Linear(256, 4, bias=False, dtype=torch.cfloat)
+        nn.init.normal_(self.body.weight, std=1 / 8)  # of unit variance, half of it in each part
+
+    def forward(self, x):
+        found = self.body(x.to(torch.cfloat))
+        return self.head(found if self.head.weight.is_complex() else found.abs())
+
+
+@pytest.mark.parametrize("head", [None, nn.Linear(256, 4)])
+@pytest.mark.filterwarnings("error")
+def test_complex_numbers_are_measured_as_they_are(head):
+    torch.manual_seed(0)
+    model, x = Complex(head), torch.randn(128, 64)
+    torch.set_warn_always(True)
+    try:
+        found = initium.diagnose(model, x)
+    finally:
+        torch.set_warn_always(False)
+    assert found.is_healthy
+    first, numbers = found.layers[0], found.numbers[0]
+    # Of 64 inputs with variance 1 and weights with E |w|^2 = 1/64 the mean of |z|^2 is 1.
+    assert numbers.rms == pytest.approx(1 / 8, rel=0.02)
+    assert first.moment == pytest.approx(1, rel=0.05)
+    assert first.constant < 0.05
+    assert sum(first.histogram[12:20]) == pytest.approx(0.683, abs=0.03)
+    assert found.layers[1].fed == pytest.approx(first.moment, rel=1e-5)
+    with torch.no_grad():
+        model.body.weight[1::2] = model.body.weight[0]
+        model.head.weight[:] = model.head.weight[:, :1]
+    assert initium.diagnose(model, x).numbers[0].num_alike >= 128
+
+
 def test_a_loss_that_reads_the_model_is_differentiated_by_that_too():
     model = Bent(None).body
 

@@ -15,6 +15,7 @@ from initium._calibration import Calibrated, Calibration
 from initium._coordinates import CoordinateCheck, Slope
 from initium._decisions import decide
 from initium._diagnosis import Diagnosis, Finding, Layer
+from initium._diagnosis._beside import Beside
 from initium._graph import Graph, Param
 from initium._ledger import Entry, Ledger
 from initium._recipes import parse_recipe
@@ -56,6 +57,20 @@ def comparison():
     return Comparison(study, {name: [Run(recipe=name, index=i, **run, **units) for i in (0, 1)] for name in starts})
 
 
+DIAGNOSIS = Diagnosis(
+    findings=(
+        Finding(
+            id="IN101",
+            name="vanishing signal",
+            severity="serious",
+            paths=(PATH,),
+            measured="1e-9",
+            cause="too small",
+            remedy="initium.initialize(model)",
+        ),
+    ),
+    layers=(Layer(path=PATH, fed=1.0, moment=0.5),),
+)
 NOUNS = [
     Toy(),
     plan(),
@@ -69,20 +84,8 @@ NOUNS = [
     Written(
         path=Path(PATH), files=(Path(PATH),), sha256={PATH: "0"}, digest="0", num_bytes=12, seed=0, tied={}, left_out=()
     ),
-    Diagnosis(
-        findings=(
-            Finding(
-                id="IN101",
-                name="vanishing signal",
-                severity="serious",
-                paths=(PATH,),
-                measured="1e-9",
-                cause="too small",
-                remedy="initium.initialize(model)",
-            ),
-        ),
-        layers=(Layer(path=PATH, fed=1.0, moment=0.5),),
-    ),
+    DIAGNOSIS,
+    Beside(DIAGNOSIS, replace(DIAGNOSIS, findings=(), start="auto")),
     CoordinateCheck(
         slopes=(Slope(path=PATH, step=0, sizes=(1.0, 2.0), slope=1.0, low=0.9, high=1.1),),
         widths=(16, 32),
@@ -116,6 +119,7 @@ REPRS = [
     "<Verification: <b>.weight differs from the plan, seed 0>",
     "<Written: <b>.weight, 1 tensor, seed 0>",
     "<Diagnosis: 1 serious finding; first: vanishing signal at `<b>.weight`>",
+    "<Beside: auto mends vanishing signal; nothing is left>",
     "<CoordinateCheck: Fails: under `zeros` sizes go with the width at 1 of 1 weight, from width 16 to 32; first: at "
     "`<b>.weight` the size of what it gives goes with width^1>",
 ]

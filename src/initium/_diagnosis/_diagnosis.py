@@ -53,7 +53,7 @@ class Diagnosis(Reported):
     loss: Loss | None = None
     notes: tuple[str, ...] = ()
     start: str = "as built"
-    bands: dict[str, Band] = field(default_factory=dict, repr=False)
+    bands: dict[str, Band] = field(default_factory=dict, repr=False, hash=False)
     geometry: Geometry | None = None
     is_quick: bool = False
     ignored: tuple[str, ...] = ()

@@ -7,8 +7,8 @@ from .._errors import counted
 from ..init._gain import passage
 from ._evidence import Evidence, Layer
 from ._finding import Found
-from ._lines import lines
-from ._signal import HARM, MATRICES, in_short, size_beside_wanted
+from ._lines import MATRICES, lines
+from ._signal import HARM, in_short, size_beside_wanted
 
 _FEWEST = 4  # layers of one kind that say something of depth
 _ASIDE = {"query", "key", "gate", "scale"}  # what takes one signal beside another has a gradient of its own size

@@ -9,7 +9,7 @@ from .._graph import Param, Use
 from ..init._gain import passage
 from ._evidence import Evidence, Layer
 
-_MATRICES = ("dense", "convolution", "transposed convolution", "bilinear", "recurrent")
+MATRICES = ("dense", "convolution", "transposed convolution", "bilinear", "recurrent")
 _SDS = 3.0  # a draw in 400 lies farther from what is expected
 
 
@@ -166,5 +166,5 @@ def _before(path: str, evidence: Evidence, layers: dict[str, Layer]) -> str:
     order = {known: place for place, known in enumerate(layers)}
     use = evidence.graph.by_path[path].use
     sources = [source for source in use.after if source in layers and order[source] < order[path]]
-    matrices = [s for s in sources if evidence.graph.by_path[s].use.operation in _MATRICES and layers[s].fed]
+    matrices = [s for s in sources if evidence.graph.by_path[s].use.operation in MATRICES and layers[s].fed]
     return max(matrices, key=order.__getitem__, default="")

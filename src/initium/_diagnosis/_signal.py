@@ -15,7 +15,6 @@ _HALF = 0.5  # of its share: draws of like layers differ
 _OFF = 1.5  # of a second moment
 SIMILAR = 0.9999  # mean cosine: angles of less than a degree between inputs
 _DEAD, _SATURATED = 0.9, 0.9
-MATRICES = ("dense", "convolution", "transposed convolution", "bilinear", "recurrent")
 
 
 def vanishing(evidence: Evidence) -> Iterator[Found]:

@@ -125,7 +125,7 @@ def _gone_through(job: Job, graph: Graph, values: Tensors) -> tuple[dict[str, to
         if not meeting.is_backward:
             meeting.on_output.append(partial(_noted, given, meeting.path))
 
-    weights = {param.path: values[param.path] for param in graph.params if param.role in ("weight", "embedding")}
+    weights = {param.path: values[param.path] for param in graph.params if param.makes_signal}
     judged, gradients = passed(job, values, Probe(weights, met))
     if not given:
         raise ModelError("The model uses no weight: there is no size to be measured.")

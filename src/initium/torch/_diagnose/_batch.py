@@ -2,6 +2,7 @@
 
 import inspect
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..._errors import ModelError, in_bytes
 from .._inputs import Inputs, cannot_make_up, described, given, made_up
 from .._quietly import quietly
 from .._torch import tree_leaves, tree_map
+from .._undisturbed import default_device
 from ._room import MOST, bytes_per_sample
 
 _SAMPLES = 32  # of made-up inputs: enough to see what all inputs have in common
@@ -50,7 +52,7 @@ def made(model: nn.Module, most: int | None = None) -> tuple[Inputs, tuple[str, 
         ModelError: if none can be made up.
     """
     tried = ""
-    for one in made_up(model, argument="inputs"):
+    for one in _on_the_cpu(made_up(model, argument="inputs")):
         size = bytes_per_sample(model, one)
         samples = min(most or _SAMPLES, int(MOST // size) if size else _SAMPLES)
         if not samples:
@@ -69,16 +71,34 @@ def made(model: nn.Module, most: int | None = None) -> tuple[Inputs, tuple[str, 
     raise cannot_make_up(model, tried=tried, argument="inputs")
 
 
+def _on_the_cpu(made: Iterator[Inputs]) -> Iterator[Inputs]:
+    """What an iterator makes, wherever else tensors are made by default."""
+    while True:
+        with default_device("cpu"):
+            one = next(made, None)
+        if one is None:
+            return
+        yield one
+
+
+def _place(model: nn.Module) -> torch.device | None:
+    """Where the model is; None where it has no numbers yet."""
+    return next((value.device for value in model.parameters() if not value.is_meta), None)
+
+
 def _cast(model: nn.Module, inputs: Any) -> tuple[Any, tuple[str, ...]]:
-    """NumPy's own float64 in the model's dtype: nobody chose it."""
+    """NumPy's arrays where the model is; its own float64 in the model's dtype: nobody chose it."""
     dtype = next((value.dtype for value in model.parameters() if value.is_floating_point()), torch.float64)
     found: list[str] = []
 
     def cast(value: Any) -> Any:
-        if not isinstance(value, np.ndarray) or value.dtype != np.float64 or dtype is torch.float64:
+        if not isinstance(value, np.ndarray):
             return value
+        given = torch.as_tensor(value, device=_place(model))
+        if value.dtype != np.float64 or dtype is torch.float64:
+            return given
         found.append(f"NumPy's float64 was cast to the model's {str(dtype).removeprefix('torch.')}")
-        return torch.as_tensor(value).to(dtype)
+        return given.to(dtype)
 
     return tree_map(cast, inputs), tuple(found[:1])
 
@@ -124,17 +144,17 @@ def check_filled(model: nn.Module) -> None:
 
 
 def _filled(model: nn.Module, made: Inputs, samples: int | None) -> Inputs:
-    """Made-up inputs with numbers, by a fixed seed, and with so many samples."""
+    """Made-up inputs with numbers, by a fixed seed, and with so many samples, where the model is."""
     tables = [module.num_embeddings for module in model.modules() if isinstance(module, nn.Embedding)]
-    generator = torch.Generator().manual_seed(_SEED)
+    generator, place = torch.Generator("cpu").manual_seed(_SEED), _place(model)
 
     def filled(value: torch.Tensor) -> torch.Tensor:
         shape = (samples or value.shape[0], *value.shape[1:]) if value.ndim else value.shape
         if value.is_floating_point():
-            return torch.randn(shape, generator=generator).to(value.dtype)
+            return torch.randn(shape, generator=generator, device="cpu").to(place, value.dtype)
         if value.dtype in (torch.long, torch.int) and tables:
-            return torch.randint(0, min(tables), shape, generator=generator, dtype=value.dtype)
-        return value.expand(shape) if value.ndim else value
+            return torch.randint(0, min(tables), shape, generator=generator, device="cpu").to(place, value.dtype)
+        return (value.expand(shape) if value.ndim else value).to(place)
 
     args, kwargs = tree_map(
         lambda value: filled(value) if isinstance(value, torch.Tensor) else value, (made.args, made.kwargs)

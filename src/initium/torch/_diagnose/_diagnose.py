@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from ..._diagnosis import Diagnosis, Evidence, Step, judge, wanted
-from ..._diagnosis._judge import ignored_of
-from ..._diagnosis._lines import lines
+from ..._diagnosis import Diagnosis, Evidence, Step, ignored_of, judge, lines, wanted
 from ..._graph import Graph
 from ..._recipes import Recipe, parse_recipe
 from ..._rule import Rules
@@ -149,7 +147,7 @@ def _measured(task: _Task, graph: Graph) -> Evidence:
     found = {path: value for path, _, _, value in named(job.model) if path in graph.by_path}
     values = {param.path: found[param.path] for param in graph.params}
     seen = Layers(graph, num_samples(job.inputs), quick=quick, thorough=task.is_thorough)
-    weights = {param.path: values[param.path] for param in graph.params if param.role in ("weight", "embedding")}
+    weights = {param.path: values[param.path] for param in graph.params if param.makes_signal}
     attentions = Attentions(lambda: seen.near_query)
     has_attention = any(param.use.fed_by == "attention" or _ASKS & {*param.use.followed_by} for param in graph.params)
     with ExitStack() as watching:

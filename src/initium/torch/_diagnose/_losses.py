@@ -60,12 +60,12 @@ def loss_of(outputs: Any, inputs: Inputs, targets: Any, loss: str | Callable[...
         return Judged(value, told(getattr(loss, "__name__", type(loss).__name__), value, **_as_named(loss, outputs)))
     scores = main_output(outputs)
     if loss == "next_token":
-        ids = _tokens(scores, inputs) if targets is None else given(targets)
+        ids = _tokens(scores, inputs) if targets is None else given(targets, scores.device)
         value = _next_token(scores, ids)
         return Judged(value, told(loss, value, classes=scores.shape[-1]))
     if targets is None:
         raise DataError(f"Loss `{loss}` needs targets: initium.diagnose(model, inputs, targets, loss='{loss}').")
-    targets = given(targets)
+    targets = given(targets, scores.device)
     name, why = (loss, "") if loss else chosen(scores, targets)
     return _named(name, why, scores, targets, told)
 

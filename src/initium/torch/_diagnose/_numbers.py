@@ -90,7 +90,8 @@ def _sorted(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
     Two random directions tell rows apart as well as all numbers do.
     """
-    directions = torch.randn(rows.shape[1], 2, generator=torch.Generator().manual_seed(0)).to(rows)
+    generator = torch.Generator("cpu").manual_seed(0)
+    directions = torch.randn(rows.shape[1], 2, generator=generator, device="cpu").to(rows)
     sketch = rows @ directions
     order = sketch[:, 0].argsort()
     sketch = sketch[order]

@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from ..._diagnosis import Diagnosis
-from ..._diagnosis._judge import ignored_of
+from ..._diagnosis import Diagnosis, ignored_of
 from ..._errors import InitiumError, SettingError
 from .._diagnose import diagnose
 
