@@ -89,3 +89,9 @@ def test_each_kind_has_its_section_in_the_docs():
     # As GitHub makes them of headings: small letters, and a hyphen for each space.
     anchors = {line[3:].lower().replace(" ", "-") for line in page.splitlines() if line.startswith("## IN")}
     assert {f"docs/diagnose.md#{anchor}" for anchor in anchors} == {kind.docs for kind in KINDS}
+
+
+def test_the_readme_counts_them():
+    readme = Path(__file__).parents[2] / "README.md"
+    if readme.exists():
+        assert f"{len(KINDS)} findings in all" in readme.read_text()
