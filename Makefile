@@ -1,8 +1,9 @@
 # Both commands make their own environment in .venv; nothing else is installed by hand.
 PYTHON ?= python3
 BIN := .venv/bin
-# Most of a test is Python, on one processor: two processes, each file of tests in one of them.
+# Most of a test is Python, on one processor: two processes of one thread, each file of tests in one of them.
 TWICE := --numprocesses 2 --dist loadfile
+ALONE := OMP_NUM_THREADS=1
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test test-tensorflow fuzz lint bench bench-accuracy bench-choose bench-diagnose bench-fill bench-keras bench-jax \
@@ -15,8 +16,8 @@ demo: .venv/made
 
 # Keras has one backend a process: its tests run once on PyTorch, with all others, and once on JAX.
 test: .venv/made
-	$(BIN)/python -m pytest $(TWICE)
-	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/keras_edge src/initium/keras
+	$(ALONE) $(BIN)/python -m pytest $(TWICE)
+	$(ALONE) KERAS_BACKEND=jax $(BIN)/python -m pytest tests/keras_edge src/initium/keras
 
 # Slow to set up, and in an environment of its own: TensorFlow wants older versions of shared packages.
 test-tensorflow: .venv/made
