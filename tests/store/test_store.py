@@ -79,7 +79,13 @@ def test_a_store_of_another_study_is_refused_with_what_differs(tmp_path):
     )
 
 
-def test_what_only_one_says_contradicts_nothing_and_is_kept(tmp_path):
+def test_what_only_one_says_of_itself_is_a_difference_unless_it_is_a_start(tmp_path):
+    Store.begin(tmp_path / "s.db", IDENTITY).close()
+    with pytest.raises(SettingError, match="steps: nothing there, 9 here\n  epochs: 3 there, nothing here"):
+        Store.resume(tmp_path / "s.db", {"model": "mlp", "seed": 0, "steps": 9})
+
+
+def test_a_start_that_only_one_has_contradicts_nothing_and_is_kept(tmp_path):
     Store.begin(tmp_path / "s.db", {**IDENTITY, "start zeros": "zeros"}).close()
     Store.resume(tmp_path / "s.db", {**IDENTITY, "start auto": "auto version 7"}).close()
     with pytest.raises(SettingError, match="start auto: auto version 7 there, auto version 8 here"):
@@ -218,7 +224,7 @@ OTHER = """
 import sys
 from pathlib import Path
 from initium._store._store import Store
-Store.resume(Path(sys.argv[1]), {}).close()
+Store.resume(Path(sys.argv[1]), {"model": "mlp", "seed": 0, "epochs": 3}).close()
 """
 
 

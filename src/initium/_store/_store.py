@@ -20,6 +20,7 @@ from ._told import told
 
 _BEAT = 5.0  # seconds between two signs of life
 _LAPSE = 60.0  # after so many without one a claim is anybody's
+ADDED = "start "  # how the names begin of what one resume may add to a study, and another leave out
 _COLUMNS = "start, cell, number, split, train_loss, test_loss, score, diverged, seconds, detail"
 
 
@@ -112,9 +113,11 @@ class Store:
     def _check(self, identity: Mapping[str, Any]) -> None:
         kept, asked = self.facts(identity=True), {name: json.loads(_json(value)) for name, value in identity.items()}
         names = [name for name in {**asked, **kept} if kept.get(name) != asked.get(name)]
-        # What one of them does not say of itself, such as a start that only the other has, contradicts nothing.
-        if differs := [name for name in names if name in kept and name in asked]:
-            lines = [f"  {name}: {_shown(kept[name])} there, {_shown(asked[name])} here" for name in differs]
+        # A start that only one of them has contradicts nothing.
+        shared = [name for name in names if not name.startswith(ADDED) or (name in kept and name in asked)]
+        if shared:
+            there, here = ({**dict.fromkeys(shared, "nothing"), **one} for one in (kept, asked))
+            lines = [f"  {name}: {_shown(there[name])} there, {_shown(here[name])} here" for name in shared]
             raise SettingError(
                 f"'{self.path}' is another study's; runs and cells can be added, and these cannot differ:\n"
                 f"{listed(lines)}\nName another file, or ask as it was asked there."
