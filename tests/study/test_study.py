@@ -1,6 +1,6 @@
-import initium
 import pytest
 
+import initium
 from initium import SettingError
 from initium._recipes import parse_recipe
 from initium._study._data import load_data
