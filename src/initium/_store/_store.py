@@ -1,6 +1,7 @@
 """The Store: a study's finished runs, and who is at work on which of the others."""
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -9,7 +10,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,19 @@ class Store:
                 raise PermissionError
 
     @classmethod
+    def check_old(cls, path: Path, identity: Mapping[str, Any]) -> None:
+        """Refuse a file that `resume` would refuse, and change nothing in it.
+
+        Raises:
+            SettingError: if it is that of another study, saying what differs.
+            OutputError: if it cannot be read or written, or is no study.
+        """
+        with told(path), cls(path, connect(path, writes=False, later=True)) as store:
+            store._check(identity)
+            if not os.access(path, os.W_OK):
+                raise OSError(errno.EROFS, "read-only")
+
+    @classmethod
     def resume(cls, path: Path, identity: Mapping[str, Any]) -> "Store":
         """The store of a study that was begun; a new one where there is nothing.
 
@@ -82,7 +96,10 @@ class Store:
         with told(path):
             store = cls(path, connect(path, writes=True))
             try:
-                store._check(identity)
+                with store._writing() as cursor:
+                    store._check(identity)
+                    new = [(name, _json(value)) for name, value in identity.items()]
+                    cursor.executemany("INSERT OR IGNORE INTO fact VALUES (?, ?, 1)", new)
             except BaseException:
                 store.close()
                 raise
@@ -122,9 +139,6 @@ class Store:
                 f"'{self.path}' is another study's; runs and cells can be added, and these cannot differ:\n"
                 f"{listed(lines)}\nName another file, or ask as it was asked there."
             )
-        with self._writing() as cursor:
-            new = [(name, _json(asked[name])) for name in names if name not in kept]
-            cursor.executemany("INSERT OR IGNORE INTO fact VALUES (?, ?, 1)", new)
 
     def facts(self, *, identity: bool = False) -> dict[str, Any]:
         """What was said of the study; or what makes it this one."""
@@ -136,10 +150,10 @@ class Store:
         except (ValueError, RecursionError):
             raise OutputError(f"'{self.path}' is damaged: what it says of its study cannot be read.") from None
 
-    def say(self, facts: Mapping[str, Any]) -> None:
-        """Note something of the study, in the place of what was said before under the same names."""
+    def say(self, facts: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
+        """Note something of the study, made of what was said before, in the place of that under the same names."""
         with told(self.path), self._writing() as cursor:
-            rows = [(name, _json(value)) for name, value in facts.items()]
+            rows = [(name, _json(value)) for name, value in facts(self.facts()).items()]
             cursor.executemany("INSERT OR REPLACE INTO fact VALUES (?, ?, 0)", rows)
 
     def claims(self, keys: Iterable[Key]) -> Iterator[Key]:
