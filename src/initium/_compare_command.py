@@ -17,7 +17,7 @@ from . import _files
 from ._compare import Comparison, Grid, show, study_of, trained
 from ._draw import num_threads
 from ._engine import Contender, Processes
-from ._errors import SettingError, counted, in_bytes
+from ._errors import OutputError, SettingError, counted, in_bytes
 from ._files import check_writable
 from ._printable import printable, printable_lines
 from ._recipes import parse_recipe
@@ -170,8 +170,12 @@ def studies(
     freed = 0
     for path in found:
         size = path.stat().st_size
-        with Store.read(path) as one:
-            said, num, is_held = one.facts(), len(one.finished()), one.is_held
+        try:
+            with Store.read(path) as one:
+                said, num, is_held = one.facts(), len(one.finished()), one.is_held
+        except OutputError as error:  # of another version, say; the others are listed all the same
+            typer.echo(printable(str(error)))
+            continue
         cells = said.get("cells", {}).values()
         asked = sum(len(cell["starts"]) * cell["seeds"] for cell in cells)
         what = next((f"{cell['model']} on {cell['data']}" for cell in cells), "nothing yet")

@@ -1,5 +1,6 @@
 """The file of a study: nothing that finished is lost, nothing is done twice, nobody else's is touched."""
 
+import errno
 import json
 import math
 import os
@@ -17,6 +18,7 @@ from initium import OutputError, SettingError
 from initium._store import Key, Row, _file
 from initium._store._export import check_export, export
 from initium._store._store import Store, beating
+from initium._store._told import told
 
 IDENTITY = {"model": "mlp", "seed": 0, "epochs": 3}
 KEYS = [Key(start, "{}", number) for number in range(20) for start in ("he_normal", "zeros")]
@@ -79,7 +81,13 @@ def test_a_store_of_another_study_is_refused_with_what_differs(tmp_path):
     )
 
 
-def test_what_only_one_says_contradicts_nothing_and_is_kept(tmp_path):
+def test_what_only_one_says_of_itself_is_a_difference_unless_it_is_a_start(tmp_path):
+    Store.begin(tmp_path / "s.db", IDENTITY).close()
+    with pytest.raises(SettingError, match="steps: nothing there, 9 here\n  epochs: 3 there, nothing here"):
+        Store.resume(tmp_path / "s.db", {"model": "mlp", "seed": 0, "steps": 9})
+
+
+def test_a_start_that_only_one_has_contradicts_nothing_and_is_kept(tmp_path):
     Store.begin(tmp_path / "s.db", {**IDENTITY, "start zeros": "zeros"}).close()
     Store.resume(tmp_path / "s.db", {**IDENTITY, "start auto": "auto version 7"}).close()
     with pytest.raises(SettingError, match="start auto: auto version 7 there, auto version 8 here"):
@@ -185,6 +193,56 @@ def test_a_store_of_older_tables_is_brought_up_to_date_and_keeps_its_runs(tmp_pa
     assert Store.read(tmp_path / "s.db").rows() == [row(KEYS[0])]
 
 
+def test_a_check_changes_nothing_even_of_older_tables(tmp_path, monkeypatch):
+    Store.begin(tmp_path / "s.db", IDENTITY).close()
+    before = (tmp_path / "s.db").read_bytes()
+    Store.check_old(tmp_path / "s.db", {**IDENTITY, "start auto": "auto version 7"})
+    monkeypatch.setattr(_file, "VERSION", _file.VERSION + 1)
+    monkeypatch.setitem(_file.UPGRADES, _file.VERSION - 1, "ALTER TABLE run ADD COLUMN machine TEXT")
+    Store.check_old(tmp_path / "s.db", IDENTITY)
+    with pytest.raises(SettingError, match="seed: 0 there, 1 here"):
+        Store.check_old(tmp_path / "s.db", {**IDENTITY, "seed": 1})
+    assert (tmp_path / "s.db").read_bytes() == before
+    monkeypatch.setattr("initium._store._store.os.access", lambda *_: False)
+    with pytest.raises(OutputError, match="it is read-only"):
+        Store.check_old(tmp_path / "s.db", IDENTITY)
+
+
+def test_what_two_add_to_one_fact_is_both_there(tmp_path):
+    one, other = Store.begin(tmp_path / "s.db", IDENTITY), Store.resume(tmp_path / "s.db", IDENTITY)
+    begun = threading.Barrier(2)
+
+    def add(before):
+        time.sleep(0.05)  # as long as the other needs to read what was there
+        return {"cells": [*before.get("cells", ()), len(before.get("cells", ()))]}
+
+    def work(store):
+        for _ in range(3):
+            begun.wait()
+            store.say(add)
+
+    threads = [threading.Thread(target=work, args=(store,)) for store in (one, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert one.facts() == {"cells": [0, 1, 2, 3, 4, 5]}
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "-"), "the disk is full"),
+        (OSError(errno.EROFS, "-"), "it is read-only"),
+        (PermissionError(errno.EACCES, "-"), "You cannot write there"),
+        (sqlite3.DatabaseError("full, readonly, locked"), "cannot be used: full, readonly, locked."),
+    ],
+)
+def test_what_goes_wrong_is_known_by_its_number(tmp_path, error, said):
+    with pytest.raises(OutputError, match=said), told(tmp_path / "s.db"):
+        raise error
+
+
 def test_a_store_of_newer_tables_is_refused(tmp_path):
     store = Store.begin(tmp_path / "s.db", IDENTITY)
     store._connection.execute("PRAGMA user_version = 99")
@@ -218,7 +276,7 @@ OTHER = """
 import sys
 from pathlib import Path
 from initium._store._store import Store
-Store.resume(Path(sys.argv[1]), {}).close()
+Store.resume(Path(sys.argv[1]), {"model": "mlp", "seed": 0, "epochs": 3}).close()
 """
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -57,7 +58,7 @@ def test_a_grid_is_kept_exported_shown_and_added_to(folder):
     assert {lr for _, lr, _ in after} == {"0.1", "0.01", "1"}
     other = run(*asked[:-2], "--store", "s.db", "--seeds", "2", "--resume", "--epochs", "2")
     assert other.exit_code == 2
-    assert "  epochs: 1 there, 2 here\n" in other.stderr
+    assert "  length: 1 epochs there, 2 epochs here\n" in other.stderr
     shown = run("compare", "--show", "s.db", "--out", "p.html", "--export", "b.json")
     assert shown.exit_code == 0, shown.output
     assert "lr=0.01: Too few runs to tell: 2 of each start" in " ".join(shown.stdout.split())
@@ -146,12 +147,22 @@ def test_studies_without_a_file_are_in_the_cache_listed_and_cleaned(folder, monk
     assert run("compare", "he_normal", "zeros", *QUICK, "--resume").exit_code == 0
     assert list(cached()) == [path]  # gone on with, and no second one
     assert "    mlp on iris; 4 of 4 runs, " in run("studies").stdout
-    with Store.resume(path, {}) as held:
+    with Store.read(path) as kept:
+        identity = kept.facts(identity=True)
+    with Store.resume(path, identity) as held:
         next(held.claims([held.rows()[0].key._replace(number=7)]))
         assert "; in use\n" in run("studies", "--prune").stdout
         assert path.exists()
-    assert "; removed\n" in run("studies", "--prune").stdout
-    assert not list(cached())
+    with sqlite3.connect(other := path.with_name("newer.db")) as newer, sqlite3.connect(path) as now:
+        now.backup(newer)
+        newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    now.close()
+    listed = run("studies", "--prune")
+    assert listed.exit_code == 0
+    assert f"'{other}' was written by a newer Initium" in listed.stdout
+    assert "; removed\n" in listed.stdout
+    assert list(cached()) == [other]
 
 
 def started(*more):
@@ -197,7 +208,7 @@ def test_two_commands_share_the_runs_and_say_the_same(folder):
 
 # Where the tests run in the background, a shell has told what they start to ignore Ctrl-C.
 HEARING = """
-import signal
+import sqlite3
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from initium_command import run
 run()

@@ -170,3 +170,31 @@ def test_a_set_that_is_not_there_names_the_nearest():
 def test_a_set_refuses_arguments_it_does_not_have(spec):
     with pytest.raises(SpecError):
         load_data(spec)
+
+
+@pytest.mark.parametrize("labels", ["a,,b, ", "1,,2, ", "0.5,,1.5, "])
+def test_a_gap_in_the_target_of_a_file_is_no_class(tmp_path, labels):
+    lines = [f"{number},{label}" for number, label in enumerate(labels.split(","))]
+    (tmp_path / "d.csv").write_text("\n".join(["x,y", *lines * 10]))
+    with pytest.raises(DataError) as error:
+        load_data(str(tmp_path / "d.csv"))
+    assert str(error.value) == (
+        f"The target 'y' of '{tmp_path}/d.csv' is missing in 20 lines, the first line 3. Leave those samples out."
+    )
+
+
+@pytest.mark.parametrize("gap", [None, float("nan"), "", "NA", "NaT"])
+@pytest.mark.parametrize("labels", [["a", "b"], [0, 1], [0.5, 1.5], [True, False]])
+def test_a_gap_in_the_target_of_a_frame_is_no_class(gap, labels):
+    pandas = pytest.importorskip("pandas")
+    gap = getattr(pandas, gap) if isinstance(gap, str) and gap else gap
+    frame = pandas.DataFrame({"x": range(60), "y": pandas.Series([labels[0], gap, labels[1]] * 20)})
+    frames = [frame]
+    if gap is None or gap is pandas.NA:
+        frames += [frame.convert_dtypes(), frame.astype({"y": "category"})]
+    for one in frames:
+        with pytest.raises(DataError) as error:
+            load_data(one)
+        assert str(error.value) == (
+            "The target 'y' of the table is missing in 20 rows, the first row 1. Leave those samples out."
+        )

@@ -120,7 +120,7 @@ class Unpacked:
 
 def test_what_cannot_be_packed_is_a_message_and_not_the_end_of_the_process():
     task = _Task()
-    task.study([], ".", pickle.dumps(None))
+    task.study(list(sys.path), os.getcwd(), pickle.dumps(None))
     task._folder, task._contenders = os.getcwd(), {0: Unpacked()}
     begun, answer = map(pickle.loads, task.run(0, 1))
     assert begun == ("begun", None)

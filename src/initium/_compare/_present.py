@@ -1,5 +1,6 @@
 """A Comparison as a report: its tables, figures and facts."""
 
+import math
 import platform
 from typing import TYPE_CHECKING
 
@@ -127,7 +128,7 @@ def _gap_name(comparison: "Comparison") -> str:
 
 def _pair_cells(comparison: "Comparison", pair: Difference) -> tuple[str, str, str]:
     scale, places = (100, 2) if comparison.study.is_share else (1, 3)
-    verdict = "differs" if pair.is_significant else "within noise"
+    verdict = "not tested" if math.isnan(pair.p) else "differs" if pair.is_significant else "within noise"
     return _interval(pair.gap, scale, places), _p(pair.p), verdict
 
 
@@ -146,7 +147,7 @@ def _number(value: float, places: int) -> str:
 
 
 def _p(p: float) -> str:
-    return f"{p:.2g}"
+    return "-" if math.isnan(p) else f"{p:.2g}"
 
 
 def _target(comparison: "Comparison") -> str:

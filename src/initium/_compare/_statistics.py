@@ -1,6 +1,7 @@
 """Intervals and tests over paired runs. SciPy does the arithmetic."""
 
 import itertools
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ class Difference:
         gap: mean of the paired differences, and its interval over runs.
         p_runs: of a paired permutation test over runs: would other seeds tell the same?
         p_both: of a t test over runs and test samples, or over runs and splits: would other seeds and other data?
+            NaN where a run has one number for all its test samples and there are no splits: nothing tells.
         p: the larger of the two, corrected by Holm over all pairs.
     """
 
@@ -91,7 +93,7 @@ def differences(merits: dict[str, Array], *, ratio: float | None = None) -> tupl
     if ratio is not None:
         p_both = [resampled_p(gap.mean(axis=1), ratio) for gap in gaps]
     else:
-        p_both = [crossed_p(gap) if gap.shape[1] > 1 else p for gap, p in zip(gaps, p_runs, strict=True)]
+        p_both = [crossed_p(gap) if gap.shape[1] > 1 else math.nan for gap in gaps]
     corrected = holm(np.maximum(p_runs, p_both).tolist())
     return tuple(
         Difference(*pair, interval(gap.mean(axis=1)), *p)

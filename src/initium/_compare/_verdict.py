@@ -1,5 +1,6 @@
 """What may be concluded from a comparison, in sentences."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from ._statistics import LEVEL, Difference, runs_needed
@@ -11,6 +12,11 @@ def verdict(summaries: Sequence[Summary], differences: Sequence[Difference], *, 
 
     `summaries` come best first, and each difference names its better start first.
     """
+    if any(math.isnan(pair.p) for pair in differences):
+        return (
+            f"No winner is named: the {what} is one number a run, and whether other test samples would tell the same "
+            "needs one of each sample. With --splits (from Python: splits=5) other splits are asked instead."
+        )
     enough = runs_needed(len(differences))
     if num_runs < enough:
         return (

@@ -70,8 +70,13 @@ def _name(hidden: Path, path: Path) -> None:
         hidden.rename(path)
 
 
-def connect(path: Path, *, writes: bool) -> sqlite3.Connection:
+def connect(path: Path, *, writes: bool, later: bool = False) -> sqlite3.Connection:
     """A file that is there, its tables brought up to date if it is to be written.
+
+    Args:
+        path: of it.
+        writes: whether it is to be written.
+        later: whether it is not yet, and until then its facts are read from whatever tables.
 
     Raises:
         OutputError: if it is no study, or one of a version that is not known here.
@@ -80,7 +85,7 @@ def connect(path: Path, *, writes: bool) -> sqlite3.Connection:
     check_regular(path, refuse=OutputError)
     connection, version = _opened(path, writes=writes)
     if version != VERSION:
-        _upgrade(connection, path, version, writes=writes)
+        _upgrade(connection, path, version, writes=writes, later=later)
     return connection
 
 
@@ -134,9 +139,12 @@ def _number(connection: sqlite3.Connection, name: str) -> int:
     return connection.execute(f"PRAGMA {name}").fetchone()[0]
 
 
-def _upgrade(connection: sqlite3.Connection, path: Path, version: int, *, writes: bool) -> None:
+def _upgrade(connection: sqlite3.Connection, path: Path, version: int, *, writes: bool, later: bool) -> None:
     known = all(step in UPGRADES for step in range(version, VERSION)) and version < VERSION
+    if known and later:
+        return
     if not known or not writes:
+        connection.close()
         age = "an older" if version < VERSION else "a newer"
         way = "resume it once, which brings it up to date" if known else "use the version that wrote it"
         raise OutputError(f"'{path}' was written by {age} Initium (tables {version}, and {VERSION} here); {way}.")

@@ -1,6 +1,7 @@
 """The Store: a study's finished runs, and who is at work on which of the others."""
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -9,7 +10,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ._told import told
 
 _BEAT = 5.0  # seconds between two signs of life
 _LAPSE = 60.0  # after so many without one a claim is anybody's
+ADDED = "start "  # how the names begin of what one resume may add to a study, and another leave out
 _COLUMNS = "start, cell, number, split, train_loss, test_loss, score, diverged, seconds, detail"
 
 
@@ -70,6 +72,19 @@ class Store:
                 raise PermissionError
 
     @classmethod
+    def check_old(cls, path: Path, identity: Mapping[str, Any]) -> None:
+        """Refuse a file that `resume` would refuse, and change nothing in it.
+
+        Raises:
+            SettingError: if it is that of another study, saying what differs.
+            OutputError: if it cannot be read or written, or is no study.
+        """
+        with told(path), cls(path, connect(path, writes=False, later=True)) as store:
+            store._check(identity)
+            if not os.access(path, os.W_OK):
+                raise OSError(errno.EROFS, "read-only")
+
+    @classmethod
     def resume(cls, path: Path, identity: Mapping[str, Any]) -> "Store":
         """The store of a study that was begun; a new one where there is nothing.
 
@@ -81,7 +96,10 @@ class Store:
         with told(path):
             store = cls(path, connect(path, writes=True))
             try:
-                store._check(identity)
+                with store._writing() as cursor:
+                    store._check(identity)
+                    new = [(name, _json(value)) for name, value in identity.items()]
+                    cursor.executemany("INSERT OR IGNORE INTO fact VALUES (?, ?, 1)", new)
             except BaseException:
                 store.close()
                 raise
@@ -112,16 +130,15 @@ class Store:
     def _check(self, identity: Mapping[str, Any]) -> None:
         kept, asked = self.facts(identity=True), {name: json.loads(_json(value)) for name, value in identity.items()}
         names = [name for name in {**asked, **kept} if kept.get(name) != asked.get(name)]
-        # What one of them does not say of itself, such as a start that only the other has, contradicts nothing.
-        if differs := [name for name in names if name in kept and name in asked]:
-            lines = [f"  {name}: {_shown(kept[name])} there, {_shown(asked[name])} here" for name in differs]
+        # A start that only one of them has contradicts nothing.
+        shared = [name for name in names if not name.startswith(ADDED) or (name in kept and name in asked)]
+        if shared:
+            there, here = ({**dict.fromkeys(shared, "nothing"), **one} for one in (kept, asked))
+            lines = [f"  {name}: {_shown(there[name])} there, {_shown(here[name])} here" for name in shared]
             raise SettingError(
                 f"'{self.path}' is another study's; runs and cells can be added, and these cannot differ:\n"
                 f"{listed(lines)}\nName another file, or ask as it was asked there."
             )
-        with self._writing() as cursor:
-            new = [(name, _json(asked[name])) for name in names if name not in kept]
-            cursor.executemany("INSERT OR IGNORE INTO fact VALUES (?, ?, 1)", new)
 
     def facts(self, *, identity: bool = False) -> dict[str, Any]:
         """What was said of the study; or what makes it this one."""
@@ -133,10 +150,10 @@ class Store:
         except (ValueError, RecursionError):
             raise OutputError(f"'{self.path}' is damaged: what it says of its study cannot be read.") from None
 
-    def say(self, facts: Mapping[str, Any]) -> None:
-        """Note something of the study, in the place of what was said before under the same names."""
+    def say(self, facts: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
+        """Note something of the study, made of what was said before, in the place of that under the same names."""
         with told(self.path), self._writing() as cursor:
-            rows = [(name, _json(value)) for name, value in facts.items()]
+            rows = [(name, _json(value)) for name, value in facts(self.facts()).items()]
             cursor.executemany("INSERT OR REPLACE INTO fact VALUES (?, ?, 0)", rows)
 
     def claims(self, keys: Iterable[Key]) -> Iterator[Key]:

@@ -1,6 +1,7 @@
 """told: what goes wrong with a study's file, with the way out."""
 
 import contextlib
+import errno
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,14 +19,15 @@ def told(path: Path) -> Iterator[None]:
 
 
 def _remedy(path: Path, error: Exception) -> str:
-    text, kept = str(error), "What had finished is kept: make room, then go on with --resume."
-    if "full" in text:
+    kept = "What had finished is kept: make room, then go on with --resume."
+    kind, number = getattr(error, "sqlite_errorname", ""), getattr(error, "errno", None)
+    if kind == "SQLITE_FULL" or number in (errno.ENOSPC, errno.EDQUOT):
         return f"cannot be written: the disk is full. {kept}"
-    if "readonly" in text:
+    if kind.startswith("SQLITE_READONLY") or number == errno.EROFS:
         return "cannot be written: it is read-only. Name a store that you can write to, or look at it with --show."
-    if "unable to open" in text or isinstance(error, OSError):
+    if kind.startswith("SQLITE_CANTOPEN") or isinstance(error, OSError):
         what = "There is no such folder" if not path.absolute().parent.is_dir() else "You cannot write there"
         return f"cannot be opened. {what}; name a store in a folder that you can write to."
-    if "locked" in text:
+    if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return "is held by another process that does not let go of it; end that one, then go on with --resume."
-    return f"cannot be used: {text}."
+    return f"cannot be used: {error}."

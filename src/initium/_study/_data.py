@@ -16,7 +16,7 @@ from .._spec import Call, parse_call, unknown_name
 from ._prepared import PARTS, Array, Task, prepare
 from ._prepared import Data as Data
 from ._source import Source
-from ._table import Table, place_of, read_table
+from ._table import Table, check_there, place_of, read_table
 
 # Real data that scikit-learn ships, and its task.
 BUILT_IN: dict[str, Task] = {
@@ -149,6 +149,7 @@ def _frame(frame: Any, target: str | None) -> _Made:
         raise DataError(f"The table has one column, '{names[0]}', and so no features.")
     features = [_feature(names[at], column) for at, column in enumerate(columns) if at != place]
     y = columns[place]
+    check_there("the table", names[place], y.tolist(), line="row", first=0)
     y = y.astype(str) if y.dtype.kind in "OTU" else y
     _check_whole(x := np.stack(features, axis=1), y)
     return f"target '{names[place]}'; ", [x, y], False, 0

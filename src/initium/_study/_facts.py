@@ -82,7 +82,6 @@ def facts(study: Study) -> Facts:
     metric = study.metric if isinstance(study.metric, str) else getattr(study.metric, "__name__", "metric")
     own = _SCORES.get(data.task, "accuracy")
     score = own if study.metric is None or metric == own.lower().replace("^", "") else metric
-    length = f"{study.steps} steps" if study.steps else f"{study.epochs} epochs"
     return Facts(
         name=study.name,
         model=study.model_name,
@@ -95,7 +94,7 @@ def facts(study: Study) -> Facts:
         score=score,
         starts=tuple(start.name for start in study.inits),
         seeds=study.seeds,
-        length=f"{length} of {study.optimizer}",
+        length=f"{study.length} of {study.optimizer}",
         settings=study.settings,
         seed=study.seed,
         order_seed=study.order_seed,

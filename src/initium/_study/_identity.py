@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._require import versions
+from .._store._store import ADDED
 from .._stream import VERSION
 from ._prepared import Data
 from ._sources import source_digest
@@ -16,7 +17,6 @@ from ._study import Study
 
 def identity(study: Study) -> dict[str, Any]:
     """Facts by name that no two runs of one study may differ in. Cells, starts and seeds can be added later."""
-    length = {"steps": study.steps} if study.steps else {"epochs": study.epochs}
     judged = {"loss": _named(study.loss), "metric": _named(study.metric)}
     return {
         "model": study.model_name,
@@ -25,20 +25,20 @@ def identity(study: Study) -> dict[str, Any]:
         "digest of the data": _digest(study.data),
         "splits": study.splits or 0,
         "split seed": study.split_seed if study.data.source else 0,
-        **length,
+        "length": study.length,
         **judged,
         "seed": study.seed,
         "order seed": study.order_seed,
         "stream": VERSION,
         "torch": versions(["torch"]).get("torch", "none"),
         "kind of processor": _processor(),
-        **{f"start {start.name}": start.definition for start in study.inits},
+        **{f"{ADDED}{start.name}": start.definition for start in study.inits},
     }
 
 
 def file_name(study: Study) -> str:
     """What the file of a study without a name begins with: one study, one name, whatever is added to it."""
-    found = {name: value for name, value in identity(study).items() if not name.startswith("start ")}
+    found = {name: value for name, value in identity(study).items() if not name.startswith(ADDED)}
     digest = hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()[:12]
     data = "".join(letter if letter.isalnum() else "-" for letter in Path(study.data.name).name)[:30]
     return f"{data}-{digest}"

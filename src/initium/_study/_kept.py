@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def open_store(study: Study, path: str | PathLike[str] | None, *, resume: bool) 
     """
     place = _place(study, path, resume=resume)
     store = Store.resume(place, identity(study)) if resume else Store.begin(place, identity(study))
-    store.say(_said(study, store.facts()))
+    store.say(partial(_said, study))
     return store
 
 
@@ -45,7 +46,7 @@ def check_store(study: Study, path: str | PathLike[str] | None, *, resume: bool)
     """
     place = _place(study, path, resume=resume)
     if resume and place.exists():
-        Store.resume(place, identity(study)).close()
+        Store.check_old(place, identity(study))
     else:
         Store.check_new(place)
 

@@ -21,3 +21,13 @@ def merits(outputs: Array, y: Array) -> Array:
         return right.reshape(len(y), -1).mean(axis=1)
     error = np.square(y.astype(np.float64) - outputs)
     return (1 - error / y.var(axis=0, dtype=np.float64)).mean(axis=1)
+
+
+def balanced(guessed: Array, y: Array) -> Array:
+    """One number a sample whose mean is the balanced accuracy, the mean over classes of the share that is right.
+
+    N / (K N_c) where the guess is right, with N samples, N_c of class c and K classes; 0 where it is wrong.
+    """
+    classes, which, counts = np.unique(y, return_inverse=True, return_counts=True)
+    worth = y.size / (len(classes) * counts[which.reshape(y.shape)])
+    return ((guessed == y) * worth).reshape(len(y), -1).mean(axis=1)

@@ -171,6 +171,11 @@ class Study:
     def _folds(self) -> dict[int, Data]:
         return {}
 
+    @property
+    def length(self) -> str:
+        """How long is trained, in words."""
+        return f"{self.epochs} epochs" if self.steps is None else f"{self.steps} steps"
+
     def num_epochs(self, num_samples: int) -> int:
         """The passes over so many samples that training takes, the last perhaps not whole."""
         return self.epochs if self.steps is None else -(-self.steps // -(-num_samples // self.batch_size))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._errors import DataError, few
+from .._errors import DataError, counted, few
 from .._reading import contents
 
 TARGET = "target"
@@ -45,6 +45,7 @@ def read_table(path: str, target: str | None = None) -> Table:
     features = [_numbers(path, names[at], column) for at, column in enumerate(columns) if at != place]
     if not features:
         raise DataError(f"'{path}' has one column, '{names[0]}', and so no features.")
+    check_there(f"'{path}'", names[place], columns[place], line="line", first=2)
     others = few([f"'{name}'" for at, name in enumerate(names) if at != place])
     return Table(np.stack(features, axis=1), _labels(columns[place]), f"'{names[place]}' of {others}; ")
 
@@ -59,6 +60,27 @@ def place_of(table: str, names: Sequence[str], target: str | None) -> int:
         raise DataError(f"There is no column '{target}' in {table}; its columns are {few(list(names))}.")
     wanted = TARGET if target is None else target
     return names.index(wanted) if wanted in names else len(names) - 1
+
+
+def check_there(table: str, target: str, column: Sequence[Any], *, line: str, first: int) -> None:
+    """Refuse a target with gaps, which would pass for one more class.
+
+    Raises:
+        DataError: with how many there are, and the first line.
+    """
+    gaps = [number for number, value in enumerate(column, start=first) if _is_missing(value)]
+    if gaps:
+        where = f"{counted(len(gaps), line)}, the first {line} {gaps[0]}"
+        raise DataError(f"The target '{target}' of {table} is missing in {where}. Leave those samples out.")
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or isinstance(value, str):
+        return not (value and value.strip())
+    try:
+        return bool(value != value)
+    except TypeError:  # the NA of pandas is neither like itself nor unlike
+        return True
 
 
 def _text(path: str) -> str:

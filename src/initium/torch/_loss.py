@@ -12,7 +12,7 @@ from torch.nn import functional
 from .._errors import ModelError, SettingError
 from .._require import require
 from .._spec import unknown_name
-from .._study._merits import merits
+from .._study._merits import balanced, merits
 from .._study._study import Study
 
 LOSSES = ("cross_entropy", "bce", "mse", "mae", "huber")
@@ -39,17 +39,17 @@ class Judge:
     threshold: float | None
 
     def merits(self, outputs: torch.Tensor, y: Any) -> Any:
-        """One number a sample, whose mean is the score; of a metric the score alone."""
+        """One number a sample, whose mean is the score; of F1 and of a function the score alone."""
         found = _as_scores(outputs.numpy(), y, self.threshold)
         if self.metric is None or self.metric in ("accuracy", "r2"):
             return merits(found, y)
         if callable(self.metric):
             return np.array([float(self.metric(outputs, torch.from_numpy(y)))])
-        metrics = require("sklearn.metrics", to="A metric")
         guessed = found.argmax(axis=-1) if found.ndim > y.ndim else found > 0
-        if self.metric == "f1":
-            return np.array([metrics.f1_score(y.ravel(), guessed.ravel(), average="macro")])
-        return np.array([metrics.balanced_accuracy_score(y.ravel(), guessed.ravel())])
+        if self.metric == "balanced_accuracy":
+            return balanced(guessed, y)
+        f1_score = require("sklearn.metrics", to="A metric").f1_score
+        return np.array([f1_score(y.ravel(), guessed.ravel(), average="macro")])
 
 
 def check_names(study: Study) -> None:
