@@ -16,6 +16,7 @@ from ._pass import Job, outputs
 from ._rank import singular_values
 
 _PROBES = 8
+_OVER_BATCH = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 _NONE = "no input-output Jacobian"
 _BYTES = 4  # of float32
 _STEP = 1e-3  # of an input's own length: small beside it, large beside rounding
@@ -59,7 +60,7 @@ def _jacobian_of(job: Job, values: Iterable[torch.Tensor], depth: int) -> tuple[
 
     with quietly(job.model):
         found, why = _jacobian(outputs_of, inputs, depth)
-    are_mixed = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in job.model.modules())
+    are_mixed = any(isinstance(module, _OVER_BATCH) for module in job.model.modules())
     if found and are_mixed:
         why = "the Jacobian is that of the whole batch, whose samples meet in a normalisation over it"
     return found, why
