@@ -98,7 +98,7 @@ def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
         if args or kwargs:
             return made_with(*args, **kwargs)
         if not usual:
-            usual.append(made_with())
+            usual.append(made_with(*args, **kwargs))
         return usual[0]
 
     def made_with(*args: P.args, **kwargs: P.kwargs) -> Initialiser:
