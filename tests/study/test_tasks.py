@@ -1,5 +1,7 @@
 """What is learnt, from whatever holds it, by which model: trained here, in this process."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch.utils.data import TensorDataset
 import initium
 from initium import DataError, ModelError, SettingError, UnknownNameError
 from initium._study._data import load_data
+from initium._study._study import Study
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(60, 4)).astype("f4")
@@ -159,6 +162,31 @@ def test_folds_test_every_sample_once_and_are_dealt_anew():
         assert sorted(tested) == list(range(60))
     assert any((one.x_test != other.x_test).any() for one, other in zip(folds[:5], folds[5:], strict=True))
     assert all(abs(fold.y_test.mean() - Y.mean()) < 0.1 for fold in folds)
+
+
+@pytest.mark.parametrize(
+    ("y", "settings", "message"),
+    [
+        (np.arange(9.0), {"splits": 5}, "5 splits need 10 samples, two in each to be tested on; there are 9."),
+        (np.arange(12) // 9.0, {"splits": 4}, "A target never varies in fold "),
+        # A dealing that only the later runs come to.
+        (np.arange(40) // 28.0, {"splits": 4, "seeds": 36}, "fold 4 of 4, that of run 35, so R^2 is not defined on it;"),
+    ],
+)
+def test_a_fold_that_would_fail_is_told_before_anything_is_trained(y, settings, message):
+    with pytest.raises(DataError) as error:
+        Study("mlp", (np.ones((len(y), 2)), y), ["zeros", "ones"], **settings)
+    assert message in str(error.value)
+
+
+def test_a_study_goes_to_another_process_without_its_last_fold():
+    study = Study("mlp", "iris", ["zeros", "ones"], splits=5, seeds=5)
+    before = len(pickle.dumps(study))
+    fold = study.data_of(3)
+    assert len(pickle.dumps(study)) == before
+    assert study.data_of(3) is fold
+    again = pickle.loads(pickle.dumps(study))
+    np.testing.assert_array_equal(again.data_of(3).x_test, fold.x_test)
 
 
 def test_run_r_is_tested_on_fold_r():

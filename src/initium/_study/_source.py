@@ -58,6 +58,33 @@ class Source:
         Raises:
             DataError: if there are fewer samples of a class than folds.
         """
+        dealing, which = divmod(number, num_folds)
+        train, test = self._dealt(num_folds, seed + dealing)[which]
+        parts = [self.x[train], self.y[train], self.x[test], self.y[test]]
+        return self._data(parts, f"{num_folds} folds, dealt anew for every {num_folds} runs, split seed {seed}")
+
+    def check_folds(self, num_runs: int, num_folds: int, seed: int) -> None:
+        """Refuse now the folds that so many runs would fail on.
+
+        Raises:
+            DataError: if there are too few samples, or nothing can be scored on those of a fold.
+        """
+        for dealing in range(-(-num_runs // num_folds)):
+            for which, (_, test) in enumerate(self._dealt(num_folds, seed + dealing)[: num_runs - dealing * num_folds]):
+                if len(test) < 2:
+                    raise DataError(
+                        f"{num_folds} splits need {2 * num_folds} samples, two in each to be tested on; there are "
+                        f"{len(self.x)}."
+                    )
+                if self.y.dtype.kind == "f" and (np.ptp(self.y[test], axis=0) == 0).any():
+                    raise DataError(
+                        f"A target never varies in fold {which + 1} of {num_folds}, that of run "
+                        f"{dealing * num_folds + which}, so R^2 is not defined on it; ask for fewer splits, or for "
+                        "another split seed."
+                    )
+
+    def _dealt(self, num_folds: int, seed: int) -> list[tuple[Array, Array]]:
+        """Of each fold which samples are trained on and which are tested."""
         if self.num_tokens:
             raise DataError(f"{self.name} is one text, whose end is tested; `splits` are for samples of any order.")
         selection = require("sklearn.model_selection", to="Splitting data")
@@ -67,11 +94,7 @@ class Source:
         if fewest < num_folds:
             what = "there are" if by_class is None else "the smallest class has"
             raise DataError(f"{num_folds} splits need as many samples of each class; {what} {fewest}.")
-        dealing, which = divmod(number, num_folds)
-        folds = kind(num_folds, shuffle=True, random_state=(seed + dealing) % 2**32)
-        train, test = list(folds.split(self.x, by_class))[which]
-        parts = [self.x[train], self.y[train], self.x[test], self.y[test]]
-        return self._data(parts, f"{num_folds} folds, dealt anew for every {num_folds} runs, split seed {seed}")
+        return list(kind(num_folds, shuffle=True, random_state=seed % 2**32).split(self.x, by_class))
 
     def _by_class(self) -> Array | None:
         return self.y if self.y.ndim == 1 and self.y.dtype.kind != "f" else None

@@ -92,6 +92,7 @@ class Study:
             return data
         if data.source is None:
             raise DataError(f"{data.name} comes with a split of its own; leave out `splits`.")
+        data.source.check_folds(self.seeds, self.splits, self.split_seed)
         return data.source.fold(0, self.splits, self.split_seed)
 
     def _check(self) -> None:
@@ -166,6 +167,10 @@ class Study:
             kept.clear()  # one run after the other asks for the same
             kept[index] = self.data.source.fold(index, self.splits, self.split_seed)
         return kept[index]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the fold that was asked for last, which holds the data once more."""
+        return {name: value for name, value in self.__dict__.items() if name != "_folds"}
 
     @cached_property
     def _folds(self) -> dict[int, Data]:
