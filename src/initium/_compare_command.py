@@ -314,8 +314,10 @@ def _shown(path: str, page: str | None, table: str | None) -> None:
 
 
 def _export(path: str, table: str) -> None:
+    from ._study._kept import axes_of
+
     with Store.read(Path(path)) as store:
-        export(Path(table), store.rows(), store.facts().get("axes", ()))
+        export(Path(table), store.rows(), axes_of(store.facts()))
     typer.echo(f"\nTable: {printable(table)}")
 
 

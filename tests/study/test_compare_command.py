@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from initium import _cli
+from initium._compare._compare import show
 from initium._store._cache import cached
 from initium._store._store import Store
 
@@ -66,6 +67,19 @@ def test_a_grid_is_kept_exported_shown_and_added_to(folder):
     assert sorted(path.name for path in folder.iterdir()) == [
         *("a.csv", "a.curves.csv", "b.json", "compare.html", "p.html", "s.db"),
     ]
+
+
+def test_cells_that_were_asked_for_one_by_one_are_all_shown_and_exported(folder):
+    asked = ["compare", "he_normal", "zeros", *QUICK[:2], "--epochs", "1", "--seeds", "2", "--store", "s.db"]
+    for lr in ("0.1", "0.10000001"):
+        more = run(*asked, "--lr", lr, "--resume", "--export", "a.csv")
+        assert more.exit_code == 0, more.output
+    assert {(row["lr"], row["run"]) for row in rows("a.csv")} == {
+        *(("0.1", "0"), ("0.1", "1"), ("0.10000001", "0"), ("0.10000001", "1")),
+    }
+    grid = show("s.db")
+    assert list(grid) == ["lr=0.1", "lr=0.10000001"]
+    assert grid.axes == ("lr",)
 
 
 def test_a_study_is_written_down_and_read_again(folder):
@@ -208,7 +222,7 @@ def test_two_commands_share_the_runs_and_say_the_same(folder):
 
 # Where the tests run in the background, a shell has told what they start to ignore Ctrl-C.
 HEARING = """
-import sqlite3
+import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from initium_command import run
 run()

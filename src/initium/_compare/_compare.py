@@ -171,7 +171,7 @@ def _with_causes(comparison: Comparison, contenders: tuple[Contender, ...], cell
 
 def compared(store: "Store", *, study: Study | None = None, interrupted: bool = False) -> Comparison | Grid | None:
     """What a store's runs say; of a study those that it asks for. None if they are too few."""
-    from .._study._kept import cells_of
+    from .._study._kept import axes_of, cells_of
 
     cells = cells_of(store, study=study)
     path = str(store.path)
@@ -179,7 +179,7 @@ def compared(store: "Store", *, study: Study | None = None, interrupted: bool = 
     if not made:
         return None
     said = store.facts()
-    axes, num_asked = (study.axes, len(study.cells)) if study else (said["axes"], len(said["cells"]))
+    axes, num_asked = (study.axes, len(study.cells)) if study else (axes_of(said), len(said["cells"]))
     if len(made) == 1 and not next(iter(made)):
         return next(iter(made.values()))
     return Grid(made, tuple(axes), interrupted, path, num_asked)

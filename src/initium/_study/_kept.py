@@ -14,7 +14,7 @@ from .._store._store import Store
 from ._facts import Facts, facts
 from ._identity import file_name, identity
 from ._run import Run
-from ._study import Study
+from ._study import AXES, Study, cell_name
 
 Runs = dict[str, list[Run]]
 
@@ -92,7 +92,7 @@ def cells_of(store: Store, *, study: Study | None = None) -> list[tuple[Facts, R
 
 def _cells_of(store: Store, study: Study | None) -> list[tuple[Facts, Runs, bool]]:
     said = store.facts()
-    wanted = [facts(cell) for cell in study.cells] if study else [_placed(one, said) for one in said["cells"].values()]
+    wanted = [facts(cell) for cell in study.cells] if study else _placed(said)
     keys = [cell.key for cell in study.cells] if study else list(said["cells"])
     by_cell: dict[str, list[Run]] = {key: [] for key in keys}
     for row in store.rows():
@@ -102,11 +102,20 @@ def _cells_of(store: Store, study: Study | None) -> list[tuple[Facts, Runs, bool
     return [one for one in found if _num_runs(one[1]) >= 2]
 
 
-def _placed(stored: dict[str, Any], said: dict[str, Any]) -> Facts:
-    """A cell by its place among all that were ever asked for."""
-    found = Facts.of(stored)
-    axes = said["axes"] if len(said["cells"]) > 1 else ()
-    return replace(found, name=", ".join(f"{axis}={found.settings.get(axis)}" for axis in axes))
+def _placed(said: dict[str, Any]) -> list[Facts]:
+    """Each cell by its place among all that were ever asked for."""
+    axes, found = axes_of(said), [Facts.of(stored) for stored in said["cells"].values()]
+    return [replace(one, name=cell_name(one.settings, axes if len(found) > 1 else ())) for one in found]
+
+
+def axes_of(said: dict[str, Any]) -> tuple[str, ...]:
+    """What was listed, and what differs among cells that were asked for one by one."""
+    settings = [cell["settings"] for cell in said["cells"].values()]
+    names = dict.fromkeys([*said["axes"], *AXES, *(name for one in settings for name in one)])
+    first = settings[0] if settings else {}
+    return tuple(
+        name for name in names if name in said["axes"] or any(one.get(name) != first.get(name) for one in settings)
+    )
 
 
 def _num_runs(runs: Runs) -> int:

@@ -1,7 +1,7 @@
 """The Study: all that settles a comparison's numbers before anything is trained."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral, Real
@@ -138,7 +138,7 @@ class Study:
     @property
     def name(self) -> str:
         """Its place in the grid."""
-        return ", ".join(f"{name}={_text(value)}" for name, value in self.place)
+        return cell_name(self.settings, dict(self.place))
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -215,6 +215,11 @@ class Study:
         return (f"{self.seeds} runs for {self.splits} splits: {counted(missed, 'fold')} of them will not be tested",)
 
 
+def cell_name(settings: Mapping[str, Any], axes: Iterable[str]) -> str:
+    """What a cell is called among others, by its settings as they are stored: no two numbers are written alike."""
+    return ", ".join(f"{axis}={settings.get(axis)}" for axis in axes)
+
+
 def _listed(value: Any) -> Any:
     """A tuple of what is listed, whatever holds it; one value as it is."""
     value = value.tolist() if hasattr(value, "tolist") else value
@@ -225,10 +230,6 @@ def _plain(value: Any) -> Any:
     """A list is an axis; a tuple is one value."""
     value = value.tolist() if hasattr(value, "tolist") else value
     return list(value) if isinstance(value, range) else value
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _stored(value: Any) -> Any:
