@@ -1,5 +1,6 @@
 """The processes in which runs are trained."""
 
+import math
 import os
 import pickle
 import select
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,8 +18,10 @@ from torch import nn
 import initium
 from initium import TrainingError
 from initium._engine import Processes
+from initium._engine._processes import _Team
 from initium._engine._worker import _Task
 from initium._store._cache import cached
+from initium._study._data import load_data
 
 os.environ.setdefault("INITIUM_TESTS", str(os.getpid()))  # whose children the workers are
 LIMIT = 15  # seconds: what is well takes one, and many more on a busy machine
@@ -184,3 +188,14 @@ def test_data_goes_to_a_process_once_and_runs_come_back_as_they_are():
             for one, other in zip(runs, again[name].runs[start], strict=True):
                 assert one.train_loss == other.train_loss
                 np.testing.assert_array_equal(one.merits, other.merits)
+
+
+def test_a_clock_that_ran_out_is_seen_while_others_answer():
+    team = _Team(Processes(2, limit=7.0), load_data("iris"), iter(()))
+    busy, slow = SimpleNamespace(job=(0, 0), until=math.inf), SimpleNamespace(job=(0, 1), until=0.0)
+    team._processes = [busy, slow]
+    team._answers.put((busy, "run", 1))
+    assert team._answer() == (slow, "hung", "it took longer than 7 s, which is its limit, and was ended")
+    team._answers.put((slow, "run", 2))  # it was in time, and nobody listened
+    assert team._answer() == (busy, "run", 1)
+    assert team._answer() == (slow, "run", 2)

@@ -12,6 +12,7 @@ import initium
 from initium import DataError, ModelError, SettingError, UnknownNameError
 from initium._study._data import load_data
 from initium._study._study import Study
+from initium.torch._loss import judge
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(60, 4)).astype("f4")
@@ -53,6 +54,34 @@ def test_the_loss_of_a_sigmoid_is_that_of_its_logit():
     sigmoid = compare(lambda: one((nn.Sigmoid(),)), (X, Y), epochs=2)
     for ours, theirs in zip(logit.runs["he_normal"], sigmoid.runs["he_normal"], strict=True):
         assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-4)
+
+
+class Ending(nn.Module):
+    """Its last module in the order of registration is not what its outputs come from."""
+
+    def __init__(self, end):
+        super().__init__()
+        self.end, self.body, self.other = end, one(), nn.Sigmoid()
+
+    def forward(self, x):
+        return self.end(self.body(x))
+
+
+@pytest.mark.parametrize(
+    ("end", "is_probability"),
+    [
+        (lambda x: x, False),
+        (lambda x: 4 * torch.sigmoid(x) - 2, False),
+        (lambda x: torch.stack([torch.sigmoid(x), x])[0], False),
+        (torch.sigmoid, True),
+        (lambda x: torch.special.expit(x).squeeze(-1), True),
+        (lambda x: x.sigmoid().flatten()[:, None].contiguous().clone(), True),
+        (lambda x: torch.cat([torch.sigmoid(x)]).double().transpose(0, 1).reshape(-1, 1).float(), True),
+    ],
+)
+def test_a_sigmoid_is_known_by_what_the_model_does_and_not_by_its_modules(end, is_probability):
+    found = judge(Study("mlp", (X, Y), ["zeros", "ones"]), Ending(end)(torch.from_numpy(X)), len(X))
+    assert found.threshold == (0.5 if is_probability else 0.0)
 
 
 def test_several_labels_hold_or_do_not():

@@ -141,16 +141,22 @@ class _Team:
         return self._engine.limit or max(_LEAST, _TIMES * self._by_place[job[0]].seconds)
 
     def _answer(self) -> "tuple[Process, str, Any]":
-        """What one says next; one that takes too long is told to have failed."""
+        """What one says next; one that takes too long is told to have failed, however much the others say."""
         while True:
+            if late := next(filter(self._is_late, self._processes), None):
+                limit = self._limit(late.job)
+                return late, "hung", f"it took longer than {limit:g} s, which is its limit, and was ended"
             with contextlib.suppress(queue.Empty):
                 found = self._answers.get(timeout=_LOOK)
                 if found[0] in self._processes:  # and is none that was ended
                     return found
-            for process in self._processes:
-                if process.job and time.monotonic() > process.until:
-                    limit = self._limit(process.job)
-                    return process, "hung", f"it took longer than {limit:g} s, which is its limit, and was ended"
+
+    def _is_late(self, process: "Process") -> bool:
+        """Whether its time is over, and it has not said anything that waits to be heard."""
+        if not process.job or time.monotonic() <= process.until:
+            return False
+        with self._answers.mutex:
+            return all(one is not process for one, *_ in self._answers.queue)
 
     def _lose(self, process: "Process", why: str) -> None:
         """End one that failed, whatever state it is in, and try its run once more."""

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
 
 from .._errors import ModelError, SettingError
@@ -19,6 +18,12 @@ LOSSES = ("cross_entropy", "bce", "mse", "mae", "huber")
 METRICS = ("accuracy", "r2", "balanced_accuracy", "f1")
 _USUAL = {"classification": "cross_entropy", "next_token": "cross_entropy", "multilabel": "bce", "regression": "mse"}
 _OF = {"cross_entropy": ("classification", "next_token"), "bce": ("classification", "multilabel")}
+# What autograd calls the steps that give the same numbers another shape, place or type.
+_SHAPED = (
+    *("ViewBackward", "UnsafeViewBackward", "ReshapeAliasBackward", "SqueezeBackward", "UnsqueezeBackward"),
+    *("SelectBackward", "SliceBackward", "CatBackward", "StackBackward", "TBackward", "TransposeBackward"),
+    *("PermuteBackward", "CloneBackward", "AliasBackward", "ToCopyBackward"),
+)
 _A = {"classification": "class", "multilabel": "label", "next_token": "token at each place", "regression": "target"}
 
 
@@ -72,8 +77,8 @@ def check_names(study: Study) -> None:
             raise SettingError(f"Metric `{metric}` is not one of {task}; {study.data.name} is that.")
 
 
-def judge(study: Study, model: nn.Module, outputs: Any, rows: int) -> Judge:
-    """How the outputs of a model for so many rows are judged.
+def judge(study: Study, outputs: Any, rows: int) -> Judge:
+    """How the outputs of a model for so many rows are judged; they know how they were made.
 
     Raises:
         ModelError: if they do not fit the targets.
@@ -83,7 +88,7 @@ def judge(study: Study, model: nn.Module, outputs: Any, rows: int) -> Judge:
     if not callable(study.loss):
         _check_shape(study, outputs, rows, one)
     name = "" if callable(study.loss) else study.loss or ("bce" if one else _USUAL[data.task])
-    ends = _ends_in_sigmoid(model)
+    ends = _are_probabilities(outputs)
     threshold = None
     if data.task == "multilabel" or one:
         threshold = 0.5 if ends else 0.0
@@ -108,10 +113,17 @@ def _check_shape(study: Study, outputs: Any, rows: int, one: bool) -> None:
     raise ModelError(f"The model turns {rows} samples into {found}; {data.name} needs {wanted}, {what}.")
 
 
-def _ends_in_sigmoid(model: nn.Module) -> bool:
-    """Whether what comes out is a probability, and no longer the number that it is made from."""
-    leaves = [module for module in model.modules() if not list(module.children())]
-    return bool(leaves) and isinstance(leaves[-1], nn.Sigmoid)
+def _are_probabilities(outputs: Any) -> bool:
+    """Whether a sigmoid made them, and they are no longer the numbers that it was given."""
+    return _is_sigmoid(getattr(outputs, "grad_fn", None))
+
+
+def _is_sigmoid(step: Any) -> bool:
+    if step is None:
+        return False
+    if step.name().startswith(_SHAPED):
+        return all(_is_sigmoid(one) for one, _ in step.next_functions)
+    return step.name().startswith("SigmoidBackward")
 
 
 def _function(name: str, is_probability: bool) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:

@@ -162,11 +162,11 @@ def _order_seed(study: Study, index: int) -> int:
     return (study.order_seed + index) % 2**64
 
 
-@torch.no_grad()
+@torch.enable_grad()
 def _judge(study: Study, model: nn.Module, data: Data) -> Judge:
     model.eval()
     rows = torch.from_numpy(data.x_train[:2])
-    return judge(study, model, model(rows), len(rows))
+    return judge(study, model(rows), len(rows))
 
 
 @torch.no_grad()
@@ -215,7 +215,7 @@ def _trial(model: nn.Module, study: Study) -> float:
             f"The model fails on a training batch of {rows} samples of shape {data.features}: "
             f"{type(error).__name__}: {error}"
         ) from error
-    found = judge(study, model, outputs, rows)
+    found = judge(study, outputs, rows)
     if not outputs.requires_grad:
         raise ModelError("The model has no parameter to train: its outputs require no gradient.")
     try:
