@@ -402,3 +402,19 @@ def test_pandas_reads_what_is_exported(tmp_path):
     pytest.importorskip("pyarrow")
     again = pandas.read_parquet(exported(tmp_path, "parquet"))
     pandas.testing.assert_frame_equal(again, table, check_dtype=False)
+
+
+def test_a_parquet_file_of_ours_is_replaced_and_another_stays(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    exported(tmp_path, "parquet")
+    check_export(exported(tmp_path, "parquet"))
+    pandas.read_parquet(tmp_path / "runs.parquet").to_parquet(tmp_path / "runs.parquet")
+    with pytest.raises(OutputError, match="Initium did not write it"):
+        check_export(tmp_path / "runs.parquet")
+
+
+def test_what_is_said_keeps_its_order(tmp_path):
+    with Store.begin(tmp_path / "s.db", IDENTITY) as store:
+        store.say({"cells": {"lr 8": 1, "lr 16": 2, "a": 3}})
+        assert list(store.facts()["cells"]) == ["lr 8", "lr 16", "a"]
