@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import initium
-from initium import TrainingError
+from initium import SettingError, TrainingError
 from initium._engine import Processes
 from initium._engine._worker import _Task
 from initium._store._cache import cached
@@ -184,3 +184,18 @@ def test_data_goes_to_a_process_once_and_runs_come_back_as_they_are():
             for one, other in zip(runs, again[name].runs[start], strict=True):
                 assert one.train_loss == other.train_loss
                 np.testing.assert_array_equal(one.merits, other.merits)
+
+
+def test_what_no_other_process_can_have_is_one_message():
+    lock = threading.Lock()
+    with pytest.raises(SettingError) as error:
+        initium.compare(lambda: lock and nn.Linear(4, 3), "iris", **ASKED)
+    text = str(error.value)
+    assert text.startswith(
+        "The study cannot be handed to another process: TypeError: cannot pickle '_thread.lock' object."
+    )
+
+
+def test_an_engine_that_asks_for_no_run_is_not_waited_for(tmp_path):
+    with pytest.raises(TrainingError, match="The engine ended and had asked for no run"):
+        initium.compare("mlp", "iris", engine=lambda study, runs: iter(()), store=tmp_path / "s.db", **ASKED)
