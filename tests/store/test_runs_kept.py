@@ -416,5 +416,17 @@ def test_a_parquet_file_of_ours_is_replaced_and_another_stays(tmp_path):
 
 def test_what_is_said_keeps_its_order(tmp_path):
     with Store.begin(tmp_path / "s.db", IDENTITY) as store:
-        store.say({"cells": {"lr 8": 1, "lr 16": 2, "a": 3}})
+        store.say(lambda _: {"cells": {"lr 8": 1, "lr 16": 2, "a": 3}})
         assert list(store.facts()["cells"]) == ["lr 8", "lr 16", "a"]
+
+
+def test_a_file_that_may_grow_no_more_is_told_with_the_way_out(tmp_path):
+    path = tmp_path / "s.db"
+    failed = sqlite3.OperationalError("disk I/O error")
+    failed.sqlite_errorname = "SQLITE_IOERR_WRITE"
+    with pytest.raises(OutputError) as error, told(path):
+        raise failed
+    assert str(error.value) == (
+        f"'{path}' cannot be written: the disk takes no more of it, or fails. What had finished is kept: make room, "
+        "then go on with --resume."
+    )

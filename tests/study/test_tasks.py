@@ -171,7 +171,11 @@ def test_folds_test_every_sample_once_and_are_dealt_anew():
         (np.arange(9.0), {"splits": 5}, "5 splits need 10 samples, two in each to be tested on; there are 9."),
         (np.arange(12) // 9.0, {"splits": 4}, "A target never varies in fold "),
         # A dealing that only the later runs come to.
-        (np.arange(40) // 28.0, {"splits": 4, "seeds": 36}, "fold 4 of 4, that of run 35, so R^2 is not defined on it;"),
+        (
+            np.arange(40) // 28.0,
+            {"splits": 4, "seeds": 36},
+            "fold 4 of 4, that of run 35, so R^2 is not defined on it;",
+        ),
     ],
 )
 def test_a_fold_that_would_fail_is_told_before_anything_is_trained(y, settings, message):
