@@ -269,9 +269,10 @@ def _check(yes: bool, limit: float | None) -> Any:
                 "Add --yes to train them all the same; fewer seeds, epochs or places of the grid take less."
             )
         slowest = limit or max(600.0, 20 * max(one.seconds for one in contenders))
-        processes = f"{min(jobs, runs)} process{'' if min(jobs, runs) == 1 else 'es'}"
-        told = f"Starting {processes}; by a trial about {_long(seconds)}. A run may take {_long(slowest)}."
-        typer.echo(told, err=True)
+        processes = counted(min(jobs, runs), "process")
+        typer.echo(
+            f"Starting {processes}; by a trial about {_long(seconds)}. A run may take {_long(slowest)}.", err=True
+        )
 
     return check
 

@@ -67,7 +67,8 @@ class MissingExtraError(InitiumError, RuntimeError):
 
 def counted(number: int, what: str) -> str:
     """How many there are, in words: `1 weight`, `2,000 weights`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    plural = "es" if what.endswith("s") else "s"
+    return f"{number:,} {what}{'' if number == 1 else plural}"
 
 
 def in_bytes(number: float) -> str:

@@ -402,3 +402,31 @@ def test_pandas_reads_what_is_exported(tmp_path):
     pytest.importorskip("pyarrow")
     again = pandas.read_parquet(exported(tmp_path, "parquet"))
     pandas.testing.assert_frame_equal(again, table, check_dtype=False)
+
+
+def test_a_parquet_file_of_ours_is_replaced_and_another_stays(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    exported(tmp_path, "parquet")
+    check_export(exported(tmp_path, "parquet"))
+    pandas.read_parquet(tmp_path / "runs.parquet").to_parquet(tmp_path / "runs.parquet")
+    with pytest.raises(OutputError, match="Initium did not write it"):
+        check_export(tmp_path / "runs.parquet")
+
+
+def test_what_is_said_keeps_its_order(tmp_path):
+    with Store.begin(tmp_path / "s.db", IDENTITY) as store:
+        store.say(lambda _: {"cells": {"lr 8": 1, "lr 16": 2, "a": 3}})
+        assert list(store.facts()["cells"]) == ["lr 8", "lr 16", "a"]
+
+
+def test_a_file_that_may_grow_no_more_is_told_with_the_way_out(tmp_path):
+    path = tmp_path / "s.db"
+    failed = sqlite3.OperationalError("disk I/O error")
+    failed.sqlite_errorname = "SQLITE_IOERR_WRITE"
+    with pytest.raises(OutputError) as error, told(path):
+        raise failed
+    assert str(error.value) == (
+        f"'{path}' cannot be written: the disk takes no more of it, or fails. What had finished is kept: make room, "
+        "then go on with --resume."
+    )

@@ -113,7 +113,15 @@ def test_a_model_in_a_file_takes_its_own_arguments_and_its_change_is_noticed(fol
     assert refused.exit_code == 2
     assert "  source of the model: " in refused.stderr
     wrong = run(*asked[:-2], "--hiden", "5,6")
-    assert "takes no `hiden`; it takes hidden." in wrong.stderr
+    assert "takes no `hiden`; it takes hidden. The closest is `hidden`." in wrong.stderr
+
+
+def test_a_study_is_written_in_its_own_letters_and_its_rules_are_a_table(folder):
+    written = run("compare", "he_normal", "zeros", "--data", "数据.csv", "--save-study", "s.toml")
+    assert written.exit_code == 2  # there is no such file, and the study is written all the same
+    assert 'data = "数据.csv"' in Path("s.toml").read_text(encoding="utf-8")
+    Path("t.toml").write_text('inits = ["he_normal", "zeros"]\nrules = ["a=zeros"]\n')
+    assert "'t.toml': rules are a table of their own: [rules]" in run("compare", "t.toml", *QUICK).stderr
 
 
 @pytest.mark.parametrize(

@@ -198,3 +198,36 @@ def test_a_gap_in_the_target_of_a_frame_is_no_class(gap, labels):
         assert str(error.value) == (
             "The target 'y' of the table is missing in 20 rows, the first row 1. Leave those samples out."
         )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0.5,1.5,yes\n1,2,no\n3,4,yes\n", "names no columns, it holds 0.5, 1.5, yes. Put a line of names above it."),
+        ("0,0,7\n1,2,0\n3,4,1\n", "names no columns, it holds 0, 0, 7. Put a line of names above it."),
+        (
+            "a,b,y\n1,2,0\n,4,1\n1, ,1\n",
+            "Column 'a' of '{}' has 1 empty cell, the first in line 3. Drop those lines or ",
+        ),
+        ("a,b,y\n1,2,0\n", "'{}': X holds 1 of the 2 samples that it needs at least."),
+        ("a,b,y\n1,nan,0\n2,3,1\n", "'{}': X has NaN or infinite values: 1 in all, the first at [0, 1]."),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said_with_the_place(tmp_path, text, message):
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(DataError) as error:
+        load_data(str(path))
+    assert message.format(path) in str(error.value)
+
+
+@pytest.mark.parametrize("names", ["0,1,2", "1990,1991,y", "0.5,height,y"])
+def test_columns_may_be_named_by_numbers(tmp_path, names):
+    (tmp_path / "t.csv").write_text(f"{names}\n" + "1,2,0\n3,5,1\n" * 10)
+    assert load_data(str(tmp_path / "t.csv")).features == (2,)
+
+
+def test_of_a_column_of_texts_those_are_told_that_are_no_numbers():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(DataError, match="Column 'a' holds 'many', no numbers"):
+        load_data(pandas.DataFrame({"a": ["1", "many", "2.5"], "y": [0, 1, 0]}))

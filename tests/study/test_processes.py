@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 import initium
-from initium import TrainingError
+from initium import SettingError, TrainingError
 from initium._engine import Processes
 from initium._engine._processes import _Team
 from initium._engine._worker import _Task
@@ -199,3 +199,18 @@ def test_a_clock_that_ran_out_is_seen_while_others_answer():
     team._answers.put((slow, "run", 2))  # it was in time, and nobody listened
     assert team._answer() == (busy, "run", 1)
     assert team._answer() == (slow, "run", 2)
+
+
+def test_what_no_other_process_can_have_is_one_message():
+    lock = threading.Lock()
+    with pytest.raises(SettingError) as error:
+        initium.compare(lambda: lock and nn.Linear(4, 3), "iris", **ASKED)
+    text = str(error.value)
+    assert text.startswith(
+        "The study cannot be handed to another process: TypeError: cannot pickle '_thread.lock' object."
+    )
+
+
+def test_an_engine_that_asks_for_no_run_is_not_waited_for(tmp_path):
+    with pytest.raises(TrainingError, match="The engine ended and had asked for no run"):
+        initium.compare("mlp", "iris", engine=lambda study, runs: iter(()), store=tmp_path / "s.db", **ASKED)

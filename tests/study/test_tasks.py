@@ -10,6 +10,7 @@ from torch.utils.data import TensorDataset
 
 import initium
 from initium import DataError, ModelError, SettingError, UnknownNameError
+from initium._errors import counted
 from initium._study._data import load_data
 from initium._study._study import Study
 from initium.torch._loss import judge
@@ -292,3 +293,29 @@ def test_a_metric_by_name_is_scikit_learns(metric):
     found = compare("mlp", "iris", metric=metric, epochs=1)
     assert 0 < best(found) <= 1
     assert found.study.score == metric
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "message"),
+    [
+        ("mlp", {"epoch": 3}, "`mlp` takes no `epoch`; it takes depth, width, activation. The closest is `epochs`."),
+        ("mlp", {"widht": 3}, "`mlp` takes no `widht`; it takes depth, width, activation. The closest is `width`."),
+        (one, {"batch": 3, "ends": 1}, "`one` takes no `batch`; it takes end."),
+        ("mlp(4, 1000000000, 1000000000, 3)", {}, "'mlp(4, 1000000000, 1000000000, 3)' cannot be built: "),
+        ("mlp", {"standardise": "no"}, "standardise is True or False, not 'no'."),
+        (
+            initium.Study("mlp", "iris", ["he_normal", "zeros"]),
+            {},
+            "A Study says `inits` itself; leave it out, or make ",
+        ),
+    ],
+)
+def test_what_a_study_does_not_take_is_said_with_the_nearest(model, more, message):
+    data = None if isinstance(model, initium.Study) else "iris"
+    with pytest.raises(initium.InitiumError) as error:
+        initium.compare(model, data, inits=["he_normal", "zeros"], progress=False, **more)
+    assert str(error.value).startswith(message)
+
+
+def test_a_word_that_ends_in_s_has_its_plural():
+    assert [counted(number, "process") for number in (1, 2)] == ["1 process", "2 processes"]

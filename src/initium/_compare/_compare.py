@@ -1,25 +1,23 @@
 """compare(): train every start on the same data and say which is better."""
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from .._draw import num_threads
 from .._engine import Contender, Engine, Processes, decided, train
-from .._errors import OutputError, TrainingError
+from .._errors import OutputError, SettingError, TrainingError
 from .._progress import progress as bar
 from .._reading import path_of
 from .._study._settings import check_whole
-from .._study._study import Study
+from .._study._study import SETTINGS, Study
 from ._comparison import Comparison
 from ._grid import Grid
 
 # What keeps runs is imported by whoever keeps some: `import initium` stays light.
 if TYPE_CHECKING:
     from .._store._store import Store
-
-_SETTINGS = {one.name for one in fields(Study)} - {"arguments", "place"}
 
 
 def compare(
@@ -93,16 +91,26 @@ def compare(
     """
     jobs = num_threads() if jobs is None else jobs
     check_whole("jobs", jobs, 1)
+    if isinstance(model, Study):
+        _check_alone(
+            settings | {name: one for name, one in (("data", data), ("inits", inits)) if one is not None and one != ()}
+        )
     study = model if isinstance(model, Study) else study_of(model, data, inits, settings)
     return trained(
         study, store=store, resume=resume, engine=engine or Processes(jobs, limit), progress=progress, jobs=jobs
     )
 
 
+def _check_alone(besides: dict[str, Any]) -> None:
+    if besides:
+        name = next(iter(besides))
+        raise SettingError(f"A Study says `{name}` itself; leave it out, or make the Study with it.")
+
+
 def study_of(model: Any, data: Any, inits: Any, settings: dict[str, Any]) -> Study:
     """The study that some settings are of; what is none of its settings is an argument of the model function."""
-    own = {name: value for name, value in settings.items() if name in _SETTINGS}
-    more = {name: value for name, value in settings.items() if name not in _SETTINGS}
+    own = {name: value for name, value in settings.items() if name in SETTINGS}
+    more = {name: value for name, value in settings.items() if name not in SETTINGS}
     return Study(model, data, inits, arguments=more, **own)
 
 

@@ -52,15 +52,32 @@ def train(
     num_known = _num_finished(store, wanted, 0, on_run)
     with beating(store):
         while num_known < len(wanted):
-            for run in engine(study, (wanted[key] for key in store.claims(wanted))):
+            offered = _Offered(wanted[key] for key in store.claims(wanted))
+            for run in engine(study, offered):
                 store.finish(run.row)
                 num_known += 1
                 on_run(1)
             if lost := store.num_claimed:
                 raise TrainingError(f"The engine took {lost} runs more than it gave back, or gave them other names.")
+            if not offered.is_asked:
+                raise TrainingError("The engine ended and had asked for no run.")
             num_known = _num_finished(store, wanted, num_known, on_run)
             if num_known < len(wanted):  # others are at work on what is left
                 time.sleep(_WAIT)
+
+
+class _Offered:
+    """Runs, and whether anybody asked for one."""
+
+    def __init__(self, runs: Iterator[tuple[Contender, int]]) -> None:
+        self._runs, self.is_asked = runs, False
+
+    def __iter__(self) -> Iterator[tuple[Contender, int]]:
+        return self
+
+    def __next__(self) -> tuple[Contender, int]:
+        self.is_asked = True
+        return next(self._runs)
 
 
 def _num_finished(

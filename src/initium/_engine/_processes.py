@@ -182,5 +182,12 @@ def _pickle(value: Any, data: Data | None) -> bytes:
             return "data" if obj is data and data is not None else None
 
     buffer = BytesIO()
-    Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    try:
+        Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    except Exception as error:  # whatever somebody's own objects raise
+        raise SettingError(
+            f"The study cannot be handed to another process: {type(error).__name__}: {error}. Its model function, loss "
+            "and metric may hold no lock, open file or the like: make it within the function, or name "
+            "'file.py:function'."
+        ) from error
     return buffer.getvalue()

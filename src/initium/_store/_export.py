@@ -14,8 +14,8 @@ from .._require import require
 from ._row import Row
 
 _FIGURES = ("train_loss", "test_loss", "score")
-# By what a table that was exported before is known, near its beginning; Parquet tells its columns at its end.
-_MARKS = {".csv": ",train_loss,test_loss,score", ".json": '"train_loss": ', ".parquet": "a file that is there stays"}
+# By what a table that was exported before is known, near its beginning; of Parquet it is at the end.
+_MARKS = {".csv": ",train_loss,test_loss,score", ".json": '"train_loss": ', ".parquet": "runs of a study of Initium"}
 
 
 def check_export(path: Path) -> None:
@@ -89,8 +89,18 @@ def _csv(table: Sequence[dict[str, Any]]) -> bytes:
 
 def _parquet() -> Any:
     pandas = require("pandas", to="Writing Parquet", install="initium[tables]")
-    require("pyarrow", to="Writing Parquet", install="initium[tables]")
-    return lambda table: pandas.DataFrame(table).to_parquet(index=False)
+    pyarrow = require("pyarrow.parquet", to="Writing Parquet", install="initium[tables]")
+
+    def written(table: Sequence[dict[str, Any]]) -> bytes:
+        file = io.BytesIO()
+        found = require("pyarrow", to="Writing Parquet").Table.from_pandas(
+            pandas.DataFrame(table), preserve_index=False
+        )
+        told = {**(found.schema.metadata or {}), b"holds": _MARKS[".parquet"].encode()}
+        pyarrow.write_table(found.replace_schema_metadata(told), file)
+        return file.getvalue()
+
+    return written
 
 
 def _write(path: Path, content: bytes) -> None:

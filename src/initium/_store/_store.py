@@ -153,7 +153,8 @@ class Store:
     def say(self, facts: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
         """Note something of the study, made of what was said before, in the place of that under the same names."""
         with told(self.path), self._writing() as cursor:
-            rows = [(name, _json(value)) for name, value in facts(self.facts()).items()]
+            told_now = facts(self.facts()).items()
+            rows = [(name, json.dumps(value)) for name, value in told_now]  # in the order in which it was asked
             cursor.executemany("INSERT OR REPLACE INTO fact VALUES (?, ?, 0)", rows)
 
     def claims(self, keys: Iterable[Key]) -> Iterator[Key]:

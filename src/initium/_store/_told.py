@@ -23,6 +23,8 @@ def _remedy(path: Path, error: Exception) -> str:
     kind, number = getattr(error, "sqlite_errorname", ""), getattr(error, "errno", None)
     if kind == "SQLITE_FULL" or number in (errno.ENOSPC, errno.EDQUOT):
         return f"cannot be written: the disk is full. {kept}"
+    if kind.startswith("SQLITE_IOERR"):  # of a quota, a limit of a file's size, or a disk that fails
+        return f"cannot be written: the disk takes no more of it, or fails. {kept}"
     if kind.startswith("SQLITE_READONLY") or number == errno.EROFS:
         return "cannot be written: it is read-only. Name a store that you can write to, or look at it with --show."
     if kind.startswith("SQLITE_CANTOPEN") or isinstance(error, OSError):

@@ -16,7 +16,7 @@ from .._spec import Call, parse_call, unknown_name
 from ._prepared import PARTS, Array, Task, prepare
 from ._prepared import Data as Data
 from ._source import Source
-from ._table import Table, check_there, place_of, read_table
+from ._table import Table, check_there, is_number, place_of, read_table
 
 # Real data that scikit-learn ships, and its task.
 BUILT_IN: dict[str, Task] = {
@@ -95,6 +95,7 @@ def _of_object(data: Any, target: str | None) -> _Made | Data:
     if isinstance(data, Data):
         return data
     if isinstance(data, Table):
+        _check_whole(data.x, data.y)
         return data.said, [data.x, data.y], False, 0
     if isinstance(data, _Text):
         return _tokens(data.ids, data.num_tokens, data.said)
@@ -159,7 +160,7 @@ def _feature(name: str, column: Array) -> Array:
     try:
         return column.astype(np.float64)
     except (TypeError, ValueError):
-        bad = [f"'{cell}'" for cell in dict.fromkeys(column.tolist()) if not isinstance(cell, int | float)]
+        bad = [f"'{cell}'" for cell in dict.fromkeys(column.tolist()) if not is_number(cell)]
         raise DataError(f"Column '{name}' holds {few(bad)}, no numbers. Leave it out or encode it.") from None
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from numbers import Integral, Real
 from typing import Any
@@ -105,6 +105,8 @@ class Study:
         wholes |= {name: least for name, least in (("steps", 1), ("splits", 2)) if getattr(self, name) is not None}
         for name, least in wholes.items():
             check_whole(name, getattr(self, name), least)
+        if not isinstance(self.standardise, bool):
+            raise SettingError(f"standardise is True or False, not {self.standardise!r}.")
         for name in AXES:
             values = getattr(self, name)
             for value in values if isinstance(values, tuple) else (values,):
@@ -213,6 +215,9 @@ class Study:
         if missed <= 0:
             return ()
         return (f"{self.seeds} runs for {self.splits} splits: {counted(missed, 'fold')} of them will not be tested",)
+
+
+SETTINGS = tuple(one.name for one in fields(Study) if one.name not in ("arguments", "place"))
 
 
 def cell_name(settings: Mapping[str, Any], axes: Iterable[str]) -> str:

@@ -37,6 +37,7 @@ def read_table(path: str, target: str | None = None) -> Table:
     if len(lines) < 2:
         raise DataError(f"'{path}' holds {len(lines)} lines; a table has a line of names and one a sample.")
     names, rows = lines[0], lines[1:]
+    _check_names(path, names)
     for number, row in enumerate(rows, start=2):
         if len(row) != len(names):
             raise DataError(f"Line {number} of '{path}' has {len(row)} columns and the first {len(names)}.")
@@ -48,6 +49,15 @@ def read_table(path: str, target: str | None = None) -> Table:
     check_there(f"'{path}'", names[place], columns[place], line="line", first=2)
     others = few([f"'{name}'" for at, name in enumerate(names) if at != place])
     return Table(np.stack(features, axis=1), _labels(columns[place]), f"'{names[place]}' of {others}; ")
+
+
+def _check_names(path: str, names: Sequence[str]) -> None:
+    """Refuse a first line that is a sample's: numbers that nobody calls columns by."""
+    numbers = [name for name in names if is_number(name)]
+    if len(numbers) >= len(names) - 1 and any("." in name or numbers.count(name) > 1 for name in numbers):
+        raise DataError(
+            f"The first line of '{path}' names no columns, it holds {few(names)}. Put a line of names above it."
+        )
 
 
 def place_of(table: str, names: Sequence[str], target: str | None) -> int:
@@ -97,7 +107,12 @@ def _numbers(path: str, name: str, column: Sequence[str]) -> NDArray[Any]:
     try:
         return np.array(column, dtype=np.float64)
     except ValueError:
-        bad = [f"'{cell}'" for cell in column if not _is_number(cell)]
+        bad = [f"'{cell}'" for cell in column if not is_number(cell)]
+        if empty := [line for line, cell in enumerate(column, start=2) if not cell.strip()]:
+            raise DataError(
+                f"Column '{name}' of '{path}' has {counted(len(empty), 'empty cell')}, the first in line {empty[0]}. "
+                "Drop those lines or fill the gaps before comparing."
+            ) from None
         raise DataError(
             f"Column '{name}' of '{path}' holds {few(bad)}, no numbers. Leave it out or encode it."
         ) from None
@@ -113,9 +128,10 @@ def _labels(column: Sequence[str]) -> NDArray[Any]:
     return np.array(column)
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: Any) -> bool:
+    """Whether it is a number, or the text of one."""
     try:
         float(cell)
-    except ValueError:
+    except (TypeError, ValueError):
         return False
     return True

@@ -26,6 +26,10 @@ def read_toml(path: str) -> dict[str, Any]:
         raise SettingError(f"'{path}' is no TOML: {error}.") from None
     if not isinstance(found.get("inits", []), list):
         raise SettingError(f'\'{path}\': inits is a list of starts, as in inits = ["he_normal", "zeros"].')
+    if not isinstance(found.get("rules", {}), dict):
+        raise SettingError(
+            f'\'{path}\': rules are a table of their own: [rules], and below it lines as "head.*" = "zeros".'
+        )
     return found
 
 
@@ -54,4 +58,4 @@ def _value(value: Any) -> str:
     if isinstance(value, float):
         return repr(value)
     # Of texts, whole numbers and truth values JSON writes what TOML reads; it leaves out no letter that TOML forbids.
-    return json.dumps(value).replace("\x7f", "\\u007F")
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")

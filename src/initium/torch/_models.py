@@ -9,9 +9,9 @@ from torch import nn
 
 from .._errors import InitiumError, ModelError, SettingError
 from .._model_name import model_function
-from .._spec import parse_call, unknown_name
+from .._spec import parse_call, takes_no, unknown_name
 from .._study._start import Start
-from .._study._study import Study
+from .._study._study import SETTINGS, Study
 from ._architectures import BUILT_IN
 
 _OWN = "From Python, pass a function that builds your own."
@@ -39,7 +39,7 @@ def _function(text: str, asked: Mapping[str, Any]) -> Callable[[], Any]:
     stamp = os.stat(file).st_mtime_ns if os.path.isfile(file) else 0
     key = (text, os.getcwd(), stamp, repr(asked))
     if key not in _functions:
-        _functions[key] = model_function(text, asked)
+        _functions[key] = model_function(text, asked, others=SETTINGS)
     return _functions[key]
 
 
@@ -64,6 +64,10 @@ def _built_in(spec: str, study: Study) -> nn.Module:
             known = ", ".join(_arguments(function) or ())
             raise SettingError(f"'{spec}': {call.name} takes {known}. ({error})") from None
         raise
+    except RuntimeError as error:
+        if isinstance(error, InitiumError):
+            raise
+        raise ModelError(f"'{spec}' cannot be built: {error}") from error  # so wide that no memory holds it
 
 
 def _built(function: Any, asked: Mapping[str, Any], model: Any) -> nn.Module:
@@ -87,7 +91,7 @@ def _built(function: Any, asked: Mapping[str, Any], model: Any) -> nn.Module:
 
 def _check_known(name: str, known: list[str] | None, asked: Mapping[str, Any]) -> None:
     if known is not None and (wrong := [one for one in asked if one not in known]):
-        raise SettingError(f"`{name}` takes no `{wrong[0]}`; it takes {', '.join(known) or 'no argument'}.")
+        raise takes_no(f"`{name}`", wrong[0], known, SETTINGS)
 
 
 def _arguments(function: Callable[..., Any]) -> list[str] | None:
