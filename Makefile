@@ -1,12 +1,13 @@
 # Both commands make their own environment in .venv; nothing else is installed by hand.
 PYTHON ?= python3
 BIN := .venv/bin
-# Most of a test is Python, on one processor: two processes, each file of tests in one of them.
+# Most of a test is Python, on one processor: two processes of one thread, each file of tests in one of them.
 TWICE := --numprocesses 2 --dist loadfile
+ALONE := OMP_NUM_THREADS=1
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test test-tensorflow fuzz lint bench bench-accuracy bench-choose bench-diagnose bench-fill bench-keras bench-jax \
-	bench-limits bench-plan bench-plans bench-unseen bench-models bench-scale randomness
+	bench-limits bench-plan bench-plans bench-unseen bench-models bench-scale pictures randomness
 
 demo: .venv/made
 	@echo "Training 160 networks; a minute or two on two cores."
@@ -15,8 +16,8 @@ demo: .venv/made
 
 # Keras has one backend a process: its tests run once on PyTorch, with all others, and once on JAX.
 test: .venv/made
-	$(BIN)/python -m pytest $(TWICE)
-	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/keras_edge src/initium/keras
+	$(ALONE) $(BIN)/python -m pytest $(TWICE)
+	$(ALONE) KERAS_BACKEND=jax $(BIN)/python -m pytest tests/keras_edge src/initium/keras
 
 # Slow to set up, and in an environment of its own: TensorFlow wants older versions of shared packages.
 test-tensorflow: .venv/made
@@ -47,6 +48,10 @@ bench-fill: .venv/made
 # A diagnosis beside a plain forward and backward pass: time and memory.
 bench-diagnose: .venv/made
 	$(BIN)/python bench/diagnose.py
+
+# The pictures of docs/diagnose.md; needs Chromium.
+pictures: .venv/made
+	$(BIN)/python bench/pictures.py
 
 # Minutes and 3 GB of memory: models of up to 200,000 small parameters, planned and filled.
 bench-scale: .venv/made

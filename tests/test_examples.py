@@ -51,7 +51,7 @@ def run(name, imports="ours", backend="torch"):
 
 
 def test_every_example_is_tested():
-    large = {"gpt2_on_meta.py", "fsdp2_two_processes.py", "manifest.py"}
+    large = {"gpt2_on_meta.py", "fsdp2_two_processes.py", "manifest.py", "width_mlp.py"}
     assert {path.name for path in EXAMPLES.glob("*.py")} == {*IMPORTS, *large, "jax_flax_mlp.py"}
 
 
@@ -121,3 +121,12 @@ def test_a_manifest_is_verified_and_a_flipped_bit_is_found():
     lines = program("manifest.py")
     assert lines[2].endswith("init.safetensors equals what the plan draws.")
     assert lines[-1] == "  2.running_var[255] is 1.0001221, and 1.0 in the plan"
+
+
+def test_mup_passes_the_coordinate_check_and_a_start_with_one_rate_fails():
+    lines = program("width_mlp.py")
+    assert lines[0].startswith("Passes: under `mup` no size goes with the width, from width 64 to 512.")
+    failed = next(line for line in lines if line.startswith("Fails"))
+    assert failed.startswith(
+        "Fails: under `framework` sizes go with the width at 3 of 4 weights, from width 64 to 512;"
+    )

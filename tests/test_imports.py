@@ -33,10 +33,11 @@ ROOMS = [
         "_rule",
         "_recipes",
     ),
-    *("_ledger", "_written", "_verification", "_calibration", "_decisions", "_aims", "_diagnosis", "_guide"),
-    *("_native", "_stream", "_kernel", "_populate", "_draw", "_haar", "_fill", "_tensor", "_array", "_checkpoint"),
-    *("_study", "_model_name", "torch", "keras", "jax", "_edge", "_plan", "_initialize", "_diagnose", "_engine"),
-    *("_compare", "_attribute", "__init__", "_cli", "__main__"),
+    *("_ledger", "_written", "_verification", "_calibration", "_decisions", "_aims", "_diagnosis", "_coordinates"),
+    *("_guide", "_native", "_stream", "_kernel", "_populate", "_draw", "_haar", "_fill", "_tensor", "_array"),
+    *("_checkpoint", "_store", "_model_name", "_study", "torch", "keras", "jax", "_edge", "_plan", "_initialize"),
+    *("_diagnose", "_coordinate_check", "_engine", "_compare", "_told", "_compare_command", "_attribute"),
+    *("__init__", "_cli", "__main__"),
 ]
 # They import what somebody else names, a package or a model, by its name.
 BY_NAME = {"_require.py", "_model_name.py"}
@@ -48,7 +49,7 @@ def test_importing_initium_imports_no_framework_and_nothing_heavy():
     assert "initium" in loaded
     slow = {"importlib.metadata", "email", "zipfile", "json", "initium._safetensors"}  # of Python's own, and ours
     assert not slow & set(loaded)
-    heavy = {"torch", "jax", "keras", "scipy", "plotly", "sklearn", "loky", "jinja2", "typer", "rich"}
+    heavy = {"torch", "jax", "keras", "scipy", "plotly", "sklearn", "cloudpickle", "jinja2", "typer", "rich"}
     assert not heavy & set(loaded)
 
 

@@ -40,7 +40,7 @@ def initialised(build, start):
 def compared(build, start):
     """What a comparison trains from."""
     study = Study(build, IRIS, (parse_recipe(start), parse_recipe("zeros")), seed=5)
-    return values(decided(study)[0].model(study, 0))
+    return values(decided(study)[0].model(0))
 
 
 def commanded(folder, name, start, monkeypatch):

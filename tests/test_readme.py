@@ -35,13 +35,14 @@ WRITES = {
     "plan.save(": ["plan.json"],
     "result.save(": ["breast_cancer.html"],
     "plan.write(": ["init.safetensors"],
+    'store="study.db"': ["study.db"],
 }
 
 
 @pytest.mark.parametrize("example", blocks("python"))
 def test_an_example_runs_as_it_stands(example, tmp_path, monkeypatch, capsys, alone):
     monkeypatch.chdir(tmp_path)
-    if "transformers" in example:
+    if "transformers" in example or "callbacks" in example:
         library("transformers")
     exec(compile(example, "example", "exec"), {"__name__": "__main__"})
     printed = capsys.readouterr().out
@@ -61,6 +62,7 @@ SAYS = {
     "result.save(": ["zeros: 20 of 20 runs never left chance"],
     "plan.verify(": ["Filled 72 of 72 parameters", "init.safetensors equals what the plan draws."],
     "initium.cite(": ["Fans(fan_in=9, fan_out=9)", "\n1.5335", " repelling\n@inproceedings{he2015delving,"],
+    "coordinate_check(": ["Passes: under `mup` no size goes with the width, from width 64 to 512."],
     "# True": ["True"],
 }
 
@@ -89,6 +91,9 @@ class Net(nn.Module):
 
 def build():
     return Net()
+
+def wide(width):
+    return nn.Sequential(nn.Linear(8, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 3))
 """
 
 
@@ -104,7 +109,7 @@ def test_every_command_line_works(block, monkeypatch, tmp_path):
 
 
 def _initium(args):
-    cut = ["--seeds", "2", "--epochs", "1"] if args[0] == "compare" and "--help" not in args else []
+    cut = ["--seeds", "2", "--epochs", "1"] if args[0] == "compare" and not {"--help", "--show"} & set(args) else []
     result = CliRunner().invoke(_cli.app, [*args, *cut])
     assert result.exit_code == 0, result.stderr
 

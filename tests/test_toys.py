@@ -18,7 +18,7 @@ from initium._tensor import of_choice
 from initium.init import Initialiser
 from initium.init._initialiser import CATALOGUE, initialiser
 from initium.init._law import Given, Law
-from initium.torch._train import Course, batches, loss
+from initium.torch._train import Course, batches
 
 
 @dataclass(frozen=True)
@@ -133,14 +133,15 @@ def at_once(study, runs):
     """All starts of one index under one optimiser: of plain SGD the gradient of a sum is each run's own."""
     for index, group in groupby(runs, key=lambda run: run[1]):
         starts = [start for start, _ in group]
-        models = [start.model(study, index) for start in starts]
+        models = [start.model(index) for start in starts]
         pairs = list(zip(starts, models, strict=True))
-        courses = [Course(study, model, start.graph, str(start.recipe), index) for start, model in pairs]
+        courses = [Course(study, model, start.graph, start.start.name, index) for start, model in pairs]
         optimizer = torch.optim.SGD([value for model in models for value in model.parameters()], lr=study.lr)
         for epoch in range(study.epochs):
             for inputs, wanted in batches(study, index, epoch):
                 optimizer.zero_grad()
-                sum(loss(model(inputs), wanted) for model in models).backward()
+                both = zip(courses, models, strict=True)
+                sum(course.loss(model(inputs), wanted) for course, model in both).backward()
                 optimizer.step()
             for course in courses:
                 course.note()

@@ -1,9 +1,6 @@
 """The command line."""
 
 import os
-import re
-import shlex
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,21 +8,21 @@ from contextlib import chdir, contextmanager
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from . import _files
+from . import _compare_command, _files
 from ._checkpoint import read, target, write
 from ._checkpoint import verify as compare_with
 from ._checkpoint._manifest import MARK as MANIFEST_MARK
-from ._compare import compare as run_compare
+from ._coordinate_check import coordinate_check as run_coordinate_check
 from ._decisions._store import MARK as PLAN_MARK
 from ._diagnose import diagnose as run_diagnosis
-from ._errors import DataError, InitiumError, ModelError, OutputError, RuleError, SettingError, counted
+from ._errors import DataError, ModelError, OutputError, SettingError, counted
 from ._fill import DTYPES
 from ._graph import Graph
 from ._guide import about
@@ -34,14 +31,15 @@ from ._initialize import graph_of
 from ._initialize import plan as decide
 from ._model_name import model_function
 from ._plan import Plan
-from ._printable import printable, printable_lines
+from ._printable import printable
 from ._reading import check_regular, path_of
 from ._recipes import Recipe, parse_recipe
 from ._report._page import MARK
 from ._require import versions
-from ._rule import Rule
+from ._rule import Rule, read_rule_text
 from ._safetensors import SUFFIX
 from ._study._data import load_data
+from ._told import Interrupted, told
 
 T = TypeVar("T")
 
@@ -49,36 +47,17 @@ _MODEL_HELP = (
     "file.py:function, package.module:function (both called without arguments), 'mlp(64, 128, 10)', or a saved plan: "
     "plan.json."
 )
-_INTERRUPTED = 130  # what a shell gives a command that Ctrl-C ended
-_INITS_HELP = "Two or more of `initium list`, with arguments as in 'uniform(-0.1, 0.1)'."
-
-
-class _InterruptedError(KeyboardInterrupt):
-    """Ctrl-C, with a word of what was written before it came."""
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """What is refused is one message and exit code 2, without a traceback; Ctrl-C is one message and exit code 130."""
-    try:
-        yield
-    except InitiumError as error:
-        _refuse(f"{type(error).__name__}: {error}")
-    except _InterruptedError as error:
-        _refuse(f"{error}.", _INTERRUPTED)
-    except KeyboardInterrupt as error:
-        _refuse(f"{str(error) or 'Interrupted'}; nothing was written.", _INTERRUPTED)
 
 
 class _Commands(TyperGroup):
     """All commands, which tell what goes wrong alike."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        with _told():
+        with told():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        with _told():
+        with told():
             return super().invoke(ctx)
 
 
@@ -106,56 +85,9 @@ def _whole(
     """A neural network's weights before the first training step."""
 
 
-@app.command()
-def compare(
-    inits: Annotated[list[str], typer.Argument(metavar="INIT INIT", help=_INITS_HELP)],
-    model: Annotated[
-        str, typer.Option(help="mlp (hidden layers of 128 and 64), or its widths: 'mlp(10, 20, 2)'.")
-    ] = "mlp",
-    data: Annotated[str, typer.Option(help="digits, breast_cancer, wine, iris, diabetes; or a .npz file.")] = "digits",
-    activation: Annotated[
-        str, typer.Option(help="Of the hidden layers: relu, tanh, sigmoid, gelu, silu, selu, ...")
-    ] = "relu",
-    epochs: Annotated[int, typer.Option(help="Passes over the training split.")] = 20,
-    seeds: Annotated[int, typer.Option(help="Paired runs of each initialiser.")] = 20,
-    lr: Annotated[float, typer.Option(help="Learning rate.")] = 0.1,
-    optimizer: Annotated[str, typer.Option(help="sgd or adam.")] = "sgd",
-    batch_size: Annotated[int, typer.Option(help="Samples a step.")] = 32,
-    seed: Annotated[int, typer.Option(help="Seed of the weights: run r uses seed + r.")] = 0,
-    order_seed: Annotated[int, typer.Option(help="Seed of the order of samples, likewise.")] = 0,
-    split_seed: Annotated[int, typer.Option(help="Seed of the split into training and test.")] = 0,
-    jobs: Annotated[int | None, typer.Option(help="Processes; default: one a processor.")] = None,
-    out: Annotated[str, typer.Option(help="The page to write.")] = "compare.html",
-) -> None:
-    """Train a network from several initialisers and say which is better.
-
-    Example: initium compare glorot_uniform "uniform(-0.1, 0.1)" --data digits
-    """
-    _files.check_writable(out, mark=MARK)
-    result = run_compare(
-        model,
-        data,
-        inits=inits,
-        seeds=seeds,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        optimizer=optimizer,
-        activation=activation,
-        seed=seed,
-        order_seed=order_seed,
-        split_seed=split_seed,
-        jobs=jobs,
-    )
-    result = replace(result, command=f"initium {shlex.join(sys.argv[1:])}")
-    result.save(out)
-    for alias, name in _renamed(inits):
-        typer.echo(f"{alias} is {name}: one method, two names.")
-    Console(highlight=False).print(result)
-    typer.echo(f"\nPage with curves: {printable(out)}")
-    if result.interrupted:
-        finished = f"{result.num_runs} of {seeds} runs of each start had finished"
-        _refuse(f"Interrupted: {finished}; they are above and saved.", _INTERRUPTED)
+# What is no option of these is an argument of a model function.
+app.command(context_settings={"ignore_unknown_options": True})(_compare_command.compare)
+app.command()(_compare_command.studies)
 
 
 @app.command(name="list")
@@ -290,10 +222,17 @@ def diagnose(
     lr: Annotated[float | None, typer.Option(help="Its learning rate.")] = None,
     micro_batch: Annotated[int | None, typer.Option(help="At most so many samples.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Second moments and gradients alone.")] = False,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Singular values, ranks and the Jacobian besides.")
+    ] = False,
     ignore: Annotated[
         list[str] | None, typer.Option(metavar="ID[:GLOB]", help="A finding to leave out: IN201:head.*")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of what the model draws by itself.")] = 0,
+    against: Annotated[
+        str | None, typer.Option(metavar="RECIPE", help="Show beside it what it is under this recipe: auto.")
+    ] = None,
+    out: Annotated[str | None, typer.Option(help="A page to write, with charts.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """What is wrong with a model at step zero, in which layer, and why.
@@ -304,35 +243,127 @@ def diagnose(
     """
     from .torch import _load
 
-    inputs, targets = _in_place(lambda: _batch(data)) if data else (None, None)
+    if out:
+        _files.check_writable(out, mark=MARK)
+    inputs, targets, note = _in_place(lambda: _batch(data)) if data else (None, None, "")
     built = _in_place(lambda: _load.built(model, seed, activation))
-    found = run_diagnosis(
-        built,
-        inputs,
-        targets,
-        loss=loss,
-        recipe=recipe,
-        ignore=ignore or (),
-        optimizer=optimizer,
-        lr=lr,
-        micro_batch=micro_batch,
-        quick=quick,
-    )
-    typer.echo(found.to_json()) if as_json else Console(highlight=False).print(found, soft_wrap=True)
+    if thorough:
+        typer.echo(f"Thorough: {_load.geometry_cost(built)} for the singular values, and 25 more passes.", err=True)
+    try:
+        found = run_diagnosis(
+            built,
+            inputs,
+            targets,
+            loss=loss,
+            recipe=recipe,
+            ignore=ignore or (),
+            optimizer=optimizer,
+            lr=lr,
+            micro_batch=micro_batch,
+            quick=quick,
+            thorough=thorough,
+        )
+    except ModelError as error:
+        if data or not error.needs_example:
+            raise
+        raise ModelError(f"{error} Here that is --data FILE.py:FUNCTION, which returns it.") from None
+    found = replace(found, notes=(*found.notes, note)) if note else found
+    shown = found.beside(against) if against else found
+    if out:
+        shown.report().save(out)
+    typer.echo(shown.to_json()) if as_json else _print(shown, found.answer)
+    if out and not as_json:
+        typer.echo(f"\nPage with charts: {printable(out)}")
     if not found.is_healthy:
         raise typer.Exit(1)
 
 
-def _batch(data: str) -> tuple[Any, Any]:
-    """Inputs and targets that a text names, of which a few are enough."""
+@app.command()
+def coordinate_check(
+    factory: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE:FUNCTION", help="file.py:function or package.module:function, which takes a width."
+        ),
+    ],
+    recipe: Annotated[str, typer.Option(help="Start each so; `framework`: as it is built, with one rate.")] = "mup",
+    widths: Annotated[str, typer.Option(help="Two or more, with commas.")] = "64,128,256,512",
+    data: Annotated[
+        str | None,
+        typer.Option(help="digits, ..., a .npz or .csv file, or file.py:function, which returns inputs and targets."),
+    ] = None,
+    loss: Annotated[str | None, typer.Option(help="cross_entropy, mse, bce or next_token.")] = None,
+    rules: Annotated[list[str] | None, _RULE] = None,
+    optimizer: Annotated[str, typer.Option(help="adam, adamw or sgd.")] = "adam",
+    lr: Annotated[float, typer.Option(help="Its learning rate.")] = 1e-3,
+    steps: Annotated[int, typer.Option(help="How many are trained.")] = 3,
+    seeds: Annotated[int, typer.Option(help="Models of each width.")] = 5,
+    out: Annotated[str | None, typer.Option(help="A page to write, with curves.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Whether sizes go with the width, at the start and over the first steps.
+
+    If not, a learning rate that suits a narrow model suits a wide one. Exit code 0 if so, 1 if not, 2 if refused.
+
+    Example: initium coordinate-check model.py:build --recipe "mup(base_width=64)"
+    """
+    if out:
+        _files.check_writable(out, mark=MARK)
+    inputs, targets, _ = _in_place(lambda: _batch(data)) if data else (None, None, "")
+    build = model_function(factory, given=("width",))
+    found = run_coordinate_check(
+        lambda width: _in_place(lambda: build(width)),
+        _whole_numbers(widths),
+        inputs=inputs,
+        targets=targets,
+        loss=loss,
+        recipe=recipe,
+        rules=tuple(Rule(*read_rule_text(text)) for text in rules or ()),
+        optimizer=optimizer,
+        lr=lr,
+        steps=steps,
+        seeds=seeds,
+    )
+    if out:
+        found.report().save(out)
+    typer.echo(found.to_json()) if as_json else Console(highlight=False).print(found, soft_wrap=True)
+    if not found.passes:
+        raise typer.Exit(1)
+
+
+def _whole_numbers(text: str) -> list[int]:
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise SettingError(f"`--widths` are whole numbers with commas, as in '64,128,256'; got '{text}'.")
+    return [*map(int, parts)]
+
+
+def _print(shown: Any, answer: str) -> None:
+    """A report, and after a long one its answer once more: that has left the screen."""
+    console = Console(highlight=False)
+    with console.capture() as printed:
+        console.print(shown, soft_wrap=True)
+    text = printed.get()
+    console.out(text, end="")
+    if text.count("\n") > _SCREEN:
+        typer.echo(f"\n{printable(answer)}.")
+
+
+def _batch(data: str) -> tuple[Any, Any, str]:
+    """Inputs and targets that a text names, of which a few are enough, and what was done to them."""
     if ":" in data or data.endswith(".py"):
         given = model_function(data)()
-        return given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+        return (*given, "") if isinstance(given, tuple) and len(given) == 2 else (given, None, "")
     found = load_data(data)
-    return found.x_train[:_SAMPLES], found.y_train[:_SAMPLES]
+    x, y = found.x_train[:_SAMPLES], found.y_train[:_SAMPLES]
+    return (
+        x,
+        y,
+        f"data {found.name}: {found.preparation}; {len(x):,} of {len(found.x_train):,} training samples were run",
+    )
 
 
-_SAMPLES = 256
+_SAMPLES, _SCREEN = 256, 40  # of a batch; lines of a terminal that is large
 
 
 @contextmanager
@@ -346,7 +377,7 @@ def _true_of(files: list[Path]) -> Iterator[None]:
         if not new:
             raise
         are = "is" if len(new) == 1 else "are"
-        raise _InterruptedError(f"Interrupted, but {' and '.join(new)} {are} written") from None
+        raise Interrupted(f"Interrupted, but {' and '.join(new)} {are} written") from None
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
@@ -415,7 +446,10 @@ def _plan_of(model: str, recipe: str | None, rules: list[str], example: str | No
         _check_decided(model, {"--recipe": recipe, "--rule": rules, "--example": example})
         return Plan.load(model)
     recipe = recipe or "auto"
-    start, said = parse_recipe(recipe), tuple(_rule(text) for text in rules)  # refused before a model is built
+    start, said = (
+        parse_recipe(recipe),
+        tuple(Rule(*read_rule_text(text)) for text in rules),
+    )  # refused before a model is built
     inputs = _in_place(model_function(example)) if example else None
     try:
         return decide(_graph_of(model, start, said, inputs), start, rules=said)
@@ -450,23 +484,3 @@ def _in_place(action: Callable[[], T]) -> T:
     """Somebody's code may change the folder; every path that was typed means the one where the command began."""
     with chdir("."):
         return action()
-
-
-def _rule(text: str) -> Rule:
-    paths, equals, spec = text.partition("=")
-    if not (paths and equals and spec):
-        raise RuleError(f"A rule is written GLOB=SPEC, as in 'head.*=zeros'; got '{text}'.")
-    return Rule(paths.strip(), spec.strip())
-
-
-def _renamed(inits: list[str]) -> Iterator[tuple[str, str]]:
-    """The starts that are reported under another name than they were asked for."""
-    for spec in inits:
-        asked, name = (re.match(r"\w*", text.strip())[0] for text in (spec, str(parse_recipe(spec))))  # pyright: ignore
-        if asked != name:
-            yield asked, name
-
-
-def _refuse(message: str, code: int = 2) -> NoReturn:
-    typer.echo(printable_lines(message), err=True)
-    raise typer.Exit(code)

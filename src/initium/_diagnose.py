@@ -7,7 +7,10 @@ from typing import Any
 from ._diagnosis import Diagnosis, Step
 from ._edge import edge_of
 from ._errors import SettingError
+from ._initialize import begin, plan
+from ._plan import Plan
 from ._recipes import Recipe, parse_recipe
+from ._rule import Rules
 from .init import Initialiser
 
 _OPTIMIZERS = ("sgd", "adam", "adamw")
@@ -20,11 +23,12 @@ def diagnose(
     *,
     loss: str | Callable[..., Any] | None = None,
     recipe: str | Initialiser | Recipe | None = None,
-    ignore: Iterable[str] = (),
+    ignore: str | Iterable[str] = (),
     optimizer: str | None = None,
     lr: float | None = None,
     micro_batch: int | None = None,
     quick: bool = False,
+    thorough: bool = False,
 ) -> Diagnosis:
     """Run one batch forward and backward, and say what is wrong, in which layer, from what cause.
 
@@ -38,11 +42,14 @@ def diagnose(
         loss: `cross_entropy`, `mse`, `bce`, `next_token`, a function (outputs, targets) -> loss; None is the model's
             own, where it returns one, else what fits the targets.
         recipe: diagnose a copy of the model that is started by it, not the model as it stands.
-        ignore: findings to leave out, by id or by id and paths: `IN201:head.*`.
+        ignore: findings to leave out, one or several, by id or by id and paths: `IN201:head.*`.
         optimizer: `sgd`, `adam` or `adamw`, to judge the first step.
         lr: its learning rate.
         micro_batch: run so many samples of the batch at most, where memory is short.
         quick: measure second moments and gradients alone.
+        thorough: measure the geometry besides: singular values of every weight, effective ranks, and what the
+            input-output Jacobian does to lengths. It takes the time of 25 more passes, and of each weight of m times n
+            numbers m n min(m, n) multiplications.
 
     Returns:
         The findings, the root cause first, and what was measured by layer. It prints.
@@ -50,7 +57,8 @@ def diagnose(
     Raises:
         ModelError: if the model raises, with what and where, or nothing can be differentiated.
         DataError: if the targets do not fit.
-        SettingError: if an optimiser comes without a learning rate, or no sample is to be run.
+        SettingError: if an optimiser comes without a learning rate, no sample is to be run, or it is to be quick and
+            thorough.
         UnknownNameError: if a loss, an optimiser or an ignored finding goes by no name.
 
     Example:
@@ -65,16 +73,20 @@ def diagnose(
     start = None if recipe is None else parse_recipe(recipe)
     if micro_batch is not None and (not isinstance(micro_batch, int) or micro_batch < 1):
         raise SettingError(f"`micro_batch` is a number of samples, 1 or more, not {micro_batch!r}.")
+    if quick and thorough:
+        raise SettingError("A diagnosis is quick or thorough, not both: leave one of them out.")
     return edge_of(model).diagnose(
         model,
         inputs,
         targets,
         loss=loss,
         recipe=start,
+        start=_begun,
         ignore=ignore,
         step=_step(optimizer, lr),
         micro_batch=micro_batch,
         quick=quick,
+        thorough=thorough,
     )
 
 
@@ -87,3 +99,8 @@ def _step(optimizer: str | None, lr: float | None) -> Step | None:
             f"got {optimizer!r} and {lr!r}."
         )
     return Step(optimizer=optimizer, lr=lr)
+
+
+def _begun(model: Any, recipe: Recipe, rules: Rules, example: Any) -> Plan:
+    """Start a copy of a model."""
+    return begin(plan(model, recipe, rules=rules, example=example), recipe, model, 0, example)

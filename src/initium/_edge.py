@@ -65,6 +65,11 @@ def edge_of(model: Any) -> ModuleType:
     return found()
 
 
+def building_edge() -> ModuleType:
+    """The edge of the one framework whose models are built and trained here."""
+    return _torch()
+
+
 def _hint(model: Any, roots: list[str]) -> Iterator[str]:
     """The way from what is often taken for a model to one."""
     if isinstance(model, Mapping | Iterator | list | tuple):

@@ -53,6 +53,10 @@ class SettingError(InitiumError, ValueError):
     """A number or a choice outside what a study can use."""
 
 
+class TrainingError(InitiumError, RuntimeError):
+    """A run could not be trained; what had finished is kept."""
+
+
 class OutputError(InitiumError, RuntimeError):
     """A file cannot be written where it was asked for."""
 
@@ -63,7 +67,8 @@ class MissingExtraError(InitiumError, RuntimeError):
 
 def counted(number: int, what: str) -> str:
     """How many there are, in words: `1 weight`, `2,000 weights`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    plural = "es" if what.endswith("s") else "s"
+    return f"{number:,} {what}{'' if number == 1 else plural}"
 
 
 def in_bytes(number: float) -> str:

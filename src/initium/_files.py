@@ -26,6 +26,9 @@ _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _CANNOT_RESERVE = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV}
 
 
+_FOOTER = 100_000  # bytes at the end of a Parquet file in which its own words stand
+
+
 def check_writable(path: str | PathLike[str], *, mark: str) -> None:
     """Find out now whether `write_text` will be able to write there later.
 
@@ -181,7 +184,11 @@ def bears(path: Path, mark: str) -> bool:
         OutputError: if it is no regular file, or cannot be read.
     """
     with _reading.opened(path, refuse=OutputError) as file:
-        return mark.encode() in file.read(1000)
+        begins = file.read(1000)
+        if begins.startswith(b"PAR1"):  # Parquet says what it is at its end
+            file.seek(max(file.seek(0, 2) - _FOOTER, 0))
+            begins = file.read(_FOOTER)
+        return mark.encode() in begins
 
 
 def _reserve(path: Path, size: int) -> None:

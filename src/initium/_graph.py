@@ -220,6 +220,11 @@ class Param(Weight):
         """The first use; if there is none, the one that its layer's type says, or an unknown one."""
         return self.uses[0] if self.uses else self.by_type or Use(operation="other")
 
+    @property
+    def makes_signal(self) -> bool:
+        """Whether what it gives is a signal: that which it multiplies, or its own rows that are looked up."""
+        return self.role in ("weight", "embedding")
+
     def __str__(self) -> str:
         return f"`{printable(self.path)}`"
 

@@ -8,23 +8,33 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ._errors import InitiumError, ModelError, UnknownNameError, few
 from ._reading import check_regular
+from ._spec import takes_no
 
 _NAMED = re.compile(r"[\w./\\~-]+")  # a file or a module, as most are called
 
 
-def model_function(text: str) -> Callable[[], Any]:
-    """The function without arguments that a text names; what goes wrong in it is told as one message.
+def model_function(
+    text: str,
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    given: tuple[str, ...] = (),
+    others: Iterable[str] = (),
+) -> Callable[..., Any]:
+    """The function that a text names, with these arguments; what goes wrong in it is told as one message.
 
     Args:
         text: `file.py:function`, `package.module:function`; a class that needs no arguments, or a class of
             Transformers, which is given the default of its configuration; or something that is built already.
+        arguments: what it is always called with, by name.
+        given: what it is called with besides, by place, in words; as a rule, nothing.
+        others: names that an argument it does not take may be a slip of, beside its own.
 
     Raises:
         ModelError: if there is no such file or module, it fails, or the function needs arguments.
@@ -37,8 +47,13 @@ def model_function(text: str) -> Callable[[], Any]:
         raise ModelError(f"'{text}' names no function. Write the function after a colon, as in '{example}'.")
     folder = os.path.dirname(os.path.abspath(where)) if where.endswith(".py") else os.getcwd()
     found = _told(f"'{where}' cannot be imported", folder, lambda: _attribute(_module(where), where, name))
-    function = _without_arguments(found, where, name)
-    return lambda: _told(f"`{name}` of '{where}' fails", folder, function)
+    if given:
+        function = _taking(found, where, name, given)
+    else:
+        function = (
+            _bound(found, where, name, arguments, others) if arguments else _without_arguments(found, where, name)
+        )
+    return lambda *values: _told(f"`{name}` of '{where}' fails", folder, lambda: function(*values))
 
 
 def _module(where: str) -> ModuleType:
@@ -88,6 +103,23 @@ def _near(name: str, module: ModuleType) -> str:
     return f"; it has {few(own)}" if own else ""
 
 
+def _bound(found: Any, where: str, name: str, arguments: Mapping[str, Any], others: Iterable[str]) -> Callable[[], Any]:
+    """A function with arguments of the names that it has."""
+    if not callable(found):
+        raise ModelError(f"`{name}` of '{where}' is a {type(found).__name__}, not a function that builds a model.")
+    try:
+        parameters = inspect.signature(found).parameters.values()
+    except ValueError:  # of a function that was not written in Python
+        parameters = ()
+    known = [one.name for one in parameters]
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters)
+    if not takes_any and (wrong := [one for one in arguments if one not in known]):
+        raise takes_no(f"`{name}` of '{where}'", wrong[0], known, others)
+    if left := [one for one in _needed(found) if one not in arguments]:
+        raise ModelError(f"`{name}` of '{where}' needs arguments that nobody gives here: {', '.join(left)}.")
+    return lambda: found(**arguments)
+
+
 def _without_arguments(found: Any, where: str, name: str) -> Callable[[], Any]:
     """What is called with no arguments to have the model."""
     if hasattr(found, "parameters") and not isinstance(found, type):
@@ -102,6 +134,22 @@ def _without_arguments(found: Any, where: str, name: str) -> Callable[[], Any]:
             f"`{name}` of '{where}' needs arguments that nobody gives here: {', '.join(needed)}. "
             "Name a function without arguments that calls it."
         )
+    return found
+
+
+def _taking(found: Any, where: str, name: str, given: tuple[str, ...]) -> Callable[..., Any]:
+    """What is called with so many arguments to have the model."""
+    call = f"{name}({', '.join(given)})"
+    try:
+        if hasattr(found, "parameters") and not isinstance(found, type):
+            raise TypeError
+        inspect.signature(found).bind(*given)
+    except TypeError:
+        raise ModelError(
+            f"`{name}` of '{where}' cannot be called as `{call}`, which is to build a new model."
+        ) from None
+    except ValueError:  # of a function that was not written in Python
+        pass
     return found
 
 

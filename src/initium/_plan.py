@@ -16,7 +16,7 @@ from ._spec import unknown_name
 
 # What shows, compares and stores a plan is imported by the method that needs it: `import initium` stays light.
 if TYPE_CHECKING:
-    from pandas import DataFrame  # pyright: ignore[reportMissingImports]
+    from pandas import DataFrame
 
     from ._calibration import Calibration
     from ._decisions._diff import PlanDiff
@@ -121,9 +121,10 @@ class Plan(Reported, Decisions):
         Raises:
             MissingExtraError: if pandas is not installed.
         """
-        from ._decisions._frame import frame
+        from ._decisions._rows import COLUMNS, rows
+        from ._report._frame import frame
 
-        return frame(self)
+        return frame(rows(self), COLUMNS)
 
     def diff(self, other: "Plan") -> "PlanDiff":
         """How another plan differs from this one: parameters, shapes, starts, learning rates and reasons.

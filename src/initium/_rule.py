@@ -209,6 +209,18 @@ def read_rules(rules: Rules) -> tuple[Rule, ...]:
     return tuple(map(_read, rules.items() if isinstance(rules, Mapping) else rules))
 
 
+def read_rule_text(text: str) -> tuple[str, str]:
+    """The glob and the start of a rule that is typed: `head.*=zeros`.
+
+    Raises:
+        RuleError: if it is none.
+    """
+    paths, equals, spec = text.partition("=")
+    if not (paths and equals and spec):
+        raise RuleError(f"A rule is written GLOB=SPEC, as in 'head.*=zeros'; got '{text}'.")
+    return paths.strip(), spec.strip()
+
+
 def _read(rule: Any) -> Rule:
     if isinstance(rule, tuple | list) and len(rule) == 2 and isinstance(rule[0], str):
         return Rule(*rule)

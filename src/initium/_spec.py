@@ -2,11 +2,11 @@
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from ._errors import SpecError, UnknownNameError
+from ._errors import SettingError, SpecError, UnknownNameError
 from ._printable import printable
 
 # In letters. What recipe `author` writes has 4,000 at most; reading takes a hundred times the memory of the text.
@@ -84,6 +84,15 @@ def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> Unknow
     if not near and len(alike or known) > 20:
         hint = "none is called nearly so"
     return UnknownNameError(f"No {kind} is called '{name}'; {hint}.{' ' + see if see else ''}")
+
+
+def takes_no(what: str, wrong: str, known: Sequence[str], others: Iterable[str] = ()) -> SettingError:
+    """The error for an argument that something does not take, with the nearest of its own and of some other names."""
+    import difflib
+
+    near = difflib.get_close_matches(wrong[:_NAMED], [*known, *others], n=1, cutoff=0.75)
+    hint = f" The closest is `{near[0]}`." if near else ""
+    return SettingError(f"{what} takes no `{wrong}`; it takes {', '.join(known) or 'no argument'}.{hint}")
 
 
 def _reason(message: str) -> str:

@@ -58,9 +58,10 @@ def test_arrays_are_trained_on_as_the_built_in_set_that_they_came_from():
 
 def test_the_runs_that_finished_before_ctrl_c_are_kept_in_whole_pairs():
     def some(study, runs):
+        given = list(runs)
         for place in (0, 1, 4, 3, 2):
-            start, index = runs[place]
-            yield start.run(study, index)
+            start, index = given[place]
+            yield start.run(index)
         raise KeyboardInterrupt
 
     found = initium.compare("mlp", "iris", inits=["he_normal", "zeros"], engine=some, **QUICK)
@@ -73,8 +74,8 @@ def test_the_runs_that_finished_before_ctrl_c_are_kept_in_whole_pairs():
 
 def test_ctrl_c_before_two_whole_pairs_is_ctrl_c():
     def one(study, runs):
-        start, index = runs[0]
-        yield start.run(study, index)
+        start, index = next(iter(runs))
+        yield start.run(index)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt, match="before two runs of every start had finished"):

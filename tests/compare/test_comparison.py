@@ -183,7 +183,7 @@ def test_a_regression_speaks_of_r2():
     found = comparison(he_normal={}, zeros={"accuracy": 0.2})
     y = np.linspace(-1, 1, NUM_SAMPLES, dtype=np.float32)[:, None]
     data = Data("made", "regression", DATA.x_train, y[:10], DATA.x_test, y, 1)
-    found = Comparison(Study("mlp", data, found.study.recipes, seeds=NUM_RUNS, epochs=EPOCHS), found.runs)
+    found = Comparison(Study("mlp", data, found.study.starts, seeds=NUM_RUNS, epochs=EPOCHS), found.runs)
     assert "test R^2" in str(found)
     assert "accuracy" not in page(found.report()).split("<script>")[0]
 
@@ -204,3 +204,19 @@ def test_interrupted_runs_are_counted_and_said():
     found = comparison(he_normal={}, zeros={})
     cut = Comparison(found.study, {name: runs[:5] for name, runs in found.runs.items()}, interrupted=True)
     assert "5 paired runs of each start (interrupted: 12 were asked for)" in " ".join(str(cut).split())
+
+
+def test_one_number_a_run_names_no_winner_unless_runs_have_splits():
+    found = comparison(he_normal={"accuracy": 0.95, "seed": 1}, zeros={"accuracy": 0.5})
+    alone = {
+        name: [replace(run, merits=run.merits.mean(keepdims=True)) for run in runs] for name, runs in found.runs.items()
+    }
+    said = Comparison(replace(found.study, score="f1", chance=None), alone)
+    assert said.verdict == (
+        "No winner is named: the test f1 is one number a run, and whether other test samples would tell the same needs "
+        "one of each sample. With --splits (from Python: splits=5) other splits are asked instead."
+    )
+    assert "not tested" in str(said)
+    assert "nan" not in str(said)
+    split = Comparison(replace(found.study, score="f1", chance=None, splits=5), alone)
+    assert split.verdict.startswith("Winner: he_normal. Its test f1 beats every other's")

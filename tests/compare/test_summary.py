@@ -4,7 +4,9 @@ import scipy.stats
 
 from initium._compare._summary import beyond_chance, epochs_to, summarise
 from initium._study._data import Data
+from initium._study._facts import facts
 from initium._study._run import Run
+from initium._study._study import Study
 
 
 def run(scores=(0.1, 0.1, 0.1), losses=(1.0, 0.5, 0.2)):
@@ -38,7 +40,8 @@ def test_the_first_epoch_at_the_target_counts():
 
 def data(y_test):
     x = np.zeros((len(y_test), 2), np.float32)
-    return Data("made", "classification", x, y_test, x, y_test, int(y_test.max()) + 1)
+    made = Data("made", "classification", x, y_test, x, y_test, int(y_test.max()) + 1)
+    return facts(Study("mlp", made, ("zeros", "ones")))
 
 
 def test_luck_reaches_the_binomial_quantile():

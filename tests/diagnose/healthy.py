@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from diagnose.sick import Bigram, classes, he, scaled, stack, started, tokens
+from diagnose.sick import Attends, Bigram, LastState, classes, he, places, scaled, stack, started, steps, tokens
 from torch import nn
 from torch.nn.utils import parametrizations
 
@@ -265,6 +265,34 @@ def forget_gates_of_one() -> Built:
             return self.head(self.body(self.embed(ids))[0])
 
     return Reader(), tokens()
+
+
+@healthy
+def lstm_of_many_steps() -> Built:
+    class All(LastState):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.body(x)[0])
+
+    return All(nn.LSTM(32, 32)), steps(60)
+
+
+@healthy
+def identity_recurrence() -> Built:
+    """Le, Jaitly and Hinton, A Simple Way to Initialize Recurrent Networks of Rectified Linear Units, 2015."""
+    body = nn.RNN(32, 32, nonlinearity="relu")
+    nn.init.eye_(body.weight_hh_l0)
+    nn.init.normal_(body.weight_ih_l0, std=0.001)
+    for bias in (body.bias_ih_l0, body.bias_hh_l0):
+        nn.init.zeros_(bias)
+    return LastState(body), steps(60)
+
+
+@healthy
+def uniform_attention() -> Built:
+    """Queries of zero, which look at all places alike: their gradient is not 0, for keys and values differ."""
+    model = Attends()
+    nn.init.zeros_(model.attention.in_proj_weight[:32])
+    return model, places()
 
 
 @healthy

@@ -230,7 +230,7 @@ def saturated_tanh():
     return started(stack(2, nn.Tanh), scaled(10.0))
 
 
-@sick("IN105", "0.weight", lambda: {"inputs": torch.randn(32, 64) * 200})
+@sick("IN108", "0.weight", lambda: {"inputs": torch.randn(32, 64) * 200})
 def unscaled_inputs():
     return started(stack(2, nn.Sigmoid), nn.init.xavier_normal_)
 
@@ -446,6 +446,166 @@ def scale_hidden_by_a_normalisation():
     return model
 
 
+@sick("IN108", "0.weight", lambda: {"inputs": torch.randn(32, 64) * 10})
+def inputs_of_another_size():
+    return started(stack(3, nn.ReLU), he)
+
+
+@sick("IN507", "0.weight")
+def torch_default_5():
+    return stack(5, nn.ReLU)
+
+
+@sick("IN502", "down.0.weight")
+def a_few_unscaled_branches():
+    return started(Residual(6), he)
+
+
+@sick("IN002", "2.weight")
+def never_filled():
+    """As memory is where objects lay: their addresses, read as float32."""
+    model = started(stack(3, nn.ReLU), he)
+    addresses = 0x7F1200000000 + 16 * torch.arange(64 * 32)
+    with torch.no_grad():
+        model[2].weight.copy_(addresses.view(torch.float32).reshape(64, 64).nan_to_num())
+    return model
+
+
+# Attention.
+
+
+class Attends(nn.Module):
+    """One attention over the places of a sample."""
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        self.attention, self.head = nn.MultiheadAttention(width, 4, batch_first=True), nn.Linear(width, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.attention(x, x, x, need_weights=False)[0])
+
+
+def places() -> dict[str, Any]:
+    return {"inputs": torch.randn(8, 12, 32)}
+
+
+@sick("IN107", "attention.in_proj_weight", places)
+def attention_of_one_place():
+    model = Attends()
+    nn.init.normal_(model.attention.in_proj_weight[:64], std=5.0)
+    return model
+
+
+@sick("IN107", "attention.in_proj_weight", places)
+def attention_among_equals():
+    model = Attends()
+    nn.init.constant_(model.attention.in_proj_bias[64:], 1000.0)
+    return model
+
+
+class Softmaxes(nn.Module):
+    """Attention written out."""
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(width, width, bias=False) for _ in range(3))
+        self.head = nn.Linear(width, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores = self.query(x) @ self.key(x).mT
+        return self.head(scores.softmax(-1) @ self.value(x))
+
+
+@sick("IN107", "query.weight", places)
+def attention_without_its_scale():
+    model = Softmaxes()
+    for layer in (model.query, model.key):
+        nn.init.normal_(layer.weight, std=1.0)
+    return model
+
+
+@sick("IN303", "attention.in_proj_weight", places)
+def one_seed_for_query_and_key():
+    model = Attends()
+    with torch.no_grad():
+        model.attention.in_proj_weight[32:64] = model.attention.in_proj_weight[:32]
+    return model
+
+
+@sick("IN303", "attention.in_proj_weight", places)
+def one_seed_for_two_value_heads():
+    model = Attends()
+    with torch.no_grad():
+        model.attention.in_proj_weight[72:80] = model.attention.in_proj_weight[64:72]
+    return model
+
+
+# Recurrences.
+
+
+class LastState(nn.Module):
+    """A recurrence of which the last output alone is read."""
+
+    def __init__(self, body: nn.Module, width: int = 32) -> None:
+        super().__init__()
+        self.body, self.head = body, nn.Linear(width, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(x)[0][-1])
+
+
+class Cells(nn.Module):
+    """A cell in a loop."""
+
+    def __init__(self, cell: nn.Module) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
+        state = x.new_zeros(x.shape[1], 32)
+        states = [state := self.cell(one, state) for one in x]
+        return (torch.stack(states),)
+
+
+def steps(num: int = 40) -> dict[str, Any]:
+    return {"inputs": torch.randn(num, 8, 32)}
+
+
+@sick("IN206", "body.weight_hh_l0", steps)
+def recurrence_that_forgets():
+    return LastState(nn.RNN(32, 32))
+
+
+@sick("IN206", "body.weight_hh_l0", lambda: steps(60))
+def lstm_that_forgets():
+    return LastState(nn.LSTM(32, 32))
+
+
+@sick("IN206", "body.weight_hh_l0", lambda: steps(60))
+def gru_that_forgets():
+    return LastState(nn.GRU(32, 32))
+
+
+@sick("IN206", "body.cell.weight_hh", steps)
+def cells_that_forget():
+    return LastState(Cells(nn.RNNCell(32, 32)))
+
+
+@sick("IN207", "body.weight_hh_l0", steps)
+def recurrence_that_explodes():
+    body = nn.RNN(32, 32, nonlinearity="relu")
+    nn.init.normal_(body.weight_hh_l0, std=2 / math.sqrt(32))
+    return LastState(body)
+
+
+@sick("IN207", "body.weight_hh_l0", steps)
+def recurrence_whose_gradient_explodes():
+    body = nn.RNN(32, 32)
+    nn.init.normal_(body.weight_hh_l0, std=3 / math.sqrt(32))
+    nn.init.normal_(body.weight_ih_l0, std=0.1 / math.sqrt(32))
+    return LastState(body)
+
+
 class Signs(nn.Module):
     """A function without a slope between two layers."""
 
@@ -468,3 +628,74 @@ def biases_outweigh_the_signal():
     for layer in model[::2]:
         nn.init.normal_(layer.bias)
     return model
+
+
+@sick("IN508", "2.weight", lambda: classes() | {"thorough": True})
+def number_far_out():
+    model = started(stack(2, nn.ReLU), he)
+    with torch.no_grad():
+        model[2].weight[3, 5] = 3.0
+    return model
+
+
+# The batch, and what the model hands on.
+
+
+@sick("IN108", "0.weight", lambda: classes() | {"inputs": 128 + 60 * torch.randn(32, 64)})
+def bytes_for_numbers():
+    return started(stack(3, nn.ReLU), he)
+
+
+@sick("IN109", "0.weight", lambda: {"inputs": torch.ones(32, 64)})
+def one_sample_many_times():
+    return started(stack(3, nn.ReLU), he)
+
+
+@sick("IN109", "0.weight", lambda: {"inputs": torch.zeros(32, 64)})
+def nothing_for_inputs():
+    return started(stack(3, nn.ReLU), he)
+
+
+class Listed(nn.Module):
+    """Layers in a list that PyTorch does not look into."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = [nn.Linear(64, 64) for _ in range(3)]
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+        return self.head(x)
+
+
+@sick("IN208", "layers.0.weight", classes)
+def layers_in_a_list():
+    return Listed()
+
+
+class Plain(nn.Module):
+    """A tensor that is no parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.scales = nn.Linear(64, 10), {"in": torch.ones(64, requires_grad=True)}
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(x * self.scales["in"])
+
+
+@sick("IN208", "scales.in", classes)
+def a_plain_tensor():
+    return Plain()
+
+
+@sick("IN404", "6.weight", classes)
+def softmax_before_cross_entropy():
+    return nn.Sequential(*started(stack(3, nn.ReLU), he), nn.Softmax(-1))
+
+
+@sick("IN404", "6.weight", lambda: {"inputs": torch.randn(32, 64), "targets": torch.ones(32, 1), "loss": "bce"})
+def sigmoid_before_the_logistic_loss():
+    return nn.Sequential(*started(stack(3, nn.ReLU, outputs=1), he), nn.Sigmoid())

@@ -20,6 +20,7 @@ def test_a_serious_finding_is_exit_code_1_and_the_first_line():
     assert done.exit_code == 1, done.stderr
     assert done.stdout.startswith("2 serious findings; first: vanishing signal at `2.weight`.\n")
     assert "\n  remedy: initium.initialize(model, seed=0)\n" in done.stdout
+    assert "\n  more: docs/diagnose.md#in101-vanishing-signal\n" in done.stdout
     assert "the inputs were made up" in done.stdout
 
 
@@ -46,6 +47,7 @@ def test_json_holds_all_of_it():
     told = json.loads(diagnose(f"{EXAMPLES / 'all_equal.py'}:build", "--json").stdout)
     assert not told["healthy"]
     assert told["findings"][0]["id"] == "IN301"
+    assert told["findings"][0]["docs"] == "docs/diagnose.md#in301-identical-units"
     assert [layer["path"] for layer in told["layers"]] == ["0.weight", "2.weight", "4.weight"]
 
 
@@ -70,6 +72,12 @@ def test_a_table_names_its_columns_in_any_language(tmp_path, encoding):
         ),
         (["mlp(64, 10)", "--activation", "rely"], "UnknownNameError: No activation is called 'rely'"),
         (["mlp(64, 10)", "--loss", "mse"], "DataError: Loss `mse` needs targets"),
+        (
+            [f"{Path(__file__).parent / 'strange.py'}:build"],
+            "ModelError: Initium cannot make up the input `other` of Strange.forward(weird, other). Pass inputs=..., a "
+            "tensor, a tuple of arguments or a dict of keyword arguments. Here that is --data FILE.py:FUNCTION, which "
+            "returns it.",
+        ),
         (["mlp(3, 10)", "--data", "digits"], "ModelError: Sequential raises RuntimeError in `0`"),
     ],
 )
@@ -78,3 +86,28 @@ def test_what_is_refused_is_one_message_and_exit_code_2(args, message):
     assert done.exit_code == 2
     assert done.stderr.startswith(message), done.stderr
     assert done.stdout == ""
+
+
+def test_what_was_done_to_a_table_is_a_line_of_the_report(tmp_path):
+    rows = [f"{n}.5,{n % 3},{n % 2}" for n in range(20)]
+    (tmp_path / "t.csv").write_text("\n".join(["1.5,2,0", *rows]))  # no names: the first row is taken for them
+    note = json.loads(diagnose("mlp(2, 4, 2)", "--data", tmp_path / "t.csv", "--json").stdout)["notes"][0]
+    assert note == (
+        f"data {tmp_path / 't.csv'}: '0' of '1.5', '2'; a fifth for testing, split seed 0; standardised on the "
+        "training split; 16 of 16 training samples were run"
+    )
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,c", *(f"{n},{n},1" for n in range(20))]))
+    refused = diagnose("mlp(2, 4, 2)", "--data", tmp_path / "t.csv").stderr
+    assert (
+        refused == f"DataError: '{tmp_path / 't.csv'}': y_train holds one class only, 1; there is nothing to learn.\n"
+    )
+
+
+def test_the_answer_stands_below_a_report_that_leaves_the_screen(monkeypatch):
+    answer = "Healthy at step zero: no finding.\n"
+    assert diagnose("mlp(8, 3)").stdout.count(answer) == 1
+    monkeypatch.setattr(_cli, "_SCREEN", 5)
+    told = diagnose("mlp(8, 3)").stdout
+    assert told.startswith(answer)
+    assert told.endswith(f"\n\n{answer}")
+    assert json.loads(diagnose("mlp(8, 3)", "--json").stdout)["healthy"]

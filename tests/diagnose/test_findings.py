@@ -1,6 +1,8 @@
 """The table of findings: each sick net has the right one first, and healthy nets have no serious one."""
 
+from functools import cache, partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from initium._diagnosis import KINDS
 ZOO = zoo.small()
 
 
+@cache
 def diagnosed(name):
     torch.manual_seed(0)
     model = SICK[name].build()
@@ -28,6 +31,22 @@ def test_a_sick_net_has_the_right_finding_first(name):
     first = found.findings[0]
     assert first.id == SICK[name].first, found
     assert not SICK[name].at or first.path == SICK[name].at, found
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_a_remedy_that_is_a_line_runs_and_mends_what_it_stands_beside(name):
+    """The line is the user's, who has a model; one that no inputs can be made up for needs them as `example` too."""
+    first = diagnosed(name).findings[0]
+    if not first.remedy.startswith("initium."):
+        pytest.skip("no start mends it, and the remedy says what does")
+    torch.manual_seed(0)
+    model = SICK[name].build()
+    torch.manual_seed(0)
+    how = SICK[name].how()
+    example = how.get("inputs")
+    mended = SimpleNamespace(initialize=partial(initium.initialize, example=example))
+    eval(first.remedy, {"initium": mended, "model": model})
+    assert first.id not in [finding.id for finding in initium.diagnose(model, **how).findings]
 
 
 def test_each_kind_has_a_sick_net():
@@ -69,4 +88,10 @@ def test_each_kind_has_its_section_in_the_docs():
     assert page.count("\n## IN") == len(KINDS)
     # As GitHub makes them of headings: small letters, and a hyphen for each space.
     anchors = {line[3:].lower().replace(" ", "-") for line in page.splitlines() if line.startswith("## IN")}
-    assert anchors == {kind.anchor for kind in KINDS}
+    assert {f"docs/diagnose.md#{anchor}" for anchor in anchors} == {kind.docs for kind in KINDS}
+
+
+def test_the_readme_counts_them():
+    readme = Path(__file__).parents[2] / "README.md"
+    if readme.exists():
+        assert f"{len(KINDS)} findings in all" in readme.read_text()

@@ -19,12 +19,18 @@ from hypothesis import strategies as st
 
 from initium import Plan, _cli, array, cite, parse
 from initium._checkpoint import read
+from initium._compare import show
 from initium._model_name import model_function
 from initium._recipes import parse_recipe
 from initium._study._data import BUILT_IN, load_data
+from initium._study._kept import open_store
+from initium._study._run import Run
+from initium._study._study import Study
+from initium._study._toml import read_toml
+from initium._told import told
 from initium.init import Initialiser
 from initium.init._weight import Weight
-from initium.torch._models import sizes_of
+from initium.torch._architectures import sizes_of
 
 sys.path.append(str(Path(__file__).parents[1] / "checkpoint"))  # this runs without pytest too
 from checkpoints import buffer, choice
@@ -70,7 +76,7 @@ def command(function, **kwargs):
     """Run a command: what it refuses is one message, and exit code 2."""
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as refused:
         try:
-            with _cli._told():
+            with told():
                 function(**kwargs)
             code = 0
         except typer.Exit as error:
@@ -227,6 +233,35 @@ def check_npz(data, folder):
         assert np.isfinite(found.x_train).all()
 
 
+def check_store(data, folder):
+    (folder / "s.db").write_bytes(data)
+    found = attempt(lambda: show(folder / "s.db"))
+    if found is not None:
+        check_shown(str(found))
+
+
+def check_toml(data, folder):
+    (folder / "s.toml").write_bytes(data)
+    attempt(lambda: read_toml(str(folder / "s.toml")))
+
+
+def _store():
+    """A study of two starts and two runs, as its file."""
+    import tempfile
+
+    curve = ((1.0, 1.1, 0.1), (0.1, 0.2, 0.5))
+    iris = load_data("iris")
+    study = Study("mlp", iris, ["zeros", "ones"], seeds=2, epochs=1)
+    with tempfile.TemporaryDirectory() as name, open_store(study, Path(name) / "s.db", resume=False) as store:
+        for start in study.inits:
+            for number in (0, 1):
+                merits, units = np.ones(len(iris.y_test)), ((3,), (3,), (3,))
+                run = Run(start.name, number, *zip(*curve, strict=True), merits, *units, cell=study.key)
+                store.finish(run.row)
+        store.close()
+        return (Path(name) / "s.db").read_bytes()
+
+
 def _made():
     """A checkpoint, its shards with their index, and what it holds."""
     import tempfile
@@ -277,5 +312,7 @@ TARGETS = (
         check_safetensors,
     ),
     Target("indexes", _either(INDEX.decode()), check_index),
+    Target("stores", hostile.changed(_store()), check_store),
+    Target("studies", hostile.changed(b'inits = ["zeros"]\nlr = [0.1, 1]\n[rules]\n"head.*" = "ones"\n'), check_toml),
     Target("npz", st.one_of(hostile.changed(_npz(False)), hostile.changed(_npz(True))), check_npz),
 )

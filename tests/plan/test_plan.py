@@ -7,7 +7,7 @@ import pytest
 from graphs import gpt, param, weight
 from rich.console import Console
 
-from initium import MissingExtraError, Plan, PlanError, Rule, UnknownNameError, plan
+from initium import Plan, PlanError, Rule, UnknownNameError, plan
 from initium._graph import Branch, Graph, Use
 from initium._rule import Decision
 from initium.init import Initialiser, normal, ones
@@ -85,24 +85,11 @@ def test_a_choice_prints_as_what_was_decided():
     assert repr(MADE["ln_f.bias"]) == "<Choice: ln_f.bias, zeros because shift of a normalisation>"
 
 
-class Frame:
-    """What stands for pandas where it is not installed."""
-
-    @staticmethod
-    def Index(values, name):  # noqa: N802
-        return {name: values}
-
-    @staticmethod
-    def DataFrame(rows, index, columns):  # noqa: N802
-        return rows, index, columns
-
-
-def test_a_plan_is_a_table_of_pandas_with_a_row_for_each_parameter(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", Frame)
-    rows, index, columns = MADE.to_pandas()
-    assert index == {"path": [choice.path for choice in MADE]}
-    found = dict(zip(columns, rows[-1], strict=True))
-    assert found == {
+def test_a_plan_is_a_table_of_pandas_with_a_row_for_each_parameter():
+    frame = MADE.to_pandas()
+    assert frame.index.name == "path"
+    assert list(frame.index) == [choice.path for choice in MADE]
+    assert frame.iloc[-1].to_dict() == {
         "start": "zeros",
         "because": "shift of a normalisation",
         "by": "recipe",
@@ -113,13 +100,8 @@ def test_a_plan_is_a_table_of_pandas_with_a_row_for_each_parameter(monkeypatch):
         "lr": 1.0,
         "rule": MADE.choices[-1].rule,
     }
-
-
-def test_without_pandas_a_table_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(MissingExtraError) as error:
-        MADE.to_pandas()
-    assert str(error.value) == "`to_pandas` needs pandas, which is not installed: pip install pandas"
+    assert frame["lr"].dtype == float
+    assert list(frame.loc[frame["role"] == "shift", "start"].unique()) == ["zeros"]
 
 
 def test_a_learning_rate_is_told_with_the_reason():

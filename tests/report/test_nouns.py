@@ -1,7 +1,8 @@
 """Every noun is shown by its report, and by nothing else."""
 
 import io
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from html import unescape
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from initium import Comparison, OutputError, Plan
+from initium import Comparison, Grid, MissingExtraError, OutputError, Plan
 from initium._calibration import Calibrated, Calibration
+from initium._coordinates import CoordinateCheck, Slope
 from initium._decisions import decide
 from initium._diagnosis import Diagnosis, Finding, Layer
+from initium._diagnosis._beside import Beside
 from initium._graph import Graph, Param
 from initium._ledger import Entry, Ledger
 from initium._recipes import parse_recipe
@@ -54,10 +57,25 @@ def comparison():
     return Comparison(study, {name: [Run(recipe=name, index=i, **run, **units) for i in (0, 1)] for name in starts})
 
 
+DIAGNOSIS = Diagnosis(
+    findings=(
+        Finding(
+            id="IN101",
+            name="vanishing signal",
+            severity="serious",
+            paths=(PATH,),
+            measured="1e-9",
+            cause="too small",
+            remedy="initium.initialize(model)",
+        ),
+    ),
+    layers=(Layer(path=PATH, fed=1.0, moment=0.5),),
+)
 NOUNS = [
     Toy(),
     plan(),
     comparison(),
+    Grid({PATH: comparison()}, ("lr",)),
     Ledger(entries=(Entry(path=PATH, num_elements=3, start="zeros", tied=("tied",)),), seed=0),
     Calibration(weights=(Calibrated(path=PATH, meant=1.0, before=4.0, after=1.0, factor=0.5),)),
     Verification(
@@ -66,19 +84,15 @@ NOUNS = [
     Written(
         path=Path(PATH), files=(Path(PATH),), sha256={PATH: "0"}, digest="0", num_bytes=12, seed=0, tied={}, left_out=()
     ),
-    Diagnosis(
-        findings=(
-            Finding(
-                id="IN101",
-                name="vanishing signal",
-                severity="serious",
-                paths=(PATH,),
-                measured="1e-9",
-                cause="too small",
-                remedy="initium.initialize(model)",
-            ),
-        ),
-        layers=(Layer(path=PATH, fed=1.0, moment=0.5),),
+    DIAGNOSIS,
+    Beside(DIAGNOSIS, replace(DIAGNOSIS, findings=(), start="auto")),
+    CoordinateCheck(
+        slopes=(Slope(path=PATH, step=0, sizes=(1.0, 2.0), slope=1.0, low=0.9, high=1.1),),
+        widths=(16, 32),
+        seeds=2,
+        recipe="zeros",
+        optimizer="adam",
+        lr=0.001,
     ),
 ]
 each_noun = pytest.mark.parametrize("noun", NOUNS, ids=lambda noun: type(noun).__name__)
@@ -99,11 +113,15 @@ def test_a_noun_prints_as_the_text_of_its_report(noun):
 REPRS = [
     "<Plan: 1 parameter, recipe zeros>",
     "<Comparison: mlp on <b>.weight, zeros, ones, 2 runs each>",
+    "<Grid: lr, 1 cell>",
     "<Ledger: filled 1 of 1 parameter, seed 0>",
     "<Calibration: rescaled 1 weight, left 0 alone>",
     "<Verification: <b>.weight differs from the plan, seed 0>",
     "<Written: <b>.weight, 1 tensor, seed 0>",
     "<Diagnosis: 1 serious finding; first: vanishing signal at `<b>.weight`>",
+    "<Beside: auto mends vanishing signal; nothing is left>",
+    "<CoordinateCheck: Fails: under `zeros` sizes go with the width at 1 of 1 weight, from width 16 to 32; first: at "
+    "`<b>.weight` the size of what it gives goes with width^1>",
 ]
 
 
@@ -145,6 +163,22 @@ def test_a_report_is_saved_as_a_page_and_replaces_nothing_else(noun, tmp_path):
     file.write_text("mine")
     with pytest.raises(OutputError, match="Initium did not write it"):
         noun.report().save(file)
+
+
+TABLES = [noun for noun in NOUNS if hasattr(noun, "to_pandas")]
+ROWS = {"Plan": "choices", "Diagnosis": "layers", "CoordinateCheck": "slopes"}  # where a row is a path
+
+
+@pytest.mark.parametrize("noun", TABLES, ids=lambda noun: type(noun).__name__)
+def test_a_table_of_pandas_has_a_row_for_each_path_and_may_be_empty(noun, monkeypatch):
+    if rows := ROWS.get(type(noun).__name__):
+        full, empty = noun.to_pandas(), replace(noun, **{rows: ()}).to_pandas()
+        assert [*full.index.get_level_values("path")] == [PATH]
+        assert (len(empty), [*empty.columns]) == (0, [*full.columns])
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingExtraError) as error:
+        noun.to_pandas()
+    assert str(error.value) == "`to_pandas` needs pandas, which is not installed: pip install pandas"
 
 
 def test_a_noun_without_a_report_is_none():

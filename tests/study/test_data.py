@@ -111,7 +111,7 @@ NAN[7, 0] = np.inf
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ((X, Y, X), "data is x_train, y_train, x_test, y_test; got 3 arrays."),
+        ((X, Y, X), "Data is (X, y) or (x_train, y_train, x_test, y_test); got 3 arrays."),
         ((X, Y[:-1], X, Y), "x_train has 20 samples and y_train has 19; each sample needs one label."),
         ((X, Y, X, Y[:-1]), "x_test has 20 samples and y_test has 19; each sample needs one label."),
         (
@@ -144,7 +144,7 @@ NAN[7, 0] = np.inf
         ((X.astype(str), Y, X, Y), "x_train holds <U32, not numbers."),
         ((X, Y * 1.0, X, Y * 0.0), "A target of y_test never varies, so R^2 is not defined on it."),
         (
-            (X, np.stack([Y, Y], 1), X, Y),
+            (X, np.stack([Y, Y + 1], 1), X, Y),
             "Class labels have one axis, but y_train has shape (20, 2); y_train.ravel() has one.",
         ),
         ((X[:1], Y[:1], X, Y), "x_train holds 1 of the 2 samples that it needs at least."),
@@ -161,7 +161,8 @@ def test_a_set_that_is_not_there_names_the_nearest():
     with pytest.raises(UnknownNameError) as error:
         load_data("digit")
     assert str(error.value) == (
-        "No data set is called 'digit'; the closest is 'digits'. A file of your own ends in .npz or .csv."
+        "No data set is called 'digit'; the closest is 'digits'. A file of your own ends in "
+        ".npz, .csv, .parquet or .txt, or is file.py:function."
     )
 
 
@@ -169,3 +170,64 @@ def test_a_set_that_is_not_there_names_the_nearest():
 def test_a_set_refuses_arguments_it_does_not_have(spec):
     with pytest.raises(SpecError):
         load_data(spec)
+
+
+@pytest.mark.parametrize("labels", ["a,,b, ", "1,,2, ", "0.5,,1.5, "])
+def test_a_gap_in_the_target_of_a_file_is_no_class(tmp_path, labels):
+    lines = [f"{number},{label}" for number, label in enumerate(labels.split(","))]
+    (tmp_path / "d.csv").write_text("\n".join(["x,y", *lines * 10]))
+    with pytest.raises(DataError) as error:
+        load_data(str(tmp_path / "d.csv"))
+    assert str(error.value) == (
+        f"The target 'y' of '{tmp_path}/d.csv' is missing in 20 lines, the first line 3. Leave those samples out."
+    )
+
+
+@pytest.mark.parametrize("gap", [None, float("nan"), "", "NA", "NaT"])
+@pytest.mark.parametrize("labels", [["a", "b"], [0, 1], [0.5, 1.5], [True, False]])
+def test_a_gap_in_the_target_of_a_frame_is_no_class(gap, labels):
+    pandas = pytest.importorskip("pandas")
+    gap = getattr(pandas, gap) if isinstance(gap, str) and gap else gap
+    frame = pandas.DataFrame({"x": range(60), "y": pandas.Series([labels[0], gap, labels[1]] * 20)})
+    frames = [frame]
+    if gap is None or gap is pandas.NA:
+        frames += [frame.convert_dtypes(), frame.astype({"y": "category"})]
+    for one in frames:
+        with pytest.raises(DataError) as error:
+            load_data(one)
+        assert str(error.value) == (
+            "The target 'y' of the table is missing in 20 rows, the first row 1. Leave those samples out."
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0.5,1.5,yes\n1,2,no\n3,4,yes\n", "names no columns, it holds 0.5, 1.5, yes. Put a line of names above it."),
+        ("0,0,7\n1,2,0\n3,4,1\n", "names no columns, it holds 0, 0, 7. Put a line of names above it."),
+        (
+            "a,b,y\n1,2,0\n,4,1\n1, ,1\n",
+            "Column 'a' of '{}' has 1 empty cell, the first in line 3. Drop those lines or ",
+        ),
+        ("a,b,y\n1,2,0\n", "'{}': X holds 1 of the 2 samples that it needs at least."),
+        ("a,b,y\n1,nan,0\n2,3,1\n", "'{}': X has NaN or infinite values: 1 in all, the first at [0, 1]."),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said_with_the_place(tmp_path, text, message):
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(DataError) as error:
+        load_data(str(path))
+    assert message.format(path) in str(error.value)
+
+
+@pytest.mark.parametrize("names", ["0,1,2", "1990,1991,y", "0.5,height,y"])
+def test_columns_may_be_named_by_numbers(tmp_path, names):
+    (tmp_path / "t.csv").write_text(f"{names}\n" + "1,2,0\n3,5,1\n" * 10)
+    assert load_data(str(tmp_path / "t.csv")).features == (2,)
+
+
+def test_of_a_column_of_texts_those_are_told_that_are_no_numbers():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(DataError, match="Column 'a' holds 'many', no numbers"):
+        load_data(pandas.DataFrame({"a": ["1", "many", "2.5"], "y": [0, 1, 0]}))

@@ -1,5 +1,6 @@
 import pytest
 
+import initium
 from initium import SettingError
 from initium._recipes import parse_recipe
 from initium._study._data import load_data
@@ -26,7 +27,7 @@ def study(*specs, **settings):
         ({"seed": -1}, "seed is a whole number of 0 or more, not -1."),
         ({"lr": 0.0}, "lr is a number above 0, not 0.0."),
         ({"lr": float("nan")}, "lr is a number above 0, not nan."),
-        ({"optimizer": "rms"}, "optimizer is sgd or adam, not 'rms'."),
+        ({"optimizer": "rms"}, "optimizer is sgd, adam or adamw, not 'rms'."),
     ],
 )
 def test_a_setting_out_of_reach_is_refused(settings, message):
@@ -40,3 +41,10 @@ def test_a_start_is_compared_with_others_and_once():
         study("zeros")
     with pytest.raises(SettingError, match="`he_normal` is asked for more than once"):
         study("he_normal", "kaiming_normal")
+
+
+def test_a_length_in_epochs_is_no_length_in_steps(tmp_path):
+    asked = {"inits": ["he_normal", "zeros"], "seeds": 2, "jobs": 1, "progress": False, "store": tmp_path / "s.db"}
+    initium.compare("mlp(4, 3)", "iris", epochs=1, **asked)
+    with pytest.raises(SettingError, match="length: 1 epochs there, 7 steps here"):
+        initium.compare("mlp(4, 3)", "iris", steps=7, resume=True, **asked)

@@ -364,7 +364,7 @@ def test_a_module_that_has_not_seen_data_has_no_shape():
         apply(of_params(PARAM), nn.LazyLinear(3, bias=False))
     assert str(found.value) == (
         "`weight` has no shape yet. Run the model once on a batch, `model(batch)`, so that its lazy layers get one; "
-        "`plan` and `initialize` do so with example=batch."
+        "`plan` and `initialize` do so with example=batch, `diagnose` with inputs=batch."
     )
 
 

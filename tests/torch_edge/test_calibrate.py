@@ -461,7 +461,7 @@ def test_a_model_that_fails_on_the_batch_says_why(x):
     model.train()
     assert refused(started(model), model, x) == (
         "The model fails on the batch: RuntimeError: mat1 and mat2 shapes cannot be multiplied (200x24 and 5x5)\n"
-        "It was given `input` float32 (200, 24). Pass an example that it runs on."
+        "It was given `input` float32 (200, 24). Pass inputs that it runs on."
     )
     assert all(layer.training for layer in model)
 

@@ -220,7 +220,7 @@ def written_into(m, x):
 def test_of_a_model_that_fails_with_gradients_and_without_the_error_that_came_farthest_is_told(forward, why):
     with pytest.raises(ModelError) as told:
         trace(of(forward, net=net()), torch.randn(4, 2))
-    assert str(told.value) == (f"Made raises {why}.\nIt was given `x` float32 (4, 2). Pass an example that it runs on.")
+    assert str(told.value) == (f"Made raises {why}.\nIt was given `x` float32 (4, 2). Pass inputs that it runs on.")
 
 
 def test_what_a_derivative_feeds_is_of_unknown_size():

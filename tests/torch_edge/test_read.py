@@ -250,10 +250,10 @@ def test_a_model_without_parameters_is_noted():
     ("model", "message"),
     [
         (3, "`read` takes a torch.nn.Module, not an int."),
-        (compiled(nn.Linear(2, 3)), "The model is compiled by torch.jit. Plan the model as it was before."),
+        (compiled(nn.Linear(2, 3)), "The model is compiled by torch.jit. Pass the model as it was before."),
         (
             nn.Sequential(*[compiled(nn.Linear(2, 3)) for _ in range(7)]),
-            "`0`, `1`, `2`, `3`, `4` and 2 more are compiled by torch.jit. Plan the model as it was before.",
+            "`0`, `1`, `2`, `3`, `4` and 2 more are compiled by torch.jit. Pass the model as it was before.",
         ),
     ],
 )

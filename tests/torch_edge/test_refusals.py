@@ -27,10 +27,10 @@ def compiled(model):
 
 def test_a_compiled_model_is_refused():
     assert refusal(compiled(nn.Linear(2, 3))) == (
-        "The model is compiled by torch.jit. Plan the model as it was before."
+        "The model is compiled by torch.jit. Pass the model as it was before."
     )
     assert refusal(nn.Sequential(nn.Linear(2, 2), compiled(nn.Linear(2, 3)))) == (
-        "`1` is compiled by torch.jit. Plan the model as it was before."
+        "`1` is compiled by torch.jit. Pass the model as it was before."
     )
 
 
@@ -45,7 +45,7 @@ class Packed(nn.Module):
 
 def test_a_quantised_model_is_refused():
     assert refusal(nn.Sequential(nn.Linear(2, 2), Packed(), Packed())) == (
-        "`1`, `2` are quantised, with packed weights. Plan the model as it was before."
+        "`1`, `2` are quantised, with packed weights. Pass the model as it was before."
     )
 
 
@@ -126,13 +126,13 @@ def test_an_input_that_cannot_be_told_is_asked_for():
 def test_a_model_that_raises_is_named_with_where_and_what_it_was_given():
     assert refusal(Net(), (torch.zeros(2, 3), torch.ones(2, 2))) == (
         "Net raises RuntimeError in `fc`: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x2).\n"
-        "It was given `x` float32 (2, 3), `mask` float32 (2, 2). Pass an example that it runs on."
+        "It was given `x` float32 (2, 3), `mask` float32 (2, 2). Pass inputs that it runs on."
     )
 
 
 def test_an_example_with_nan_is_refused():
     assert refusal(Net(), {"x": torch.tensor([[1.0, math.nan, math.inf, 0.0]]), "mask": torch.ones(1, 2)}) == (
-        "The example's `x` holds 2 values of 4 that are NaN or infinite. Pass an example of finite numbers."
+        "The example's `x` holds 2 values of 4 that are NaN or infinite. Pass finite numbers."
     )
 
 
@@ -145,15 +145,14 @@ def test_an_example_of_another_kind_is_refused():
 
 def test_a_model_that_returns_no_tensor_is_refused():
     assert refusal(of(lambda m, x: 3, a=nn.Linear(8, 8)), X) == (
-        "Made returns no tensor but an int, so nothing says what its parameters do. "
-        "Trace a model whose forward returns its output."
+        "Made returns no tensor but an int, so nothing says what its parameters do. Let its forward return its output."
     )
 
 
 def test_a_lazy_model_without_an_example_is_refused():
     assert refusal(nn.Sequential(nn.LazyLinear(3, bias=False))) == (
         "`0.weight` has no shape yet. Run the model once on a batch, `model(batch)`, so that its lazy layers "
-        "get one; `plan` and `initialize` do so with example=batch."
+        "get one; `plan` and `initialize` do so with example=batch, `diagnose` with inputs=batch."
     )
 
 

@@ -90,6 +90,12 @@ def test_the_frequency_is_its_author_s_in_the_layer_that_takes_data_in(made_of, 
     assert (choice.param.use.given, choice.moment) == (pytest.approx(given), pytest.approx(given))
 
 
+def test_a_complex_signal_is_measured_by_its_size():
+    """|exp(i z)| is 1, and of its real part alone the mean square is 0.57."""
+    model = of(lambda m, x: m.b(torch.exp(1j * m.a(x))), a=nn.Linear(8, 8), b=nn.Linear(8, 8, dtype=torch.cfloat))
+    assert use(model, "b.weight", X).moment == pytest.approx(1, rel=1e-6)
+
+
 def test_a_function_without_a_name_is_measured():
     model = of(lambda m, x: m.b(torch.tanh(m.a(x)) ** 2 + 1), a=nn.Linear(8, 8), b=nn.Linear(8, 8))
     found = use(model, "b.weight", X)

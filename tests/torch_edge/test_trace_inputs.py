@@ -292,7 +292,7 @@ def test_what_neither_the_analysis_nor_the_layers_tell_is_refused_once(monkeypat
 @pytest.mark.parametrize("example", [{"rows": torch.tensor([1, math.nan])}, [np.array([math.inf, 1.0], np.float32)]])
 def test_numbers_within_an_example_are_checked(example):
     assert refusal(nn.Linear(2, 2), (example,)) == (
-        "The example's argument 0 holds 1 values of 2 that are NaN or infinite. Pass an example of finite numbers."
+        "The example's argument 0 holds 1 values of 2 that are NaN or infinite. Pass finite numbers."
     )
 
 

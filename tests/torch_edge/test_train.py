@@ -27,12 +27,12 @@ def study(*specs, model="mlp(4, 8, 3)", data=IRIS, epochs=3, **more):
 
 
 def trained(made, index=0, which=0):
-    return decided(made)[which].run(made, index)
+    return decided(made)[which].run(index)
 
 
 def started(made, index=0):
     """The model of each start at step zero."""
-    return [start.model(made, index) for start in decided(made)]
+    return [start.model(index) for start in decided(made)]
 
 
 def test_the_same_run_twice_is_the_same_to_the_last_bit():
@@ -144,8 +144,9 @@ def test_framework_trains_what_nothing_can_be_said_of(monkeypatch):
 
     monkeypatch.setattr("initium.torch._trace._trace.gather", fail)
     assert trained(study("framework", "zeros", model=Dropped)).units_start == (16,)  # the layers' types are known
-    framework = _plan(study(model=Odd), parse_recipe("framework"), {})
-    assert Contender(parse_recipe("framework"), framework).run(study(model=Odd), 0).units_start == ()
+    odd = study("framework", "zeros", model=Odd)
+    framework = _plan(odd, odd.inits[0], {})
+    assert Contender(odd, odd.inits[0], framework).run(0).units_start == ()
     with pytest.raises(ModelError, match=r"cube"):
         decided(study("framework", "he_normal", model=Odd))
 
@@ -187,7 +188,8 @@ def test_a_check_leaves_the_callers_random_state_alone():
         (
             "resnet",
             UnknownNameError,
-            "No built-in model is called 'resnet'; known: mlp. From Python, pass a function that builds your own.",
+            "No built-in model is called 'resnet'; known: cnn, mlp, rnn, transformer. From Python, pass a function "
+            "that builds your own.",
         ),
         (
             nn.Linear(4, 3),
@@ -297,7 +299,7 @@ def test_dropout_is_seeded_apart_from_the_weights_that_torch_draws():
     made = study(model=partial(Listener, 4, 3), seed=5, order_seed=7)
     start = decided(made)[0]
     SEEDS.clear()
-    start.run(made, 1)
+    start.run(1)
     assert {seed for training, seed in SEEDS if training} == {_stream.key(8, "dropout")}
 
 

@@ -1,37 +1,38 @@
 """compare(): train every start on the same data and say which is better."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 from .._draw import num_threads
-from .._engine import Engine, Processes, decided, trained
+from .._engine import Contender, Engine, Processes, decided, train
+from .._errors import OutputError, SettingError, TrainingError
 from .._progress import progress as bar
-from .._recipes import Recipe, parse_recipe
-from .._study._data import Data, load_data
-from .._study._study import Study, check_whole
-from ..init import Initialiser
+from .._reading import path_of
+from .._study._settings import check_whole
+from .._study._study import SETTINGS, Study
 from ._comparison import Comparison
+from ._grid import Grid
+
+# What keeps runs is imported by whoever keeps some: `import initium` stays light.
+if TYPE_CHECKING:
+    from .._store._store import Store
 
 
 def compare(
-    model: str | Callable[[], Any],
-    data: str | Data | Sequence[Any],
+    model: Any,
+    data: Any = None,
     *,
-    inits: Sequence[str | Initialiser | Recipe],
-    seeds: int = 20,
-    epochs: int = 20,
-    batch_size: int = 32,
-    lr: float = 0.1,
-    optimizer: str = "sgd",
-    activation: str = "relu",
-    seed: int = 0,
-    order_seed: int = 0,
-    split_seed: int = 0,
-    standardise: bool = True,
+    inits: Any = (),
+    store: str | PathLike[str] | None = None,
+    resume: bool = False,
     jobs: int | None = None,
+    limit: float | None = None,
     engine: Engine | None = None,
     progress: bool = True,
-) -> Comparison:
+    **settings: Any,
+) -> Comparison | Grid:
     """Train a network from several starts, in paired runs, and test which is better.
 
     Run r of every start sees the same order of samples and the same underlying random draws, so
@@ -40,36 +41,46 @@ def compare(
     test score are tested by permuting their signs and corrected for the number of pairs (Holm); a
     winner is named only if that carries it.
 
+    A list in the place of a setting makes a grid: `lr=[0.1, 0.01], depth=[3, 10]` is four places. Every run is kept
+    in a file as it finishes, and none is lost or repeated: see `store` and `resume`.
+
     Args:
-        model: `"mlp"` (two hidden layers, 128 and 64), `"mlp(10, 20, 2)"`, or a function without
-            arguments that returns a new `torch.nn.Module`.
+        model: `"mlp"` (two hidden layers, 128 and 64), `"mlp(10, 20, 2)"`, `"cnn"`, `"rnn"`, `"transformer"`,
+            `"file.py:function"`, or a function that returns a new `torch.nn.Module`; or a list of such functions, which
+            are then what is compared. Or a Study, which says all that follows up to `split_seed`.
         data: `"digits"`, `"breast_cancer"`, `"wine"`, `"iris"` or `"diabetes"`, narrowed as in
-            `"diabetes(features=5)"`; the path of a `.npz` file; or arrays or tensors
-            `(x_train, y_train, x_test, y_test)`. Whole-number or text labels are classes, floating
-            ones a regression, whose targets are standardised like the features.
-        inits: at least two starts, as specs (`"he_normal"`, `"he_normal bias=0.1"`) or
-            initialisers.
-        seeds: runs of each start, 2 or more.
-        epochs: passes over the training split.
-        batch_size: samples a step; a last, smaller batch is trained on as well.
-        lr: learning rate.
-        optimizer: `"sgd"` (no momentum) or `"adam"`.
-        activation: of a built-in model.
-        seed: run r draws its weights under seed + r.
-        order_seed: run r orders its samples (and drops out) under order_seed + r.
-        split_seed: of the split of a built-in data set.
-        standardise: give each feature zero mean and unit std over the training split. (The pixels of
-            `"digits"` share one mean and one std, as images usually do.)
+            `"diabetes(features=5)"`; the path of a `.npz`, `.csv`, `.parquet` or `.txt` file; `(X, y)` or
+            `(x_train, y_train, x_test, y_test)`, as arrays or tensors; a DataFrame; a data set of torch or of
+            `datasets`. Whole-number or text labels are classes, floating ones a regression, whose targets are
+            standardised like the features.
+        inits: at least two starts, as specs (`"he_normal"`, `"he_normal bias=0.1"`), initialisers, recipes, plans, or
+            pairs of one of these and rules; a dict gives them names.
+        store: the file that keeps the runs; None is one in the cache folder, which the result names.
+        resume: whether it may be there already: then what it holds is not trained again. More seeds, starts and
+            places of a grid only add; anything else that differs is refused.
         jobs: processes; as many as there are processors unless said.
+        limit: seconds that a run may take; None is ten minutes, or twenty times what a trial says if that is more.
         engine: what trains the runs; None is `jobs` processes of this machine.
         progress: show a progress bar on stderr.
+        settings: `rules`, for all starts. `seeds` (20), runs of each start, 2 or more. `epochs` (20), passes over the
+            training split, or `steps`. `batch_size` (32); a last, smaller batch is trained on as well. `lr` (0.1).
+            `optimizer` (`"sgd"`), or `"adam"` or `"adamw"`; `momentum`, of sgd, `weight_decay`; `schedule`
+            (`"constant"`), or `"cosine"` or `"step"`; `warmup` steps; `clip`, the largest norm of all gradients.
+            `loss`, `metric`: names or functions of outputs and targets. `depth`, `width`, `activation`: of the model.
+            `target`: the column of a table that is predicted. `splits`: run r is tested on fold r mod `splits`, and
+            the folds are dealt anew for every `splits` runs. `standardise` (True): give each feature zero mean and
+            unit std over the training split. (The pixels of `"digits"` share one mean and one std, as images usually
+            do.) `seed` (0): run r draws its weights under seed + r. `order_seed` (0): it orders its samples, and
+            drops out, under order_seed + r. `split_seed` (0). All others are arguments of the model function.
 
     Returns:
-        A Comparison. After Ctrl-C it holds what had finished, and `interrupted` is true.
+        A Comparison, or of a grid a Grid, which has one for each place. After Ctrl-C it holds what had finished, and
+        `interrupted` is true.
 
     Raises:
         InitiumError: naming what is wrong with the model, data, starts or settings, before any
             training.
+        TrainingError: if a run failed twice; what had finished is kept.
         KeyboardInterrupt: if Ctrl-C came before two runs of every start had finished.
 
     Example:
@@ -80,24 +91,124 @@ def compare(
     """
     jobs = num_threads() if jobs is None else jobs
     check_whole("jobs", jobs, 1)
-    check_whole("split_seed", split_seed, 0)
-    study = Study(
-        model=model,
-        data=load_data(data, split_seed=split_seed, standardise=standardise),
-        recipes=tuple(parse_recipe(spec) for spec in ([inits] if isinstance(inits, str) else inits)),
-        seeds=seeds,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        optimizer=optimizer,
-        activation=activation,
-        seed=seed,
-        order_seed=order_seed,
+    if isinstance(model, Study):
+        _check_alone(
+            settings | {name: one for name, one in (("data", data), ("inits", inits)) if one is not None and one != ()}
+        )
+    study = model if isinstance(model, Study) else study_of(model, data, inits, settings)
+    return trained(
+        study, store=store, resume=resume, engine=engine or Processes(jobs, limit), progress=progress, jobs=jobs
     )
-    starts = decided(study)
-    with bar("training runs", seeds * len(study.recipes), shown=progress) as on_run:
-        runs, interrupted = trained(study, starts, engine or Processes(jobs), on_run=on_run)
-    comparison = Comparison(study, runs, interrupted)
-    if comparison.num_runs < 2:
-        raise KeyboardInterrupt("Interrupted before two runs of every start had finished")
-    return comparison
+
+
+def _check_alone(besides: dict[str, Any]) -> None:
+    if besides:
+        name = next(iter(besides))
+        raise SettingError(f"A Study says `{name}` itself; leave it out, or make the Study with it.")
+
+
+def study_of(model: Any, data: Any, inits: Any, settings: dict[str, Any]) -> Study:
+    """The study that some settings are of; what is none of its settings is an argument of the model function."""
+    own = {name: value for name, value in settings.items() if name in SETTINGS}
+    more = {name: value for name, value in settings.items() if name not in SETTINGS}
+    return Study(model, data, inits, arguments=more, **own)
+
+
+def trained(
+    study: Study,
+    *,
+    store: str | PathLike[str] | None,
+    resume: bool,
+    engine: Engine,
+    progress: bool,
+    jobs: int,
+    check: Callable[[Study, tuple[Contender, ...], int], object] = lambda *_: None,
+) -> Comparison | Grid:
+    """Train what a store has not of a study, and say what it holds then.
+
+    Args:
+        study: what is trained.
+        store: the file; None is one in the cache folder.
+        resume: whether it may be there already.
+        engine: what trains.
+        progress: whether a bar is shown.
+        jobs: processes, for the check.
+        check: may refuse what would take too long, before anything is written.
+    """
+    from .._study._kept import check_store, open_store
+
+    check_store(study, store, resume=resume)
+    if isinstance(engine, Processes):
+        engine.prepare(len(study.cells) * len(study.inits) * study.seeds)
+    contenders = decided(study)
+    check(study, contenders, jobs)
+    total, interrupted = len(contenders) * study.seeds, False
+    with open_store(study, store, resume=resume) as kept:
+        try:
+            with bar("training runs", total, shown=progress) as on_run:
+                train(study, contenders, engine, kept, on_run=on_run)
+        except KeyboardInterrupt:
+            interrupted = True
+        except TrainingError as error:
+            num = len(kept.finished())
+            raise TrainingError(
+                f"{error} What had finished is kept, {num} of {total} runs, in '{kept.path}': go on with it by "
+                "--resume (from Python: resume=True)."
+            ) from None
+        found = compared(kept, study=study, interrupted=interrupted)
+        if found is None:
+            raise KeyboardInterrupt(
+                f"Interrupted before two runs of every start had finished; {len(kept.finished())} of {total} runs are "
+                f"kept in '{kept.path}'"
+            )
+    return _explained(found, contenders)
+
+
+def _explained(found: Comparison | Grid, contenders: tuple[Contender, ...]) -> Comparison | Grid:
+    """With what a diagnosis says of each start that never trained."""
+    if isinstance(found, Grid):
+        return replace(found, cells={name: _with_causes(one, contenders, name) for name, one in found.cells.items()})
+    return _with_causes(found, contenders, "")
+
+
+def _with_causes(comparison: Comparison, contenders: tuple[Contender, ...], cell: str) -> Comparison:
+    own = {one.start.name: one for one in contenders if one.study.name == cell}
+    causes = {name: own[name].cause() for name in comparison.failed if name in own}
+    return replace(comparison, causes={name: why for name, why in causes.items() if why})
+
+
+def compared(store: "Store", *, study: Study | None = None, interrupted: bool = False) -> Comparison | Grid | None:
+    """What a store's runs say; of a study those that it asks for. None if they are too few."""
+    from .._study._kept import axes_of, cells_of
+
+    cells = cells_of(store, study=study)
+    path = str(store.path)
+    made = {one.name: Comparison(one, runs, missing, store=path) for one, runs, missing in cells}
+    if not made:
+        return None
+    said = store.facts()
+    axes, num_asked = (study.axes, len(study.cells)) if study else (axes_of(said), len(said["cells"]))
+    if len(made) == 1 and not next(iter(made)):
+        return next(iter(made.values()))
+    return Grid(made, tuple(axes), interrupted, path, num_asked)
+
+
+def show(path: str | PathLike[str]) -> Comparison | Grid:
+    """What the runs of a store say, without its model, its data or a framework.
+
+    Raises:
+        OutputError: if it is no study, or cannot be read.
+        SettingError: if it holds too little.
+    """
+    from .._store._store import Store
+    from .._study._kept import check_some
+
+    with Store.read(path_of(path)) as store:
+        found = compared(store)
+        check_some([found] if found else [], store)
+    try:
+        assert found
+        found.report()
+    except Exception as error:  # whatever figures that contradict each other lead to
+        raise OutputError(f"'{path}' is damaged: its runs do not fit each other ({type(error).__name__}).") from error
+    return found

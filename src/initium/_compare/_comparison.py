@@ -1,19 +1,25 @@
 """The Comparison: what a study's runs say."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._errors import counted
 from .._printable import printable
 from .._report import Report, Reported
+from .._study._facts import Facts, facts
 from .._study._run import Run
 from .._study._study import Study
+from ._frame import frame
 from ._statistics import Difference, differences
 from ._summary import Summary, beyond_chance, final_merits, summarise, target_loss
 from ._verdict import remarks, verdict
+
+if TYPE_CHECKING:
+    from pandas import DataFrame  # pyright: ignore[reportMissingImports]
 
 
 @dataclass(frozen=True)
@@ -23,20 +29,29 @@ class Comparison(Reported):
     Printed it is a table, a notebook shows it as one, `save` writes a page with curves.
 
     Attributes:
-        study: what was compared, on what and how.
+        study: what was compared, on what and how, as facts; a Study will do.
         runs: every start's runs, by spec; run r of all of them is paired.
         interrupted: whether Ctrl-C ended the study early; what had finished is here.
         command: the command line that repeats it.
+        store: the file that the runs are kept in.
+        causes: by start, what a diagnosis at step zero says of those whose runs all failed.
     """
 
-    study: Study
+    study: Facts
     runs: dict[str, list[Run]]
     interrupted: bool = False
     command: str = ""
+    store: str = ""
+    causes: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Keep what is said of a study, and not its data."""
+        if isinstance(self.study, Study):
+            object.__setattr__(self, "study", facts(self.study))
 
     def __repr__(self) -> str:
         runs = counted(self.num_runs, "run") if self.runs else "no run"
-        told = f"{self.study.model_name} on {self.study.data.name}, {', '.join(self.runs)}, {runs} each"
+        told = f"{self.study.model} on {self.study.data}, {', '.join(self.runs)}, {runs} each"
         return f"<Comparison: {printable(told)}>"
 
     @property
@@ -47,7 +62,7 @@ class Comparison(Reported):
     @cached_property
     def merits(self) -> dict[str, np.ndarray]:
         """Every start's final merits, `(run, test sample)`: the mean over samples is a run's score."""
-        return final_merits(self.runs, self.study.data)
+        return final_merits(self.runs, self.study.chance)
 
     @cached_property
     def scores(self) -> dict[str, np.ndarray]:
@@ -62,7 +77,7 @@ class Comparison(Reported):
     @cached_property
     def summaries(self) -> tuple[Summary, ...]:
         """One row for each start, the best mean test score first."""
-        luck = beyond_chance(self.study.data)
+        luck = beyond_chance(self.study)
         rows = [
             summarise(runs, self.scores[recipe], target=self.target, beyond_chance=luck)
             for recipe, runs in self.runs.items()
@@ -72,24 +87,38 @@ class Comparison(Reported):
     @cached_property
     def differences(self) -> tuple[Difference, ...]:
         """All pairs of starts, the better first, Holm-corrected together."""
-        return differences({row.recipe: self.merits[row.recipe] for row in self.summaries})
+        ratio = self.study.num_test / self.study.num_train if self.study.splits else None
+        return differences({row.recipe: self.merits[row.recipe] for row in self.summaries}, ratio=ratio)
 
     @property
     def verdict(self) -> str:
         """The winner, if the tests carry one; otherwise what is within noise."""
-        what = "test accuracy" if self.study.data.is_classification else "test R^2"
+        what = f"test {self.study.score}"
         return verdict(self.summaries, self.differences, num_runs=self.num_runs, what=what)
 
     @property
+    def failed(self) -> tuple[str, ...]:
+        """The starts of which no run left chance without diverging."""
+        return tuple(row.recipe for row in self.summaries if row.num_diverged + row.num_stuck == self.num_runs)
+
+    @property
     def remarks(self) -> tuple[str, ...]:
-        """What to know about single starts: collapsed layers, failed runs."""
-        return remarks(self.summaries, self.num_runs)
+        """What to know about single starts: collapsed layers, failed runs, and why they failed."""
+        return remarks(self.summaries, self.num_runs, self.causes)
 
     def report(self) -> Report:
         """The verdict, the tables and the figures, as data."""
         from ._present import present
 
         return present(self)
+
+    def to_pandas(self) -> "DataFrame":
+        """The runs as a table of pandas, a row a run, as `--export` writes it.
+
+        Raises:
+            MissingExtraError: if pandas is not installed.
+        """
+        return frame([self])
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write one self-contained HTML page, whole or not at all.

@@ -35,12 +35,12 @@ def figures(comparison: "Comparison") -> tuple[Figure, ...]:
 
 
 def _score_name(comparison: "Comparison") -> str:
-    return "test accuracy" if comparison.study.data.is_classification else "test R^2"
+    return f"test {comparison.study.score}"
 
 
 def _points(comparison: "Comparison") -> Plot:
     """A dot and a whisker a start. Accuracy as test error on a log axis, so that 2% and 3% lie apart."""
-    as_error = comparison.study.data.is_classification and max(s.max() for s in comparison.scores.values()) < 1
+    as_error = comparison.study.is_share and max(s.max() for s in comparison.scores.values()) < 1
     place = (lambda s: 100 * (1 - s)) if as_error else (lambda s: s)
     rows = comparison.summaries[::-1]
     traces = []
@@ -73,7 +73,7 @@ def _curves(comparison: "Comparison", field: str, name: str, *, log: bool) -> Pl
     for row in comparison.summaries:
         traces += _curve(row.recipe, comparison.runs[row.recipe], field, _style(comparison, row.recipe))
     kind: dict[str, Any] = {"type": "log", "tickformat": "~g", "dtick": "D2"} if log else {}
-    if field == "test_score" and comparison.study.data.is_classification:
+    if field == "test_score" and comparison.study.is_share:
         kind = {"tickformat": ".0%"}
     legend = {"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0, "xanchor": "left"}
     return {"data": traces, "layout": layout(440, xaxis=axis("epoch"), yaxis=axis(name, **kind), legend=legend)}

@@ -1,11 +1,13 @@
 """A Comparison as a report: its tables, figures and facts."""
 
+import math
 import platform
 from typing import TYPE_CHECKING
 
 from .._report import Report, Table
 from .._require import versions
 from .._stream import VERSION
+from .._study._study import SHAPE
 from ._figures import figures
 from ._statistics import Difference, Interval
 from ._summary import Summary
@@ -14,19 +16,26 @@ from ._verdict import units
 if TYPE_CHECKING:
     from ._comparison import Comparison
 
+# By whether runs have splits of their own.
+_BOTH = {
+    False: "a t test that adds the variance over runs and over test samples; small if other seeds and other test data "
+    "would.",
+    True: "a t test whose variance allows for training sets that overlap (Nadeau and Bengio 2003); small if other "
+    "seeds and other splits would.",
+}
 _PACKAGES = ("initium", "torch", "numpy", "scipy", "scikit-learn")
 
 
 def present(comparison: "Comparison") -> Report:
     """Everything a person is shown of a comparison, as data."""
-    study, data = comparison.study, comparison.study.data
+    study = comparison.study
     return Report(
-        title=f"{study.model_name} on {data.name}: which start trains it better?",
+        title=f"{study.model} on {study.data}{study.name and f' at {study.name}'}: which start trains it better?",
         subtitle=_subtitle(comparison),
         answer=comparison.verdict,
         remarks=comparison.remarks,
         sections=(
-            _summary_table(comparison),
+            summary_table(comparison),
             _leader_table(comparison),
             *figures(comparison),
             _pair_table(comparison),
@@ -37,20 +46,20 @@ def present(comparison: "Comparison") -> Report:
 
 
 def _subtitle(comparison: "Comparison") -> str:
-    study, data = comparison.study, comparison.study.data
+    study = comparison.study
     cut = f" (interrupted: {study.seeds} were asked for)" if comparison.interrupted else ""
     return (
-        f"{len(data.x_train)} training and {len(data.x_test)} test samples; {study.epochs} epochs of "
-        f"{study.optimizer}, lr {study.lr:g}, batches of {study.batch_size}; {comparison.num_runs} paired runs "
-        f"of each start{cut}"
+        f"{study.num_train} training and {study.num_test} test samples; {study.training}; {comparison.num_runs} paired "
+        f"runs of each start{cut}"
     )
 
 
-def _summary_table(comparison: "Comparison") -> Table:
-    data = comparison.study.data
-    score, scale, places = ("test accuracy, %", 100, 1) if data.is_classification else ("test R^2", 1, 2)
+def summary_table(comparison: "Comparison", *, title: str = "After training") -> Table:
+    """What each start came to."""
+    study = comparison.study
+    score, scale, places = (f"test {study.score}, %", 100, 1) if study.is_share else (f"test {study.score}", 1, 2)
     return Table(
-        title="After training",
+        title=title,
         columns=("initialiser", score, "test loss", "epochs", "failed", "units"),
         rows=tuple(
             (
@@ -96,9 +105,8 @@ def _pair_table(comparison: "Comparison") -> Table:
         note="Run r of every start shares its random draws and its order of samples, so each pair of runs differs "
         "by the start alone (`framework` shares the order, not the draws). Mean [95% BCa bootstrap interval] of the "
         "differences over runs, not corrected. p over runs: a two-sided paired (sign-flip) permutation test; small if "
-        "other seeds would tell the same. p over both: a t test that adds the variance over runs and over test "
-        "samples; small if other seeds and other test data would. The larger is corrected (Holm) for the number of "
-        "pairs.",
+        f"other seeds would tell the same. p over both: {_BOTH[bool(comparison.study.splits)]} The larger is corrected "
+        "(Holm) for the number of pairs.",
         only="page",
     )
 
@@ -115,12 +123,12 @@ def _units_table(comparison: "Comparison") -> Table:
 
 
 def _gap_name(comparison: "Comparison") -> str:
-    return "accuracy, points" if comparison.study.data.is_classification else "R^2"
+    return f"{comparison.study.score}, points" if comparison.study.is_share else comparison.study.score
 
 
 def _pair_cells(comparison: "Comparison", pair: Difference) -> tuple[str, str, str]:
-    scale, places = (100, 2) if comparison.study.data.is_classification else (1, 3)
-    verdict = "differs" if pair.is_significant else "within noise"
+    scale, places = (100, 2) if comparison.study.is_share else (1, 3)
+    verdict = "not tested" if math.isnan(pair.p) else "differs" if pair.is_significant else "within noise"
     return _interval(pair.gap, scale, places), _p(pair.p), verdict
 
 
@@ -139,7 +147,7 @@ def _number(value: float, places: int) -> str:
 
 
 def _p(p: float) -> str:
-    return f"{p:.2g}"
+    return "-" if math.isnan(p) else f"{p:.2g}"
 
 
 def _target(comparison: "Comparison") -> str:
@@ -158,13 +166,14 @@ def _failed(row: Summary, num_runs: int) -> str:
 
 
 def _facts(comparison: "Comparison") -> tuple[tuple[str, str], ...]:
-    study, data = comparison.study, comparison.study.data
+    study = comparison.study
+    shape = [f"{name} {study.settings[name]}" for name in SHAPE if name in study.settings]
     return (
         ("command", comparison.command or "called from Python"),
         ("initialisers", "; ".join(comparison.runs)),
-        ("model", f"{study.model_name}, {study.activation}" if isinstance(study.model, str) else study.model_name),
-        ("data", f"{data.name}: {data.task}; {data.preparation}"),
-        ("training", f"{study.optimizer}, lr {study.lr:g}, {study.epochs} epochs, batches of {study.batch_size}"),
+        ("model", ", ".join([study.model, *shape])),
+        ("data", f"{study.data}: {study.task}; {study.preparation}"),
+        ("training", study.training),
         ("seeds", f"weights {study.seed} + run, order of samples {study.order_seed} + run; stream version {VERSION}"),
         ("runs", f"{comparison.num_runs} of each initialiser"),
         ("versions", f"Python {platform.python_version()}, {', '.join(map(' '.join, versions(_PACKAGES).items()))}"),

@@ -1,6 +1,7 @@
 """Intervals and tests over paired runs. SciPy does the arithmetic."""
 
 import itertools
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +40,8 @@ class Difference:
         second: the other's.
         gap: mean of the paired differences, and its interval over runs.
         p_runs: of a paired permutation test over runs: would other seeds tell the same?
-        p_both: of a t test over runs and test samples: would other seeds and other test data?
+        p_both: of a t test over runs and test samples, or over runs and splits: would other seeds and other data?
+            NaN where a run has one number for all its test samples and there are no splits: nothing tells.
         p: the larger of the two, corrected by Holm over all pairs.
     """
 
@@ -75,16 +77,23 @@ def interval(values: Array) -> Interval:
     return Interval(mean, low, high) if np.isfinite([low, high]).all() else Interval(mean, *_range(values))
 
 
-def differences(merits: dict[str, Array]) -> tuple[Difference, ...]:
+def differences(merits: dict[str, Array], *, ratio: float | None = None) -> tuple[Difference, ...]:
     """All pairs of starts, from their merits `(run, test sample)`.
 
     Runs alone would not do: they share one test split, so with enough of them a start that happens
     to suit a few of its samples would win. The larger of the two p counts.
+
+    Args:
+        merits: of each start.
+        ratio: of test to training samples, if runs have splits of their own, whose training sets overlap.
     """
     pairs = list(itertools.combinations(merits, 2))
     gaps = [merits[first] - merits[second] for first, second in pairs]
     p_runs = [sign_flip_p(gap.mean(axis=1)) for gap in gaps]
-    p_both = [crossed_p(gap) for gap in gaps]
+    if ratio is not None:
+        p_both = [resampled_p(gap.mean(axis=1), ratio) for gap in gaps]
+    else:
+        p_both = [crossed_p(gap) if gap.shape[1] > 1 else math.nan for gap in gaps]
     corrected = holm(np.maximum(p_runs, p_both).tolist())
     return tuple(
         Difference(*pair, interval(gap.mean(axis=1)), *p)
@@ -120,6 +129,21 @@ def crossed_p(gap: Array) -> float:
         return float(gap.mean() == 0)
     student = require("scipy.stats", to="A t test").t
     return float(2 * student.sf(abs(gap.mean()) / np.sqrt(variance), min(gap.shape) - 1))
+
+
+def resampled_p(gap: Array, ratio: float) -> float:
+    """Two-sided p that differences of runs on splits of their own centre on 0.
+
+    t = mean / sqrt(v (1 / R + ratio)), with v the variance over R runs and `ratio` that of test to training samples,
+    and R - 1 degrees of freedom: training sets overlap, so that runs are no independent draws.
+
+    Reference: Nadeau and Bengio, "Inference for the generalization error", Machine Learning 2003.
+    """
+    variance = gap.var(ddof=1) * (1 / len(gap) + ratio)
+    if variance == 0:
+        return float(gap.mean() == 0)
+    student = require("scipy.stats", to="A t test").t
+    return float(2 * student.sf(abs(gap.mean()) / np.sqrt(variance), len(gap) - 1))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._require import require
-from .._study._data import Data
+from .._study._facts import Facts
 from .._study._run import Run
 from ._statistics import Interval, interval
 
@@ -74,27 +74,36 @@ def target_loss(runs: dict[str, list[Run]]) -> float:
     return min(_median_final(group) for group in runs.values())
 
 
-def final_merits(runs: dict[str, list[Run]], data: Data) -> dict[str, np.ndarray]:
-    """Every start's merits, `(run, test sample)`.
+def final_merits(runs: dict[str, list[Run]], chance: float | None) -> dict[str, np.ndarray]:
+    """Every start's merits, `(run, test sample)`; its scores `(run, 1)` where runs are tested on samples of their own.
 
-    A diverged run has none of its own: each is the study's worst score, or chance if that is worse.
+    A diverged run has none of its own: each is the study's worst score, or chance if that is known and worse.
     """
-    worst = min([data.chance, *(r.test_score[-1] for group in runs.values() for r in group if not r.diverged)])
+    known = [r.test_score[-1] for group in runs.values() for r in group if not r.diverged]
+    worst = min([*([] if chance is None else [chance]), *known], default=0.0)
+    everything = [run for group in runs.values() for run in group]
+    if len({(run.split, len(run.merits)) for run in everything}) > 1:
+        return {
+            recipe: np.array([[worst if run.diverged else run.test_score[-1]] for run in group])
+            for recipe, group in runs.items()
+        }
     return {
         recipe: np.array([np.full_like(run.merits, worst) if run.diverged else run.merits for run in group])
         for recipe, group in runs.items()
     }
 
 
-def beyond_chance(data: Data) -> float:
+def beyond_chance(study: Facts) -> float:
     """The highest test score that shows nothing: R^2 of 0, or the accuracy of a lucky guess.
 
     Luck is binomial, at the share of the largest class. A perfect score always shows something.
     """
-    if not data.is_classification:
-        return 0.0
-    binomial, num_samples = require("scipy.stats", to="A comparison").binom, len(data.y_test)
-    return min(float(binomial.isf(_LUCK, num_samples, data.chance)), num_samples - 1) / num_samples
+    if study.chance is None:
+        return -np.inf
+    if not study.is_share:
+        return study.chance
+    binomial, num_samples = require("scipy.stats", to="A comparison").binom, study.num_test
+    return min(float(binomial.isf(_LUCK, num_samples, study.chance)), num_samples - 1) / num_samples
 
 
 def _median_final(runs: Sequence[Run]) -> float:

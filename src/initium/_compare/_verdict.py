@@ -1,6 +1,7 @@
 """What may be concluded from a comparison, in sentences."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from ._statistics import LEVEL, Difference, runs_needed
 from ._summary import Summary
@@ -11,6 +12,11 @@ def verdict(summaries: Sequence[Summary], differences: Sequence[Difference], *, 
 
     `summaries` come best first, and each difference names its better start first.
     """
+    if any(math.isnan(pair.p) for pair in differences):
+        return (
+            f"No winner is named: the {what} is one number a run, and whether other test samples would tell the same "
+            "needs one of each sample. With --splits (from Python: splits=5) other splits are asked instead."
+        )
     enough = runs_needed(len(differences))
     if num_runs < enough:
         return (
@@ -29,9 +35,15 @@ def verdict(summaries: Sequence[Summary], differences: Sequence[Difference], *, 
     return text
 
 
-def remarks(summaries: Sequence[Summary], num_runs: int) -> tuple[str, ...]:
-    """What a reader must know about single starts: failed runs, collapsed layers."""
-    found = {summary.recipe: _remarks(summary, num_runs) for summary in summaries}
+def remarks(summaries: Sequence[Summary], num_runs: int, causes: Mapping[str, str]) -> tuple[str, ...]:
+    """What a reader must know about single starts: failed runs, collapsed layers, and what was found at step zero."""
+    found = {
+        summary.recipe: [
+            *_remarks(summary, num_runs),
+            *(f"at step zero {why}" for why in [causes.get(summary.recipe)] if why),
+        ]
+        for summary in summaries
+    }
     return tuple(f"{recipe}: {'; '.join(clauses)}." for recipe, clauses in found.items() if clauses)
 
 

@@ -14,7 +14,7 @@ _OFF, _GRADIENT_OFF, _DEAD = 4.0, 10.0, 1e4
 _FEWEST = 4  # activations in a row that are deep
 _MATRICES = ("dense", "convolution", "transposed convolution")
 # What one weight hands to the next as it is.
-_LINEAR = Passage(1.0, 1.0, 2.0)
+_LINEAR = Passage(second=1.0, backward=1.0, spread=2.0, spread_back=2.0)
 # A relative error that grows with depth if each layer multiplies it by more than this.
 _REPELS = 1.001
 _LEAST = 1e-250  # what 64 bits multiply without losing it

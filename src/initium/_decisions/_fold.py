@@ -1,6 +1,5 @@
 """Repeated blocks as one line: `h.0-47.mlp.c_proj.weight`."""
 
-import math
 import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
@@ -27,27 +26,27 @@ class Row(Generic[K]):
     Attributes:
         paths: all of them as one text, with ranges for numbers.
         kind: what they have in common.
-        count: how many they are.
+        members: which of the items they are, by number, in order.
     """
 
     paths: str
     kind: K
-    count: int
+    members: tuple[int, ...]
 
 
 def fold(items: Iterable[tuple[str, K]]) -> list[Row[K]]:
     """Paths that differ in numbers alone and are of one kind become one row, which stands where the first stood."""
-    patterns: dict[tuple[tuple[str, ...], K], dict[Place, int]] = {}
+    patterns: dict[tuple[tuple[str, ...], K], dict[Place, Numbers]] = {}
     for position, (path, kind) in enumerate(items):
         pieces = _NUMBER.split(path)
         place = tuple((int(number),) for number in pieces[1::2])
-        patterns.setdefault((tuple(pieces[::2]), kind), {})[place] = position
-    rows: list[tuple[int, Row[K]]] = []
+        patterns.setdefault((tuple(pieces[::2]), kind), {})[place] = (position,)
+    rows: list[Row[K]] = []
     for (pieces, kind), places in patterns.items():
         for axis in reversed(range(len(pieces) - 1)):
             places = _merge(places, axis, _FEWEST_SUFFIXES if pieces[axis].endswith("_") else 2)
-        rows += [(at, Row(_paths(pieces, place), kind, math.prod(map(len, place)))) for place, at in places.items()]
-    return [row for _, row in sorted(rows, key=lambda row: row[0])]
+        rows += [Row(_paths(pieces, place), kind, members) for place, members in places.items()]
+    return sorted(rows, key=lambda row: row.members[0])
 
 
 def folded(paths: Iterable[str]) -> str:
@@ -56,17 +55,21 @@ def folded(paths: Iterable[str]) -> str:
     return few([f"`{row.paths}`" if row.paths else "the model itself" for row in rows])
 
 
-def _merge(places: dict[Place, int], axis: int, fewest: int) -> dict[Place, int]:
+def _merge(places: dict[Place, Numbers], axis: int, fewest: int) -> dict[Place, Numbers]:
     """Join the places that differ at one axis only, if they are enough."""
-    alike: dict[tuple[Place, Place], dict[Numbers, int]] = {}
-    for place, position in places.items():
-        alike.setdefault((place[:axis], place[axis + 1 :]), {})[place[axis]] = position
-    merged: dict[Place, int] = {}
+    alike: dict[tuple[Place, Place], dict[Numbers, Numbers]] = {}
+    for place, members in places.items():
+        alike.setdefault((place[:axis], place[axis + 1 :]), {})[place[axis]] = members
+    merged: dict[Place, Numbers] = {}
     for (before, after), found in alike.items():
-        joined = {tuple(sorted(number for numbers in found for number in numbers)): min(found.values())}
-        for numbers, position in (joined if len(found) >= fewest else found).items():
-            merged[(*before, numbers, *after)] = position
+        joined = {_sorted(found): _sorted(found.values())}
+        for numbers, members in (joined if len(found) >= fewest else found).items():
+            merged[(*before, numbers, *after)] = members
     return merged
+
+
+def _sorted(numbers: Iterable[Numbers]) -> Numbers:
+    return tuple(sorted(number for some in numbers for number in some))
 
 
 def _paths(pieces: tuple[str, ...], place: Place) -> str:

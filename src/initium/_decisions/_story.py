@@ -60,7 +60,7 @@ def _packs(param: Param) -> str:
 
 
 def _fans(param: Param) -> str:
-    if param.role not in ("weight", "embedding"):
+    if not param.makes_signal:
         return ""
     parts = dict.fromkeys(param.parts) if len(set(param.sizes)) > 1 else [param]
     try:

@@ -7,8 +7,8 @@ from .._errors import counted
 from ..init._gain import passage
 from ._evidence import Evidence, Layer
 from ._finding import Found
-from ._lines import lines
-from ._signal import HARM, MATRICES, size_beside_wanted
+from ._lines import MATRICES, lines
+from ._signal import HARM, in_short, size_beside_wanted
 
 _FEWEST = 4  # layers of one kind that say something of depth
 _ASIDE = {"query", "key", "gate", "scale"}  # what takes one signal beside another has a gradient of its own size
@@ -16,7 +16,7 @@ _ASIDE = {"query", "key", "gate", "scale"}  # what takes one signal beside anoth
 # less a step then turns it (Arora et al., Auto Rate-Tuning by Batch Normalization, ICLR 2019). ReLUs behind batch norms
 # gain 1.47 a layer without harm while they are few (Yang et al., Mean Field Theory of Batch Normalization, ICLR 2019).
 _HARM_DIVIDED = HARM**2
-_STEP_LARGE, _STEP_SMALL = 0.3, 1e-6  # of a weight's own size
+_STEP_LARGE, _STEP_SMALL, _USUAL = 0.3, 1e-6, 1e-3  # of a weight's own size
 
 
 def vanishing(evidence: Evidence) -> Iterator[Found]:
@@ -44,11 +44,12 @@ def _grown(evidence: Evidence, *, is_vanishing: bool) -> Iterator[Found]:
         cause, remedy = _why(evidence, last, row, each)
         yield Found(
             paths=(last.path, *(layer.path for layer in row if layer is not last)),
-            measured=f"the gradient's energy at `{row[0].path}` is {math.exp(growth):.1g} times that at "
-            f"`{row[-1].path}`, {each:.3g} a layer; beyond {harm:.0g} either way is harm",
+            measured=f"the gradient's energy, its sum of squares, at `{row[0].path}` is {in_short(math.exp(growth))} "
+            f"times that at `{row[-1].path}`, {each:.3g} a layer; beyond {in_short(harm)} either way is harm",
             cause=cause,
             remedy=remedy,
             severity="warning" if share < 1 else None,
+            back_to=row[0].path,
         )
 
 
@@ -159,7 +160,12 @@ def missing(evidence: Evidence) -> Iterator[Found]:
         (cut, "they are used, but nothing leads from them to the loss: detached, or not part of it"),
     ):
         if paths:
-            yield Found(paths=tuple(paths), measured=f"{len(paths)} parameters have no gradient", cause=cause)
+            yield Found(
+                paths=tuple(paths),
+                measured=f"{len(paths)} parameters have no gradient",
+                cause=cause,
+                remedy=f"use it, or freeze it: model.get_parameter({paths[0]!r}).requires_grad_(False)",
+            )
 
 
 def stuck(evidence: Evidence) -> Iterator[Found]:
@@ -174,14 +180,23 @@ def stuck(evidence: Evidence) -> Iterator[Found]:
             paths=tuple(cut),
             measured=f"{counted(len(cut), 'weight')} with {measured}",
             cause="what lies behind them hands no gradient back: dead units, zeros, or a function that is flat",
+            remedy=""
+            if _dead_behind(evidence, cut)
+            else "another function behind it, one that has a slope: sign, round and argmax have none",
         )
-    if unfed:
+    if unfed and not any(layers[path].fed == 0 for path in layers if evidence.graph.by_path[path].use.fed_by == "data"):
         yield Found(
             paths=tuple(unfed),
             measured=f"{counted(len(unfed), 'weight')} with {measured}",
             cause="what they multiply is 0 for every input, as a state before its first step is",
             severity="warning",
         )
+
+
+def _dead_behind(evidence: Evidence, held: Sequence[str]) -> bool:
+    """Whether dead units or weights of zeros keep a gradient back, which a start mends."""
+    is_dead = any(x.dead == 1 for x in evidence.layers if set(evidence.graph.by_path[x.path].use.after) & set(held))
+    return is_dead or any(n.rms == 0 for n in evidence.numbers if evidence.graph.by_path[n.path].role == "weight")
 
 
 def steps(evidence: Evidence) -> Iterator[Found]:
@@ -200,6 +215,7 @@ def steps(evidence: Evidence) -> Iterator[Found]:
                 measured=f"the first step changes it by {weights[worst]:.1g} of its own size; between "
                 f"{_STEP_SMALL:.0g} and {_STEP_LARGE:.0g} is counted as sane",
                 cause=f"{evidence.step.optimizer} with learning rate {evidence.step.lr:g} on these gradients",
+                remedy=f"lr={evidence.step.lr * _USUAL / weights[worst]:.1g}",
             )
 
 

@@ -2,38 +2,66 @@
 
 from collections.abc import Iterable
 
+from .._graph import Graph
 from .._spec import unknown_name
 from ._evidence import Evidence
-from ._finding import SEVERITIES, Finding, Found, Kind
+from ._finding import SEVERITIES, Finding, Found, Kind, anew
 from ._kinds import KINDS
 
+_RECIPE = "auto"  # by which the line that starts parameters anew starts them
+_TRIED = (
+    "`auto` was tried, and no size of the weights mends it: another activation, a normalisation or a residual sum "
+    "between the layers"
+)
 
-def judge(evidence: Evidence, ignore: Iterable[str] = ()) -> tuple[Finding, ...]:
+
+def judge(evidence: Evidence, ignore: str | Iterable[str] = ()) -> tuple[Finding, ...]:
     """All findings, by severity, and of one severity causes before what they cause, as the table has them."""
-    ignored = tuple(ignore)
-    check_ignored(ignored)
-    found = {kind.id: [_finding(kind, one) for one in kind.judge(evidence)] for kind in KINDS}
-    kinds = [kind for kind in KINDS if not any(found[other] for other in kind.told_by)]
-    told = [finding for kind in kinds for finding in found[kind.id]]
-    kept = [finding for finding in told if not any(finding.matches(text) for text in ignored)]
+    ignored = ignored_of(ignore)
+    told = [(kind, _finding(kind, one, evidence.start)) for kind in KINDS for one in kind.judge(evidence)]
+    left = [(kind, finding) for kind, finding in told if not any(finding.matches(text) for text in ignored)]
+    kept = [
+        finding
+        for kind, finding in left
+        if not any(other.id in kind.told_by and _leads(evidence.graph, other, finding) for _, other in left)
+    ]
     return tuple(sorted(kept, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
-def check_ignored(ignored: Iterable[str]) -> None:
-    """Refuse what names no kind of finding.
+def _leads(graph: Graph, cause: Finding, finding: Finding) -> bool:
+    """Whether two findings share a place, or what starts at one comes to the other; the whole model is everywhere."""
+    if not cause.paths or not finding.paths or {*cause.paths} & {*finding.paths}:
+        return True
+    seen, waiting = set[str](), [*finding.paths]
+    while waiting:
+        path = waiting.pop()
+        if path in graph.by_path and path not in seen:
+            seen.add(path)
+            waiting += [source for use in graph.by_path[path].uses for source in use.after]
+    return cause.path in seen
+
+
+def ignored_of(ignore: str | Iterable[str]) -> tuple[str, ...]:
+    """What is to be left out, one by one; a text may name several, with commas between.
 
     Raises:
-        UnknownNameError: with the nearest id there is.
+        UnknownNameError: with the nearest id there is, if one names no kind of finding.
     """
     ids = [kind.id for kind in KINDS]
+    texts = (ignore,) if isinstance(ignore, str) else ignore
+    ignored = tuple(part.strip() for text in texts for part in text.split(","))
     for text in ignored:
         if text.partition(":")[0] not in ids:
             raise unknown_name(
                 "finding", text.partition(":")[0], ids, "A finding is ignored by id, or by id and paths: IN201:head.*"
             )
+    return ignored
 
 
-def _finding(kind: Kind, found: Found) -> Finding:
+def _finding(kind: Kind, found: Found, start: str) -> Finding:
+    remedy = found.remedy or kind.remedy
+    if start == _RECIPE and remedy in (anew(), anew(found.paths), anew(found.paths[:1])):
+        remedy = _TRIED
     return Finding(
         id=kind.id,
         name=kind.name,
@@ -41,5 +69,7 @@ def _finding(kind: Kind, found: Found) -> Finding:
         paths=found.paths,
         measured=found.measured,
         cause=found.cause,
-        remedy=found.remedy or kind.remedy,
+        remedy=remedy,
+        docs=kind.docs,
+        back_to=found.back_to,
     )

@@ -9,7 +9,7 @@ from .._graph import Param, Use
 from ..init._gain import passage
 from ._evidence import Evidence, Layer
 
-_MATRICES = ("dense", "convolution", "transposed convolution", "bilinear", "recurrent")
+MATRICES = ("dense", "convolution", "transposed convolution", "bilinear", "recurrent")
 _SDS = 3.0  # a draw in 400 lies farther from what is expected
 
 
@@ -29,6 +29,10 @@ class Line:
     def body(self) -> tuple[Layer, ...]:
         """All layers but the last, which may be small on purpose: what it takes in is what the others made."""
         return self.layers[:-1]
+
+    def upto(self, end: int) -> "Line":
+        """The layers before one of it, and that one."""
+        return Line(self.layers[: end + 1], self.uses[: end + 1])
 
     @property
     def is_branch(self) -> bool:
@@ -62,17 +66,82 @@ class Line:
         return _log(self.layers[-1].fed)
 
     def band(self, params: dict[str, Param]) -> tuple[float, float]:
-        """Between what the growth lies of a net of this width and depth whose every layer keeps the signal.
+        """Between what the growth lies of a net of this width and depth whose every layer keeps the signal."""
+        return _deviation([self._variance(place, params) for place in range(len(self.body))])
 
-        The logarithm of a product of random layers of n units drifts by -v/2 with variance v = k/n a layer, k =
-        Var f(z)^2 / (E f(z)^2)^2. See docs/auto.md.
+    def _variance(self, place: int, params: dict[str, Param]) -> float:
+        """Of the logarithm of what a random layer of n units does: k/n with k = Var f(z)^2 / (E f(z)^2)^2."""
+        passed = passage(self.uses[place].fed_by, 1.0)
+        return (passed.spread if passed else 2.0) / max(params[self.layers[place].path].size("o"), 1)
+
+    def signals(self, params: dict[str, Param]) -> Iterator[tuple[float, float] | None]:
+        """Between what the second moment of each layer's operand lies, if every layer before it keeps the signal.
+
+        That is what the activation makes of a signal of second moment 1, as `auto` means it, or what came in at first,
+        as He et al. mean it; and what a product of random layers drifts by.
         """
-        variance = 0.0
-        for layer, use in zip(self.body, self.uses, strict=False):
-            passed = passage(use.fed_by, 1.0)
-            variance += (passed.spread if passed else 2.0) / max(params[layer.path].size("o"), 1)
-        spread = _SDS * math.sqrt(variance)
-        return -variance / 2 - spread, -variance / 2 + spread
+        first = self.layers[0]
+        begin = first.moment if first.fed is None else first.fed
+        variances: list[float] = []
+        for place, use in enumerate(self.uses):
+            passed = passage(use.fed_by, 1.0) if place else None
+            meant = [begin, passed.second if passed else begin]
+            low, high = _deviation(variances)
+            yield (min(meant) * math.exp(low), max(meant) * math.exp(high)) if begin else None
+            variances.append(self._variance(place, params))
+
+    def energies(self, params: dict[str, Param]) -> Iterator[tuple[float, float] | None]:
+        """Between what the gradient's energy at each layer lies, if every layer behind it keeps the signal.
+
+        From the last layer that is no head, which may be small on purpose, each layer on the way back multiplies it by
+        E f'(z)^2 / E f(z)^2 of the activation before it, and drifts as the signal does.
+        """
+        found: list[tuple[float, float] | None] = []
+        energy, growth, variances = None, 0.0, list[float]()
+        for place in reversed(range(len(self.layers))):
+            if energy is None and not self.uses[place].is_head:
+                energy = self.layers[place].energy
+            elif energy is not None:
+                behind = passage(self.uses[place + 1].fed_by, 1.0)
+                growth += math.log(behind.backward / behind.second) if behind and behind.backward else 0.0
+                units = max(params[self.layers[place].path].size("o"), 1)
+                variances.append((behind.spread_back if behind else 2.0) / units)
+            low, high = _deviation(variances)
+            found.append((energy * math.exp(growth + low), energy * math.exp(growth + high)) if energy else None)
+        return reversed(found)
+
+
+def _deviation(variances: list[float]) -> tuple[float, float]:
+    """Of a logarithm that is a sum of these, three standard deviations either way; half of its variance is a drift.
+
+    See docs/auto.md.
+    """
+    variance = sum(variances)
+    spread = _SDS * math.sqrt(variance)
+    return -variance / 2 - spread, -variance / 2 + spread
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """Where a layer of a line lies if every layer keeps the signal, and its gradient.
+
+    Attributes:
+        signal: of the second moment of what it takes in; None if nothing comes in at first.
+        gradient: of the energy of the gradient by what it gives; None if none came, or it is a head.
+    """
+
+    signal: tuple[float, float] | None
+    gradient: tuple[float, float] | None
+
+
+def bands_of(evidence: Evidence) -> dict[str, Band]:
+    """The band of each layer in a line, of its longest line, by path."""
+    found: dict[str, Band] = {}
+    params = evidence.graph.by_path
+    for line in sorted(lines(evidence), key=lambda line: len(line.layers)):
+        for layer, signal, gradient in zip(line.layers, line.signals(params), line.energies(params), strict=True):
+            found[layer.path] = Band(signal=signal, gradient=gradient)
+    return found
 
 
 def _log(moment: float | None) -> float:
@@ -97,5 +166,5 @@ def _before(path: str, evidence: Evidence, layers: dict[str, Layer]) -> str:
     order = {known: place for place, known in enumerate(layers)}
     use = evidence.graph.by_path[path].use
     sources = [source for source in use.after if source in layers and order[source] < order[path]]
-    matrices = [s for s in sources if evidence.graph.by_path[s].use.operation in _MATRICES and layers[s].fed]
+    matrices = [s for s in sources if evidence.graph.by_path[s].use.operation in MATRICES and layers[s].fed]
     return max(matrices, key=order.__getitem__, default="")

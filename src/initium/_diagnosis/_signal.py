@@ -1,6 +1,7 @@
 """Findings about the signal on its way forward."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,9 +13,8 @@ from ._lines import Line, lines
 HARM = 1e4  # over a whole line: what is left of a second moment, or what it becomes
 _HALF = 0.5  # of its share: draws of like layers differ
 _OFF = 1.5  # of a second moment
-_SIMILAR = 0.9999  # mean cosine: angles of less than a degree between inputs
+SIMILAR = 0.9999  # mean cosine: angles of less than a degree between inputs
 _DEAD, _SATURATED = 0.9, 0.9
-MATRICES = ("dense", "convolution", "transposed convolution", "bilinear", "recurrent")
 
 
 def vanishing(evidence: Evidence) -> Iterator[Found]:
@@ -41,8 +41,8 @@ def _off(evidence: Evidence, off: list[tuple[float, Line]]) -> Iterator[Found]:
         num = len(line.body)
         yield Found(
             paths=(first.path, *(layer.path for layer in line.layers if layer is not first)),
-            measured=f"in {num} layers the second moment comes to {_told(math.exp(min(growth, 700)))} times what it "
-            f"was, {math.exp(growth / num):.3g} a layer; beyond {_told(HARM)} either way is harm",
+            measured=f"in {num} layers the second moment comes to {in_short(math.exp(min(growth, 700)))} times what it "
+            f"was, {math.exp(growth / num):.3g} a layer; beyond {in_short(HARM)} either way is harm",
             cause=_cause(evidence, first, line, growth / num),
         )
 
@@ -110,8 +110,8 @@ def zeros(evidence: Evidence) -> Iterator[Found]:
     """Weights that stay at zero, whatever moves."""
     stuck = [n for n in evidence.numbers if n.is_stuck and n.rms == 0 and _is_weight(evidence, n.path)]
     if stuck:
-        yield Found(
-            paths=tuple(n.path for n in stuck),
+        yield Found.at(
+            stuck,
             measured=f"{len(stuck)} weights are 0, and so is their gradient, also after the others have moved",
             cause="a weight of zeros hands on neither signal nor gradient; two of them in a row never start",
         )
@@ -140,8 +140,8 @@ def saturated(evidence: Evidence) -> Iterator[Found]:
         first = found[0]
         rms, wanted = _rms(evidence, first.path), evidence.wanted.get(first.path)
         why = f": rms {rms:.3g}, where {wanted:.3g} fits" if rms and wanted else ""
-        yield Found(
-            paths=tuple(layer.path for layer in found),
+        yield Found.at(
+            found,
             measured=f"{first.saturated:.0%} of what it gives lies where the activation has under 5 % of its steepest "
             f"slope; more than {_SATURATED:.0%} is counted",
             cause=f"the signal before the activation has second moment {first.moment:.3g}{why}",
@@ -149,17 +149,32 @@ def saturated(evidence: Evidence) -> Iterator[Found]:
 
 
 def collapsed(evidence: Evidence) -> Iterator[Found]:
-    """The first layer that takes in the same for all inputs."""
+    """The first layer that takes in the same for all inputs, if no layer at the end can tell them apart.
+
+    What takes in means over places, as a gate's squeeze does, says nothing: of noise they are alike.
+    """
+    after = {layer.path: evidence.graph.by_path[layer.path].use.after for layer in evidence.layers}
+    pooled = _pooled(evidence)
+    known = [x for x in evidence.layers if after[x.path] and x.similarity is not None and x.path not in pooled]
+    read = {source for layer in known for source in after[layer.path]}
+    alike = [layer for layer in known if (layer.similarity or 0) > SIMILAR]
+    if alike and all(layer in alike or layer.path in read for layer in known):
+        yield Found.at(
+            alike[:1],
+            measured=f"two different inputs have cosine {alike[0].similarity:.6f} there; above {SIMILAR} they are one",
+            cause="each layer before it moves inputs closer to each other: biases outweigh the signal, or an "
+            "activation with a mean hands on that mean",
+        )
+
+
+def _pooled(evidence: Evidence) -> set[str]:
+    """The layers whose operand is a mean over places, or is made of such alone."""
+    pooled = set[str]()
     for layer in evidence.layers:
-        similar = layer.similarity
-        if similar is not None and similar > _SIMILAR and evidence.graph.by_path[layer.path].use.after:
-            yield Found(
-                paths=(layer.path,),
-                measured=f"two different inputs have cosine {similar:.6f} there; above {_SIMILAR} they are one",
-                cause="each layer before it moves inputs closer to each other: biases outweigh the signal, or an "
-                "activation with a mean hands on that mean",
-            )
-            return
+        use = evidence.graph.by_path[layer.path].use
+        if use.fed_by == "pooling" or (use.after and pooled.issuperset(use.after)):
+            pooled.add(layer.path)
+    return pooled
 
 
 def _is_weight(evidence: Evidence, path: str) -> bool:
@@ -170,5 +185,8 @@ def _rms(evidence: Evidence, path: str) -> float | None:
     return next((numbers.rms for numbers in evidence.numbers if numbers.path == path), None)
 
 
-def _told(factor: float) -> str:
-    return f"{factor:.3g}" if factor < 1e4 else f"{factor:.0e}".replace("e+0", "e").replace("e+", "e")
+def in_short(factor: float) -> str:
+    """A factor, of which the size counts: `0.153`, `1e4`."""
+    if 1e-3 < factor < 1e4:
+        return f"{factor:.3g}"
+    return re.sub(r"e([+-])0*", lambda found: "e" + found[1].strip("+"), f"{factor:.0e}")

@@ -1,16 +1,18 @@
-"""Contender: one start of a study, decided once, and laid into a new model for every run."""
+"""Contender: one start at one place of the grid, decided once, and laid into a new model for every run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-from .._errors import ModelError
+from .._diagnose import diagnose
+from .._errors import InitiumError, ModelError
 from .._graph import Graph
 from .._initialize import begin, graph_of, plan
 from .._plan import Plan
-from .._recipes import Recipe, parse_recipe
+from .._recipes import parse_recipe
 from .._require import require
 from .._study._run import Run
+from .._study._start import Start
 from .._study._study import Study
 
 _ROWS = 256  # of the training split: what a recipe traces and calibrates with
@@ -26,22 +28,26 @@ def trainer() -> ModuleType:
 
 @dataclass(frozen=True)
 class Contender:
-    """One of the starts that are compared.
+    """One of the starts that are compared, in one cell.
 
     Attributes:
-        recipe: that was asked for.
+        study: the cell, a study without a grid.
+        start: that was asked for.
         plan: what it decides; None for `framework` on a model that nothing can be said of.
+        seconds: that a run of it takes, by a trial.
     """
 
-    recipe: Recipe
+    study: Study
+    start: Start
     plan: Plan | None
+    seconds: float = 0.0
 
-    def model(self, study: Study, index: int) -> Any:
+    def model(self, index: int) -> Any:
         """A model at step zero of one run, as `initialize` makes it of the same example."""
-        seed = (study.seed + index) % 2**64
-        model = trainer().build(study, seed, is_deferred=not self.recipe.traces)
+        seed = (self.study.seed + index) % 2**64
+        model = trainer().build(self.study, self.start, seed, is_deferred=_is_deferred(self.start))
         if self.plan:
-            begin(self.plan, self.recipe, model, seed, study.data.x_train[:_ROWS])
+            begin(self.plan, self.start.recipe, model, seed, self.study.data_of(index).x_train[:_ROWS])
         return model
 
     @property
@@ -49,32 +55,68 @@ class Contender:
         """What is known of the model's parameters."""
         return Graph(tuple(choice.param for choice in self.plan.choices) if self.plan else ())
 
-    def run(self, study: Study, index: int) -> Run:
+    def run(self, index: int) -> Run:
         """Train a network once: the same seed, the same numbers, whatever else runs."""
-        return trainer().train(study, self.model(study, index), self.graph, str(self.recipe), index)
+        return trainer().train(self.study, self.model(index), self.graph, self.start.name, index)
+
+    def cause(self) -> str:
+        """Why it may fail, as a diagnosis of run 0 at its first step says; empty if nothing is found."""
+        try:
+            inputs, targets, loss = trainer().first_step(self.study, model := self.model(0), 0)
+            how = {"optimizer": self.study.optimizer, "lr": self.study.lr}
+            found = diagnose(model, inputs, targets, loss=loss, **how).findings
+        except InitiumError:  # what cannot be diagnosed has trained all the same
+            return ""
+        first = next((finding for finding in found if finding.severity != "note"), None)
+        return f"{first.name}{first.place}: {first.measured}; {first.cause}" if first else ""
 
 
 def decided(study: Study) -> tuple[Contender, ...]:
-    """What each start decides, the model traced once; and whether all can be trained, found out before any is.
+    """What each start decides in each cell, a model traced once; and whether all can be trained, before any is.
 
     Raises:
-        InitiumError: what does not fit.
+        InitiumError: what does not fit, and in which cell.
     """
-    with trainer().checked(study) as check:
-        graphs: dict[bool, Graph] = {}
-        starts = tuple(Contender(recipe, _plan(study, recipe, graphs)) for recipe in study.recipes)
-        for start in starts:
-            check(start.model(study, 0))
-    return starts
+    kept: dict[Any, Any] = {}
+    return tuple(contender for cell in study.cells for contender in _in_cell(cell, kept))
 
 
-def _plan(study: Study, recipe: Recipe, graphs: dict[bool, Graph]) -> Plan | None:
+def _in_cell(cell: Study, kept: dict[Any, Any]) -> list[Contender]:
+    """The contenders of a cell; what another of the same shape has found out is not found out again."""
     try:
-        if recipe.traces not in graphs:
-            model = trainer().build(study, study.seed, is_deferred=not recipe.traces)
-            graphs[recipe.traces] = graph_of(model, recipe, example=study.data.x_train[:_ROWS])
+        with trainer().checked(cell, kept) as check:
+            contenders = [Contender(cell, start, _plan(cell, start, kept)) for start in cell.inits]
+            return [replace(one, seconds=check(one.start, lambda one=one: one.model(0))) for one in contenders]
+    except InitiumError as error:
+        if not cell.name:
+            raise
+        raise type(error)(f"At {cell.name}: {error}") from error
+
+
+def _is_deferred(start: Start) -> bool:
+    """Whether what the constructor does has to be recorded."""
+    return not start.recipe.traces if start.plan is None else start.plan.remakes
+
+
+def _plan(study: Study, start: Start, kept: dict[Any, Any]) -> Plan | None:
+    if start.plan is not None:
+        return start.plan if isinstance(start.plan, Plan) else Plan.of(start.plan)
+    shape = ("plan", start.name, repr(study.asked))
+    if shape not in kept:
+        kept[shape] = _planned(study, start, kept)
+    return kept[shape]
+
+
+def _planned(study: Study, start: Start, kept: dict[Any, Any]) -> Plan | None:
+    recipe, rules = start.recipe, start.rules
+    # A recipe that looks at the layers' types alone looks closer where a rule asks for it.
+    shape: Any = ("graph", start.model, repr(study.asked), recipe.traces, rules if not recipe.traces else ())
+    try:
+        if shape not in kept:
+            model = trainer().build(study, start, study.seed, is_deferred=_is_deferred(start))
+            kept[shape] = graph_of(model, recipe, rules, example=study.data.x_train[:_ROWS])
     except ModelError:
-        if recipe != parse_recipe("framework"):
+        if recipe != parse_recipe("framework") or rules:
             raise
         return None
-    return plan(graphs[recipe.traces], recipe)
+    return plan(kept[shape], recipe, rules=rules)

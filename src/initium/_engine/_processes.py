@@ -1,73 +1,193 @@
 """Processes: the engine that trains on all processors of this machine, one run at a time on each."""
 
 import contextlib
-import os
-import signal
-import threading
+import pickle
+import queue
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
+from .._errors import SettingError, TrainingError
 from .._require import require
+from .._study._prepared import Data
 from .._study._run import Run
 from .._study._study import Study
-from ._contender import Contender, trainer
+from ._contender import Contender
 
-_EACH = 0.5  # seconds between two looks at whether the parent is there
+if TYPE_CHECKING:
+    from ._process import Process
+
+_LEAST = 600.0  # seconds that any run may take
+_TIMES = 20  # and so many times what a trial says
+_BEGINS = 300.0  # seconds that a process may take until it trains
+_LOOK = 0.5  # seconds between two looks at the clock
+
+Job = tuple[int, int]  # the place of a contender among those that were met, and the index of a run
 
 
 @dataclass(frozen=True)
 class Processes:
-    """Loky's processes start clean, take functions from a notebook, and need no `__main__` guard.
+    """Processes of one thread each; they start clean, take functions from a notebook, and need no `__main__` guard.
 
-    Always in processes of their own, one of them as well: training settles its process for good.
+    Always in processes of their own, one of them as well: training settles its process for good. One that dies,
+    raises or takes longer than the limit is replaced, and its run tried once more.
 
     Attributes:
         jobs: how many.
+        limit: seconds that a run may take; None is ten minutes, or twenty times what a trial says if that is more.
     """
 
     jobs: int
+    limit: float | None = None
 
-    def __call__(self, study: Study, runs: Sequence[tuple[Contender, int]]) -> Iterator[Run]:
-        """Each run as it finishes."""
-        loky = require("loky", to="Training in parallel")
-        with _deaf_children():
-            executor = _workers(self.jobs)
-            futures = [executor.submit(Contender.run, start, study, index) for start, index in runs]
+    def __post_init__(self) -> None:
+        """Refuse what is no limit."""
+        if self.limit is not None and not self.limit > 0:
+            raise SettingError(f"limit is a number of seconds above 0, not {self.limit!r}.")
+
+    def prepare(self, num_runs: int) -> None:
+        """Begin as many as so many runs need, so that they get ready while it is decided what they train."""
+        from ._process import Process
+
+        Process.prepare(min(self.jobs, num_runs))
+
+    def __call__(self, study: Study, runs: Iterable[tuple[Contender, int]]) -> Iterator[Run]:
+        """Each run as it finishes.
+
+        Raises:
+            TrainingError: if a run failed twice, with the cause.
+        """
+        return _Team(self, study.data, iter(runs)).runs()
+
+
+class _Team:
+    """The processes at work on some runs."""
+
+    def __init__(self, engine: Processes, data: Data, waiting: Iterator[tuple[Contender, int]]) -> None:
+        self._engine, self._data, self._waiting = engine, data, waiting
+        self._answers: queue.Queue[tuple[Process, str, Any]] = queue.Queue()
+        self._processes: list[Process] = []
+        self._contenders: dict[int, tuple[int, Contender]] = {}
+        self._by_place: list[Contender] = []
+        self._failed: set[Job] = set()
+        self._again: list[Job] = []
+        self._pickled: dict[Any, bytes] = {}
+
+    def runs(self) -> Iterator[Run]:
         try:
-            for future in loky.as_completed(futures):
-                yield future.result()
+            yield from self._trained()
         except BaseException:
-            executor.shutdown(kill_workers=True)
+            for process in self._processes:
+                process.end()
             raise
+        for process in self._processes:
+            process.rest()
+
+    def _trained(self) -> Iterator[Run]:
+        job = self._next()
+        while job or any(process.job for process in self._processes):
+            while job and (process := self._free()):
+                self._give(process, job)
+                job = self._next()
+            process, kind, value = self._answer()
+            if kind == "begun":
+                process.until = time.monotonic() + self._limit(process.job)
+            elif kind == "run":
+                process.job = None
+                yield value
+            else:
+                self._lose(process, value)
+            job = job or self._next()
+
+    def _next(self) -> Job | None:
+        if self._again:
+            return self._again.pop()
+        for contender, index in self._waiting:
+            if id(contender) not in self._contenders:
+                self._contenders[id(contender)] = len(self._by_place), contender
+                self._by_place.append(contender)
+            return self._contenders[id(contender)][0], index
+        return None
+
+    def _free(self) -> "Process | None":
+        """One that has nothing to do, a new one if there may be one more."""
+        if free := next((process for process in self._processes if not process.job), None):
+            return free
+        if len(self._processes) == self._engine.jobs:
+            return None
+        from ._process import Process
+
+        self._processes.append(process := Process.ready())
+        process.begin(self._answers, self._kept("data", lambda: _pickle(self._data, None)))
+        return process
+
+    def _give(self, process: "Process", job: Job) -> None:
+        which, _ = job
+        if which not in process.met:
+            process.met.add(which)
+            contender = self._by_place[which]
+            process.say("contender", (which, self._kept(which, lambda: _pickle(contender, self._data))))
+        process.job, process.until = job, time.monotonic() + _BEGINS
+        process.say("run", job)
+
+    def _kept(self, what: Any, make: Any) -> bytes:
+        if what not in self._pickled:
+            self._pickled[what] = make()
+        return self._pickled[what]
+
+    def _limit(self, job: Job) -> float:
+        return self._engine.limit or max(_LEAST, _TIMES * self._by_place[job[0]].seconds)
+
+    def _answer(self) -> "tuple[Process, str, Any]":
+        """What one says next; one that takes too long is told to have failed, however much the others say."""
+        while True:
+            if late := next(filter(self._is_late, self._processes), None):
+                limit = self._limit(late.job)
+                return late, "hung", f"it took longer than {limit:g} s, which is its limit, and was ended"
+            with contextlib.suppress(queue.Empty):
+                found = self._answers.get(timeout=_LOOK)
+                if found[0] in self._processes:  # and is none that was ended
+                    return found
+
+    def _is_late(self, process: "Process") -> bool:
+        """Whether its time is over, and it has not said anything that waits to be heard."""
+        if not process.job or time.monotonic() <= process.until:
+            return False
+        with self._answers.mutex:
+            return all(one is not process for one, *_ in self._answers.queue)
+
+    def _lose(self, process: "Process", why: str) -> None:
+        """End one that failed, whatever state it is in, and try its run once more."""
+        self._processes.remove(process)
+        process.end()
+        if process.job is None:  # it had nothing to do, and is not missed
+            return
+        which, index = process.job
+        if process.job in self._failed:
+            contender = self._by_place[which]
+            at = f" at {contender.study.name}" if contender.study.name else ""
+            raise TrainingError(f"Run {index} of {contender.start.name}{at} failed twice. {why[:1].upper()}{why[1:]}.")
+        self._failed.add(process.job)
+        self._again.append(process.job)
 
 
-@contextlib.contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Processes started in here do not hear Ctrl-C: we do, and end them without their tracebacks."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set a signal, and only it hears Ctrl-C
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _pickle(value: Any, data: Data | None) -> bytes:
+    """As another process reads it; the data, which it has already, is left out."""
+    cloudpickle = require("cloudpickle", to="Training in processes")
+
+    class Pickler(cloudpickle.Pickler):
+        def persistent_id(self, obj: Any) -> str | None:
+            return "data" if obj is data and data is not None else None
+
+    buffer = BytesIO()
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _workers(jobs: int) -> Any:
-    loky = require("loky", to="Training in parallel")
-    return loky.get_reusable_executor(max_workers=jobs, initializer=_settle, initargs=(os.getpid(),), timeout=60)
-
-
-def _settle(parent: int) -> None:
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    trainer().settle_process()
-
-
-def _end_with(parent: int) -> None:
-    """End this process after the one that it works for: who is killed tells nobody."""
-    while os.getppid() == parent:
-        time.sleep(_EACH)
-    os._exit(1)
+        Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    except Exception as error:  # whatever somebody's own objects raise
+        raise SettingError(
+            f"The study cannot be handed to another process: {type(error).__name__}: {error}. Its model function, loss "
+            "and metric may hold no lock, open file or the like: make it within the function, or name "
+            "'file.py:function'."
+        ) from error
+    return buffer.getvalue()

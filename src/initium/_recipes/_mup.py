@@ -52,7 +52,7 @@ def _width(graph: Graph) -> int:
         ModelError: if no head is known.
     """
     for param in reversed(graph.params):
-        if any(sizes_output(use) for use in param.uses) and param.role in ("weight", "embedding"):
+        if any(sizes_output(use) for use in param.uses) and param.makes_signal:
             return param.size("i") if param.role == "weight" else param.size("o")
     why = "no weight gives this model's output" if graph.is_traced else "this model was not run, so none is known"
     raise ModelError(

@@ -13,6 +13,7 @@ class Table:
     Attributes:
         words: the columns that hold words, which are wrapped; the others hold figures.
         only: a rendering that alone shows it: the terminal's `text` or the `page`.
+        is_linked: whether lists of the same page lead to its rows.
     """
 
     title: str
@@ -21,6 +22,7 @@ class Table:
     note: str = ""
     words: tuple[str, ...] = ()
     only: Literal["text", "page"] | None = None
+    is_linked: bool = False
 
     def __post_init__(self) -> None:
         """Show what a file may have brought as it can be shown, wherever it is rendered."""
@@ -29,10 +31,15 @@ class Table:
 
 @dataclass(frozen=True)
 class List:
-    """Lines of one kind, such as paths; the first five are seen at once."""
+    """Lines of one kind, such as paths; the first five are seen at once.
+
+    Attributes:
+        about: the name of the row, in a table of the same page, that it leads to.
+    """
 
     title: str
     lines: tuple[str, ...]
+    about: str = ""
 
     def __post_init__(self) -> None:
         """As a table."""

@@ -1,20 +1,22 @@
-"""Data: a training and a test split, standardised on the training split alone."""
+"""load_data: whatever people keep data in, as a training and a test split."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .._errors import DataError, SpecError
-from .._reading import path_of
+from .._errors import DataError, SpecError, few, with_article
+from .._model_name import model_function
+from .._reading import contents, path_of
 from .._require import require
 from .._spec import Call, parse_call, unknown_name
-from ._table import read_table
-
-Task = Literal["classification", "regression"]
-Array = NDArray[Any]
+from ._prepared import PARTS, Array, Task, prepare
+from ._prepared import Data as Data
+from ._source import Source
+from ._table import Table, check_there, is_number, place_of, read_table
 
 # Real data that scikit-learn ships, and its task.
 BUILT_IN: dict[str, Task] = {
@@ -27,55 +29,22 @@ BUILT_IN: dict[str, Task] = {
 # Pixels are one quantity measured in many places: they share one mean and std, as images usually do. A
 # corner pixel divided by its own tiny std would outweigh all others in the few images that touch it.
 _IMAGES = {"digits"}
-_PARTS = ("x_train", "y_train", "x_test", "y_test")
+_PIECE = 32  # tokens of a piece of text
+_LONGEST = 1 << 28  # bytes of a text
+_KINDS = "(X, y), (x_train, y_train, x_test, y_test), a DataFrame, a data set of torch or `datasets`, or a name"
 
 
-@dataclass(frozen=True, eq=False)  # two arrays are not equal or unequal as a whole
-class Data:
-    """What every run trains and is tested on.
+def load_data(data: Any, *, split_seed: int = 0, standardise: bool = True, target: str | None = None) -> Data:
+    """A built-in set; a `.npz`, `.csv`, `.parquet` or `.txt` file; `file.py:function`; arrays, tables or data sets.
 
-    Attributes:
-        name: as it is reported.
-        task: what is predicted.
-        x_train: `(sample, *feature)`, float32, zero mean and unit std over the training split.
-        y_train: `(sample,)` class numbers, or `(sample, target)` float32, standardised likewise.
-        x_test: standardised with the training split's mean and std.
-        y_test: likewise.
-        num_outputs: classes, or targets.
-        preparation: how the splits came about, for a reader to repeat.
-    """
+    Whole-number or text labels make a classification, floating ones a regression, columns of zeros and ones labels
+    that hold or do not; one array of whole numbers is a text of tokens.
 
-    name: str
-    task: Task
-    x_train: Array
-    y_train: Array
-    x_test: Array
-    y_test: Array
-    num_outputs: int
-    preparation: str = "as given"
-
-    @property
-    def features(self) -> tuple[int, ...]:
-        """The shape of one sample."""
-        return self.x_train.shape[1:]
-
-    @property
-    def is_classification(self) -> bool:
-        """Whether classes are predicted, not numbers."""
-        return self.task == "classification"
-
-    @property
-    def chance(self) -> float:
-        """The test score of the best constant prediction: the largest class's share, or R^2 of 0."""
-        if not self.is_classification:
-            return 0.0
-        return float(np.bincount(self.y_test).max() / len(self.y_test))
-
-
-def load_data(data: "str | Data | Sequence[Any]", *, split_seed: int = 0, standardise: bool = True) -> Data:
-    """A built-in set, a `.npz` or `.csv` file, or four arrays `(x_train, y_train, x_test, y_test)`.
-
-    Whole-number or text labels make a classification, floating ones a regression.
+    Args:
+        data: what is learnt.
+        split_seed: of the split, where there is none of its own.
+        standardise: give each feature zero mean and unit std over the training split.
+        target: the column of a table that is predicted; None is `target`, or else the last.
 
     Raises:
         DataError: if lengths differ, a number is not finite, or a class is never trained on.
@@ -83,39 +52,221 @@ def load_data(data: "str | Data | Sequence[Any]", *, split_seed: int = 0, standa
     """
     if isinstance(data, Data):
         return data
-    if isinstance(data, str):
-        if data.endswith(".npz"):
-            return _prepare(data, _read_npz(data), standardise)
-        split = f"a fifth for testing, split seed {split_seed}; "
-        if data.endswith(".csv"):
-            x, y = read_table(data)
-            return _prepare(data, _split(x, y, split_seed, is_regression=y.dtype.kind == "f"), standardise, split=split)
-        call = parse_call(data)
-        parts = _built_in(data, call, split_seed)
-        return _prepare(data, parts, standardise, images=call.name in _IMAGES, split=split)
-    if len(data) != len(_PARTS):
-        raise DataError(f"data is {', '.join(_PARTS)}; got {len(data)} arrays.")
-    return _prepare("arrays", [_array(part) for part in data], standardise)
+    with _naming(data):
+        found = _read(data, standardise, target)
+        return found.split(split_seed) if isinstance(found, Source) else found
 
 
-def _built_in(spec: str, call: Call, seed: int) -> list[Array]:
+@contextmanager
+def _naming(data: Any) -> Iterator[None]:
+    """What is wrong with a file's numbers is told with the file's name."""
+    try:
+        yield
+    except DataError as error:
+        is_named = not isinstance(data, str | os.PathLike) or os.fspath(data) in str(error)
+        raise DataError(str(error) if is_named else f"'{os.fspath(data)}': {error}") from None
+
+
+def _read(data: Any, standardise: bool, target: str | None) -> Source | Data:
+    name, named = ("arrays", None) if not isinstance(data, str | os.PathLike) else (os.fspath(data), os.fspath(data))
+    if named is not None:
+        if ending := next((one for one in _FILES if named.endswith(one)), None):
+            data = _FILES[ending](named, target)
+        elif os.path.isdir(named):
+            raise DataError(f"'{named}' is a folder; name a file in it.")
+        elif ":" in named:
+            data = model_function(named)()
+        else:
+            return _built_in(named, parse_call(named), standardise)
+    made = _of_object(data, target)
+    if isinstance(made, Data):
+        return made
+    said, parts, images, num_tokens = made
+    if len(parts) == len(PARTS):
+        return prepare(name, parts, standardise, split=said)
+    return Source(name, *parts, standardise=standardise, images=images, num_tokens=num_tokens, said=said)
+
+
+_Made = tuple[str, list[Array], bool, int]  # what to say, the parts, whether they are images, how many tokens
+
+
+def _of_object(data: Any, target: str | None) -> _Made | Data:
+    """Arrays out of whatever holds them."""
+    if isinstance(data, Data):
+        return data
+    if isinstance(data, Table):
+        _check_whole(data.x, data.y)
+        return data.said, [data.x, data.y], False, 0
+    if isinstance(data, _Text):
+        return _tokens(data.ids, data.num_tokens, data.said)
+    if hasattr(data, "columns") and hasattr(data, "to_numpy"):
+        return _frame(data, target)
+    if hasattr(data, "column_names"):  # of `datasets`, or several splits of one
+        splits = data if isinstance(data, Mapping) else {"all": data}
+        return _splits({str(name): one.to_pandas() for name, one in splits.items()}, target)
+    if _is_dataset(data):
+        return "", _of_dataset(data), False, 0
+    if isinstance(data, Sequence) and len(data) == 2 and all(map(_is_dataset, data)):
+        return "", [*_of_dataset(data[0]), *_of_dataset(data[1])], False, 0
+    if not isinstance(data, Sequence) or isinstance(data, str):
+        array = _array(data)
+        if array.ndim == 1 and array.dtype.kind in "iu" and len(array):
+            return _tokens(array, int(array.max()) + 1, "")
+        raise DataError(f"Data is {_KINDS}; got {with_article(type(data).__name__)}.")
+    if len(data) not in (2, len(PARTS)):
+        raise DataError(f"Data is (X, y) or ({', '.join(PARTS)}); got {len(data)} arrays.")
+    parts = [_array(part) for part in data]
+    if len(parts) == 2:
+        _check_whole(*parts)
+        parts[1] = _targets(parts[1])
+    return "", parts, parts[0].ndim == 3 and parts[0].dtype == np.uint8, 0
+
+
+def _check_whole(x: Array, y: Array) -> None:
+    for name, part in (("X", x), ("y", y)):
+        if part.ndim == 0 or len(part) < 2:
+            raise DataError(f"{name} holds {len(part) if part.ndim else 1} of the 2 samples that it needs at least.")
+    if len(x) != len(y):
+        raise DataError(f"X has {len(x)} samples and y has {len(y)}; each sample needs one label.")
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        bad = ~np.isfinite(x)
+        where = ", ".join(str(int(i)) for i in np.argwhere(bad)[0])
+        raise DataError(
+            f"X has NaN or infinite values: {int(bad.sum())} in all, the first at [{where}]. "
+            "Drop those samples or fill the gaps before comparing."
+        )
+
+
+def _targets(y: Array) -> Array:
+    return y.astype(str) if y.dtype.kind == "O" and all(isinstance(label, str) for label in y.ravel()) else y
+
+
+def _frame(frame: Any, target: str | None) -> _Made:
+    """A DataFrame of any kind; a column that pandas read as text must be the target."""
+    names = [str(name) for name in frame.columns]
+    place = place_of("the table", names, target)
+    columns = [np.asarray(frame[name]) for name in frame.columns]
+    if len(columns) < 2:
+        raise DataError(f"The table has one column, '{names[0]}', and so no features.")
+    features = [_feature(names[at], column) for at, column in enumerate(columns) if at != place]
+    y = columns[place]
+    check_there("the table", names[place], y.tolist(), line="row", first=0)
+    y = y.astype(str) if y.dtype.kind in "OTU" else y
+    _check_whole(x := np.stack(features, axis=1), y)
+    return f"target '{names[place]}'; ", [x, y], False, 0
+
+
+def _feature(name: str, column: Array) -> Array:
+    try:
+        return column.astype(np.float64)
+    except (TypeError, ValueError):
+        bad = [f"'{cell}'" for cell in dict.fromkeys(column.tolist()) if not is_number(cell)]
+        raise DataError(f"Column '{name}' holds {few(bad)}, no numbers. Leave it out or encode it.") from None
+
+
+def _splits(frames: Mapping[str, Any], target: str | None) -> _Made:
+    if len(frames) == 1:
+        return _frame(next(iter(frames.values())), target)
+    if not {"train", "test"} <= set(frames):
+        raise DataError(f"The data set has the splits {few(list(frames))}; a comparison needs `train` and `test`.")
+    said, train, *_ = _frame(frames["train"], target)
+    return said, [*train, *_frame(frames["test"], target)[1]], False, 0
+
+
+def _is_dataset(data: Any) -> bool:
+    """Whether it gives pairs of a sample and its target, by number, as torch's data sets do."""
+    plain = isinstance(data, str | bytes | Sequence | Mapping | np.ndarray) or hasattr(data, "__array__")
+    return not plain and hasattr(data, "__getitem__") and hasattr(data, "__len__")
+
+
+def _of_dataset(data: Any) -> list[Array]:
+    if not len(data):
+        raise DataError("The data set is empty.")
+    try:
+        pairs = [(_array(x), _array(y)) for x, y in (data[index] for index in range(len(data)))]
+    except Exception as error:  # whatever somebody's own data set may raise
+        raise DataError(
+            f"The data set does not give pairs of a sample and its target: {type(error).__name__}: {error}"
+        ) from error
+    shapes = {x.shape for x, _ in pairs}
+    if len(shapes) > 1:
+        raise DataError(f"The data set's samples have the shapes {few(sorted(map(str, shapes)))}; all need one.")
+    x, y = (np.stack(part) for part in zip(*pairs, strict=True))
+    _check_whole(x, y)
+    return [x, y]
+
+
+@dataclass(frozen=True, eq=False)
+class _Text:
+    ids: Array
+    num_tokens: int
+    said: str
+
+
+def _text(path: str, target: str | None) -> _Text:
+    raw = contents(path_of(path), refuse=DataError, most=_LONGEST)
+    try:
+        letters = np.frombuffer(raw.decode("utf-8-sig").encode("utf-32-le"), np.uint32)
+    except UnicodeDecodeError:
+        raise DataError(f"'{path}' is no text in UTF-8.") from None
+    known, ids = np.unique(letters, return_inverse=True)
+    return _Text(ids, len(known), f"{len(known)} different characters; ")
+
+
+def _tokens(ids: Array, num_tokens: int, said: str) -> _Made:
+    """Pieces of a text, and of each the same moved on by one token."""
+    if ids.min(initial=0) < 0:
+        raise DataError("Tokens are whole numbers from 0.")
+    num_pieces = (len(ids) - 1) // _PIECE
+    if num_pieces < 4:
+        raise DataError(f"A text needs {4 * _PIECE + 1} tokens at least, and this has {len(ids)}.")
+    ids = np.asarray(ids[: num_pieces * _PIECE + 1], np.int64)
+    return said, [ids[:-1].reshape(-1, _PIECE), ids[1:].reshape(-1, _PIECE)], False, num_tokens
+
+
+def _parquet(path: str, target: str | None) -> Any:
+    contents(path_of(path), refuse=DataError, most=1 << 30)  # no pipe, no device
+    pandas = require("pandas", to="Reading Parquet", install="initium[tables]")
+    require("pyarrow", to="Reading Parquet", install="initium[tables]")
+    try:
+        return pandas.read_parquet(path)
+    except Exception as error:  # whatever it raises of a file that is none
+        raise DataError(f"'{path}' cannot be read as Parquet: {error}") from None
+
+
+def _npz(path: str, target: str | None) -> list[Array]:
+    from .._npz import NpzError, arrays  # zipfile takes 5 ms that `import initium` need not spend
+
+    try:
+        return arrays(path_of(path), PARTS, refuse=DataError)
+    except NpzError as error:
+        for names in (("X", "y"), ("x", "y")):
+            try:
+                return arrays(path_of(path), names, refuse=DataError)
+            except NpzError:
+                continue
+        raise DataError(
+            f"'{path}' {error}. Write one with np.savez(path, x_train=..., "
+            "y_train=..., x_test=..., y_test=...), or np.savez(path, X=..., y=...), without Python objects in it."
+        ) from None
+
+
+_FILES: dict[str, Callable[[str, str | None], Any]] = {
+    ".npz": _npz,
+    ".csv": read_table,
+    ".parquet": _parquet,
+    ".txt": _text,
+}
+
+
+def _built_in(spec: str, call: Call, standardise: bool) -> Source:
     if call.name not in BUILT_IN:
-        raise unknown_name("data set", call.name, BUILT_IN, "A file of your own ends in .npz or .csv.")
+        hint = "A file of your own ends in .npz, .csv, .parquet or .txt, or is file.py:function."
+        raise unknown_name("data set", call.name, BUILT_IN, hint)
     datasets = require("sklearn.datasets", to=f"The data set '{call.name}'")
     x, y = getattr(datasets, f"load_{call.name}")(return_X_y=True)
     x = x[:, : _num_features(spec, call, x.shape[1])]
-    return _split(x, y, seed, is_regression=BUILT_IN[call.name] == "regression")
-
-
-def _split(x: Array, y: Array, seed: int, *, is_regression: bool) -> list[Array]:
-    """A fifth for testing, of each class a fifth."""
-    split = require("sklearn.model_selection", to="Splitting data").train_test_split
-    try:
-        parts = split(x, y, test_size=0.2, random_state=seed % 2**32, stratify=None if is_regression else y)
-    except ValueError as error:  # a class of one sample, or fewer samples than classes
-        raise DataError(f"{len(x)} samples cannot be split by class: {error}") from None
-    x_train, x_test, y_train, y_test = parts
-    return [x_train, y_train, x_test, y_test]
+    return Source(spec, x, y, standardise=standardise, images=call.name in _IMAGES)
 
 
 def _num_features(spec: str, call: Call, most: int) -> int:
@@ -127,113 +278,6 @@ def _num_features(spec: str, call: Call, most: int) -> int:
     return features
 
 
-def _read_npz(path: str) -> list[Array]:
-    from .._npz import NpzError, arrays  # zipfile takes 5 ms that `import initium` need not spend
-
-    try:
-        return arrays(path_of(path), _PARTS, refuse=DataError)
-    except NpzError as error:
-        raise DataError(
-            f"'{path}' {error}. Write one with np.savez(path, x_train=..., "
-            "y_train=..., x_test=..., y_test=...), without Python objects in it."
-        ) from None
-
-
 def _array(part: Any) -> Array:
     # A tensor says how to leave its framework; np.asarray alone refuses one that wants a gradient.
     return np.asarray(part.detach().cpu() if hasattr(part, "detach") else part)
-
-
-def _prepare(name: str, parts: Sequence[Array], standardise: bool, *, images: bool = False, split: str = "") -> Data:
-    x_train, y_train, x_test, y_test = parts
-    _check_lengths(x_train, y_train, x_test, y_test)
-    x_train, x_test = _numbers("x_train", x_train), _numbers("x_test", x_test)
-    if standardise:
-        x_train, x_test = _standardised(x_train, x_test, axis=None if images else 0)
-    x_train, x_test = _float32("x_train", x_train), _float32("x_test", x_test)
-    y_train, y_test = _labels("y_train", y_train), _labels("y_test", y_test)
-    if y_train.dtype.kind in "biuUS":
-        y_train, y_test, num_outputs = _classes(y_train, y_test)
-        task: Task = "classification"
-    else:
-        columns = [_numbers(n, y).reshape(len(y), -1) for n, y in (("y_train", y_train), ("y_test", y_test))]
-        if columns[0].shape[1] != columns[1].shape[1]:
-            raise DataError(f"y_train has {columns[0].shape[1]} targets and y_test {columns[1].shape[1]}.")
-        if (np.ptp(columns[1], axis=0) == 0).any():
-            raise DataError("A target of y_test never varies, so R^2 is not defined on it.")
-        y_train, y_test = _standardised(*columns) if standardise else columns
-        y_train, y_test = _float32("y_train", y_train), _float32("y_test", y_test)
-        num_outputs, task = y_train.shape[1], "regression"
-    preparation = split + ("standardised on the training split" if standardise else "not standardised")
-    return Data(name, task, x_train, y_train, x_test, y_test, num_outputs, preparation)
-
-
-def _check_lengths(x_train: Array, y_train: Array, x_test: Array, y_test: Array) -> None:
-    parts: dict[str, Array] = dict(zip(_PARTS, (x_train, y_train, x_test, y_test), strict=True))
-    for name, part in parts.items():
-        num_samples = len(part) if part.ndim else 1
-        if num_samples < 2:
-            raise DataError(f"{name} holds {num_samples} of the 2 samples that it needs at least.")
-    for x, y in (("x_train", "y_train"), ("x_test", "y_test")):
-        if len(parts[x]) != len(parts[y]):
-            raise DataError(
-                f"{x} has {len(parts[x])} samples and {y} has {len(parts[y])}; each sample needs one label."
-            )
-    if x_train.shape[1:] != x_test.shape[1:]:
-        raise DataError(
-            f"A sample of x_train has shape {x_train.shape[1:]} and one of x_test {x_test.shape[1:]}; both need "
-            "the same features."
-        )
-
-
-def _numbers(name: str, part: Array) -> Array:
-    if part.dtype.kind not in "biuf":
-        raise DataError(f"{name} holds {part.dtype}, not numbers.")
-    bad = ~np.isfinite(part)
-    if bad.any():
-        where = ", ".join(str(int(i)) for i in np.argwhere(bad)[0])
-        raise DataError(
-            f"{name} has NaN or infinite values: {int(bad.sum())} in all, the first at [{where}]. "
-            "Drop those samples or fill the gaps before comparing."
-        )
-    return part.astype(np.float64)
-
-
-def _float32(name: str, part: Array) -> Array:
-    with np.errstate(over="ignore"):
-        narrow = part.astype(np.float32)
-    if not np.isfinite(narrow).all():
-        raise DataError(f"{name} holds numbers that float32 cannot, before or after standardising; rescale it.")
-    return narrow
-
-
-def _labels(name: str, part: Array) -> Array:
-    if part.dtype.kind != "O":
-        return part
-    if not all(isinstance(label, str) for label in part.ravel()):
-        raise DataError(f"{name} holds Python objects; labels are whole numbers or text, targets are floats.")
-    return part.astype(str)
-
-
-def _standardised(train: Array, test: Array, *, axis: int | None = 0) -> tuple[Array, Array]:
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, std = train.mean(axis=axis), train.std(axis=axis)
-    std = np.where(np.isfinite(std), std, np.nan)  # an overflow must not pass for a huge spread
-    # A feature that never varies is only centred; its std is 0 but for rounding.
-    std = np.where(std <= 1e-12 * np.abs(mean), 1, std)
-    return (train - mean) / std, (test - mean) / std
-
-
-def _classes(y_train: Array, y_test: Array) -> tuple[Array, Array, int]:
-    for name, y in (("y_train", y_train), ("y_test", y_test)):
-        if y.ndim != 1:
-            raise DataError(f"Class labels have one axis, but {name} has shape {y.shape}; {name}.ravel() has one.")
-    if y_train.dtype.kind != y_test.dtype.kind and "U" in (y_train.dtype.kind, y_test.dtype.kind):
-        raise DataError(f"y_train holds {y_train.dtype} labels and y_test {y_test.dtype}; both need the same kind.")
-    classes = np.unique(y_train)
-    unseen = sorted(set(np.unique(y_test).tolist()) - set(classes.tolist()))
-    if unseen:
-        raise DataError(f"y_test holds {unseen[0]!r}, a class that y_train never shows; train on some of it.")
-    if len(classes) < 2:
-        raise DataError(f"y_train holds one class only, {classes.tolist()[0]!r}; there is nothing to learn.")
-    return np.searchsorted(classes, y_train), np.searchsorted(classes, y_test), len(classes)

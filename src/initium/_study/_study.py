@@ -1,67 +1,257 @@
 """The Study: all that settles a comparison's numbers before anything is trained."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from numbers import Integral, Real
 from typing import Any
 
-from .._errors import SettingError
-from .._recipes import Recipe
-from ._data import Data
+from .._errors import DataError, SettingError, counted
+from .._printable import printable
+from ._data import load_data
+from ._prepared import Data
+from ._settings import CHOICES, check_number, check_whole, either
+from ._start import read_starts
+
+# What a list of makes a grid, beside the arguments of a model function, in the order of a cell's name.
+AXES = (
+    *("depth", "width", "activation", "lr", "batch_size", "optimizer"),
+    *("momentum", "weight_decay", "schedule", "warmup", "clip"),
+)
+SHAPE = ("depth", "width", "activation")  # what the model is built with, if it takes such an argument
 
 
 @dataclass(frozen=True)
 class Study:
-    """Which starts are compared, all different, on what, and how they are trained; the rest is as `compare` has it.
+    """Which starts are compared, on what, and how they are trained; a list in the place of a setting makes a grid.
 
-    Run r of all starts shares its draws and its order.
+    Run r of all starts shares its draws and its order. The settings are as `compare` has them.
+
+    Attributes:
+        model: a built-in model's name, `file.py:function`, a function that builds a new one, or several of these
+            functions, which are then what is compared.
+        data: whatever `compare` takes.
+        inits: the starts.
+        arguments: further arguments of a model function; of a list each is one of a grid.
+        place: where in a grid this study stands, as name and value; empty for a whole one.
+
+    Example:
+        >>> grid = Study("mlp", "iris", ["he_normal", "zeros"], lr=[0.1, 0.01], depth=[1, 2], seeds=2)
+        >>> [cell.name for cell in grid.cells]
+        ['depth=1, lr=0.1', 'depth=1, lr=0.01', 'depth=2, lr=0.1', 'depth=2, lr=0.01']
     """
 
-    model: str | Callable[[], Any]
-    data: Data
-    recipes: tuple[Recipe, ...]
+    model: Any
+    data: Any
+    inits: Any = ()
+    rules: Any = ()
     seeds: int = 20
     epochs: int = 20
-    batch_size: int = 32
-    lr: float = 0.1
-    optimizer: str = "sgd"
-    activation: str = "relu"
+    steps: int | None = None
+    batch_size: Any = 32
+    lr: Any = 0.1
+    optimizer: Any = "sgd"
+    momentum: Any = 0.0
+    weight_decay: Any = 0.0
+    schedule: Any = "constant"
+    warmup: Any = 0
+    clip: Any = None
+    loss: str | Callable[..., Any] | None = None
+    metric: str | Callable[..., Any] | None = None
+    depth: Any = None
+    width: Any = None
+    activation: Any = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    target: str | None = None
+    splits: int | None = None
+    standardise: bool = True
     seed: int = 0
     order_seed: int = 0
+    split_seed: int = 0
+    place: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
+        """Read what was given as text, and refuse what cannot be trained."""
+        for name in AXES:
+            self._set(name, _listed(getattr(self, name)))
+        self._set("arguments", {name: _plain(value) for name, value in self.arguments.items()})
+        self._check()
+        models = tuple(self.model) if isinstance(self.model, list | tuple) else ()
+        self._set("inits", read_starts(self.inits, () if self.place else self.rules, models))
+        if models:
+            self._set("model", models[0] if len(models) == 1 else models)
+        self._set("data", self._load())
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def _load(self) -> Data:
+        data = load_data(self.data, split_seed=self.split_seed, standardise=self.standardise, target=self.target)
+        if self.splits is None or self.place:
+            return data
+        if data.source is None:
+            raise DataError(f"{data.name} comes with a split of its own; leave out `splits`.")
+        data.source.check_folds(self.seeds, self.splits, self.split_seed)
+        return data.source.fold(0, self.splits, self.split_seed)
+
+    def _check(self) -> None:
         if self.seeds == 1:
             raise SettingError(
                 "seeds=1 gives one run's anecdote: no interval, no test, no winner. Ask for 2 or more; 20 "
                 "is the default."
             )
-        for name, least in (("seeds", 2), ("epochs", 1), ("batch_size", 1), ("seed", 0), ("order_seed", 0)):
+        wholes = {"seeds": 2, "epochs": 1, "seed": 0, "order_seed": 0, "split_seed": 0}
+        wholes |= {name: least for name, least in (("steps", 1), ("splits", 2)) if getattr(self, name) is not None}
+        for name, least in wholes.items():
             check_whole(name, getattr(self, name), least)
-        if not isinstance(self.lr, Real) or not 0 < self.lr < float("inf"):
-            raise SettingError(f"lr is a number above 0, not {self.lr!r}.")
-        if self.optimizer not in ("sgd", "adam"):
-            raise SettingError(f"optimizer is sgd or adam, not {self.optimizer!r}.")
-        self._check_recipes()
+        if not isinstance(self.standardise, bool):
+            raise SettingError(f"standardise is True or False, not {self.standardise!r}.")
+        for name in AXES:
+            values = getattr(self, name)
+            for value in values if isinstance(values, tuple) else (values,):
+                _check_one(name, value)
+        if self.momentum and self.optimizer in ("adam", "adamw"):
+            raise SettingError(f"momentum is of sgd, and {self.optimizer} has its own; leave it out.")
+        for name, values in self.axes.items():
+            if not values:
+                raise SettingError(f"{name} lists nothing; give it a value or several.")
+            if twice := [value for index, value in enumerate(values) if value in values[:index]]:
+                raise SettingError(f"{name} lists {twice[0]!r} twice.")
 
-    def _check_recipes(self) -> None:
-        specs = [str(recipe) for recipe in self.recipes]
-        twice = sorted({spec for spec in specs if specs.count(spec) > 1})
-        if twice:
-            raise SettingError(f"`{twice[0]}` is asked for more than once (Xavier is Glorot, Kaiming is He).")
-        if len(specs) < 2:
-            raise SettingError(
-                f"A comparison needs at least 2 initialisers; got {len(specs)}. Name another, or `framework`."
-            )
+    @cached_property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """What varies over the grid, and its values."""
+        own = {name: getattr(self, name) for name in AXES if isinstance(getattr(self, name), tuple)}
+        more = {name: tuple(value) for name, value in self.arguments.items() if isinstance(value, list)}
+        return own | more
+
+    @cached_property
+    def cells(self) -> "tuple[Study, ...]":
+        """One study for each place in the grid; this one if it is none."""
+        return tuple(self._at(values) for values in itertools.product(*self.axes.values())) if self.axes else (self,)
+
+    def _at(self, values: tuple[Any, ...]) -> "Study":
+        place = tuple(zip(self.axes, values, strict=True))
+        own = {name: value for name, value in place if name in AXES}
+        more = {name: value for name, value in place if name not in AXES}
+        return replace(self, **own, arguments={**self.arguments, **more}, place=place)
+
+    @property
+    def name(self) -> str:
+        """Its place in the grid."""
+        return cell_name(self.settings, dict(self.place))
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What a cell is trained with, as a store knows it from others by."""
+        given = {name: getattr(self, name) for name in AXES} | dict(self.arguments)
+        return {name: _stored(value) for name, value in sorted(given.items()) if value is not None}
+
+    @cached_property
+    def key(self) -> str:
+        """The settings as text."""
+        import json  # which `import initium` need not wait for
+
+        return json.dumps(self.settings, sort_keys=True)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The arguments that the model is built with."""
+        given = {name: getattr(self, name) for name in SHAPE if getattr(self, name) is not None}
+        return given | dict(self.arguments)
+
+    def data_of(self, index: int) -> Data:
+        """What a run trains and is tested on."""
+        if self.splits is None or self.data.source is None:
+            return self.data
+        if index not in (kept := self._folds):
+            kept.clear()  # one run after the other asks for the same
+            kept[index] = self.data.source.fold(index, self.splits, self.split_seed)
+        return kept[index]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the fold that was asked for last, which holds the data once more."""
+        return {name: value for name, value in self.__dict__.items() if name != "_folds"}
+
+    @cached_property
+    def _folds(self) -> dict[int, Data]:
+        return {}
+
+    @property
+    def length(self) -> str:
+        """How long is trained, in words."""
+        return f"{self.epochs} epochs" if self.steps is None else f"{self.steps} steps"
+
+    def num_epochs(self, num_samples: int) -> int:
+        """The passes over so many samples that training takes, the last perhaps not whole."""
+        return self.epochs if self.steps is None else -(-self.steps // -(-num_samples // self.batch_size))
+
+    def num_steps(self, num_samples: int) -> int:
+        """The steps that training takes."""
+        return self.steps or self.epochs * -(-num_samples // self.batch_size)
 
     @property
     def model_name(self) -> str:
         """The model as it is reported."""
         if isinstance(self.model, str):
             return self.model
+        if isinstance(self.model, tuple):
+            return " and ".join(dict.fromkeys(start.name.partition(",")[0] for start in self.inits))
         name = getattr(self.model, "__name__", "")
         return name if name.isidentifier() else "the model"  # a lambda has no name of its own
 
+    @property
+    def told(self) -> str:
+        """What will be trained, in a line."""
+        grid = "".join(f" x {len(values)} {name}" for name, values in self.axes.items())
+        runs = len(self.inits) * len(self.cells) * self.seeds
+        return printable(f"{len(self.inits)} starts{grid} x {self.seeds} runs = {runs:,} runs of {self.model_name}")
 
-def check_whole(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) < 2**64:
-        raise SettingError(f"{name} is a whole number of {least} or more, not {value!r}.")
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know before it is trained."""
+        missed = (self.splits or 0) - self.seeds
+        if missed <= 0:
+            return ()
+        return (f"{self.seeds} runs for {self.splits} splits: {counted(missed, 'fold')} of them will not be tested",)
+
+
+SETTINGS = tuple(one.name for one in fields(Study) if one.name not in ("arguments", "place"))
+
+
+def cell_name(settings: Mapping[str, Any], axes: Iterable[str]) -> str:
+    """What a cell is called among others, by its settings as they are stored: no two numbers are written alike."""
+    return ", ".join(f"{axis}={settings.get(axis)}" for axis in axes)
+
+
+def _listed(value: Any) -> Any:
+    """A tuple of what is listed, whatever holds it; one value as it is."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return tuple(value) if isinstance(value, list | tuple | range) else value
+
+
+def _plain(value: Any) -> Any:
+    """A list is an axis; a tuple is one value."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return list(value) if isinstance(value, range) else value
+
+
+def _stored(value: Any) -> Any:
+    """As JSON keeps it; a whole number and the same with a point are one."""
+    if isinstance(value, bool | str):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        number = float(value)
+        return int(number) if number.is_integer() else number
+    return repr(value)
+
+
+def _check_one(name: str, value: Any) -> None:
+    if name in CHOICES:
+        if value not in CHOICES[name]:
+            raise SettingError(f"{name} is {either(CHOICES[name])}, not {value!r}.")
+    elif value is not None or name in ("lr", "batch_size", "momentum", "weight_decay", "warmup"):
+        check_number(name, value)

@@ -2,21 +2,31 @@
 
 import csv
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._errors import DataError, few
+from .._errors import DataError, counted, few
 from .._reading import contents
 
-_TARGET = "target"
+TARGET = "target"
 _MOST = 1 << 30  # bytes
 
 
-def read_table(path: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Features `(sample, feature)` and target `(sample,)`: the column `target`, else the last.
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Features `(sample, feature)`, target `(sample,)`, and what to say of them."""
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    said: str
+
+
+def read_table(path: str, target: str | None = None) -> Table:
+    """A table; the target is the column that is asked for, else `target`, else the last.
 
     The first line names the columns, in any language; the file is UTF-8, with or without a mark, or GB18030.
 
@@ -27,15 +37,60 @@ def read_table(path: str) -> tuple[NDArray[Any], NDArray[Any]]:
     if len(lines) < 2:
         raise DataError(f"'{path}' holds {len(lines)} lines; a table has a line of names and one a sample.")
     names, rows = lines[0], lines[1:]
+    _check_names(path, names)
     for number, row in enumerate(rows, start=2):
         if len(row) != len(names):
             raise DataError(f"Line {number} of '{path}' has {len(row)} columns and the first {len(names)}.")
-    place = names.index(_TARGET) if _TARGET in names else len(names) - 1
+    place = place_of(f"'{path}'", names, target)
     columns = list(zip(*rows, strict=True))
     features = [_numbers(path, names[at], column) for at, column in enumerate(columns) if at != place]
     if not features:
         raise DataError(f"'{path}' has one column, '{names[0]}', and so no features.")
-    return np.stack(features, axis=1), _labels(columns[place])
+    check_there(f"'{path}'", names[place], columns[place], line="line", first=2)
+    others = few([f"'{name}'" for at, name in enumerate(names) if at != place])
+    return Table(np.stack(features, axis=1), _labels(columns[place]), f"'{names[place]}' of {others}; ")
+
+
+def _check_names(path: str, names: Sequence[str]) -> None:
+    """Refuse a first line that is a sample's: numbers that nobody calls columns by."""
+    numbers = [name for name in names if is_number(name)]
+    if len(numbers) >= len(names) - 1 and any("." in name or numbers.count(name) > 1 for name in numbers):
+        raise DataError(
+            f"The first line of '{path}' names no columns, it holds {few(names)}. Put a line of names above it."
+        )
+
+
+def place_of(table: str, names: Sequence[str], target: str | None) -> int:
+    """Which column is the target.
+
+    Raises:
+        DataError: listing the columns, if the one that is asked for is not there.
+    """
+    if target is not None and target not in names:
+        raise DataError(f"There is no column '{target}' in {table}; its columns are {few(list(names))}.")
+    wanted = TARGET if target is None else target
+    return names.index(wanted) if wanted in names else len(names) - 1
+
+
+def check_there(table: str, target: str, column: Sequence[Any], *, line: str, first: int) -> None:
+    """Refuse a target with gaps, which would pass for one more class.
+
+    Raises:
+        DataError: with how many there are, and the first line.
+    """
+    gaps = [number for number, value in enumerate(column, start=first) if _is_missing(value)]
+    if gaps:
+        where = f"{counted(len(gaps), line)}, the first {line} {gaps[0]}"
+        raise DataError(f"The target '{target}' of {table} is missing in {where}. Leave those samples out.")
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or isinstance(value, str):
+        return not (value and value.strip())
+    try:
+        return bool(value != value)
+    except TypeError:  # the NA of pandas is neither like itself nor unlike
+        return True
 
 
 def _text(path: str) -> str:
@@ -52,7 +107,12 @@ def _numbers(path: str, name: str, column: Sequence[str]) -> NDArray[Any]:
     try:
         return np.array(column, dtype=np.float64)
     except ValueError:
-        bad = [f"'{cell}'" for cell in column if not _is_number(cell)]
+        bad = [f"'{cell}'" for cell in column if not is_number(cell)]
+        if empty := [line for line, cell in enumerate(column, start=2) if not cell.strip()]:
+            raise DataError(
+                f"Column '{name}' of '{path}' has {counted(len(empty), 'empty cell')}, the first in line {empty[0]}. "
+                "Drop those lines or fill the gaps before comparing."
+            ) from None
         raise DataError(
             f"Column '{name}' of '{path}' holds {few(bad)}, no numbers. Leave it out or encode it."
         ) from None
@@ -68,9 +128,10 @@ def _labels(column: Sequence[str]) -> NDArray[Any]:
     return np.array(column)
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: Any) -> bool:
+    """Whether it is a number, or the text of one."""
     try:
         float(cell)
-    except ValueError:
+    except (TypeError, ValueError):
         return False
     return True

@@ -124,11 +124,13 @@ class Passage(NamedTuple):
         second: E[f(z)^2].
         backward: E[f'(z)^2].
         spread: E[f(z)^4] / E[f(z)^2]^2 - 1; the mean of f(z)^2 over n units has this variance, divided by n.
+        spread_back: the same of the gradient f'(z) g with g Gaussian: 3 E[f'(z)^4] / E[f'(z)^2]^2 - 1.
     """
 
     second: float
     backward: float
     spread: float
+    spread_back: float
 
 
 @functools.lru_cache(1024)
@@ -145,10 +147,13 @@ def passage(name: str, second: float) -> Passage | None:
     moment = float(_DENSITY @ squares)
     if not 0 < moment < math.inf:
         return None
+    between = (_DENSITY[1:] + _DENSITY[:-1]) / 2
+    backward = float(between @ slopes**2)
     return Passage(
-        moment,
-        float(_DENSITY[1:] @ slopes**2 + _DENSITY[:-1] @ slopes**2) / 2,
-        float(_DENSITY @ squares**2) / moment**2 - 1,
+        second=moment,
+        backward=backward,
+        spread=float(_DENSITY @ squares**2) / moment**2 - 1,
+        spread_back=3 * float(between @ slopes**4) / backward**2 - 1 if backward else math.inf,
     )
 
 

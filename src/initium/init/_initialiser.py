@@ -91,9 +91,15 @@ def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
     name = function.__name__
     takes_tuple = any(parameter.annotation is tuple for parameter in signature.parameters.values())
 
+    usual: list[Initialiser] = []  # without arguments, made once: a plan asks for zeros of each of its biases
+
     @functools.wraps(function)
     def build(*args: P.args, **kwargs: P.kwargs) -> Initialiser:
-        return made_with(*args, **kwargs) if args or kwargs else usual()
+        if args or kwargs:
+            return made_with(*args, **kwargs)
+        if not usual:
+            usual.append(made_with(*args, **kwargs))
+        return usual[0]
 
     def made_with(*args: P.args, **kwargs: P.kwargs) -> Initialiser:
         if not takes_tuple and any(map(_is_for_a_call, args)):
@@ -118,7 +124,6 @@ def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
             raise SpecError(f"`{name}`: {error}.") from None
         return replace(made, spec=format_call(canonical(name, signature, values)))
 
-    usual = functools.cache(made_with)  # a plan asks for zeros and ones of each of its parameters
     CATALOGUE[name] = build
     return build
 

@@ -19,9 +19,14 @@ except ModuleNotFoundError as error:
 
 from ..init._parse import names as _names
 from . import _activation as _activation
+from . import callbacks as callbacks
 from . import init as init
 from ._apply import apply as apply
 from ._calibrate import calibrate as calibrate
+from ._coordinates import coordinates as coordinates
+from ._coordinates import example_of as example_of
+from ._coordinates import optimizer_of as optimizer_of
+from ._coordinates import seeded as seeded
 from ._deferred import deferred as deferred
 from ._diagnose import diagnose as diagnose
 from ._param_groups import param_groups as param_groups

@@ -17,6 +17,7 @@ from ._torch import ConvNd, NormBase, tree_leaves, tree_map
 _BATCH, _LENGTH = 2, 8
 # Widths of space that architectures were written for, the usual first.
 _SPACE = {1: (64, 256, 1024, 16000), 2: (224, 64, 32, 28, 128, 256, 299), 3: (32, 16, 64, 112)}
+_SMALL = (1, 4, 8)  # what a generator, which begins with a transposed convolution, makes an image of
 _TOKENS = {"input_ids", "ids", "idx", "tokens", "token_ids", "token", "indices", "words", "input_tokens"}
 _TOKENS |= {"decoder_input_ids", "categories", "categorical", "words", "users", "items", "labels"}
 _IMAGES = {"pixel_values", "image", "images", "img", "pixels"}
@@ -42,8 +43,8 @@ def was_given(model: nn.Module, inputs: Inputs) -> str:
     shape = _shape([*inputs.args, *inputs.kwargs.values()]) or next(
         filter(None, map(_shape, (*inputs.args, *inputs.kwargs.values()))), None
     )
-    remedy = f"For a shape pass a tensor of it: {_drawn(shape)}." if shape else "Pass an example that it runs on."
-    return f"It was given {described(model, inputs)}. {remedy}"
+    typed = f" For a shape pass a tensor of it: {_drawn(shape)}." if shape else dtype_hint(model, inputs)
+    return f"It was given {described(model, inputs)}.{typed or ' Pass inputs that it runs on.'}"
 
 
 def _shape(example: Any) -> tuple[int, ...] | None:
@@ -56,14 +57,20 @@ def _drawn(shape: tuple[int, ...]) -> str:
     return f"torch.randn({', '.join(map(str, shape))})"
 
 
-def given(model: nn.Module, example: Any) -> Inputs:
+def given(model: nn.Module, example: Any, *, argument: str = "example") -> Inputs:
     """The inputs that a user's example means.
+
+    Args:
+        model: that is to take them.
+        example: a tensor, a tuple of arguments, or a dict of keyword arguments.
+        argument: what the user calls it.
 
     Raises:
         ModelError: if it is none, or holds NaN or infinity.
     """
+    noun = "An example" if argument == "example" else f"`{argument}`"
     if isinstance(example, torch.Size | list) and (shape := _shape(example)):
-        raise ModelError(f"An example is a tensor, not the shape of one: pass {_drawn(shape)}.")
+        raise ModelError(f"{noun} is a tensor, not the shape of one: pass {_drawn(shape)}.")
     if isinstance(example, Mapping):
         example = {str(name): _with_tensors(value) for name, value in example.items()}
         inputs = Inputs((), example) if _takes(model, example) else Inputs((example,))
@@ -72,29 +79,29 @@ def given(model: nn.Module, example: Any) -> Inputs:
     else:
         hint = " A data loader's batch holds labels too: pass its inputs alone, batch[0]." if _is_list(example) else ""
         raise ModelError(
-            "An example is a tensor, a tuple of arguments or a dict of keyword arguments, "
+            f"{noun} is a tensor, a tuple of arguments or a dict of keyword arguments, "
             f"not {with_article(type(example).__name__)}.{hint}"
         )
     for name, value in [*enumerate(inputs.args), *inputs.kwargs.items()]:
-        _check_numbers(name, value)
+        _check_numbers(name, value, argument)
     return inputs
 
 
-def made_up(model: nn.Module) -> Iterator[Inputs]:
-    """Inputs that the model may take, the likeliest first.
+def made_up(model: nn.Module, *, argument: str = "example") -> Iterator[Inputs]:
+    """Inputs that the model may take, the likeliest first; `argument` is by which a user passes others.
 
     Raises:
         ModelError: naming an input that cannot be told.
     """
     dtype = next((param.dtype for param in model.parameters() if param.dtype in DTYPES), torch.float32)
-    for inputs in _made_up(model):
+    for inputs in _made_up(model, argument):
         args, kwargs = tree_map(
             lambda value: value.to(dtype) if value.is_floating_point() else value, (inputs.args, inputs.kwargs)
         )
         yield Inputs(args, kwargs)
 
 
-def _made_up(model: nn.Module) -> Iterator[Inputs]:
+def _made_up(model: nn.Module, argument: str) -> Iterator[Inputs]:
     if getattr(model, "main_input_name", None) and hasattr(model, "config"):
         yield Inputs(kwargs=_of_transformers(model))
         return
@@ -109,7 +116,7 @@ def _made_up(model: nn.Module) -> Iterator[Inputs]:
     known = {name: _by_name(model, name) for name in others}
     for name, value in known.items():
         if value is None:
-            raise cannot_make_up(model, name)
+            raise cannot_make_up(model, name, argument=argument)
     named = inspect.signature(model.forward).parameters.get(first)
     for value in _first(model, first):
         if named and named.kind is named.KEYWORD_ONLY:
@@ -121,7 +128,7 @@ def _made_up(model: nn.Module) -> Iterator[Inputs]:
 _STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 
 
-def cannot_make_up(model: nn.Module, name: str = "", *, tried: str = "") -> ModelError:
+def cannot_make_up(model: nn.Module, name: str = "", *, tried: str = "", argument: str = "example") -> ModelError:
     """The refusal that asks for an example."""
     takes = inspect.signature(model.forward).parameters
     required = [one for one in _required(model) if one in takes and takes[one].kind not in _STARS]
@@ -129,10 +136,22 @@ def cannot_make_up(model: nn.Module, name: str = "", *, tried: str = "") -> Mode
     written = required or [_STARS.get(p.kind, "") + one for one, p in takes.items()]
     return ModelError(
         f"Initium cannot make up {f'the input `{name}`' if name else 'an input'} of "
-        f"{type(model).__name__}.forward({', '.join(written)}). Pass example=..., a tensor, a tuple of arguments "
+        f"{type(model).__name__}.forward({', '.join(written)}). Pass {argument}=..., a tensor, a tuple of arguments "
         f"or a dict of keyword arguments.{tried}",
         needs_example=True,
     )
+
+
+def dtype_hint(model: nn.Module, inputs: Inputs) -> str:
+    """What to do about an input of another dtype than the parameters'; empty if there is none."""
+    dtype = next((param.dtype for param in model.parameters() if param.dtype in DTYPES), None)
+    tokens = any(isinstance(module, nn.Embedding | nn.EmbeddingBag) for module in model.modules())
+    leaves = [leaf for leaf in tree_leaves((inputs.args, inputs.kwargs)) if isinstance(leaf, torch.Tensor)]
+    others = [leaf.dtype for leaf in leaves if leaf.dtype != dtype and (leaf.is_floating_point() or not tokens)]
+    if dtype is None or not others:
+        return ""
+    ours, theirs = (str(one).removeprefix("torch.") for one in (dtype, others[0]))
+    return f" The model's numbers are {ours}, and these are {theirs}: pass x.to(torch.{ours})."
 
 
 def _is_list(example: Any) -> bool:
@@ -167,7 +186,7 @@ def _takes(model: nn.Module, kwargs: dict[str, Any]) -> bool:
     return True
 
 
-def _check_numbers(name: int | str, value: Any) -> None:
+def _check_numbers(name: int | str, value: Any, argument: str) -> None:
     tensors = [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor) and not leaf.is_meta]
     numbers = [_stored(tensor) for tensor in tensors if tensor.is_floating_point() or tensor.is_complex()]
     num_bad = sum(int((~torch.isfinite(values)).sum()) for values in numbers)
@@ -175,8 +194,8 @@ def _check_numbers(name: int | str, value: Any) -> None:
         where = f"argument {name}" if isinstance(name, int) else f"`{name}`"
         num_values = sum(values.numel() for values in numbers)
         raise ModelError(
-            f"The example's {where} holds {num_bad} values of {num_values} that are NaN or infinite. "
-            "Pass an example of finite numbers."
+            f"The {argument}'{'' if argument.endswith('s') else 's'} {where} holds {num_bad} values of {num_values} "
+            "that are NaN or infinite. Pass finite numbers."
         )
 
 
@@ -283,9 +302,8 @@ def _of_layer(module: Any) -> Iterator[torch.Tensor]:
         yield _tokens()[:, 0]
     elif isinstance(module, ConvNd):
         num_space = len(module.kernel_size)
-        yield from (torch.zeros(_BATCH, module.in_channels, *[width] * num_space) for width in _SPACE[num_space])
-        if module.transposed:
-            yield from (torch.zeros(_BATCH, module.in_channels, *[width] * num_space) for width in (8, 4, 1))
+        widths = (*_SMALL, *_SPACE[num_space]) if module.transposed else _SPACE[num_space]
+        yield from (torch.zeros(_BATCH, module.in_channels, *[width] * num_space) for width in widths)
     elif isinstance(module, nn.Linear):
         yield torch.zeros(_BATCH, module.in_features)
         yield _sequence(module.in_features)

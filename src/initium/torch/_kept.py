@@ -4,7 +4,7 @@ import random
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -20,6 +20,8 @@ _SKIPPED += (type, ModuleType, FunctionType, BuiltinFunctionType)
 _SHARED = {"threading", "_thread", "queue", "multiprocessing", "concurrent", "asyncio", "logging", "weakref"}
 _MOST_NUMBERS = 1 << 22  # of an array that is copied
 _CONTAINERS: tuple[Any, ...] = (OrderedDict, dict, list, set, deque)
+_MAPPINGS = {dict, OrderedDict}
+_PLAIN = {str, int, float, bool, type(None), torch.Tensor, nn.Parameter}
 _ROWS: tuple[Any, ...] = (list, tuple, set, frozenset, deque)
 _ABSENT: Any = object()
 _STATEFUL = (random.Random, torch.Generator, np.random.Generator, np.random.RandomState, np.ndarray)
@@ -27,18 +29,19 @@ Restore = Callable[[], object]
 
 
 @contextmanager
-def kept(model: nn.Module) -> Iterator[list[nn.Module]]:
+def kept(model: nn.Module) -> Iterator[tuple[list[nn.Module], list[torch.Tensor]]]:
     """Attributes, containers, counters and generators of a model are as before afterwards, however deep they lie.
 
-    Yields every module that was found, also those that the model holds in a plain list.
+    Yields every module that was found, also those that the model holds in a plain list; and every tensor, whose numbers
+    are not put back here.
     """
-    held, parts = _reached([*model.modules()])
-    restores = [restore for thing in held for restore in _restores(thing)]
+    held, parts, empty = _reached([*model.modules()])
+    restores = [partial(_emptied, empty), *(restore for thing in held for restore in _restores(thing))]
     found = [*(part for part in parts if isinstance(part, torch.Tensor)), *model.parameters(), *model.buffers()]
     tensors = [tensor for tensor in found if tensor.is_leaf]
     grads = [(tensor, tensor.requires_grad, tensor.grad) for tensor in tensors]
     try:
-        yield [thing for thing in held if isinstance(thing, nn.Module)]
+        yield [thing for thing in held if isinstance(thing, nn.Module)], found
     finally:
         for tensor, requires_grad, grad in grads:
             if tensor.requires_grad != requires_grad:
@@ -60,19 +63,31 @@ def _put_back(restores: Iterable[Restore]) -> None:
         raise failed[0]
 
 
-def _reached(roots: Iterable[Any]) -> tuple[list[Any], list[Any]]:
-    """Everything that is held by the roots or by what they hold, each once; and what all of that holds."""
+def _emptied(mappings: Iterable[dict[Any, Any]]) -> None:
+    for mapping in mappings:
+        if mapping:
+            mapping.clear()
+
+
+def _reached(roots: Iterable[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+    """Everything that is held by the roots or by what they hold, each once; what all of that holds; what is empty.
+
+    A module has a dozen mappings, of hooks for one, and most are empty: they are told apart first, for speed.
+    """
     seen, waiting = set[int](), list(roots)
-    held, parts = [], []
+    held, parts, empty = [], [], []
     while waiting:
         thing = waiting.pop()
-        if id(thing) not in seen and _is_searched(type(thing)):
+        kind = type(thing)
+        if kind in _MAPPINGS and not thing:
+            empty.append(thing)
+        elif _is_searched(kind) and id(thing) not in seen:
             seen.add(id(thing))
             held.append(thing)
             inner = _parts(thing)
             parts += inner
-            waiting += inner
-    return held, parts
+            waiting += [part for part in inner if type(part) not in _PLAIN]
+    return held, parts, empty
 
 
 @cache

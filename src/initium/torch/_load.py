@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from .._diagnosis._geometry import seconds
 from .._errors import ModelError
 from .._model_name import model_function
+from ._architectures import activation_of, mlp, sizes_of
 from ._deferred import deferred
-from ._models import activation_of, mlp, sizes_of
 
 # A model of so many numbers, 4 GB, is not built only to be looked at more closely.
 _MOST = 10**9
@@ -47,6 +48,13 @@ def built(text: str, seed: int, activation: str) -> nn.Module:
     """The model that a text names with its numbers, of which what it draws is seeded."""
     torch.manual_seed(seed)
     return load(text, with_numbers=True, activation=activation)
+
+
+def geometry_cost(model: nn.Module) -> str:
+    """About how long the singular values of all weights take."""
+    weights = [value for value in model.parameters() if value.ndim > 1 and len(value)]
+    took = seconds((len(value), value.numel() // len(value)) for value in weights)
+    return "under a second" if took < 1 else f"about {took:,.0f} seconds"
 
 
 def is_large(model: nn.Module) -> bool:

@@ -1,104 +1,102 @@
-"""The built-in models, and a study's model built."""
+"""A study's model built, with the arguments that its cell asks for."""
 
-import itertools
-import math
-from collections.abc import Iterator, Sequence
+import inspect
+import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
 
-from .._errors import ModelError, SpecError
-from .._spec import Call, parse_call, unknown_name
-from .._study._data import Data
-from .._study._study import Study
+from .._errors import InitiumError, ModelError, SettingError
+from .._model_name import model_function
+from .._spec import parse_call, takes_no, unknown_name
+from .._study._start import Start
+from .._study._study import SETTINGS, Study
+from ._architectures import BUILT_IN
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "selu": nn.SELU,
-    "elu": nn.ELU,
-    "leaky_relu": nn.LeakyReLU,
-    "softplus": nn.Softplus,
-    "mish": nn.Mish,
-}
-_HIDDEN = (128, 64)
+_OWN = "From Python, pass a function that builds your own."
 
 
-def build(study: Study) -> nn.Module:
-    """A new, freshly made model of the study."""
-    if not isinstance(study.model, str):
-        return _built(study.model)
-    activation = activation_of(study.activation)
-    flat = [nn.Flatten()] if len(study.data.features) > 1 else []
-    return nn.Sequential(*flat, *mlp(_sizes(study.model, study.data), activation))
-
-
-def activation_of(name: str) -> type[nn.Module]:
-    """The layer of an activation.
+def build(study: Study, start: Start | None = None) -> nn.Module:
+    """A new, freshly made model of the study, or of a start that has its own.
 
     Raises:
-        UnknownNameError: with the nearest name there is.
+        ModelError: if it cannot be built.
+        SettingError: if it takes no argument of a name that the study asks for.
     """
-    if name not in ACTIVATIONS:
-        raise unknown_name("activation", name, ACTIVATIONS, f"There are {', '.join(ACTIVATIONS)}.")
-    return ACTIVATIONS[name]
+    model = (start and start.model) or study.model
+    if isinstance(model, str) and not _names_function(model):
+        return _built_in(model, study)
+    return _built(_function(model, study.asked) if isinstance(model, str) else model, study.asked, model)
 
 
-def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> Iterator[nn.Module]:
-    """The layers of a multilayer perceptron."""
-    for index, (width, next_width) in enumerate(itertools.pairwise(sizes)):
-        if index:
-            yield activation()
-        yield nn.Linear(width, next_width)
+_functions: dict[Any, Callable[[], Any]] = {}
 
 
-def sizes_of(spec: str, hint: str, example: str) -> list[int]:
-    """The widths of the layers that a text names; what is refused comes with a hint, or an example."""
+def _function(text: str, asked: Mapping[str, Any]) -> Callable[[], Any]:
+    """The function that a text names; its file is not run anew for every run, unless it has changed."""
+    file = text.rpartition(":")[0]
+    stamp = os.stat(file).st_mtime_ns if os.path.isfile(file) else 0
+    key = (text, os.getcwd(), stamp, repr(asked))
+    if key not in _functions:
+        _functions[key] = model_function(text, asked, others=SETTINGS)
+    return _functions[key]
+
+
+def _names_function(text: str) -> bool:
+    return ":" in text or text.endswith(".py")
+
+
+def _built_in(spec: str, study: Study) -> nn.Module:
     call = parse_call(spec)
-    if call.name != "mlp":
-        raise unknown_name("built-in model", call.name, ["mlp"], hint)
-    sizes = list(call.args)
-    if call.kwargs or len(sizes) < 2 or any(type(size) is not int or size < 1 for size in sizes):
-        raise SpecError(f"'{spec}': an mlp is named by the widths of its layers, as in `{example}`.")
-    return sizes
+    if call.name not in BUILT_IN:
+        raise unknown_name("built-in model", call.name, BUILT_IN, _OWN)
+    function = BUILT_IN[call.name]
+    _check_known(call.name, _arguments(function), study.asked)
+    if twice := [name for name in study.asked if name in call.kwargs]:
+        raise SettingError(f"'{spec}' says `{twice[0]}`, and the study says it too; leave out one of them.")
+    if call.args and (shape := [name for name in study.asked if name != "activation"]):
+        raise SettingError(f"'{spec}' names the width of each layer; `{shape[0]}` goes with '{call.name}' alone.")
+    try:
+        return function(spec, study.data, *call.args, **{**call.kwargs, **study.asked})
+    except TypeError as error:
+        if not isinstance(error, InitiumError) and "argument" in str(error):
+            known = ", ".join(_arguments(function) or ())
+            raise SettingError(f"'{spec}': {call.name} takes {known}. ({error})") from None
+        raise
+    except RuntimeError as error:
+        if isinstance(error, InitiumError):
+            raise
+        raise ModelError(f"'{spec}' cannot be built: {error}") from error  # so wide that no memory holds it
 
 
-def _built(function: Any) -> nn.Module:
+def _built(function: Any, asked: Mapping[str, Any], model: Any) -> nn.Module:
     if not callable(function) or isinstance(function, nn.Module):
         raise ModelError(
             "model is 'mlp', 'mlp(10, 20, 2)' or a function without arguments that builds a new torch.nn.Module; "
             f"got a {type(function).__name__}. Every run needs a model of its own: pass `lambda: MyNet(...)`."
         )
+    if asked and not isinstance(model, str):
+        _check_known(getattr(function, "__name__", "the model function"), _arguments(function), asked)
     try:
-        model = function()
-    except Exception as error:  # whatever a user's own code may raise
+        made = function() if isinstance(model, str) else function(**asked)
+    except InitiumError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever a user's own code may raise
         raise ModelError(f"The model function fails: {type(error).__name__}: {error}") from error
-    if not isinstance(model, nn.Module):
-        raise ModelError(f"The model function returned a {type(model).__name__}, not a torch.nn.Module.")
-    return model
+    if not isinstance(made, nn.Module):
+        raise ModelError(f"The model function returned a {type(made).__name__}, not a torch.nn.Module.")
+    return made
 
 
-def _sizes(spec: str, data: Data) -> list[int]:
-    """The width of each layer, checked against the data."""
-    if ":" in spec or spec.endswith(".py"):
-        raise ModelError(
-            f"A comparison builds an mlp from its name, as in 'mlp(10, 20, 2)', and not yet '{spec}'. Your own model "
-            "is compared from Python, where build() returns it: initium.compare(build, 'digits', inits=[...])."
-        )
-    num_features = math.prod(data.features)
-    if parse_call(spec) == Call("mlp"):
-        return [num_features, *_HIDDEN, data.num_outputs]
-    sizes = sizes_of(spec, "From Python, pass a function that builds your own.", "mlp(10, 20, 2)")
-    if (sizes[0], sizes[-1]) != (num_features, data.num_outputs):
-        outputs = "classes" if data.is_classification else "targets"
-        fitting = ", ".join(map(str, [num_features, *sizes[1:-1], data.num_outputs]))
-        hint = f" Use 'mlp({fitting})'"
-        hint += f", or '{data.name}(features={sizes[0]})'." if sizes[0] < num_features else "."
-        raise ModelError(
-            f"'{spec}' takes {sizes[0]} features and gives {sizes[-1]} outputs, but {data.name} has {num_features} "
-            f"features and {data.num_outputs} {outputs}.{hint}"
-        )
-    return sizes
+def _check_known(name: str, known: list[str] | None, asked: Mapping[str, Any]) -> None:
+    if known is not None and (wrong := [one for one in asked if one not in known]):
+        raise takes_no(f"`{name}`", wrong[0], known, SETTINGS)
+
+
+def _arguments(function: Callable[..., Any]) -> list[str] | None:
+    """The names that a function takes; None if it takes any."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(one.kind is one.VAR_KEYWORD for one in parameters):
+        return None
+    return [one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]

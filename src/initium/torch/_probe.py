@@ -50,14 +50,25 @@ class Probe(TorchDispatchMode):
     still on or not. Without autograd, in inference or in the forward of an autograd function, nothing calls it.
     Autograd does not learn of what `met` returns: who wants gradients returns None.
 
+    Args:
+        weights: by path.
+        met: called at each use.
+        split: whether the bias is split off, which costs a pass over each output; else it is in what a weight gives.
+
     Attributes:
         seen: paths of weights that took part in anything else.
     """
 
-    def __init__(self, weights: Mapping[str, torch.Tensor], met: Callable[[Meeting], torch.Tensor | None]) -> None:
+    def __init__(
+        self,
+        weights: Mapping[str, torch.Tensor],
+        met: Callable[[Meeting], torch.Tensor | None],
+        *,
+        split: bool = True,
+    ) -> None:
         super().__init__()
         self.seen: set[str] = set()
-        self._met = met
+        self._met, self._split = met, split
         spans = sorted((w.data_ptr(), w.data_ptr() + extent(w), path) for path, w in weights.items())
         self._starts, self._spans = [start for start, _, _ in spans], spans
         # What is a multiple of a weight and lies elsewhere: a cast, a copy.
@@ -75,7 +86,7 @@ class Probe(TorchDispatchMode):
         for place in row.weights if row.is_use else ():
             if path := self._path(args[place]):
                 signals = tuple(args[other] for other in row.operands if other != place)
-                given, bias = row.split(func, args, kwargs)
+                given, bias = row.split(func, args, kwargs) if self._split else (func(*args, **kwargs), None)
                 return self._meet(Meeting(path, args[place], signals, given, is_backward()), bias)
         self.seen.update(path for arg in args if (path := self._path(arg)))
         given = func(*args, **kwargs)

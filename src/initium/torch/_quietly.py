@@ -23,10 +23,10 @@ def quietly(model: nn.Module) -> Iterator[None]:
     """
     was_fast = torch.backends.mha.get_fastpath_enabled()
     try:
-        with kept(model), nothing_drawn(), own_draws():
+        with kept(model) as (_, tensors), nothing_drawn(), own_draws():
             torch.backends.mha.set_fastpath_enabled(False)
             model.eval()
-            with unwritten([*model.parameters(), *model.buffers()]), _BatchStatistics():
+            with unwritten(tensors), _BatchStatistics():
                 yield
     finally:
         torch.backends.mha.set_fastpath_enabled(was_fast)

@@ -79,10 +79,10 @@ def check(model: object, caller: str) -> None:
         raise ModelError(f"`{caller}` takes a torch.nn.Module, not {with_article(type(model).__name__)}.")
     modules = dict(model.named_modules())
     if compiled := [path for path, module in modules.items() if isinstance(module, jit.ScriptModule)]:
-        raise ModelError(f"{_are(compiled)} compiled by torch.jit. Plan the model as it was before.")
+        raise ModelError(f"{_are(compiled)} compiled by torch.jit. Pass the model as it was before.")
     packed = [path for path, module in modules.items() if is_packed(module)]
     if packed := [path for path in packed if not path.endswith("_packed_params")]:
-        raise ModelError(f"{_are(packed)} quantised, with packed weights. Plan the model as it was before.")
+        raise ModelError(f"{_are(packed)} quantised, with packed weights. Pass the model as it was before.")
 
 
 def check_shapes(model: nn.Module, *, is_run: bool = False) -> None:
@@ -103,7 +103,7 @@ def check_shapes(model: nn.Module, *, is_run: bool = False) -> None:
         raise ModelError(f"{what}, since the example does not reach its layer. Call that layer once, as training will.")
     raise ModelError(
         f"{what}. Run the model once on a batch, `model(batch)`, so that its lazy layers get one; "
-        "`plan` and `initialize` do so with example=batch."
+        "`plan` and `initialize` do so with example=batch, `diagnose` with inputs=batch."
     )
 
 

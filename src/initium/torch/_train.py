@@ -1,5 +1,6 @@
 """Train one network once: the loop that a comparison repeats."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,44 +8,72 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from .. import _stream
 from .._errors import ModelError
 from .._graph import Graph
-from .._study._data import Data
 from .._study._distinct_units import distinct_hidden_units, hidden_widths
-from .._study._merits import merits
+from .._study._prepared import Data
 from .._study._run import Run
+from .._study._start import Start
 from .._study._study import Study
 from . import _models
 from ._deferred import deferred
+from ._loss import Judge, check_names, judge
+from ._optimizer import Pace, optimizer_of
 from ._path import plain_paths
 
 _ROWS_AT_ONCE = 4096  # bounds what an evaluation holds in memory
+_TRIAL = 5  # steps by which is told how long a run takes
+_ROUNDABOUT = 1.6  # times that, with the optimiser's step and what is evaluated after each epoch
 
 
 @contextmanager
-def checked(study: Study) -> Iterator[Callable[[nn.Module], None]]:
-    """Yields what finds out before any training whether a model can be trained; the random state stays as it was.
+def checked(study: Study, kept: dict[Any, Any]) -> Iterator[Callable[[Start, Callable[[], nn.Module]], float]]:
+    """Yields what finds out before any training whether a model can be trained, and how many seconds a run takes.
+
+    The random state stays as it was.
+
+    Args:
+        study: a cell of one.
+        kept: what other cells of the same shape have found out.
 
     Raises:
         InitiumError: what does not fit.
     """
+    check_names(study)
+
+    def check(start: Start, model: Callable[[], nn.Module]) -> float:
+        shape = ("step", start.name, repr(study.asked), study.batch_size)
+        if shape not in kept:
+            kept[shape] = _trial(model(), study)
+        return kept[shape] * study.num_steps(len(study.data.x_train))
+
     state = torch.get_rng_state()
     try:
-        model = _models.build(study)
-        _check_new(model, _models.build(study))
-        _check_outputs(model, study)
-        yield lambda model: _check_outputs(model, study)
+        for start in study.inits:
+            shape = ("new", start.model, repr(study.asked), study.batch_size)
+            if shape not in kept:
+                model = _models.build(study, start)
+                _check_new(model, _models.build(study, start))
+                kept[shape] = _trial(model, study)
+        yield check
     finally:
         torch.set_rng_state(state)
 
 
-def build(study: Study, seed: int, *, is_deferred: bool) -> nn.Module:
+def build(study: Study, start: Start, seed: int, *, is_deferred: bool) -> nn.Module:
     """A new model of the study, what the framework draws by itself seeded; or one without memory, recorded."""
     torch.manual_seed(seed)
-    return deferred(lambda: _models.build(study)) if is_deferred else _models.build(study)
+    return deferred(lambda: _models.build(study, start)) if is_deferred else _models.build(study, start)
+
+
+def first_step(
+    study: Study, model: nn.Module, index: int
+) -> tuple[torch.Tensor, torch.Tensor, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]]:
+    """What a run trains with first: inputs, targets, and the function of outputs and targets that is minimised."""
+    inputs, wanted = next(iter(batches(study, index, 0)))
+    return inputs, wanted, _judge(study, model, study.data_of(index)).function
 
 
 def settle_process() -> None:
@@ -61,12 +90,17 @@ def train(study: Study, model: nn.Module, graph: Graph, recipe: str, index: int)
     """One run of a model at step zero: the same model, the same numbers, whatever else runs."""
     course = Course(study, model, graph, recipe, index)
     torch.manual_seed(_stream.key(_order_seed(study, index), "dropout"))  # what the model draws while training
-    optimizer = _optimizer(study, model)
-    for epoch in range(study.epochs):
+    optimizer, num_samples = optimizer_of(study, model), len(study.data_of(index).x_train)
+    pace = Pace(study, optimizer, study.num_steps(num_samples))
+    for epoch in range(study.num_epochs(num_samples)):
         model.train()
         for inputs, wanted in batches(study, index, epoch):
+            if not pace.goes_on():
+                break
             optimizer.zero_grad(set_to_none=True)
-            loss(model(inputs), wanted).backward()
+            course.loss(model(inputs), wanted).backward()
+            if study.clip is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), study.clip)
             optimizer.step()
         if not course.note():
             break
@@ -74,22 +108,29 @@ def train(study: Study, model: nn.Module, graph: Graph, recipe: str, index: int)
 
 
 class Course:
-    """What one run shows, from step zero on, noted after every epoch; however it is trained."""
+    """What one run shows, from step zero on, noted after every epoch; however it is trained.
+
+    Attributes:
+        loss: what is minimised: outputs and targets to a mean.
+    """
 
     def __init__(self, study: Study, model: nn.Module, graph: Graph, recipe: str, index: int) -> None:
+        self._began = time.perf_counter()
         self._study, self._model, self._graph = study, model, graph
-        self._recipe, self._index = recipe, index
-        self._before, self._curve = _values(model), [_evaluate(model, study.data)]
+        self._recipe, self._index, self._data = recipe, index, study.data_of(index)
+        self._judge = _judge(study, model, self._data)
+        self.loss = self._judge.function
+        self._before, self._curve = _values(model), [_evaluate(model, self._data, self._judge)]
 
     def note(self) -> bool:
         """Evaluate the model as it is after an epoch; whether its losses are finite, or nothing more will come."""
-        self._curve.append(_evaluate(self._model, self._study.data))
+        self._curve.append(_evaluate(self._model, self._data, self._judge))
         return bool(np.isfinite(self._curve[-1][:2]).all())
 
     def run(self) -> Run:
         """What was noted; of the epochs that a diverged run was spared, NaN."""
-        spared = self._study.epochs + 1 - len(self._curve)
-        nothing = np.nan, np.nan, np.full(len(self._study.data.y_test), np.nan)
+        spared = self._study.num_epochs(len(self._data.x_train)) + 1 - len(self._curve)
+        nothing = np.nan, np.nan, np.full_like(self._curve[-1][2], np.nan)
         train_loss, test_loss, worth = zip(*self._curve, *[nothing] * spared, strict=True)
         after = _values(self._model)
         return Run(
@@ -103,12 +144,16 @@ class Course:
             units_end=distinct_hidden_units(self._graph, after),
             widths=hidden_widths(self._graph),
             first_weights=_first(self._graph, self._before, after) if self._index == 0 else None,
+            cell=self._study.key,
+            split=self._index % self._study.splits if self._study.splits else 0,
+            seconds=time.perf_counter() - self._began,
         )
 
 
 def batches(study: Study, index: int, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Inputs and targets of each step of an epoch, in the order that all starts of a run share."""
-    x, y = torch.from_numpy(study.data.x_train), torch.from_numpy(study.data.y_train)
+    data = study.data_of(index)
+    x, y = torch.from_numpy(data.x_train), torch.from_numpy(data.y_train)
     shuffled = torch.from_numpy(_stream.permutation(_stream.key(_order_seed(study, index), f"order.{epoch}"), len(x)))
     return zip(x[shuffled].split(study.batch_size), y[shuffled].split(study.batch_size), strict=True)
 
@@ -117,32 +162,27 @@ def _order_seed(study: Study, index: int) -> int:
     return (study.order_seed + index) % 2**64
 
 
-def loss(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Cross entropy of classes, squared error of targets, both averaged over samples."""
-    if y.ndim == 1:
-        return functional.cross_entropy(outputs, y)
-    return functional.mse_loss(outputs.reshape(y.shape), y)
+@torch.enable_grad()
+def _judge(study: Study, model: nn.Module, data: Data) -> Judge:
+    model.eval()
+    rows = torch.from_numpy(data.x_train[:2])
+    return judge(study, model(rows), len(rows))
 
 
 @torch.no_grad()
-def _evaluate(model: nn.Module, data: Data) -> tuple[float, float, Any]:
+def _evaluate(model: nn.Module, data: Data, judge: Judge) -> tuple[float, float, Any]:
     """Training loss and test loss of the whole splits, and the merit of each test sample."""
     model.eval()
     trained, tested = _outputs(model, data.x_train), _outputs(model, data.x_test)
     return (
-        loss(trained, torch.from_numpy(data.y_train)).item(),
-        loss(tested, torch.from_numpy(data.y_test)).item(),
-        merits(tested.reshape(len(tested), -1).numpy(), data.y_test),
+        judge.function(trained, torch.from_numpy(data.y_train)).item(),
+        judge.function(tested, torch.from_numpy(data.y_test)).item(),
+        judge.merits(tested, data.y_test),
     )
 
 
 def _outputs(model: nn.Module, x: Any) -> torch.Tensor:
     return torch.cat([model(rows) for rows in torch.from_numpy(x).split(_ROWS_AT_ONCE)])
-
-
-def _optimizer(study: Study, model: nn.Module) -> torch.optim.Optimizer:
-    made = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[study.optimizer]
-    return made(model.parameters(), lr=study.lr, fused=True)
 
 
 def _values(model: nn.Module) -> dict[str, Any]:
@@ -162,28 +202,40 @@ def _check_new(one: nn.Module, other: nn.Module) -> None:
         raise ModelError("The model function returns the same network twice; it must build a new one at each call.")
 
 
-def _check_outputs(model: nn.Module, study: Study) -> None:
-    """Go forward and backward once, on as many samples as the smallest batch will have."""
+def _trial(model: nn.Module, study: Study) -> float:
+    """Seconds of a step; it goes forward and backward, on as many samples as the smallest batch will have."""
     data = study.data
     model.train()
     rows = len(data.x_train) % study.batch_size or min(study.batch_size, len(data.x_train))
+    x, y = torch.from_numpy(data.x_train[:rows]), torch.from_numpy(data.y_train[:rows])
     try:
-        outputs = model(torch.from_numpy(data.x_train[:rows]))
-    except Exception as error:  # whatever a user's own forward may raise
+        outputs = model(x)
+    except (Exception, SystemExit) as error:  # whatever a user's own forward may raise
         raise ModelError(
             f"The model fails on a training batch of {rows} samples of shape {data.features}: "
             f"{type(error).__name__}: {error}"
         ) from error
-    wanted = {(rows, data.num_outputs)} | ({(rows,)} if not data.is_classification and data.num_outputs == 1 else set())
-    found = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
-    if found not in wanted:
-        what = "one output a class" if data.is_classification else "one output a target"
-        raise ModelError(
-            f"The model turns {rows} samples into {found}; {data.name} needs ({rows}, {data.num_outputs}), {what}."
-        )
+    found = judge(study, outputs, rows)
     if not outputs.requires_grad:
         raise ModelError("The model has no parameter to train: its outputs require no gradient.")
     try:
-        loss(outputs, torch.from_numpy(data.y_train[:rows])).backward()
-    except Exception as error:
+        found.function(outputs, y).backward()
+    except (Exception, SystemExit) as error:
         raise ModelError(f"The model cannot be trained: {type(error).__name__}: {error}") from error
+    return _seconds(model, study, found)
+
+
+def _seconds(model: nn.Module, study: Study, found: Judge) -> float:
+    """Of a step on a whole batch; of several the quickest."""
+    x = torch.from_numpy(study.data.x_train[: study.batch_size])
+    y = torch.from_numpy(study.data.y_train[: study.batch_size])
+    threads, taken = torch.get_num_threads(), []
+    torch.set_num_threads(1)  # as it will be trained; two that wait for each other tell nothing on a busy machine
+    try:
+        for _ in range(_TRIAL):
+            began = time.perf_counter()
+            found.function(model(x), y).backward()
+            taken.append(time.perf_counter() - began)
+    finally:
+        torch.set_num_threads(threads)
+    return _ROUNDABOUT * min(taken)

@@ -2,6 +2,7 @@
 
 from ._deferred import deferred as deferred
 from ._record import Recorded as Recorded
+from ._record import carry as carry
 from ._record import is_marked as is_marked
 from ._record import is_replaced as is_replaced
 from ._record import mark as mark

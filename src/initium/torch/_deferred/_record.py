@@ -103,6 +103,13 @@ def record_of(module: nn.Module) -> Mapping[str, Recorded]:
     return {name: record for name, record in RECORDS.get(module, {}).items() if record.tells_of(held.get(name))}
 
 
+def carry(model: nn.Module, twin: nn.Module) -> None:
+    """Let a copy of a model remember what the model does."""
+    for module, own in zip(model.modules(), twin.modules(), strict=True):
+        if module in RECORDS:
+            RECORDS[own] = RECORDS[module]
+
+
 def is_replaced(module: nn.Module, name: str, value: torch.Tensor) -> bool:
     """Whether a module was deferred, and other numbers stand where those that were recorded would."""
     record = RECORDS.get(module, {}).get(name)

@@ -1,41 +1,43 @@
 """diagnose: one batch forward and backward through a model at step zero."""
 
 import copy
-import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from ..._decisions import decide
-from ..._diagnosis import Diagnosis, Evidence, Step, judge, wanted
-from ..._diagnosis._judge import check_ignored
-from ..._errors import ModelError
+from ..._diagnosis import Diagnosis, Evidence, Step, ignored_of, judge, lines, wanted
 from ..._graph import Graph
-from ..._recipes import Recipe
+from ..._recipes import Recipe, parse_recipe
+from ..._rule import Rules
 from ..._turn import in_turn
-from .._apply import apply
-from .._inputs import Inputs
+from ...init import Initialiser
+from .._deferred import carry, record_of
 from .._probe import Probe
-from .._quietly import quietly
 from .._read import check, named
-from .._torch import is_checkpointed, tree_map
-from .._trace import said, trace
+from .._trace import trace
 from .._undisturbed import apart, default_device
-from ._batch import batch, check_filled, num_samples
-from ._layers import Layers, is_zero
-from ._losses import Judged, loss_of
+from ._attention import Attentions
+from ._batch import check_filled, example, few, made, num_samples, taken
+from ._geometry import geometry
+from ._layers import Layers, is_zero, moment
 from ._numbers import numbers_of
+from ._pass import Gradients, Job, Tensors, passed
 
-Tensors = Mapping[str, torch.Tensor]
-Gradients = Mapping[str, torch.Tensor | None]
+if TYPE_CHECKING:
+    from ..._plan import Plan
+
+Start = Callable[[nn.Module, Recipe, Rules, Any], "Plan"]  # plans a model and fills it
 _ROUNDS = 4  # of zeros behind zeros
 _STEP = 0.01
+_ASKS = {"query", "key"}
+_FROZEN = "nothing is trained, all parameters are frozen: the forward pass alone was measured"
+_QUICK = "quick: units, parameters and inputs were not compared, attention and recurrences not measured"
 _FEW = 4  # samples, which tell as well whether a gradient is 0
 
 
@@ -47,161 +49,147 @@ def diagnose(
     *,
     loss: str | Callable[..., Any] | None = None,
     recipe: Recipe | None = None,
-    ignore: Iterable[str] = (),
+    start: Start | None = None,
+    ignore: str | Iterable[str] = (),
     step: Step | None = None,
     micro_batch: int | None = None,
     quick: bool = False,
+    thorough: bool = False,
 ) -> Diagnosis:
     """What is wrong with a model at step zero. See `initium.diagnose`.
+
+    `start` plans and fills a copy of the model, for a recipe and for what is asked of a diagnosis later; without it
+    there is neither, and the diagnosis holds on to nothing.
 
     The model runs as it will in training: with the caller's autocast, default dtype and device.
     """
     check(model, "diagnose")
-    check_ignored(ignore := tuple(ignore))
+    ignore = ignored_of(ignore)
     place = torch.get_default_device()
     with apart(), default_device(place):
-        if recipe is not None:
-            model = _filled(model, recipe, inputs)
+        found, notes = (None, ()) if inputs is None else taken(model, inputs)
+        if recipe is not None and start is not None:
+            _, model = _started(start, model, recipe, (), found and example(found))
         check_filled(model)
-        found, note = batch(model, inputs)
+        if found is None:
+            found, notes = made(model, micro_batch)
         if micro_batch is not None:
-            found, targets = _few(found, targets, micro_batch)
-        graph = trace(model, _example(found))
-        job = _Job(model, found, targets, loss)
-        evidence = _measured(job, graph, step, quick=quick, notes=(note,) if note else ())
-    return Diagnosis.of(evidence, judge(evidence, ignore))
+            found, targets = few(found, targets, micro_batch)
+        job = Job(model, found, targets, loss)
+        notes = (*notes, _alone(job), _FROZEN if job.is_frozen else "", _QUICK if quick else "")
+        task = _Task(job, start, step, ignore, tuple(filter(None, notes)), is_quick=quick, is_thorough=thorough)
+        return _diagnosed(task, "as built" if recipe is None else str(recipe))
 
 
-def _filled(model: nn.Module, recipe: Recipe, inputs: Any) -> nn.Module:
-    """A copy of the model, as a recipe starts it."""
-    twin = copy.deepcopy(model)
-    apply(decide(trace(twin, inputs), recipe, ()), twin, seed=0)
-    return twin
-
-
-def _example(inputs: Inputs) -> Any:
-    return inputs.kwargs if inputs.kwargs and not inputs.args else inputs.args
+def _alone(job: Job) -> str:
+    """What cannot be told of one sample."""
+    if num_samples(job.inputs) != 1:
+        return ""
+    has_norm = any(isinstance(module, nn.BatchNorm1d) for module in job.model.modules())
+    step = "; a training step raises in BatchNorm1d, which needs two" if has_norm else ""
+    return f"one sample: whether the net keeps inputs apart, and which units are dead for all, was not judged{step}"
 
 
 @dataclass(frozen=True)
-class _Job:
-    """What is run: a model, on what, and for which loss."""
+class _Task:
+    """What is run, and how it is judged."""
 
-    model: nn.Module
-    inputs: Inputs
-    targets: Any
-    loss: str | Callable[..., Any] | None
-
-    def few(self) -> "_Job":
-        """The same on a few samples."""
-        inputs, targets = _few(self.inputs, self.targets, _FEW)
-        return replace(self, inputs=inputs, targets=targets)
+    job: Job
+    start: Start | None
+    step: Step | None
+    ignore: tuple[str, ...]
+    notes: tuple[str, ...]
+    is_quick: bool
+    is_thorough: bool
 
 
-def _measured(job: _Job, graph: Graph, step: Step | None, *, quick: bool, notes: tuple[str, ...]) -> Evidence:
+def _diagnosed(task: _Task, name: str) -> Diagnosis:
+    with _as_trained(task.job.model) if task.job.is_frozen else nullcontext():
+        graph = trace(task.job.model, example(task.job.inputs))
+    evidence = replace(_measured(task, graph), start=name)
+    findings = judge(evidence, task.ignore)
+    again = None if task.start is None else partial(_again, task, task.start)
+    return Diagnosis.of(evidence, findings, is_quick=task.is_quick, ignored=task.ignore, again=again)
+
+
+@in_turn
+def _again(task: _Task, start: Start, recipe: str | Initialiser | Recipe, rules: Rules) -> "tuple[Plan, Diagnosis]":
+    """The plan of another recipe, and what is found in a copy that it starts, on the same batch."""
+    place = torch.get_default_device()
+    with apart(), default_device(place):
+        read = parse_recipe(recipe)
+        made, twin = _started(start, task.job.model, read, rules, example(task.job.inputs))
+        return made, _diagnosed(replace(task, job=replace(task.job, model=twin)), str(read))
+
+
+@contextmanager
+def _as_trained(model: nn.Module) -> Iterator[None]:
+    """What is frozen whole, as what will be trained: else the trace says of each weight that it is to be kept."""
+    values = [value for value in model.parameters() if value.is_floating_point() and not value.is_inference()]
+    try:
+        for value in values:
+            value.requires_grad_(True)
+        yield
+    finally:
+        for value in values:
+            value.requires_grad_(False)
+
+
+def _started(start: Start, model: nn.Module, recipe: Recipe, rules: Rules, inputs: Any) -> "tuple[Plan, nn.Module]":
+    """A copy of the model, as a recipe starts it."""
+    twin = copy.deepcopy(model)
+    carry(model, twin)
+    return start(twin, recipe, rules, inputs), twin
+
+
+def _measured(task: _Task, graph: Graph) -> Evidence:
+    job, quick = task.job, task.is_quick
     found = {path: value for path, _, _, value in named(job.model) if path in graph.by_path}
     values = {param.path: found[param.path] for param in graph.params}
-    seen = Layers(graph, num_samples(job.inputs), quick=quick)
-    weights = {param.path: values[param.path] for param in graph.params if param.role in ("weight", "embedding")}
-    judged, gradients = _pass(job, values, Probe(weights, seen.met))
+    seen = Layers(graph, num_samples(job.inputs), quick=quick, thorough=task.is_thorough)
+    weights = {param.path: values[param.path] for param in graph.params if param.makes_signal}
+    attentions = Attentions(lambda: seen.near_query)
+    has_attention = any(param.use.fed_by == "attention" or _ASKS & {*param.use.followed_by} for param in graph.params)
+    with ExitStack() as watching:
+        if has_attention and not quick:
+            watching.enter_context(attentions)
+        judged, gradients = passed(job, values, Probe(weights, seen.met, split=False))
     moved, later = (values, gradients) if quick else _later(job, values, gradients)
-    return Evidence(
+    evidence = Evidence(
         graph=graph,
         layers=seen.layers(),
-        numbers=numbers_of(graph, values, gradients, later, moved, quick=quick),
+        numbers=numbers_of(graph, values, gradients, later, moved, unset=_unset(job.model), quick=quick),
+        attentions=tuple(attentions.found),
+        recurrences=seen.recurrences(),
         wanted=wanted(graph),
-        loss=judged.told,
-        step=step,
-        notes=notes,
+        loss=judged and judged.told,
+        step=task.step,
+        strays=judged.strays if judged else (),
+        notes=task.notes,
     )
+    if not task.is_thorough:
+        return evidence
+    depth = max((len(line.layers) for line in lines(evidence)), default=0)
+    found, note = geometry(job, graph, values, seen.ranks, depth)
+    return replace(evidence, geometry=found, notes=(*evidence.notes, *filter(None, [note])))
 
 
-def _pass(job: _Job, values: Tensors, probe: Probe | None = None) -> tuple[Judged, Gradients]:
-    """Forward and backward; the gradient of each parameter, None where none came. Nothing of the model changes."""
-
-    @cache
-    def own(value: torch.Tensor) -> torch.Tensor:
-        return _apart(value).requires_grad_(value.requires_grad)
-
-    leaves = {path: own(value) for path, value in values.items()}
-    trained = {path: leaf for path, leaf in leaves.items() if leaf.requires_grad}
-    args, kwargs = tree_map(
-        lambda value: value.detach().clone() if isinstance(value, torch.Tensor) else value,
-        (job.inputs.args, job.inputs.kwargs),
-    )
-
-    def run() -> tuple[Judged, Gradients]:
-        judged = loss_of(_outputs(job.model, args, kwargs, probe), job.inputs, job.targets, job.loss)
-        gradients = _gradients(job.model, judged.value, [*trained.values()])
-        return judged, dict.fromkeys(leaves) | dict(zip(trained, gradients, strict=True))
-
-    with torch.enable_grad(), quietly(job.model):
-        return torch.func.functional_call(_Within(job.model), _state(job.model, leaves), (run,))
+def _unset(model: nn.Module) -> set[str]:
+    """The parameters that a deferred model's record says nobody filled."""
+    return {
+        f"{path}.{name}".lstrip(".")
+        for path, module in model.named_modules()
+        for name, record in record_of(module).items()
+        if record.is_unset
+    }
 
 
-class _Within(nn.Module):
-    """Runs something while the model has other parameters.
-
-    The loss and the way back belong to it as well: a loss may read the model, and a checkpointed block is run again.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, run: Callable[[], Any]) -> Any:
-        return run()
-
-
-def _state(model: nn.Module, leaves: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """What the model is to have while it runs, by its names below `_Within`."""
-    paths = {id(value): path for path, _, _, value in named(model) if path in leaves}  # a tied one by its first
-    state = {name: leaves[paths[id(value)]] for name, value in model.named_parameters()}
-    state |= {name: buffer.clone() for name, buffer in model.named_buffers()}
-    return {f"model.{name}": value for name, value in state.items()}
-
-
-def _apart(value: torch.Tensor) -> torch.Tensor:
-    """A tensor of its own with the same numbers; what was made in inference cannot be differentiated but as a copy."""
-    return value.clone() if value.is_inference() else value.detach()
-
-
-def _outputs(model: nn.Module, args: Any, kwargs: Any, probe: Probe | None) -> Any:
-    try:
-        with probe or nullcontext():
-            return model(*args, **kwargs)
-    except Exception as error:  # whatever a user's own forward may raise
-        raise ModelError(f"{type(model).__name__} raises {said(error, _where(model, error))}.") from error
-
-
-def _gradients(model: nn.Module, value: torch.Tensor, leaves: Sequence[torch.Tensor]) -> Sequence[torch.Tensor | None]:
-    """Of each leaf; by what is stored at the leaves where a checkpoint knows no other way."""
-    try:
-        if is_checkpointed(value):
-            value.backward()
-            found = [leaf.grad for leaf in leaves]
-        else:
-            found = torch.autograd.grad(value, leaves, allow_unused=True)
-        return [grad.to_dense() if grad is not None and grad.is_sparse else grad for grad in found]
-    except Exception as error:  # whatever a user's own backward may raise
-        where = _where(model, error)
-        raise ModelError(f"{type(model).__name__} raises {said(error, where)}, on the way back.") from error
-
-
-def _where(model: nn.Module, error: BaseException) -> str:
-    """In which layer it was raised, by its path."""
-    paths = {id(module): path for path, module in model.named_modules()}
-    owners = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
-    found = [path for owner in owners if (path := paths.get(id(owner)))]
-    return f" in `{found[-1]}`" if found else ""
-
-
-def _later(job: _Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, Gradients]:
+def _later(job: Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, Gradients]:
     """What has moved, and its gradients, seen on a few samples; on all of them if anything is still stuck there."""
     if not _zeros(gradients):
         return values, gradients
     try:
-        found = _moved(job.few(), values, gradients)
+        found = _moved(job.cut(_FEW), values, gradients)
     except Exception:  # whatever a user's own code may raise of fewer samples than it expects
         found = None
     if found is None or _zeros(found[1]):
@@ -209,12 +197,12 @@ def _later(job: _Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, G
     return found
 
 
-def _moved(job: _Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, Gradients]:
+def _moved(job: Job, values: Tensors, gradients: Gradients) -> tuple[Tensors, Gradients]:
     """The parameters and their gradients once all that can move has: what a zero blocks only at first is freed."""
     still = _zeros(gradients)
     for _ in range(_ROUNDS if still else 0):
         values = {path: _stepped(value, gradients[path]) for path, value in values.items()}
-        _, gradients = _pass(job, values)
+        _, gradients = passed(job, values)
         before, still = still, _zeros(gradients)
         if not still or still == before:
             break
@@ -226,21 +214,9 @@ def _zeros(gradients: Gradients) -> set[str]:
     return {path for path, gradient in gradients.items() if gradient is not None and is_zero(gradient)}
 
 
-def _few(inputs: Inputs, targets: Any, few: int) -> tuple[Inputs, Any]:
-    """The first samples of a batch."""
-    count = num_samples(inputs)
-
-    def cut(value: Any) -> Any:
-        is_batch = isinstance(value, torch.Tensor | np.ndarray) and value.shape[:1] == (count,)
-        return value[:few] if is_batch else value
-
-    args, kwargs = tree_map(cut, (inputs.args, inputs.kwargs))
-    return Inputs(args, kwargs), tree_map(cut, targets)
-
-
 def _stepped(value: torch.Tensor, gradient: torch.Tensor | None) -> torch.Tensor:
     """A step against the gradient, of a size of its own."""
     if gradient is None or is_zero(gradient):
         return value
-    size = gradient.double().square().mean().sqrt().to(value.dtype)
-    return (value.detach() - _STEP * gradient / size).requires_grad_(value.requires_grad)
+    size = math.sqrt(moment(gradient))
+    return value.detach().add(gradient, alpha=-_STEP / size).requires_grad_(value.requires_grad)

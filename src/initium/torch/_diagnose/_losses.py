@@ -1,11 +1,14 @@
 """The loss that is differentiated, by name, by function, or the model's own."""
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 from ..._diagnosis import Loss
@@ -15,16 +18,27 @@ from .._inputs import Inputs
 from .._torch import tree_leaves
 from .._trace import said
 from ._batch import tensors
+from ._fit import chosen, given, misfit
+from ._layers import as_real
 
 LOSSES = ("cross_entropy", "mse", "bce", "next_token")
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A loss that can be differentiated, and what is told of it."""
+    """A loss that can be differentiated, what is told of it, and which leaves behind it nobody knows.
+
+    Attributes:
+        value: the loss.
+        told: of it.
+        strays: where the leaves are.
+        is_projection: whether its slope by the outputs is the same whatever they are.
+    """
 
     value: torch.Tensor
     told: Loss
+    strays: tuple[str, ...] = ()
+    is_projection: bool = False
 
 
 def loss_of(outputs: Any, inputs: Inputs, targets: Any, loss: str | Callable[..., Any] | None) -> Judged:
@@ -38,42 +52,22 @@ def loss_of(outputs: Any, inputs: Inputs, targets: Any, loss: str | Callable[...
     if loss is not None and not callable(loss) and loss not in LOSSES:
         raise unknown_name("loss", str(loss), LOSSES, "A function (outputs, targets) -> loss will do as well.")
     own = _field(outputs, "loss")
+    told = partial(_told, outputs, inputs)
     if loss is None and targets is None:
-        return (
-            Judged(own, _told("the model's own", own, outputs, inputs))
-            if own is not None
-            else _projected(outputs, inputs)
-        )
+        return Judged(own, told("the model's own", own)) if own is not None else _projected(outputs, told)
     if callable(loss):
         value = _called(loss, outputs, targets)
-        return Judged(value, _told(getattr(loss, "__name__", type(loss).__name__), value, outputs, inputs))
+        return Judged(value, told(getattr(loss, "__name__", type(loss).__name__), value, **_as_named(loss, outputs)))
     scores = main_output(outputs)
     if loss == "next_token":
-        ids = _tokens(scores, inputs) if targets is None else _given(targets)
+        ids = _tokens(scores, inputs) if targets is None else given(targets, scores.device)
         value = _next_token(scores, ids)
-        return Judged(value, _told(loss, value, outputs, inputs, classes=scores.shape[-1]))
+        return Judged(value, told(loss, value, classes=scores.shape[-1]))
     if targets is None:
         raise DataError(f"Loss `{loss}` needs targets: initium.diagnose(model, inputs, targets, loss='{loss}').")
-    targets = _given(targets)
-    name = loss or ("mse" if targets.is_floating_point() else "cross_entropy")
-    return _named(name, scores, targets, outputs, inputs)
-
-
-def _given(targets: Any) -> torch.Tensor:
-    """Targets as a tensor of finite numbers.
-
-    Raises:
-        DataError: if they are none.
-    """
-    try:
-        given = torch.as_tensor(targets)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise DataError(
-            f"Targets are a tensor, an array or a list of numbers, not {with_article(type(targets).__name__)}: {error}"
-        ) from None
-    if num_bad := given.numel() - int(given.isfinite().sum()):
-        raise DataError(f"The targets hold {num_bad:,} values of {given.numel():,} that are NaN or infinite.")
-    return given
+    targets = given(targets, scores.device)
+    name, why = (loss, "") if loss else chosen(scores, targets)
+    return _named(name, why, scores, targets, told)
 
 
 def _tokens(scores: torch.Tensor, inputs: Inputs) -> torch.Tensor:
@@ -99,56 +93,104 @@ def _next_token(scores: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         raise DataError(f"The tokens do not fit loss `next_token`: {error}") from None
 
 
-def _named(name: str, scores: torch.Tensor, targets: torch.Tensor, outputs: Any, inputs: Inputs) -> Judged:
+def _named(name: str, why: str, scores: torch.Tensor, targets: torch.Tensor, told: Callable[..., Loss]) -> Judged:
+    classes = scores.movedim(-1, 1) if scores.ndim > 2 and scores.shape[:-1] == targets.shape else scores
+    num_classes = classes.shape[1] if classes.ndim > 1 else 1
     try:
-        if name == "cross_entropy":
-            classes = scores.movedim(-1, 1) if scores.ndim > 2 and scores.shape[:-1] == targets.shape else scores
+        if name == "cross_entropy" and num_classes > 1:
             wanted = targets if targets.is_floating_point() else targets.long()
             value = functional.cross_entropy(classes.float(), wanted)
-            return Judged(value, _told(name, value, outputs, inputs, classes=classes.shape[1]))
-        wanted = targets.to(scores.dtype).reshape(scores.shape)
-        if name == "bce":
-            value = functional.binary_cross_entropy_with_logits(scores.float(), wanted.float())
-            return Judged(value, _told(name, value, outputs, inputs, chance=math.log(2)))
-        value = functional.mse_loss(scores.float(), wanted.float())
-        chance = (wanted.float() - wanted.float().mean(0)).square().mean().item()
-        return Judged(value, _told(name, value, outputs, inputs, chance=chance or None))
+            return Judged(value, told(name, value, classes=num_classes, why=why, **_of_classes(classes, wanted)))
+        if name != "cross_entropy":
+            wanted = targets.to(scores.dtype).reshape(scores.shape).float()
+            return (_bce if name == "bce" else _mse)(scores.float(), wanted, why, told)
+        said = ""
     except (RuntimeError, ValueError, IndexError) as error:
-        raise DataError(
-            f"Outputs {tuple(scores.shape)} and targets {tuple(targets.shape)} do not fit loss `{name}`: "
-            f"{next(iter(str(error).splitlines()), '')}"
-        ) from None
+        said = next(iter(str(error).splitlines()), "")
+    guessed = f" Nobody named the loss; `{name}` was chosen, as {why}." if why else ""
+    raise DataError(
+        f"Outputs {tuple(scores.shape)} and targets {tuple(targets.shape)} do not fit loss `{name}`: "
+        f"{misfit(name, num_classes, scores, targets) or said}{guessed}"
+    )
+
+
+def _as_named(loss: Callable[..., Any], outputs: Any) -> dict[str, Any]:
+    """What is known of PyTorch's own losses that take logits, whoever calls them."""
+    if loss is functional.cross_entropy or isinstance(loss, nn.CrossEntropyLoss):
+        return {"takes_logits": True, "is_normalised": _sums_to_one(main_output(outputs))}
+    is_binary = loss is functional.binary_cross_entropy_with_logits or isinstance(loss, nn.BCEWithLogitsLoss)
+    return {"takes_logits": is_binary}
+
+
+def _sums_to_one(scores: torch.Tensor) -> bool:
+    """Whether they are probabilities of classes."""
+    if scores.ndim < 2 or scores.shape[1] < 2:
+        return False
+    sums = scores.detach().float().sum(1)
+    return bool((scores >= 0).all()) and torch.allclose(sums, torch.ones_like(sums), atol=1e-3)
+
+
+def _of_classes(classes: torch.Tensor, wanted: torch.Tensor) -> dict[str, Any]:
+    is_one = wanted.numel() > 1 and not wanted.is_floating_point() and bool((wanted == wanted.reshape(-1)[0]).all())
+    return {
+        "takes_logits": True,
+        "is_normalised": _sums_to_one(classes),
+        "remark": f"all targets are class {int(wanted.reshape(-1)[0])}: nothing can be learned of this batch"
+        if is_one
+        else "",
+    }
+
+
+def _bce(scores: torch.Tensor, wanted: torch.Tensor, why: str, told: Callable[..., Loss]) -> Judged:
+    value = functional.binary_cross_entropy_with_logits(scores, wanted)
+    facts = {"chance": math.log(2), "chance_is": "log 2", "takes_logits": True, "remark": _constant(wanted)}
+    return Judged(value, told("bce", value, why=why, **facts))
+
+
+def _mse(scores: torch.Tensor, wanted: torch.Tensor, why: str, told: Callable[..., Loss]) -> Judged:
+    value, mean = functional.mse_loss(scores, wanted), wanted.mean(0)
+    chance = (wanted - mean).square().mean().item()
+    gap = (mean - scores.detach().mean(0)).square().mean().item()
+    is_known = len(wanted) > 1 and chance > 0
+    facts = {"chance": chance if is_known else None, "chance_is": "the targets' variance", "remark": _constant(wanted)}
+    return Judged(value, told("mse", value, why=why, gap=gap, target_mean=wanted.mean().item(), **facts))
+
+
+def _constant(wanted: torch.Tensor) -> str:
+    is_one = len(wanted) > 1 and bool((wanted == wanted[:1]).all())
+    return "all targets are the same: nothing can be learned of this batch" if is_one else ""
 
 
 def main_output(outputs: Any) -> torch.Tensor:
-    """The one among the outputs that a loss is of: the logits, or the first of real numbers.
+    """The one among the outputs that a loss is of: the logits, or the first of real numbers, or of pairs of them.
 
     Raises:
         ModelError: if there is none.
     """
     named = _field(outputs, "logits")
-    found = [leaf for leaf in tree_leaves(outputs if named is None else named) if _is_real(leaf)]
+    found = _numbers(outputs if named is None else named)
     if not found:
         raise ModelError("The model returns no real numbers that a loss could be of.")
     return found[0]
 
 
-def _projected(outputs: Any, inputs: Inputs) -> Judged:
+def _projected(outputs: Any, told: Callable[..., Loss]) -> Judged:
     """A random direction of all outputs: every one counts, none more than others."""
-    leaves = [leaf for leaf in tree_leaves(outputs) if _is_real(leaf) and leaf.requires_grad]
+    leaves = [leaf for leaf in _numbers(outputs) if leaf.requires_grad]
     if not leaves:
         raise ModelError(
             "Nothing that the model returns can be differentiated: no gradient can be measured. It has no parameters "
             "that are trained, an empty batch, or works without gradients: `torch.no_grad`, `detach`, NumPy."
         )
-    generator = torch.Generator().manual_seed(0)
-    noise = [torch.randn(leaf.shape, generator=generator).to(leaf.device) for leaf in leaves]
+    generator = torch.Generator("cpu").manual_seed(0)
+    noise = [torch.randn(leaf.shape, generator=generator, device="cpu").to(leaf.device) for leaf in leaves]
     value = sum((leaf.float() * n).sum() / math.sqrt(leaf.numel()) for leaf, n in zip(leaves, noise, strict=True))
     assert isinstance(value, torch.Tensor)
-    return Judged(value, _told("a random projection of the outputs", value, outputs, inputs))
+    return Judged(value, told("a random projection of the outputs", value), is_projection=True)
 
 
 def _called(loss: Callable[..., Any], outputs: Any, targets: Any) -> torch.Tensor:
+    _check_takes(loss, targets)
     try:
         value = loss(outputs) if targets is None else loss(outputs, targets)
     except Exception as error:  # whatever a user's own code may raise
@@ -157,28 +199,47 @@ def _called(loss: Callable[..., Any], outputs: Any, targets: Any) -> torch.Tenso
         raise ModelError(f"The loss gives {with_article(type(value).__name__)}, not a tensor of one number.")
     if value.numel() != 1:
         raise ModelError(f"The loss gives a tensor of shape {tuple(value.shape)}, not of one number.")
-    if not value.requires_grad:
-        raise ModelError("The loss cannot be differentiated: nothing leads from it to a parameter that is trained.")
     return value
 
 
+def _check_takes(loss: Callable[..., Any], targets: Any) -> None:
+    """Refuse a loss of targets where there are none, and one without where there are some."""
+    try:
+        takes = inspect.signature(loss.forward if isinstance(loss, nn.Module) else loss)
+    except (TypeError, ValueError):  # a function in C says nothing
+        return
+    try:
+        takes.bind(*[None] * (1 if targets is None else 2))
+    except TypeError:
+        if targets is None:
+            raise DataError(
+                "The loss takes more than outputs, and no targets were passed: "
+                "initium.diagnose(model, inputs, targets, loss=...)."
+            ) from None
+        raise DataError(f"A loss is called with outputs and targets; this one is {takes}.") from None
+
+
 def _told(
-    name: str,
-    value: torch.Tensor,
     outputs: Any,
     inputs: Inputs,
+    name: str,
+    value: torch.Tensor,
     *,
     classes: int | None = None,
     chance: float | None = None,
+    chance_is: str = "",
+    **facts: Any,
 ) -> Loss:
     scores = main_output(outputs).detach().float()
     return Loss(
         name=name,
         value=value.item(),
         chance=math.log(classes) if classes else chance,
+        chance_is=f"log {classes}" if classes else chance_is,
         classes=classes,
         logits=scores.std(correction=0).item(),
         own=_own(scores, tensors(inputs)),
+        **facts,
     )
 
 
@@ -195,5 +256,7 @@ def _field(outputs: Any, name: str) -> torch.Tensor | None:
     return found if isinstance(found, torch.Tensor) else None
 
 
-def _is_real(leaf: Any) -> bool:
-    return isinstance(leaf, torch.Tensor) and leaf.is_floating_point() and leaf.numel() > 0
+def _numbers(outputs: Any) -> list[torch.Tensor]:
+    """What of the outputs can be differentiated; of complex numbers both parts."""
+    found = [as_real(leaf) for leaf in tree_leaves(outputs) if isinstance(leaf, torch.Tensor)]
+    return [leaf for leaf in found if leaf.is_floating_point() and leaf.numel()]

@@ -253,8 +253,7 @@ def _matrix_notes(signals: Signals, params: dict[int, Param], uses: dict[int, li
     paths = [
         param.path
         for key, param in params.items()
-        if param.role in ("weight", "embedding")
-        and any(found.value.index in signals.starts.bent for found in uses[key])
+        if param.makes_signal and any(found.value.index in signals.starts.bent for found in uses[key])
     ]
     why = "what it gives becomes a matrix through a function or another product, so that its second moment is not known"
     return (f"{why}: {folded(paths)}",) if paths else ()

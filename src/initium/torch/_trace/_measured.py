@@ -107,8 +107,7 @@ class Measure:
             return None
         num = max(1, min(math.ceil(_WANTED / value.tensor.numel()), _MOST // drawn, 64))
         with torch.no_grad():
-            squares = [self._again(value, time).double().square().mean().item() for time in range(num)]
-        moment = sum(squares) / num
+            moment = sum(_mean_square(self._again(value, time)) for time in range(num)) / num
         return float(f"{moment:.{_DIGITS}g}") if math.isfinite(moment) else None
 
     def _again(self, value: Value, time: int) -> torch.Tensor:
@@ -136,6 +135,10 @@ class Measure:
         if start is None:
             raise ValueError("a parameter of unknown size")
         return torch.full(value.tensor.shape, start)
+
+
+def _mean_square(x: torch.Tensor) -> float:
+    return (x.abs() if x.is_complex() else x).double().square().mean().item()
 
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:

@@ -213,7 +213,7 @@ def _settled(model: nn.Module, tracer: Tracer, state: dict[str, Any]) -> Iterato
     log = logging.getLogger("torch._subclasses.fake_tensor")
     was_silent, log.disabled = log.disabled, True  # what fails is told by whoever called
     try:
-        with kept(model) as modules:
+        with kept(model) as (modules, _):
             torch.backends.mha.set_fastpath_enabled(False)
             for module in modules:
                 # Before any hook of its own, as those make weights too.

@@ -50,7 +50,7 @@ def _known(names: list[dict[str, Any]]) -> dict[int, tuple[Any, Any]]:
     while waiting:
         for held in _inner(waiting.pop()):
             if isinstance(held, dict | list) and id(held) not in found:
-                found[id(held)] = held, dict(held) if isinstance(held, dict) else [*held]
+                found[id(held)] = held, dict(dict.items(held)) if isinstance(held, dict) else [*held]
                 waiting.append(held)
     return found
 
@@ -61,7 +61,7 @@ def _put_back(held: Any, before: Any, is_new: Callable[[Any], bool]) -> None:
         if any(map(is_new, _inner(held))):
             held[:] = before
         return
-    for key in [key for key, value in [*held.items()] if isinstance(value, _HOLDING) and is_new(value)]:
+    for key in [key for key, value in [*dict.items(held)] if isinstance(value, _HOLDING) and is_new(value)]:
         if key in before and before[key] is not held[key]:
             held[key] = before[key]
         else:
@@ -91,6 +91,7 @@ def _holds(thing: Any, is_stray: Callable[[Any], bool]) -> bool:
 
 def _inner(container: Any) -> list[Any]:
     """What may be a stray or hold one; most containers of a program hold none, whatever their length."""
-    parts = [*container.values()] if isinstance(container, dict) else [*container]
+    # By dict's own method: a subclass may make what is asked of it, and say so.
+    parts = [*dict.values(container)] if isinstance(container, dict) else [*container]
     kinds = {kind for kind in set(map(type, parts)) if issubclass(kind, _HOLDING)}
     return [part for part in parts if type(part) in kinds] if kinds else []

@@ -208,7 +208,7 @@ def _raised(model: nn.Module, inputs: Inputs, error: RunError) -> ModelError:
 def _no_output(model: nn.Module, error: NoOutputError) -> ModelError:
     return ModelError(
         f"{type(model).__name__} returns no tensor but {with_article(str(error))}, "
-        "so nothing says what its parameters do. Trace a model whose forward returns its output."
+        "so nothing says what its parameters do. Let its forward return its output."
     )
 
 

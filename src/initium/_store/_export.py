@@ -1,0 +1,109 @@
+"""export: a study's runs as one table, and their curves as a second."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .._errors import OutputError
+from .._files import commit, temporary
+from .._require import require
+from ._row import Row
+
+_FIGURES = ("train_loss", "test_loss", "score")
+# By what a table that was exported before is known, near its beginning; of Parquet it is at the end.
+_MARKS = {".csv": ",train_loss,test_loss,score", ".json": '"train_loss": ', ".parquet": "runs of a study of Initium"}
+
+
+def check_export(path: Path) -> None:
+    """Refuse what cannot be exported to, before anything is trained.
+
+    Raises:
+        OutputError: if the ending is none of those, or nothing can be written there.
+        MissingExtraError: if a package that writes it is not installed.
+    """
+    if path.suffix not in _MARKS:
+        raise OutputError(f"'{path}': runs are exported to a file that ends in .csv, .parquet or .json.")
+    if path.suffix == ".parquet":
+        _parquet()
+    for one in _places(path):
+        with temporary(one, mark=_MARKS[path.suffix]):
+            pass
+
+
+def export(path: Path, rows: Sequence[Row], axes: Sequence[str]) -> None:
+    """Write a row a run: the start, a column an axis, and what it came to; beside it a row an epoch.
+
+    Args:
+        path: its ending says how. The curves are `NAME.curves.csv` or `.parquet` beside it, in JSON a second list.
+        rows: the runs.
+        axes: the settings that have columns.
+    """
+    runs, curves = records(rows, axes)
+    if path.suffix == ".json":
+        _write(path, json.dumps({"runs": _plain(runs), "curves": _plain(curves)}, indent=1).encode())
+        return
+    for place, table in zip(_places(path), (runs, curves), strict=True):
+        _write(place, _csv(table) if path.suffix == ".csv" else _parquet()(table))
+
+
+def records(rows: Sequence[Row], axes: Sequence[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The two tables, as lists of rows by column."""
+    runs: list[dict[str, Any]] = []
+    curves: list[dict[str, Any]] = []
+    for row in rows:
+        cell = json.loads(row.key.cell)
+        place = {"start": row.key.start, **{axis: cell.get(axis) for axis in axes}, "run": row.key.number}
+        figures = {name: getattr(row, name) for name in _FIGURES}
+        runs.append({**place, "split": row.split, **figures, "diverged": row.diverged, "seconds": row.seconds})
+        curves += [
+            {**place, "epoch": epoch, **dict(zip(_FIGURES, point, strict=True))}
+            for epoch, point in enumerate(row.curve)
+        ]
+    return runs, curves
+
+
+def _places(path: Path) -> list[Path]:
+    return [path] if path.suffix == ".json" else [path, path.with_suffix(f".curves{path.suffix}")]
+
+
+def _plain(table: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """JSON has no NaN."""
+    return [{name: None if _is_lost(value) else value for name, value in row.items()} for row in table]
+
+
+def _is_lost(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _csv(table: Sequence[dict[str, Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(table[0]) if table else ["start"])
+    writer.writeheader()
+    writer.writerows({name: "" if value is None else value for name, value in row.items()} for row in table)
+    return text.getvalue().encode()
+
+
+def _parquet() -> Any:
+    pandas = require("pandas", to="Writing Parquet", install="initium[tables]")
+    pyarrow = require("pyarrow.parquet", to="Writing Parquet", install="initium[tables]")
+
+    def written(table: Sequence[dict[str, Any]]) -> bytes:
+        file = io.BytesIO()
+        found = require("pyarrow", to="Writing Parquet").Table.from_pandas(
+            pandas.DataFrame(table), preserve_index=False
+        )
+        told = {**(found.schema.metadata or {}), b"holds": _MARKS[".parquet"].encode()}
+        pyarrow.write_table(found.replace_schema_metadata(told), file)
+        return file.getvalue()
+
+    return written
+
+
+def _write(path: Path, content: bytes) -> None:
+    with temporary(path, mark=_MARKS[path.suffix]) as hidden:
+        hidden.write_bytes(content)
+        commit(hidden, path)

@@ -1,0 +1,144 @@
+"""A study's store: opened, what is said in it, and what it holds as runs by cell and start."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from .._errors import InitiumError, OutputError, SettingError
+from .._reading import path_of
+from .._store._cache import cached, new_path
+from .._store._store import Store
+from ._facts import Facts, facts
+from ._identity import file_name, identity
+from ._run import Run
+from ._study import AXES, Study, cell_name
+
+Runs = dict[str, list[Run]]
+
+
+def open_store(study: Study, path: str | PathLike[str] | None, *, resume: bool) -> Store:
+    """The file in which a study lives.
+
+    Args:
+        study: the study.
+        path: of the file; None is one in the cache folder.
+        resume: whether it may be there already; without a path the latest of this study is meant.
+
+    Raises:
+        SettingError: if it is another study's, saying what differs.
+        OutputError: if it is there and is not to be resumed, or cannot be used.
+    """
+    place = _place(study, path, resume=resume)
+    store = Store.resume(place, identity(study)) if resume else Store.begin(place, identity(study))
+    store.say(partial(_said, study))
+    return store
+
+
+def check_store(study: Study, path: str | PathLike[str] | None, *, resume: bool) -> None:
+    """Refuse now what `open_store` would refuse later, and write nothing.
+
+    Raises:
+        SettingError: if it is another study's, saying what differs.
+        OutputError: if it is there and is not to be resumed, or cannot be used.
+    """
+    place = _place(study, path, resume=resume)
+    if resume and place.exists():
+        Store.check_old(place, identity(study))
+    else:
+        Store.check_new(place)
+
+
+def _place(study: Study, path: str | PathLike[str] | None, *, resume: bool) -> Path:
+    if path is not None:
+        return path_of(path)
+    name = file_name(study)
+    return (next(cached(name), None) if resume else None) or new_path(name)
+
+
+def _said(study: Study, before: dict[str, Any]) -> dict[str, Any]:
+    """What is noted of a study, with what was noted when it was smaller."""
+    cells = dict(before.get("cells", {}))
+    for cell in study.cells:
+        new = facts(cell)
+        if cell.key in cells:
+            old = Facts.of(cells[cell.key])
+            starts = tuple(dict.fromkeys([*old.starts, *new.starts]))
+            cells[cell.key] = new.stored | {"starts": starts, "seeds": max(old.seeds, new.seeds)}
+        else:
+            cells[cell.key] = new.stored
+    return {"cells": cells, "axes": list(dict.fromkeys([*before.get("axes", ()), *study.axes]))}
+
+
+def cells_of(store: Store, *, study: Study | None = None) -> list[tuple[Facts, Runs, bool]]:
+    """Of each cell what was asked, the whole pairs of runs that finished, by start, and whether some are missing.
+
+    Args:
+        store: where they are kept.
+        study: of which cells and starts; None is all.
+
+    Raises:
+        OutputError: if it cannot be read.
+    """
+    try:
+        return _cells_of(store, study)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, InitiumError):
+            raise
+        raise OutputError(f"'{store.path}' is damaged: what it says of its runs cannot be read.") from None
+
+
+def _cells_of(store: Store, study: Study | None) -> list[tuple[Facts, Runs, bool]]:
+    said = store.facts()
+    wanted = [facts(cell) for cell in study.cells] if study else _placed(said)
+    keys = [cell.key for cell in study.cells] if study else list(said["cells"])
+    by_cell: dict[str, list[Run]] = {key: [] for key in keys}
+    for row in store.rows():
+        if row.key.cell in by_cell:
+            by_cell[row.key.cell].append(Run.of(row))
+    found = [(one, *_paired(one, by_cell[key])) for one, key in zip(wanted, keys, strict=True)]
+    return [one for one in found if _num_runs(one[1]) >= 2]
+
+
+def _placed(said: dict[str, Any]) -> list[Facts]:
+    """Each cell by its place among all that were ever asked for."""
+    axes, found = axes_of(said), [Facts.of(stored) for stored in said["cells"].values()]
+    return [replace(one, name=cell_name(one.settings, axes if len(found) > 1 else ())) for one in found]
+
+
+def axes_of(said: dict[str, Any]) -> tuple[str, ...]:
+    """What was listed, and what differs among cells that were asked for one by one."""
+    settings = [cell["settings"] for cell in said["cells"].values()]
+    names = dict.fromkeys([*said["axes"], *AXES, *(name for one in settings for name in one)])
+    first = settings[0] if settings else {}
+    return tuple(
+        name for name in names if name in said["axes"] or any(one.get(name) != first.get(name) for one in settings)
+    )
+
+
+def _num_runs(runs: Runs) -> int:
+    return len(next(iter(runs.values()), []))
+
+
+def _paired(cell: Facts, runs: Sequence[Run]) -> tuple[Runs, bool]:
+    """The runs of those numbers that every start of the cell has, and whether there are fewer than were asked for."""
+    by_number: dict[int, dict[str, Run]] = {}
+    for run in runs:
+        if run.recipe in cell.starts and run.index < cell.seeds:
+            by_number.setdefault(run.index, {})[run.recipe] = run
+    whole = [found for _, found in sorted(by_number.items()) if len(found) == len(cell.starts)]
+    return {start: [found[start] for found in whole] for start in cell.starts}, len(whole) < cell.seeds
+
+
+def check_some(found: Sequence[Any], store: Store) -> None:
+    """Refuse to show what holds too little.
+
+    Raises:
+        SettingError: saying how to go on.
+    """
+    if not found:
+        raise SettingError(
+            f"'{store.path}' has no two runs of every start yet; go on by the command that began it and --resume."
+        )

@@ -1,0 +1,55 @@
+"""The optimiser of a study, and its learning rate over the steps."""
+
+import math
+
+import torch
+from torch import nn
+
+from .._study._study import Study
+
+_DROPS = (0.5, 0.75)  # of all steps: there schedule `step` divides the learning rate by ten
+
+
+def optimizer_of(study: Study, model: nn.Module) -> torch.optim.Optimizer:
+    """What takes the steps."""
+    lr, decay = float(study.lr), float(study.weight_decay)
+    if study.optimizer == "sgd":
+        momentum = float(study.momentum)
+        return torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum, weight_decay=decay, fused=True)
+    made = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[study.optimizer]
+    return made(model.parameters(), lr=lr, weight_decay=decay, fused=True)
+
+
+class Pace:
+    """Counts steps, and gives each its learning rate."""
+
+    def __init__(self, study: Study, optimizer: torch.optim.Optimizer, num_steps: int) -> None:
+        self._study, self._optimizer, self._num_steps = study, optimizer, num_steps
+        self._step = 0
+        self._is_constant = study.schedule == "constant" and not study.warmup
+
+    def goes_on(self) -> bool:
+        """Whether there is a next step; if so its learning rate is set."""
+        if self._step >= self._num_steps:
+            return False
+        if not self._is_constant:
+            for group in self._optimizer.param_groups:
+                group["lr"] = self._study.lr * factor(self._study, self._step, self._num_steps)
+        self._step += 1
+        return True
+
+
+def factor(study: Study, step: int, num_steps: int) -> float:
+    """What the learning rate is multiplied by at a step, counted from 0.
+
+    It rises over `warmup` steps in equal parts, and then stays, falls along half a cosine to 0, or is divided by ten
+    at half and at three quarters of all steps.
+    """
+    if step < study.warmup:
+        return (step + 1) / (study.warmup + 1)
+    if study.schedule == "cosine":
+        passed = (step - study.warmup) / max(num_steps - study.warmup, 1)
+        return 0.5 * (1 + math.cos(math.pi * passed))
+    if study.schedule == "step":
+        return 0.1 ** sum(step >= share * num_steps for share in _DROPS)
+    return 1.0

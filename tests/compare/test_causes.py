@@ -1,0 +1,46 @@
+"""Why a start never trained, as a diagnosis at step zero says."""
+
+import numpy as np
+
+import initium
+
+DEEP = "mlp(8, 16, 16, 16, 16, 16, 16, 16, 16, 16, 2)"
+
+
+def data():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(120, 8)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(int)
+    return x[:80], y[:80], x[80:], y[80:]
+
+
+def compared(**how):
+    given = {"inits": ["he_normal", "zeros"], "seeds": 2, "epochs": 8, "lr": 0.05, "progress": False, "jobs": 1}
+    return initium.compare(DEEP, data(), **given | how)
+
+
+def test_a_start_that_never_trained_is_told_why_and_one_that_did_is_not():
+    found = compared()
+    assert found.failed == ("zeros",)
+    assert [*found.causes] == ["zeros"]
+    assert found.causes["zeros"].startswith("zeros that never move at `0.weight`")
+    (told,) = [remark for remark in found.remarks if remark.startswith("zeros:")]
+    assert f"; at step zero {found.causes['zeros']}." in told
+
+
+def test_at_each_place_of_a_grid_by_its_own_settings():
+    found = compared(lr=[0.05, 1e4])
+    assert [*found["lr=0.05"].causes] == ["zeros"]
+    fast = found["lr=10000"]
+    assert set(fast.failed) == {"he_normal", "zeros"}
+    assert fast.causes["he_normal"].startswith("step out of proportion")
+
+
+def test_what_cannot_be_diagnosed_has_no_cause(monkeypatch):
+    def refuse(*_, **__):
+        raise initium.ModelError("no")
+
+    monkeypatch.setattr("initium._engine._contender.diagnose", refuse)
+    found = compared()
+    assert found.failed == ("zeros",)
+    assert not found.causes

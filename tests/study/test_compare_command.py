@@ -1,0 +1,258 @@
+"""A study by the command: killed and resumed, shared, shown, written down."""
+
+import csv
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from initium import _cli
+from initium._compare._compare import show
+from initium._store._cache import cached
+from initium._store._store import Store
+
+INITIUM = [sys.executable, "-m", "initium", "compare"]
+EXPLODES = ("depth", "width", "batch-size")
+QUICK = ["--data", "iris", "--seeds", "2", "--epochs", "1"]
+
+
+def run(*args):
+    return CliRunner().invoke(_cli.app, list(args))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_grid_is_kept_exported_shown_and_added_to(folder):
+    asked = ["compare", "he_normal", "zeros", *QUICK[:2], "--epochs", "1", "--store", "s.db"]
+    first = run(*asked, "--seeds", "2", "--lr", "0.1,0.01", "--export", "a.csv")
+    assert first.exit_code == 0, first.output
+    assert first.stderr.startswith("Comparing 2 starts x 2 lr x 2 runs = 8 runs of mlp on iris.\n")
+    assert "Starting 2 processes; by a trial about" in first.stderr
+    assert max(map(len, first.stdout.splitlines())) <= 80
+    before = {(row["start"], row["lr"], row["run"]): row for row in rows("a.csv")}
+    assert len(before) == 8
+    refused = run(*asked, "--seeds", "2", "--lr", "0.1,0.01")
+    assert refused.exit_code == 2
+    assert "OutputError: 's.db' exists, and a study is never written over. Go on with it by --resume" in refused.stderr
+    more = run(*asked, "--seeds", "3", "--lr", "0.1", "--lr", "1", "--resume", "--export", "a.csv")
+    assert more.exit_code == 0, more.output
+    after = {(row["start"], row["lr"], row["run"]): row for row in rows("a.csv")}
+    assert len(after) == 16
+    assert {key: after[key] for key in before} == before  # not a second was trained anew
+    assert {lr for _, lr, _ in after} == {"0.1", "0.01", "1"}
+    other = run(*asked[:-2], "--store", "s.db", "--seeds", "2", "--resume", "--epochs", "2")
+    assert other.exit_code == 2
+    assert "  length: 1 epochs there, 2 epochs here\n" in other.stderr
+    shown = run("compare", "--show", "s.db", "--out", "p.html", "--export", "b.json")
+    assert shown.exit_code == 0, shown.output
+    assert "lr=0.01: Too few runs to tell: 2 of each start" in " ".join(shown.stdout.split())
+    assert len(json.loads(Path("b.json").read_text())["runs"]) == 16
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("a.csv", "a.curves.csv", "b.json", "compare.html", "p.html", "s.db"),
+    ]
+
+
+def test_cells_that_were_asked_for_one_by_one_are_all_shown_and_exported(folder):
+    asked = ["compare", "he_normal", "zeros", *QUICK[:2], "--epochs", "1", "--seeds", "2", "--store", "s.db"]
+    for lr in ("0.1", "0.10000001"):
+        more = run(*asked, "--lr", lr, "--resume", "--export", "a.csv")
+        assert more.exit_code == 0, more.output
+    assert {(row["lr"], row["run"]) for row in rows("a.csv")} == {
+        *(("0.1", "0"), ("0.1", "1"), ("0.10000001", "0"), ("0.10000001", "1")),
+    }
+    grid = show("s.db")
+    assert list(grid) == ["lr=0.1", "lr=0.10000001"]
+    assert grid.axes == ("lr",)
+
+
+def test_a_study_is_written_down_and_read_again(folder):
+    first = run(
+        "compare", "he_normal", "zeros", *QUICK, "--width", "4,8", "--save-study", "s.toml", "--export", "a.csv"
+    )
+    assert first.exit_code == 0, first.output
+    assert Path("s.toml").read_text().splitlines()[1:] == [
+        'inits = ["he_normal", "zeros"]', 'model = "mlp"', 'data = "iris"', "width = [4, 8]", "seeds = 2", "epochs = 1",
+    ]  # fmt: skip
+    again = run("compare", "s.toml", "--export", "b.csv")
+    assert again.exit_code == 0, again.output
+    figures = [[{name: row[name] for name in row if name != "seconds"} for row in rows(f"{x}.csv")] for x in "ab"]
+    key = lambda row: (row["start"], row["width"], row["run"])  # noqa: E731
+    assert sorted(figures[0], key=key) == sorted(figures[1], key=key)
+
+
+def test_a_model_in_a_file_takes_its_own_arguments_and_its_change_is_noticed(folder):
+    Path("beside.py").write_text("SIZE = 4\n")
+    Path("net.py").write_text(
+        "from torch import nn\nfrom beside import SIZE\n\ndef build(hidden=8):\n"
+        "    return nn.Sequential(nn.Linear(SIZE, hidden), nn.ReLU(), nn.Linear(hidden, 3))\n"
+    )
+    asked = ["compare", "he_normal", "author", "--model", "net.py:build", *QUICK, "--store", "s.db"]
+    first = run(*asked, "--hidden", "5,6", "--rule", "2.*=zeros")
+    assert first.exit_code == 0, first.output
+    assert "hidden=6" in first.stdout
+    Path("beside.py").write_text("SIZE = 2 + 2\n")
+    sys.modules.pop("beside", None)
+    refused = run(*asked, "--hidden", "5,6", "--rule", "2.*=zeros", "--resume")
+    assert refused.exit_code == 2
+    assert "  source of the model: " in refused.stderr
+    wrong = run(*asked[:-2], "--hiden", "5,6")
+    assert "takes no `hiden`; it takes hidden. The closest is `hidden`." in wrong.stderr
+
+
+def test_a_study_is_written_in_its_own_letters_and_its_rules_are_a_table(folder):
+    written = run("compare", "he_normal", "zeros", "--data", "数据.csv", "--save-study", "s.toml")
+    assert written.exit_code == 2  # there is no such file, and the study is written all the same
+    assert 'data = "数据.csv"' in Path("s.toml").read_text(encoding="utf-8")
+    Path("t.toml").write_text('inits = ["he_normal", "zeros"]\nrules = ["a=zeros"]\n')
+    assert "'t.toml': rules are a table of their own: [rules]" in run("compare", "t.toml", *QUICK).stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--show", "no.db"], "OutputError: There is no file 'no.db'."),
+        (
+            ["--show", "s.db", "--lr", "1"],
+            "SettingError: `--show` shows what a store holds, and trains nothing; leave out",
+        ),
+        (
+            ["he_normal", "zeros", "--hidden"],
+            "SettingError: `--hidden` is no option, and an argument of a model function",
+        ),
+        (["he_normal", "zeros", "--lr", "0.1,,1"], "SettingError: --lr lists nothing between two commas: 0.1,,1."),
+        (["he_normal", "zeros", "--export", "a.xls"], "OutputError: 'a.xls': runs are exported to a file that ends in"),
+        (
+            ["he_normal", "zeros", "--store", "no/s.db", *QUICK],
+            "OutputError: 'no/s.db' cannot be opened. There is no such",
+        ),
+        (["he_normal", "zeros", "--data", "."], "DataError: '.' is a folder; name a file in it."),
+        (["a.toml", "zeros"], "SettingError: 'a.toml' names the starts itself; leave out the others."),
+        (
+            ["he_normal", "zeros", "--seed", "1", *(f"--{x}={','.join(map(str, range(1, 14)))}" for x in EXPLODES)],
+            "SettingError: The grid has 87,880 runs, of 4,394 starts in places; a trial of each takes long itself.",
+        ),
+        (["he_normal", "zeros", "--epochs", "9999999"], "SettingError: 40 runs would take about "),
+    ],
+)
+def test_what_is_wrong_is_one_message_before_anything_is_trained(folder, args, message):
+    found = run("compare", *args)
+    assert found.exit_code == 2
+    assert message in found.stderr
+    assert "Starting" not in found.stderr
+    assert not list(folder.iterdir())
+
+
+def test_studies_without_a_file_are_in_the_cache_listed_and_cleaned(folder, monkeypatch):
+    monkeypatch.setenv("INITIUM_CACHE", str(folder / "cache"))
+    assert run("studies").stdout == f"No study in {folder}/cache.\n"
+    first = run("compare", "he_normal", "zeros", *QUICK)
+    assert first.exit_code == 0, first.output
+    (path,) = cached()
+    assert f"\nRuns: {path}\n" in first.stdout
+    assert run("compare", "he_normal", "zeros", *QUICK, "--resume").exit_code == 0
+    assert list(cached()) == [path]  # gone on with, and no second one
+    assert "    mlp on iris; 4 of 4 runs, " in run("studies").stdout
+    with Store.read(path) as kept:
+        identity = kept.facts(identity=True)
+    with Store.resume(path, identity) as held:
+        next(held.claims([held.rows()[0].key._replace(number=7)]))
+        assert "; in use\n" in run("studies", "--prune").stdout
+        assert path.exists()
+    with sqlite3.connect(other := path.with_name("newer.db")) as newer, sqlite3.connect(path) as now:
+        now.backup(newer)
+        newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    now.close()
+    listed = run("studies", "--prune")
+    assert listed.exit_code == 0
+    assert f"'{other}' was written by a newer Initium" in listed.stdout
+    assert "; removed\n" in listed.stdout
+    assert list(cached()) == [other]
+
+
+def started(*more):
+    args = ["he_normal", "zeros", "--data", "iris", "--seeds", "60", "--epochs", "2", "--store", "s.db", *more]
+    return subprocess.Popen([*INITIUM, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def num_kept():
+    if not Path("s.db").exists():
+        return 0
+    with Store.read(Path("s.db")) as store:
+        return len(store.finished())
+
+
+@pytest.mark.slow
+def test_five_kills_of_the_command_lose_nothing(folder):
+    moments, counts = random.Random(0), [0]
+    for kill in range(5):
+        process, deadline = started("--resume"), time.monotonic() + 180
+        while num_kept() < counts[-1] + (5 if kill else 1) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(moments.random() / 10)
+        before = num_kept()
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert num_kept() >= before > counts[-1]
+        counts.append(num_kept())
+    last = started("--resume", "--export", "a.csv")
+    out, err = last.communicate(timeout=300)
+    assert last.returncode == 0, err
+    assert "60 paired runs of each start" in " ".join(out.split())
+    assert len({(row["start"], row["run"]) for row in rows("a.csv")}) == len(rows("a.csv")) == 120
+
+
+@pytest.mark.slow
+def test_two_commands_share_the_runs_and_say_the_same(folder):
+    both = [started("--resume", "--out", f"{name}.html") for name in "ab"]
+    said = [process.communicate(timeout=400) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert said[0][0].split("Runs:")[0] == said[1][0].split("Runs:")[0]
+    assert num_kept() == 120
+
+
+# Where the tests run in the background, a shell has told what they start to ignore Ctrl-C.
+HEARING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from initium_command import run
+run()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
+@pytest.mark.slow
+def test_ctrl_c_says_in_a_line_how_to_go_on(folder):
+    args = ["compare", "he_normal", "zeros", "--data", "iris", "--seeds", "500", "--epochs", "2", "--store", "s.db"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", HEARING, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 180
+    while num_kept() < 8 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1].endswith(
+        "runs of each start had finished; they are above and saved. Go on with: initium compare he_normal zeros --data "
+        "iris --seeds 500 --epochs 2 --store s.db --resume."
+    )
+    assert "Traceback" not in err
