@@ -301,7 +301,7 @@ def test_a_metric_by_name_is_scikit_learns(metric):
         ("mlp", {"epoch": 3}, "`mlp` takes no `epoch`; it takes depth, width, activation. The closest is `epochs`."),
         ("mlp", {"widht": 3}, "`mlp` takes no `widht`; it takes depth, width, activation. The closest is `width`."),
         (one, {"batch": 3, "ends": 1}, "`one` takes no `batch`; it takes end."),
-        ("mlp(4, 1000000000, 1000000000, 3)", {}, "'mlp(4, 1000000000, 1000000000, 3)' cannot be built: "),
+        ("mlp(4, 1000000000000, 3)", {}, "'mlp(4, 1000000000000, 3)' cannot be built: "),
         ("mlp", {"standardise": "no"}, "standardise is True or False, not 'no'."),
         (
             initium.Study("mlp", "iris", ["he_normal", "zeros"]),
