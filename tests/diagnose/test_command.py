@@ -90,10 +90,10 @@ def test_what_is_refused_is_one_message_and_exit_code_2(args, message):
 
 def test_what_was_done_to_a_table_is_a_line_of_the_report(tmp_path):
     rows = [f"{n}.5,{n % 3},{n % 2}" for n in range(20)]
-    (tmp_path / "t.csv").write_text("\n".join(["1.5,2,0", *rows]))  # no names: the first row is taken for them
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,c", *rows]))
     note = json.loads(diagnose("mlp(2, 4, 2)", "--data", tmp_path / "t.csv", "--json").stdout)["notes"][0]
     assert note == (
-        f"data {tmp_path / 't.csv'}: '0' of '1.5', '2'; a fifth for testing, split seed 0; standardised on the "
+        f"data {tmp_path / 't.csv'}: 'c' of 'a', 'b'; a fifth for testing, split seed 0; standardised on the "
         "training split; 16 of 16 training samples were run"
     )
     (tmp_path / "t.csv").write_text("\n".join(["a,b,c", *(f"{n},{n},1" for n in range(20))]))

@@ -1,6 +1,7 @@
 """muP passes, what is usual fails, and each by the power of the width that theory says."""
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -205,3 +206,17 @@ def test_what_the_command_refuses_is_one_message_and_exit_code_2(args, message):
     done = command(*args)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith(message), done.stderr
+
+
+def test_it_leaves_the_random_state_beside_other_threads_too():
+    stop = threading.Event()
+    other = threading.Thread(target=stop.wait)
+    other.start()
+    try:
+        before = torch.get_rng_state()
+        found = [initium.coordinate_check(build, (16, 32), seeds=3, steps=1) for _ in range(2)]
+        assert found[0] == found[1]
+        assert torch.equal(torch.get_rng_state(), before)
+    finally:
+        stop.set()
+        other.join()

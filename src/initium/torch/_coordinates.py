@@ -14,7 +14,7 @@ from .._spec import unknown_name
 from .._turn import in_turn
 from ._diagnose import Gradients, Job, Judged, Tensors, batch, example, passed
 from ._probe import Meeting, Probe
-from ._random import nothing_drawn
+from ._random import nothing_drawn, own_draws
 from ._read import named
 from ._undisturbed import apart, default_device
 
@@ -51,7 +51,7 @@ def optimizer_of(name: str) -> Callable[..., torch.optim.Optimizer]:
 
 def seeded(build: Callable[[], Any], seed: int) -> Any:
     """What a function builds, what it draws by itself seeded; the random state stays as it was."""
-    with nothing_drawn():
+    with nothing_drawn(), own_draws():
         torch.manual_seed(seed)
         return build()
 

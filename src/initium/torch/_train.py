@@ -1,5 +1,6 @@
 """Train one network once: the loop that a comparison repeats."""
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -73,7 +74,7 @@ def first_step(
 ) -> tuple[torch.Tensor, torch.Tensor, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]]:
     """What a run trains with first: inputs, targets, and the function of outputs and targets that is minimised."""
     inputs, wanted = next(iter(batches(study, index, 0)))
-    return inputs, wanted, _judge(study, model, study.data_of(index)).function
+    return inputs, wanted, _judge(study, model, index).function
 
 
 def settle_process() -> None:
@@ -89,7 +90,7 @@ def settle_process() -> None:
 def train(study: Study, model: nn.Module, graph: Graph, recipe: str, index: int) -> Run:
     """One run of a model at step zero: the same model, the same numbers, whatever else runs."""
     course = Course(study, model, graph, recipe, index)
-    torch.manual_seed(_stream.key(_order_seed(study, index), "dropout"))  # what the model draws while training
+    _seed_training(study, index)
     optimizer, num_samples = optimizer_of(study, model), len(study.data_of(index).x_train)
     pace = Pace(study, optimizer, study.num_steps(num_samples))
     for epoch in range(study.num_epochs(num_samples)):
@@ -118,7 +119,7 @@ class Course:
         self._began = time.perf_counter()
         self._study, self._model, self._graph = study, model, graph
         self._recipe, self._index, self._data = recipe, index, study.data_of(index)
-        self._judge = _judge(study, model, self._data)
+        self._judge = _judge(study, model, index)
         self.loss = self._judge.function
         self._before, self._curve = _values(model), [_evaluate(model, self._data, self._judge)]
 
@@ -158,15 +159,22 @@ def batches(study: Study, index: int, epoch: int) -> Iterator[tuple[torch.Tensor
     return zip(x[shuffled].split(study.batch_size), y[shuffled].split(study.batch_size), strict=True)
 
 
+def _seed_training(study: Study, index: int) -> None:
+    """What a model draws while it is trained, as dropout does."""
+    torch.manual_seed(_stream.key(_order_seed(study, index), "dropout"))
+
+
 def _order_seed(study: Study, index: int) -> int:
     return (study.order_seed + index) % 2**64
 
 
-@torch.enable_grad()
-def _judge(study: Study, model: nn.Module, data: Data) -> Judge:
-    model.eval()
-    rows = torch.from_numpy(data.x_train[:2])
-    return judge(study, model(rows), len(rows))
+def _judge(study: Study, model: nn.Module, index: int) -> Judge:
+    """By what a copy gives as it is trained: with gradients, by which a sigmoid at the end is known."""
+    rows = torch.from_numpy(study.data_of(index).x_train[:2])
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        _seed_training(study, index)
+        outputs = copy.deepcopy(model).train()(rows)
+    return judge(study, outputs, len(rows))
 
 
 @torch.no_grad()
