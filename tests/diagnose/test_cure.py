@@ -69,6 +69,18 @@ def test_a_cure_is_of_the_recipe_that_was_diagnosed_too():
     assert sick.beside("auto").after.is_healthy
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_model_with_computed_tensors_on_it_is_cured_and_stays_as_it_was():
+    model = nn.Sequential(nn.utils.weight_norm(nn.Linear(30, 64)), nn.ReLU(), nn.Linear(64, 2))
+    nn.init.zeros_(model[2].weight)
+    nn.init.zeros_(model[2].bias)
+    nn.init.zeros_(model[0].weight_v)
+    held = model[0].weight
+    plan = initium.diagnose(model, torch.randn(8, 30)).cure()
+    assert model[0].weight is held
+    assert [choice.path for choice in plan][:3] == ["0.bias", "0.weight_g", "0.weight_v"]
+
+
 def test_a_recipe_may_be_an_initialiser():
     found = initium.diagnose(zeros()).beside(initium.init.he_normal())
     assert found.after.start == "he_normal"

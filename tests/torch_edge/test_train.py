@@ -17,6 +17,7 @@ from initium._recipes import parse_recipe
 from initium._study._data import load_data
 from initium._study._study import Study
 from initium.init._law import Uniform
+from initium.torch import _train
 
 IRIS = load_data("iris")
 DIABETES = load_data("diabetes(features=5)")
@@ -284,6 +285,33 @@ def test_a_model_is_trained_in_training_mode_and_evaluated_in_the_other():
     made = study(model=partial(Witness, 4, 3))
     decided(made)
     assert trained(made).train_loss[-1] < trained(made).train_loss[0]
+
+
+class Writing(nn.Linear):
+    """Notes each pass in a buffer and an attribute, and computes its weight as `weight_norm` of old does."""
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.register_buffer("passes", torch.zeros(1))
+        self.seen = []
+        self.computed = self.weight * 2
+
+    def forward(self, x):
+        self.passes += 1
+        self.seen.append(len(x))
+        return super().forward(x)
+
+
+def test_what_is_looked_at_before_a_run_leaves_nothing_in_the_model():
+    made = study(model=partial(Writing, 4, 3), epochs=1)
+    model = decided(made)[0].model(0)
+    was, state = model.training, torch.get_rng_state()
+    _train.first_step(made, model, 0)
+    assert model.seen == []
+    assert model.passes == 0
+    assert model.training == was
+    assert torch.equal(torch.get_rng_state(), state)
+    trained(made)  # what hangs on it can be computed
 
 
 SEEDS = []

@@ -1,6 +1,5 @@
 """Train one network once: the loop that a comparison repeats."""
 
-import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from ._deferred import deferred
 from ._loss import Judge, check_names, judge
 from ._optimizer import Pace, optimizer_of
 from ._path import plain_paths
+from ._quietly import quietly
 
 _ROWS_AT_ONCE = 4096  # bounds what an evaluation holds in memory
 _TRIAL = 5  # steps by which is told how long a run takes
@@ -169,11 +169,11 @@ def _order_seed(study: Study, index: int) -> int:
 
 
 def _judge(study: Study, model: nn.Module, index: int) -> Judge:
-    """By what a copy gives as it is trained: with gradients, by which a sigmoid at the end is known."""
+    """By what it gives as it is trained: with gradients, by which a sigmoid at the end is known; it stays as it was."""
     rows = torch.from_numpy(study.data_of(index).x_train[:2])
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+    with quietly(model), torch.enable_grad():
         _seed_training(study, index)
-        outputs = copy.deepcopy(model).train()(rows)
+        outputs = model.train()(rows)
     return judge(study, outputs, len(rows))
 
 

@@ -1,6 +1,5 @@
 """diagnose: one batch forward and backward through a model at step zero."""
 
-import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -21,6 +20,7 @@ from .._deferred import carry, record_of
 from .._probe import Probe
 from .._read import check, named
 from .._trace import trace
+from .._twin import twin
 from .._undisturbed import apart, default_device
 from ._attention import Attentions
 from ._batch import check_filled, example, few, made, num_samples, taken
@@ -118,8 +118,8 @@ def _again(task: _Task, start: Start, recipe: str | Initialiser | Recipe, rules:
     place = torch.get_default_device()
     with apart(), default_device(place):
         read = parse_recipe(recipe)
-        made, twin = _started(start, task.job.model, read, rules, example(task.job.inputs))
-        return made, _diagnosed(replace(task, job=replace(task.job, model=twin)), str(read))
+        made, own = _started(start, task.job.model, read, rules, example(task.job.inputs))
+        return made, _diagnosed(replace(task, job=replace(task.job, model=own)), str(read))
 
 
 @contextmanager
@@ -137,9 +137,9 @@ def _as_trained(model: nn.Module) -> Iterator[None]:
 
 def _started(start: Start, model: nn.Module, recipe: Recipe, rules: Rules, inputs: Any) -> "tuple[Plan, nn.Module]":
     """A copy of the model, as a recipe starts it."""
-    twin = copy.deepcopy(model)
-    carry(model, twin)
-    return start(twin, recipe, rules, inputs), twin
+    (own,) = twin(model)
+    carry(model, own)
+    return start(own, recipe, rules, inputs), own
 
 
 def _measured(task: _Task, graph: Graph) -> Evidence:

@@ -1,7 +1,6 @@
 """Run a model once under the Tracer, with nothing of it changed afterwards."""
 
 import contextlib
-import copy
 import functools
 import logging
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from .._torch import (
     put_flat_weights,
     tree_map,
 )
+from .._twin import twin
 from ._stray import strays_forgotten
 from ._tracer import Tracer, Value
 
@@ -151,7 +151,7 @@ def _runs(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, gr
         args, kwargs = tree_map(
             lambda a: _own(a).requires_grad_(a.requires_grad) if isinstance(a, torch.Tensor) else a, (args, kwargs)
         )
-        model, args, kwargs = copy.deepcopy((model, args, kwargs))
+        model, args, kwargs = twin(model, args, kwargs)
         with nothing_drawn(), own_draws(), torch.set_grad_enabled(grads):
             model.eval()(*args, **kwargs)
     except Exception:  # whatever a user's own code may raise
