@@ -13,7 +13,7 @@ from .._report import Report, Reported
 from .._study._facts import Facts, facts
 from .._study._run import Run
 from .._study._study import Study
-from ._frame import frame
+from ._frame import runs_frame
 from ._statistics import Difference, differences
 from ._summary import Summary, beyond_chance, final_merits, summarise, target_loss
 from ._verdict import remarks, verdict
@@ -118,7 +118,7 @@ class Comparison(Reported):
         Raises:
             MissingExtraError: if pandas is not installed.
         """
-        return frame([self])
+        return runs_frame([self])
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write one self-contained HTML page, whole or not at all.

@@ -10,7 +10,7 @@ from .._printable import printable
 from .._report import Report, Reported, Table
 from .._spec import unknown_name
 from ._comparison import Comparison
-from ._frame import frame
+from ._frame import runs_frame
 from ._present import present, summary_table
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Grid(Reported):
             subtitle=f"{first.study.num_train} training and {first.study.num_test} test samples; "
             f"{counted(len(self.cells), 'place')} of a grid over {', '.join(self.axes)}{left}",
             answer="\n".join(f"{name}: {one.verdict}" for name, one in self.cells.items()),
+            remarks=tuple(f"{name}: {told}" for name, one in self.cells.items() for told in one.remarks),
             sections=tuple(tables),
             facts=present(first).facts,
         )
@@ -78,7 +79,7 @@ class Grid(Reported):
         Raises:
             MissingExtraError: if pandas is not installed.
         """
-        return frame(list(self.cells.values()), self.axes)
+        return runs_frame(list(self.cells.values()), self.axes)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write one self-contained HTML page, whole or not at all.

@@ -3,13 +3,13 @@
 import csv
 import io
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from .._errors import OutputError
 from .._files import commit, temporary
+from .._report import plain
 from .._require import require
 from ._row import Row
 
@@ -44,7 +44,7 @@ def export(path: Path, rows: Sequence[Row], axes: Sequence[str]) -> None:
     """
     runs, curves = records(rows, axes)
     if path.suffix == ".json":
-        _write(path, json.dumps({"runs": _plain(runs), "curves": _plain(curves)}, indent=1).encode())
+        _write(path, json.dumps(plain({"runs": runs, "curves": curves}), indent=1).encode())
         return
     for place, table in zip(_places(path), (runs, curves), strict=True):
         _write(place, _csv(table) if path.suffix == ".csv" else _parquet()(table))
@@ -68,15 +68,6 @@ def records(rows: Sequence[Row], axes: Sequence[str]) -> tuple[list[dict[str, An
 
 def _places(path: Path) -> list[Path]:
     return [path] if path.suffix == ".json" else [path, path.with_suffix(f".curves{path.suffix}")]
-
-
-def _plain(table: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """JSON has no NaN."""
-    return [{name: None if _is_lost(value) else value for name, value in row.items()} for row in table]
-
-
-def _is_lost(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _csv(table: Sequence[dict[str, Any]]) -> bytes:
