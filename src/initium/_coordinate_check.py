@@ -1,6 +1,5 @@
 """coordinate_check: whether one learning rate does for models of every width."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from ._initialize import begin, plan
 from ._recipes import Recipe, parse_recipe
 from ._recipes._ends import is_head
 from ._rule import Rules, read_rules
-from ._study._study import check_whole
+from ._study._settings import check_number, check_whole
 from .init import Initialiser
 
 _FEWEST = 3  # seeds: of two, an interval is 12.7 standard errors wide each way
@@ -89,8 +88,7 @@ def coordinate_check(
     check_whole("steps", steps, 1)
     check_whole("seeds", seeds, _FEWEST)
     edge.optimizer_of(optimizer)
-    if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 < lr < math.inf:
-        raise SettingError(f"lr is a number above 0, not {lr!r}.")
+    check_number("lr", lr)
     start, rules = parse_recipe(recipe), read_rules(rules)
 
     def runs(width: int) -> tuple[list[Any], Graph, str]:

@@ -11,9 +11,10 @@ from ._initialize import begin, plan
 from ._plan import Plan
 from ._recipes import Recipe, parse_recipe
 from ._rule import Rules
+from ._study._settings import CHOICES
 from .init import Initialiser
 
-_OPTIMIZERS = ("sgd", "adam", "adamw")
+_OPTIMIZERS = CHOICES["optimizer"]
 
 
 def diagnose(

@@ -1,6 +1,7 @@
 """Why a start never trained, as a diagnosis at step zero says."""
 
 import numpy as np
+import torch
 
 import initium
 
@@ -20,7 +21,9 @@ def compared(**how):
 
 
 def test_a_start_that_never_trained_is_told_why_and_one_that_did_is_not():
+    state = torch.get_rng_state()
     found = compared()
+    assert torch.equal(torch.get_rng_state(), state)
     assert found.failed == ("zeros",)
     assert [*found.causes] == ["zeros"]
     assert found.causes["zeros"].startswith("zeros that never move at `0.weight`")

@@ -304,12 +304,14 @@ class Writing(nn.Linear):
 
 def test_what_is_looked_at_before_a_run_leaves_nothing_in_the_model():
     made = study(model=partial(Writing, 4, 3), epochs=1)
-    model = decided(made)[0].model(0)
-    was, state = model.training, torch.get_rng_state()
-    _train.first_step(made, model, 0)
-    assert model.seen == []
-    assert model.passes == 0
-    assert model.training == was
+    contender = decided(made)[0]
+    state = torch.get_rng_state()
+    with _train.first_step(made, lambda: contender.model(0), 0) as (model, inputs, targets, loss):
+        assert model.seen == []
+        assert model.passes == 0
+        assert model.training
+        assert len(inputs) == len(targets) == made.batch_size
+        assert loss(torch.zeros(len(inputs), 3), targets).item() == pytest.approx(np.log(3))
     assert torch.equal(torch.get_rng_state(), state)
     trained(made)  # what hangs on it can be computed
 

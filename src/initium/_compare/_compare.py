@@ -161,20 +161,21 @@ def trained(
                 f"Interrupted before two runs of every start had finished; {len(kept.finished())} of {total} runs are "
                 f"kept in '{kept.path}'"
             )
-    return _explained(found, contenders)
+    return _explained(found, contenders, progress=progress)
 
 
-def _explained(found: Comparison | Grid, contenders: tuple[Contender, ...]) -> Comparison | Grid:
+def _explained(found: Comparison | Grid, contenders: tuple[Contender, ...], *, progress: bool) -> Comparison | Grid:
     """With what a diagnosis says of each start that never trained."""
-    if isinstance(found, Grid):
-        return replace(found, cells={name: _with_causes(one, contenders, name) for name, one in found.cells.items()})
-    return _with_causes(found, contenders, "")
-
-
-def _with_causes(comparison: Comparison, contenders: tuple[Contender, ...], cell: str) -> Comparison:
-    own = {one.start.name: one for one in contenders if one.study.name == cell}
-    causes = {name: own[name].cause() for name in comparison.failed if name in own}
-    return replace(comparison, causes={name: why for name, why in causes.items() if why})
+    cells = found.cells if isinstance(found, Grid) else {"": found}
+    failed = [one for one in contenders if one.study.name in cells and one.start.name in cells[one.study.name].failed]
+    causes: dict[str, dict[str, str]] = {name: {} for name in cells}
+    with bar("diagnoses", len(failed), shown=progress and bool(failed)) as on_diagnosis:
+        for one in failed:
+            if why := one.cause():
+                causes[one.study.name][one.start.name] = why
+            on_diagnosis(1)
+    told = {name: replace(cell, causes=causes[name]) for name, cell in cells.items()}
+    return replace(found, cells=told) if isinstance(found, Grid) else told[""]
 
 
 def compared(store: "Store", *, study: Study | None = None, interrupted: bool = False) -> Comparison | Grid | None:

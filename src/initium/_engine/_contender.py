@@ -19,7 +19,7 @@ _ROWS = 256  # of the training split: what a recipe traces and calibrates with
 
 
 def trainer() -> ModuleType:
-    """The part of an edge that trains: a module with `build`, `checked`, `train` and `settle_process`."""
+    """The part of an edge that trains: a module with `build`, `checked`, `first_step`, `train` and `settle_process`."""
     require("torch", to="Training")
     from ..torch import _train
 
@@ -61,10 +61,10 @@ class Contender:
 
     def cause(self) -> str:
         """Why it may fail, as a diagnosis of run 0 at its first step says; empty if nothing is found."""
+        step = {"optimizer": self.study.optimizer, "lr": self.study.lr}
         try:
-            inputs, targets, loss = trainer().first_step(self.study, model := self.model(0), 0)
-            how = {"optimizer": self.study.optimizer, "lr": self.study.lr}
-            found = diagnose(model, inputs, targets, loss=loss, **how).findings
+            with trainer().first_step(self.study, lambda: self.model(0), 0) as (model, inputs, targets, loss):
+                found = diagnose(model, inputs, targets, loss=loss, **step).findings
         except InitiumError:  # what cannot be diagnosed has trained all the same
             return ""
         first = next((finding for finding in found if finding.severity != "note"), None)

@@ -13,16 +13,11 @@ from .._graph import Graph
 from .._spec import unknown_name
 from .._turn import in_turn
 from ._diagnose import Gradients, Job, Judged, Tensors, batch, example, passed
+from ._optimizer import OPTIMIZERS
 from ._probe import Meeting, Probe
 from ._random import nothing_drawn, own_draws
 from ._read import named
 from ._undisturbed import apart, default_device
-
-_OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-}
 
 
 @dataclass(frozen=True)
@@ -44,9 +39,9 @@ def optimizer_of(name: str) -> Callable[..., torch.optim.Optimizer]:
     Raises:
         UnknownNameError: with the nearest name there is.
     """
-    if name not in _OPTIMIZERS:
-        raise unknown_name("optimiser", name, _OPTIMIZERS, "")
-    return _OPTIMIZERS[name]
+    if name not in OPTIMIZERS:
+        raise unknown_name("optimiser", name, OPTIMIZERS, "")
+    return OPTIMIZERS[name]
 
 
 def seeded(build: Callable[[], Any], seed: int) -> Any:

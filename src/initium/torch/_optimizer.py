@@ -1,23 +1,22 @@
 """The optimiser of a study, and its learning rate over the steps."""
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
 
 from .._study._study import Study
 
+OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 _DROPS = (0.5, 0.75)  # of all steps: there schedule `step` divides the learning rate by ten
 
 
 def optimizer_of(study: Study, model: nn.Module) -> torch.optim.Optimizer:
     """What takes the steps."""
-    lr, decay = float(study.lr), float(study.weight_decay)
-    if study.optimizer == "sgd":
-        momentum = float(study.momentum)
-        return torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum, weight_decay=decay, fused=True)
-    made = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[study.optimizer]
-    return made(model.parameters(), lr=lr, weight_decay=decay, fused=True)
+    own = {"momentum": float(study.momentum)} if study.optimizer == "sgd" else {}
+    made: Any = OPTIMIZERS[study.optimizer]
+    return made(model.parameters(), lr=float(study.lr), weight_decay=float(study.weight_decay), fused=True, **own)
 
 
 class Pace:

@@ -23,6 +23,7 @@ from ._loss import Judge, check_names, judge
 from ._optimizer import Pace, optimizer_of
 from ._path import plain_paths
 from ._quietly import quietly
+from ._random import nothing_drawn, own_draws
 
 _ROWS_AT_ONCE = 4096  # bounds what an evaluation holds in memory
 _TRIAL = 5  # steps by which is told how long a run takes
@@ -69,12 +70,17 @@ def build(study: Study, start: Start, seed: int, *, is_deferred: bool) -> nn.Mod
     return deferred(lambda: _models.build(study, start)) if is_deferred else _models.build(study, start)
 
 
+@contextmanager
 def first_step(
-    study: Study, model: nn.Module, index: int
-) -> tuple[torch.Tensor, torch.Tensor, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]]:
-    """What a run trains with first: inputs, targets, and the function of outputs and targets that is minimised."""
-    inputs, wanted = next(iter(batches(study, index, 0)))
-    return inputs, wanted, _judge(study, model, index).function
+    study: Study, make: Callable[[], nn.Module], index: int
+) -> Iterator[tuple[nn.Module, torch.Tensor, torch.Tensor, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]]]:
+    """Yields what a run trains with first: model, inputs, targets, and the function of outputs and targets.
+
+    The random state stays as it was.
+    """
+    with nothing_drawn(), own_draws():
+        model = make()
+        yield model, *next(iter(batches(study, index, 0))), _judge(study, model, index).function
 
 
 def settle_process() -> None:
