@@ -1,6 +1,7 @@
 """What a diagnosis shows, of numbers that are set by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -127,6 +128,15 @@ def test_the_geometry_is_a_row_for_each_block():
         ("o.w", "4 x 4", "1", "1", "all alike", "", ""),
     )
     assert [plot["layout"]["title"]["text"] for plot in geometry_figure(GEOMETRY).plots] == ["h.0.w", "h.1.w", "o.w"]
+
+
+def test_two_geometries_stand_beside_each_other_under_their_names():
+    report = replace(SICK, geometry=GEOMETRY).beside(replace(WELL, geometry=GEOMETRY)).report()
+    titles = [section.title for section in report.sections]
+    for name in ("as built", "auto"):
+        assert titles.count(f"Geometry, {name}") == titles.count(f"Singular values, {name}") == 1
+        assert f"{name}: {jacobian_line(GEOMETRY.jacobian)}" in report.remarks
+    assert not [section.title for section in SICK.beside(WELL).report().sections if "Geometry" in section.title]
 
 
 def test_the_jacobian_stands_beside_what_theory_says():

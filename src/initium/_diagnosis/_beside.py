@@ -10,6 +10,7 @@ from .._report import List, Report, Reported, Table
 from ._by_block import both_by_block, number, share
 from ._figures import figures
 from ._finding import Finding
+from ._geometry_report import geometry_figure, geometry_table, jacobian_line
 from ._present import told
 
 if TYPE_CHECKING:
@@ -99,16 +100,20 @@ class Beside(Reported):
     def report(self) -> Report:
         """What becomes of each finding, and what was measured by layer under both starts, as data."""
         both = dict(zip(self.names, (self.before, self.after), strict=True))
+        shapes = {name: diagnosis.geometry for name, diagnosis in both.items() if diagnosis.geometry}
+        lengths = [f"{name}: {jacobian_line(shape.jacobian)}" for name, shape in shapes.items() if shape.jacobian]
         return Report(
             title=f"{self.answer}.",
             sections=(
                 List(f"no longer found under {self.names[1]}", tuple(map(_gone, self.mended))),
                 *map(told, (*self.left, *self.brought)),
                 *both_by_block({name: diagnosis.layers for name, diagnosis in both.items()}),
+                *(geometry_table(shape, name) for name, shape in shapes.items()),
                 *figures(both),
+                *(geometry_figure(shape, name) for name, shape in shapes.items()),
                 _table(both),
             ),
-            remarks=tuple(dict.fromkeys((*self.before.notes, *self.after.notes))),
+            remarks=tuple(dict.fromkeys((*lengths, *self.before.notes, *self.after.notes))),
         )
 
 

@@ -12,8 +12,8 @@ from ._geometry import Geometry, Jacobian, Spectrum, random_matrix_curve
 _MOST = 24  # charts
 
 
-def geometry_table(geometry: Geometry) -> Table:
-    """A row for each weight, or for all of a place in repeated blocks."""
+def geometry_table(geometry: Geometry, name: str = "") -> Table:
+    """A row for each weight, or for all of a place in repeated blocks; under which name, if there are two."""
     found = _known(geometry)
     rows = []
     for row in fold((one.path, one.shape) for one in found):
@@ -32,7 +32,7 @@ def geometry_table(geometry: Geometry) -> Table:
             )
         )
     return Table(
-        title="Geometry",
+        title=_titled("Geometry", name),
         columns=("weight", "shape", "largest", "smallest", "random", "rank", "far"),
         rows=tuple(rows),
         note="Largest and smallest singular value, and what they are of a large random matrix of this size (Marchenko "
@@ -56,18 +56,22 @@ def jacobian_line(jacobian: Jacobian) -> str:
     )
 
 
-def geometry_figure(geometry: Geometry) -> Figure:
-    """The singular values of each weight beside those of a random matrix."""
+def geometry_figure(geometry: Geometry, name: str = "") -> Figure:
+    """The singular values of each weight beside those of a random matrix; under which name, if there are two."""
     found = _known(geometry)
     places = np.linspace(0, len(found) - 1, min(len(found), _MOST)).round().astype(int)
     shown = [found[place] for place in places]
     left = f" {len(shown)} of {len(found)} weights." if len(shown) < len(found) else ""
     return Figure(
-        "Singular values",
+        _titled("Singular values", name),
         tuple(map(_curve, shown)),
         "From the largest to the smallest. Dotted grey: a large random matrix of the same shape and size (Marchenko "
         f"and Pastur, 1967). An orthogonal weight is a level line.{left}",
     )
+
+
+def _titled(title: str, name: str) -> str:
+    return f"{title}, {name}" if name else title
 
 
 def _known(geometry: Geometry) -> list[Spectrum]:
