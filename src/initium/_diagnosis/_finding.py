@@ -38,10 +38,16 @@ class Found:
         return cls(paths=tuple(dict.fromkeys(one.path for one in them)), **told)
 
 
-def anew(paths: Sequence[str] = ()) -> str:
+class Anew(str):
+    """A remedy that starts parameters anew, as a line that runs."""
+
+    __slots__ = ()
+
+
+def anew(paths: Sequence[str] = ()) -> Anew:
     """The line that starts some parameters anew; the whole model where they are many."""
     only = "" if not 0 < len(paths) <= _FEW else f", only_new={list(paths)}"
-    return f"initium.initialize(model, seed=0{only})"
+    return Anew(f"initium.initialize(model, seed=0{only})")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from .._graph import Graph
 from .._spec import unknown_name
 from ._evidence import Evidence
-from ._finding import SEVERITIES, Finding, Found, Kind, anew
+from ._finding import SEVERITIES, Anew, Finding, Found, Kind
 from ._kinds import KINDS
 
 _RECIPE = "auto"  # by which the line that starts parameters anew starts them
@@ -60,7 +60,7 @@ def ignored_of(ignore: str | Iterable[str]) -> tuple[str, ...]:
 
 def _finding(kind: Kind, found: Found, start: str) -> Finding:
     remedy = found.remedy or kind.remedy
-    if start == _RECIPE and remedy in (anew(), anew(found.paths), anew(found.paths[:1])):
+    if start == _RECIPE and isinstance(remedy, Anew):
         remedy = _TRIED
     return Finding(
         id=kind.id,
@@ -69,7 +69,7 @@ def _finding(kind: Kind, found: Found, start: str) -> Finding:
         paths=found.paths,
         measured=found.measured,
         cause=found.cause,
-        remedy=remedy,
+        remedy=str(remedy),
         docs=kind.docs,
         back_to=found.back_to,
     )
