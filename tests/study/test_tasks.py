@@ -112,6 +112,15 @@ def test_a_model_of_texts_does_not_look_ahead():
     assert best(compare("transformer(width=16, depth=1)", noise, optimizer="adam", lr=0.02, epochs=3)) < 0.3
 
 
+def test_a_text_that_is_too_short_is_told_once_with_its_name(tmp_path):
+    (tmp_path / "a.txt").write_text("ab" * 64)
+    with pytest.raises(DataError) as error:
+        load_data(str(tmp_path / "a.txt"))
+    assert str(error.value) == f"'{tmp_path / 'a.txt'}': A text needs 129 tokens at least, and this has 128."
+    (tmp_path / "a.txt").write_text("ab" * 64 + "a")
+    assert len(load_data(str(tmp_path / "a.txt")).x_train) == 3
+
+
 def test_a_text_is_learnt_by_its_characters(tmp_path):
     (tmp_path / "a.txt").write_text("äbc" * 200, encoding="utf-8")
     data = load_data(str(tmp_path / "a.txt"))

@@ -52,32 +52,33 @@ def load_data(data: Any, *, split_seed: int = 0, standardise: bool = True, targe
     """
     if isinstance(data, Data):
         return data
-    with _naming(data):
-        found = _read(data, standardise, target)
+    is_named = isinstance(data, str | os.PathLike)
+    name = os.fspath(data) if is_named else "arrays"
+    opened = _opened(name, standardise, target) if is_named else data
+    with _naming(name if is_named else ""):
+        found = opened if isinstance(opened, Source) else _of(name, opened, standardise, target)
         return found.split(split_seed) if isinstance(found, Source) else found
 
 
 @contextmanager
-def _naming(data: Any) -> Iterator[None]:
-    """What is wrong with a file's numbers is told with the file's name."""
+def _naming(name: str) -> Iterator[None]:
+    """What is wrong with the numbers of what goes by a name is told with it."""
     try:
         yield
     except DataError as error:
-        is_named = not isinstance(data, str | os.PathLike) or os.fspath(data) in str(error)
-        raise DataError(str(error) if is_named else f"'{os.fspath(data)}': {error}") from None
+        raise DataError(f"'{name}': {error}" if name else str(error)) from None
 
 
-def _read(data: Any, standardise: bool, target: str | None) -> Source | Data:
-    name, named = ("arrays", None) if not isinstance(data, str | os.PathLike) else (os.fspath(data), os.fspath(data))
-    if named is not None:
-        if ending := next((one for one in _FILES if named.endswith(one)), None):
-            data = _FILES[ending](named, target)
-        elif os.path.isdir(named):
-            raise DataError(f"'{named}' is a folder; name a file in it.")
-        elif ":" in named:
-            data = model_function(named)()
-        else:
-            return _built_in(named, parse_call(named), standardise)
+def _opened(name: str, standardise: bool, target: str | None) -> Any:
+    """What goes by a name: a file, a function's, a built-in set. What is wrong with a file as such names it itself."""
+    if ending := next((one for one in _FILES if name.endswith(one)), None):
+        return _FILES[ending](name, target)
+    if os.path.isdir(name):
+        raise DataError(f"'{name}' is a folder; name a file in it.")
+    return model_function(name)() if ":" in name else _built_in(name, parse_call(name), standardise)
+
+
+def _of(name: str, data: Any, standardise: bool, target: str | None) -> Source | Data:
     made = _of_object(data, target)
     if isinstance(made, Data):
         return made

@@ -105,8 +105,6 @@ class Source:
 
     def _ended(self) -> Data:
         last = max(len(self.x) // 10, 1)
-        if len(self.x) < 4:
-            raise DataError(f"{self.name} is too short: it gives {len(self.x)} pieces to train and be tested on.")
         x_train, y_train, x_test, y_test = self.x[:-last], self.y[:-last], self.x[-last:], self.y[-last:]
         how = f"{self.said}pieces of {self.x.shape[1]} tokens, the last tenth for testing"
         made = Data(self.name, "next_token", x_train, y_train, x_test, y_test, self.num_tokens, how)
