@@ -193,7 +193,9 @@ def _jobs(jobs: int | None) -> int:
 
 
 def _finished(result: Comparison | Grid) -> int:
-    return result.num_runs if isinstance(result, Comparison) else min(one.num_runs for one in result.cells.values())
+    """Runs that each start has, at each place that has any to be compared."""
+    cells = [result] if isinstance(result, Comparison) else result.cells.values()
+    return min(num for one in cells for num in (one.num_runs, *one.lacking.values()))
 
 
 def _resumed() -> str:
