@@ -6,7 +6,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from .._draw import num_threads
-from .._engine import Contender, Engine, Processes, decided, train
+from .._engine import Contender, Engine, Processes, check_engine, decided, train
 from .._errors import OutputError, SettingError, TrainingError
 from .._progress import progress as bar
 from .._reading import path_of
@@ -98,7 +98,12 @@ def compare(
         )
     study = model if isinstance(model, Study) else study_of(model, data, inits, settings)
     return trained(
-        study, store=store, resume=resume, engine=engine or Processes(jobs, limit), progress=progress, jobs=jobs
+        study,
+        store=store,
+        resume=resume,
+        engine=Processes(jobs, limit) if engine is None else engine,
+        progress=progress,
+        jobs=jobs,
     )
 
 
@@ -138,6 +143,7 @@ def trained(
     """
     from .._study._kept import check_store, open_store, say_causes
 
+    check_engine(engine)
     check_store(study, store, resume=resume)
     if isinstance(engine, Processes):
         engine.prepare(len(study.cells) * len(study.inits) * study.seeds)
