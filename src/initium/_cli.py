@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from . import _compare_command, _files
+from . import _compare_command, _files, _studies_command
 from ._checkpoint import read, target, write
 from ._checkpoint import verify as compare_with
 from ._checkpoint._manifest import MARK as MANIFEST_MARK
@@ -87,7 +87,7 @@ def _whole(
 
 # What is no option of these is an argument of a model function.
 app.command(context_settings={"ignore_unknown_options": True})(_compare_command.compare)
-app.command()(_compare_command.studies)
+app.command()(_studies_command.studies)
 
 
 @app.command(name="list")

@@ -78,7 +78,7 @@ def test_ctrl_c_before_two_whole_pairs_is_ctrl_c():
         yield start.run(index)
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt, match="before two runs of every start had finished"):
+    with pytest.raises(KeyboardInterrupt, match="before two runs of two starts had finished"):
         initium.compare("mlp", "iris", inits=["he_normal", "zeros"], engine=one, **QUICK)
 
 

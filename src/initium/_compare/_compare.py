@@ -6,7 +6,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from .._draw import num_threads
-from .._engine import Contender, Engine, Processes, decided, train
+from .._engine import Contender, Engine, Processes, check_engine, decided, train
 from .._errors import OutputError, SettingError, TrainingError
 from .._progress import progress as bar
 from .._reading import path_of
@@ -18,6 +18,7 @@ from ._grid import Grid
 # What keeps runs is imported by whoever keeps some: `import initium` stays light.
 if TYPE_CHECKING:
     from .._store._store import Store
+    from .._study._kept import Cell
 
 
 def compare(
@@ -81,7 +82,7 @@ def compare(
         InitiumError: naming what is wrong with the model, data, starts or settings, before any
             training.
         TrainingError: if a run failed twice; what had finished is kept.
-        KeyboardInterrupt: if Ctrl-C came before two runs of every start had finished.
+        KeyboardInterrupt: if Ctrl-C came before two runs of two starts had finished.
 
     Example:
         >>> result = compare("mlp(4, 8, 3)", "iris", inits=["he_normal", "zeros"],
@@ -97,7 +98,12 @@ def compare(
         )
     study = model if isinstance(model, Study) else study_of(model, data, inits, settings)
     return trained(
-        study, store=store, resume=resume, engine=engine or Processes(jobs, limit), progress=progress, jobs=jobs
+        study,
+        store=store,
+        resume=resume,
+        engine=Processes(jobs, limit) if engine is None else engine,
+        progress=progress,
+        jobs=jobs,
     )
 
 
@@ -135,8 +141,9 @@ def trained(
         jobs: processes, for the check.
         check: may refuse what would take too long, before anything is written.
     """
-    from .._study._kept import check_store, open_store
+    from .._study._kept import check_store, open_store, say_causes
 
+    check_engine(engine)
     check_store(study, store, resume=resume)
     if isinstance(engine, Processes):
         engine.prepare(len(study.cells) * len(study.inits) * study.seeds)
@@ -158,24 +165,33 @@ def trained(
         found = compared(kept, study=study, interrupted=interrupted)
         if found is None:
             raise KeyboardInterrupt(
-                f"Interrupted before two runs of every start had finished; {len(kept.finished())} of {total} runs are "
+                f"Interrupted before two runs of two starts had finished; {len(kept.finished())} of {total} runs are "
                 f"kept in '{kept.path}'"
             )
-    return _explained(found, contenders, progress=progress)
+        if new := _causes(found, contenders, progress=progress):
+            say_causes(kept, new)
+            found = compared(kept, study=study, interrupted=interrupted)
+        assert found
+        return found
 
 
-def _explained(found: Comparison | Grid, contenders: tuple[Contender, ...], *, progress: bool) -> Comparison | Grid:
-    """With what a diagnosis says of each start that never trained."""
+def _causes(
+    found: Comparison | Grid, contenders: tuple[Contender, ...], *, progress: bool
+) -> dict[str, dict[str, str]]:
+    """What a diagnosis says of each start that never trained and of which nobody has asked yet, by cell and start."""
     cells = found.cells if isinstance(found, Grid) else {"": found}
-    failed = [one for one in contenders if one.study.name in cells and one.start.name in cells[one.study.name].failed]
-    causes: dict[str, dict[str, str]] = {name: {} for name in cells}
+    failed = [
+        one
+        for one in contenders
+        if (cell := cells.get(one.study.name)) and one.start.name in cell.failed and one.start.name not in cell.causes
+    ]
+    causes: dict[str, dict[str, str]] = {}
     with bar("diagnoses", len(failed), shown=progress and bool(failed)) as on_diagnosis:
         for one in failed:
             if why := one.cause():
-                causes[one.study.name][one.start.name] = why
+                causes.setdefault(one.study.key, {})[one.start.name] = why
             on_diagnosis(1)
-    told = {name: replace(cell, causes=causes[name]) for name, cell in cells.items()}
-    return replace(found, cells=told) if isinstance(found, Grid) else told[""]
+    return causes
 
 
 def compared(store: "Store", *, study: Study | None = None, interrupted: bool = False) -> Comparison | Grid | None:
@@ -184,7 +200,7 @@ def compared(store: "Store", *, study: Study | None = None, interrupted: bool = 
 
     cells = cells_of(store, study=study)
     path = str(store.path)
-    made = {one.name: Comparison(one, runs, missing, store=path) for one, runs, missing in cells}
+    made = {one.facts.name: _made(one, path) for one in cells}
     if not made:
         return None
     said = store.facts()
@@ -192,6 +208,12 @@ def compared(store: "Store", *, study: Study | None = None, interrupted: bool = 
     if len(made) == 1 and not next(iter(made)):
         return next(iter(made.values()))
     return Grid(made, tuple(axes), interrupted, path, num_asked)
+
+
+def _made(cell: "Cell", path: str) -> Comparison:
+    made = Comparison(cell.facts, cell.runs, cell.is_partial, store=path, lacking=cell.lacking)
+    failed = made.failed  # more runs may have left chance since a cause was looked for
+    return replace(made, causes={start: why for start, why in cell.causes.items() if start in failed})
 
 
 def show(path: str | PathLike[str]) -> Comparison | Grid:

@@ -35,6 +35,7 @@ class Comparison(Reported):
         command: the command line that repeats it.
         store: the file that the runs are kept in.
         causes: by start, what a diagnosis at step zero says of those whose runs all failed.
+        lacking: the starts that have too few runs to be compared yet, and how many they have.
     """
 
     study: Facts
@@ -43,6 +44,7 @@ class Comparison(Reported):
     command: str = ""
     store: str = ""
     causes: dict[str, str] = field(default_factory=dict)
+    lacking: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Keep what is said of a study, and not its data."""
@@ -103,8 +105,12 @@ class Comparison(Reported):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What to know about single starts: collapsed layers, failed runs, and why they failed."""
-        return remarks(self.summaries, self.num_runs, self.causes)
+        """What to know about single starts: collapsed layers, failed runs and why, and what lacks runs."""
+        left = (
+            f"{start}: left out, for {num} of its {self.study.seeds} runs have finished; --resume trains the others."
+            for start, num in self.lacking.items()
+        )
+        return (*remarks(self.summaries, self.num_runs, self.causes), *left)
 
     def report(self) -> Report:
         """The verdict, the tables and the figures, as data."""

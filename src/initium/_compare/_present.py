@@ -47,7 +47,7 @@ def present(comparison: "Comparison") -> Report:
 
 def _subtitle(comparison: "Comparison") -> str:
     study = comparison.study
-    cut = f" (interrupted: {study.seeds} were asked for)" if comparison.interrupted else ""
+    cut = f" (interrupted: {study.seeds} were asked for)" if comparison.num_runs < study.seeds else ""
     return (
         f"{study.num_train} training and {study.num_test} test samples; {study.training}; {comparison.num_runs} paired "
         f"runs of each start{cut}"

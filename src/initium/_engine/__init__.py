@@ -3,5 +3,6 @@
 from ._contender import Contender as Contender
 from ._contender import decided as decided
 from ._engine import Engine as Engine
+from ._engine import check_engine as check_engine
 from ._engine import train as train
 from ._processes import Processes as Processes

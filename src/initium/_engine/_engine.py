@@ -1,11 +1,12 @@
 """Engine: the door through which a study's runs are trained."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .._errors import TrainingError
-from .._store import Key
+from .._errors import InitiumError, SettingError, TrainingError, counted, few, with_article
+from .._store import Key, Row
 from .._study._run import Run
 from .._study._study import Study
 from ._contender import Contender
@@ -42,6 +43,9 @@ def train(
         engine: what trains.
         store: where runs are kept.
         on_run: called with the number of runs that have finished since.
+
+    Raises:
+        TrainingError: if the engine fails, or gives something else than the runs that it took.
     """
     from .._store._store import beating
 
@@ -52,32 +56,107 @@ def train(
     num_known = _num_finished(store, wanted, 0, on_run)
     with beating(store):
         while num_known < len(wanted):
-            offered = _Offered(wanted[key] for key in store.claims(wanted))
-            for run in engine(study, offered):
-                store.finish(run.row)
+            for row in _rows(study, engine, _Offered(store.claims(wanted), wanted)):
+                store.finish(row)
                 num_known += 1
                 on_run(1)
-            if lost := store.num_claimed:
-                raise TrainingError(f"The engine took {lost} runs more than it gave back, or gave them other names.")
-            if not offered.is_asked:
-                raise TrainingError("The engine ended and had asked for no run.")
             num_known = _num_finished(store, wanted, num_known, on_run)
             if num_known < len(wanted):  # others are at work on what is left
                 time.sleep(_WAIT)
 
 
-class _Offered:
-    """Runs, and whether anybody asked for one."""
+def check_engine(engine: Any) -> None:
+    """Refuse what can be no engine, before anything is trained.
 
-    def __init__(self, runs: Iterator[tuple[Contender, int]]) -> None:
-        self._runs, self.is_asked = runs, False
+    Raises:
+        SettingError: saying what one is.
+    """
+    if not callable(engine) or isinstance(engine, type):
+        raise SettingError(
+            f"engine is a function that is given the study and its runs and yields them as they finish, not {engine!r}."
+        )
+
+
+class _Offered:
+    """Runs, whether anybody asked for one, and those that were taken and not given back."""
+
+    def __init__(self, keys: Iterator[Key], runs: dict[Key, tuple[Contender, int]]) -> None:
+        self._keys, self._runs = keys, runs
+        self.is_asked, self.out = False, dict[Key, None]()
 
     def __iter__(self) -> Iterator[tuple[Contender, int]]:
         return self
 
     def __next__(self) -> tuple[Contender, int]:
         self.is_asked = True
-        return next(self._runs)
+        key = next(self._keys)
+        self.out[key] = None
+        return self._runs[key]
+
+    def told(self, key: Key) -> str:
+        """A run in words."""
+        place = self._runs[key][0].study.name if key in self._runs else ""
+        return f"run {key.number} of {key.start}{place and f' at {place}'}"
+
+
+def _rows(study: Study, engine: Engine, offered: _Offered) -> Iterator[Row]:
+    """What an engine gives, as it is kept; whatever somebody's own engine does wrong is one message that names it."""
+    name = _name(engine)
+    with _told(name):
+        made = engine(study, offered)
+    if not hasattr(made, "__iter__"):
+        raise TrainingError(f"{name} returned {_what(made)}; it has to yield each run as it finishes.")
+    given: Any = iter(made)
+    with contextlib.closing(given) if hasattr(given, "close") else contextlib.nullcontext():
+        while True:
+            with _told(name):
+                run = next(given, _END)
+            if run is _END:
+                break
+            yield _row(name, run, offered)
+    if offered.out:
+        lost = few([offered.told(key) for key in offered.out])
+        raise TrainingError(f"{name} took {counted(len(offered.out), 'run')} that it never gave back: {lost}.")
+    if not offered.is_asked:
+        raise TrainingError(f"{name} ended and had asked for no run.")
+
+
+def _row(name: str, run: Any, offered: _Offered) -> Row:
+    if not isinstance(run, Run):
+        raise TrainingError(f"{name} yielded {_what(run)}, not a Run, which `contender.run(index)` makes.")
+    try:
+        row = run.row
+    except Exception as error:  # of figures that somebody has put together wrongly
+        raise TrainingError(f"{name} yielded a Run that cannot be kept: {type(error).__name__}: {error}.") from error
+    if row.key not in offered.out:
+        raise TrainingError(
+            f"{name} yielded {offered.told(row.key)}, which it was not given, or had given back already."
+        )
+    del offered.out[row.key]
+    return row
+
+
+_END: Any = object()
+
+
+@contextlib.contextmanager
+def _told(name: str) -> Iterator[None]:
+    try:
+        yield
+    except InitiumError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever somebody's own engine may raise
+        text = str(error).rstrip(".")
+        raise TrainingError(f"{name} failed. {type(error).__name__}{text and f': {text}'}.") from error
+
+
+def _name(engine: Any) -> str:
+    name = getattr(engine, "__name__", type(engine).__name__)
+    return f"The engine `{name}`" if name.isidentifier() else "The engine"  # a lambda has no name of its own
+
+
+def _what(value: Any) -> str:
+    return "None" if value is None else with_article(type(value).__name__)
 
 
 def _num_finished(

@@ -209,13 +209,6 @@ class Store:
         return [_row(one, curves) for one in kept]
 
     @property
-    def num_claimed(self) -> int:
-        """The runs that are ours to train and not finished."""
-        with told(self.path):
-            query = "SELECT count(*) FROM claim WHERE owner = ?"
-            return self._connection.execute(query, (self._owner,)).fetchone()[0]
-
-    @property
     def is_held(self) -> bool:
         """Whether somebody is at work on it."""
         with told(self.path):

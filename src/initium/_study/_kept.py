@@ -1,7 +1,8 @@
 """A study's store: opened, what is said in it, and what it holds as runs by cell and start."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -17,6 +18,28 @@ from ._run import Run
 from ._study import AXES, Study, cell_name
 
 Runs = dict[str, list[Run]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a store holds of one cell.
+
+    Attributes:
+        facts: what was asked for.
+        runs: by start, those of the numbers that all of these starts have.
+        lacking: the starts that have too few for that, and how many they have.
+        causes: by start, why it may have failed, where that was looked for.
+    """
+
+    facts: Facts
+    runs: Runs
+    lacking: dict[str, int]
+    causes: dict[str, str]
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether more was asked for."""
+        return bool(self.lacking) or len(next(iter(self.runs.values()))) < self.facts.seeds
 
 
 def open_store(study: Study, path: str | PathLike[str] | None, *, resume: bool) -> Store:
@@ -72,8 +95,18 @@ def _said(study: Study, before: dict[str, Any]) -> dict[str, Any]:
     return {"cells": cells, "axes": list(dict.fromkeys([*before.get("axes", ()), *study.axes]))}
 
 
-def cells_of(store: Store, *, study: Study | None = None) -> list[tuple[Facts, Runs, bool]]:
-    """Of each cell what was asked, the whole pairs of runs that finished, by start, and whether some are missing.
+def say_causes(store: Store, causes: dict[str, dict[str, str]]) -> None:
+    """Note why starts may have failed, by cell and start, beside what was noted before."""
+
+    def more(before: dict[str, Any]) -> dict[str, Any]:
+        known = before.get("causes", {})
+        return {"causes": {**known, **{cell: known.get(cell, {}) | new for cell, new in causes.items()}}}
+
+    store.say(more)
+
+
+def cells_of(store: Store, *, study: Study | None = None) -> list[Cell]:
+    """Each cell of which two starts or more have two common runs or more.
 
     Args:
         store: where they are kept.
@@ -90,16 +123,19 @@ def cells_of(store: Store, *, study: Study | None = None) -> list[tuple[Facts, R
         raise OutputError(f"'{store.path}' is damaged: what it says of its runs cannot be read.") from None
 
 
-def _cells_of(store: Store, study: Study | None) -> list[tuple[Facts, Runs, bool]]:
+def _cells_of(store: Store, study: Study | None) -> list[Cell]:
     said = store.facts()
     wanted = [facts(cell) for cell in study.cells] if study else _placed(said)
     keys = [cell.key for cell in study.cells] if study else list(said["cells"])
+    causes = said.get("causes", {})
     by_cell: dict[str, list[Run]] = {key: [] for key in keys}
     for row in store.rows():
         if row.key.cell in by_cell:
             by_cell[row.key.cell].append(Run.of(row))
-    found = [(one, *_paired(one, by_cell[key])) for one, key in zip(wanted, keys, strict=True)]
-    return [one for one in found if _num_runs(one[1]) >= 2]
+    found = [
+        Cell(one, *_paired(one, by_cell[key]), dict(causes.get(key, {}))) for one, key in zip(wanted, keys, strict=True)
+    ]
+    return [one for one in found if one.runs]
 
 
 def _placed(said: dict[str, Any]) -> list[Facts]:
@@ -118,18 +154,26 @@ def axes_of(said: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _num_runs(runs: Runs) -> int:
-    return len(next(iter(runs.values()), []))
+def _paired(cell: Facts, runs: Sequence[Run]) -> tuple[Runs, dict[str, int]]:
+    """The runs of those numbers that each of some starts has, and how many the other starts have.
 
-
-def _paired(cell: Facts, runs: Sequence[Run]) -> tuple[Runs, bool]:
-    """The runs of those numbers that every start of the cell has, and whether there are fewer than were asked for."""
-    by_number: dict[int, dict[str, Run]] = {}
+    Starts with the fewest runs are left out where the others then have more runs in all: one that was only begun takes
+    nothing from those that are whole.
+    """
+    found: dict[str, dict[int, Run]] = {start: {} for start in cell.starts}
     for run in runs:
-        if run.recipe in cell.starts and run.index < cell.seeds:
-            by_number.setdefault(run.index, {})[run.recipe] = run
-    whole = [found for _, found in sorted(by_number.items()) if len(found) == len(cell.starts)]
-    return {start: [found[start] for found in whole] for start in cell.starts}, len(whole) < cell.seeds
+        if run.recipe in found and run.index < cell.seeds:
+            found[run.recipe][run.index] = run
+    counts = Counter({start: len(one) for start, one in found.items()})
+    most = [start for start, _ in counts.most_common()]  # of equals the first that was asked for
+    best, numbers = 0, set[int]()
+    for num in range(2, len(most) + 1):
+        common = set[int].intersection(*(set(found[start]) for start in most[:num]))
+        if len(common) >= 2 and len(common) * num >= len(numbers) * best:
+            best, numbers = num, common
+    chosen = [start for start in cell.starts if start in most[:best]]
+    kept = {start: [found[start][number] for number in sorted(numbers)] for start in chosen}
+    return kept, {start: counts[start] for start in cell.starts if start not in kept}
 
 
 def check_some(found: Sequence[Any], store: Store) -> None:
@@ -140,5 +184,5 @@ def check_some(found: Sequence[Any], store: Store) -> None:
     """
     if not found:
         raise SettingError(
-            f"'{store.path}' has no two runs of every start yet; go on by the command that began it and --resume."
+            f"'{store.path}' has no two runs of two starts yet; go on by the command that began it and --resume."
         )

@@ -1,0 +1,59 @@
+"""What a study's runs say, in a terminal, as a page and as a table."""
+
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from ._asked import renamed
+from ._compare import Comparison, Grid, show
+from ._files import check_writable
+from ._printable import printable
+from ._report._page import MARK
+from ._store._export import check_export, export
+from ._store._store import Store
+from ._study._kept import axes_of
+
+
+def show_result(result: Comparison | Grid, page: str, table: str | None, *, names: list[Any]) -> None:
+    """The page, the table, the runs, and what to know of them."""
+    result = _with_command(result)
+    result.save(page)
+    for alias, name in renamed(names):
+        typer.echo(f"{alias} is {name}: one method, two names.")
+    Console(highlight=False).print(result)
+    if table:
+        _export(result.store, table)
+    typer.echo(f"\nRuns: {printable(result.store)}\nPage with curves: {printable(page)}")
+
+
+def show_store(path: str, page: str | None, table: str | None) -> None:
+    """What a store holds: the table, and where they are asked for a page and the runs."""
+    if page:
+        check_writable(page, mark=MARK)
+    if table:
+        check_export(Path(table))
+    result = show(path)
+    Console(highlight=False).print(result)
+    if table:
+        _export(path, table)
+    if page:
+        _with_command(result).save(page)
+        typer.echo(f"\nPage with curves: {printable(page)}")
+
+
+def _export(path: str, table: str) -> None:
+    with Store.read(Path(path)) as store:
+        export(Path(table), store.rows(), axes_of(store.facts()))
+    typer.echo(f"\nTable: {printable(table)}")
+
+
+def _with_command(result: Comparison | Grid) -> Comparison | Grid:
+    command = f"initium {shlex.join(sys.argv[1:])}"
+    if isinstance(result, Comparison):
+        return replace(result, command=command)
+    return replace(result, cells={name: replace(one, command=command) for name, one in result.cells.items()})
