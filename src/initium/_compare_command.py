@@ -10,6 +10,7 @@ import typer
 
 from ._asked import asked
 from ._compare import Comparison, Grid, study_of, trained
+from ._compare._precision import precision_of
 from ._draw import num_threads
 from ._engine import Contender, Processes
 from ._errors import SettingError, counted
@@ -88,6 +89,11 @@ def compare(
     export_: Annotated[
         str | None, typer.Option("--export", metavar="FILE", help="A table, a row a run: .csv, .parquet or .json.")
     ] = None,
+    precision: Annotated[
+        float | None,
+        typer.Option(help="Add runs until every interval that matters is +-PRECISION points or as narrow as can be."),
+    ] = None,
+    budget: Annotated[str | None, typer.Option(help="Add none after that time: 90s, 10m, 1h.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes; default: one a processor.")] = None,
     limit: Annotated[float | None, typer.Option(help="Seconds that a run may take. [600, or 20 times a trial]")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Also if it takes more than an hour.")] = False,
@@ -105,7 +111,7 @@ def compare(
         _check_alone(given, inits)
         show_store(show_, out, export_)
         return
-    page = out or "compare.html"
+    page, sure = out or "compare.html", precision_of(precision, budget)
     check_writable(page, mark=MARK)
     if export_:
         check_export(Path(export_))
@@ -126,6 +132,7 @@ def compare(
             engine=Processes(_jobs(jobs), limit),
             progress=True,
             jobs=_jobs(jobs),
+            precision=sure,
             check=_check(yes, limit),
         )
     except KeyboardInterrupt as error:

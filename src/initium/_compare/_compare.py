@@ -1,5 +1,6 @@
 """compare(): train every start on the same data and say which is better."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from os import PathLike
@@ -14,6 +15,7 @@ from .._study._settings import check_whole
 from .._study._study import SETTINGS, Study
 from ._comparison import Comparison
 from ._grid import Grid
+from ._precision import Precision, precision_of
 
 # What keeps runs is imported by whoever keeps some: `import initium` stays light.
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ def compare(
     jobs: int | None = None,
     limit: float | None = None,
     engine: Engine | None = None,
+    precision: float | None = None,
+    budget: float | str | None = None,
     progress: bool = True,
     **settings: Any,
 ) -> Comparison | Grid:
@@ -62,6 +66,10 @@ def compare(
         jobs: processes; as many as there are processors unless said.
         limit: seconds that a run may take; None is ten minutes, or twenty times what a trial says if that is more.
         engine: what trains the runs; None is `jobs` processes of this machine.
+        precision: half the width that every interval between the best start and another that trains is to have, in
+            points of a score in percent, else in its own unit: runs are added to `seeds` until they have, until no
+            number of runs would narrow them, or until the budget is spent. The tests allow for every look at them.
+        budget: seconds, or a time as in `"10m"`, after which no run is added.
         progress: show a progress bar on stderr.
         settings: `rules`, for all starts. `seeds` (20), runs of each start, 2 or more. `epochs` (20), passes over the
             training split, or `steps`. `batch_size` (32); a last, smaller batch is trained on as well. `lr` (0.1).
@@ -104,6 +112,7 @@ def compare(
         engine=Processes(jobs, limit) if engine is None else engine,
         progress=progress,
         jobs=jobs,
+        precision=precision_of(precision, budget),
     )
 
 
@@ -128,6 +137,7 @@ def trained(
     engine: Engine,
     progress: bool,
     jobs: int,
+    precision: Precision | None = None,
     check: Callable[[Study, tuple[Contender, ...], int], object] = lambda *_: None,
 ) -> Comparison | Grid:
     """Train what a store has not of a study, and say what it holds then.
@@ -139,35 +149,37 @@ def trained(
         engine: what trains.
         progress: whether a bar is shown.
         jobs: processes, for the check.
+        precision: until when runs are added; None adds none.
         check: may refuse what would take too long, before anything is written.
     """
-    from .._study._kept import check_store, open_store, say_causes
+    from .._study._kept import check_store, open_store, say_causes, say_look
 
     check_engine(engine)
     check_store(study, store, resume=resume)
     if isinstance(engine, Processes):
         engine.prepare(len(study.cells) * len(study.inits) * study.seeds)
-    contenders = decided(study)
+    contenders, began = decided(study), time.monotonic()
     check(study, contenders, jobs)
-    total, interrupted = len(contenders) * study.seeds, False
     with open_store(study, store, resume=resume) as kept:
-        try:
-            with bar("training runs", total, shown=progress) as on_run:
-                train(study, contenders, engine, kept, on_run=on_run)
-        except KeyboardInterrupt:
-            interrupted = True
-        except TrainingError as error:
-            num = len(kept.finished())
-            raise TrainingError(
-                f"{error} What had finished is kept, {num} of {total} runs, in '{kept.path}': go on with it by "
-                "--resume (from Python: resume=True)."
-            ) from None
-        found = compared(kept, study=study, interrupted=interrupted)
-        if found is None:
-            raise KeyboardInterrupt(
-                f"Interrupted before two runs of two starts had finished; {len(kept.finished())} of {total} runs are "
-                f"kept in '{kept.path}'"
-            )
+        if precision and (most := max(kept.facts().get("looks", ()), default=0)) > study.seeds:
+            study = replace(study, seeds=most)  # it goes on where it was interrupted
+        while True:
+            interrupted = _train(study, contenders, engine, kept, progress=progress)
+            say_look(kept, study, precision.points if precision else None)
+            found = compared(kept, study=study, interrupted=interrupted)
+            if found is None:
+                raise KeyboardInterrupt(
+                    f"Interrupted before two runs of two starts had finished; {len(kept.finished())} of "
+                    f"{len(contenders) * study.seeds} runs are kept in '{kept.path}'"
+                )
+            if interrupted or precision is None:
+                break
+            cells = list(_cells(found).values())
+            taken = sum(run.seconds for one in cells for runs in one.runs.values() for run in runs) / jobs
+            num_runs = precision.more(study.seeds, cells, taken, time.monotonic() - began)
+            if num_runs == study.seeds:
+                break
+            study = replace(study, seeds=num_runs)
         if new := _causes(found, contenders, progress=progress):
             say_causes(kept, new)
             found = compared(kept, study=study, interrupted=interrupted)
@@ -175,11 +187,30 @@ def trained(
         return found
 
 
+def _train(
+    study: Study, contenders: tuple[Contender, ...], engine: Engine, kept: "Store", *, progress: bool
+) -> bool:
+    """Train what is not kept yet, and keep it; whether Ctrl-C ended it."""
+    total = len(contenders) * study.seeds
+    try:
+        with bar("training runs", total, shown=progress) as on_run:
+            train(study, contenders, engine, kept, on_run=on_run)
+    except KeyboardInterrupt:
+        return True
+    except TrainingError as error:
+        num = len(kept.finished())
+        raise TrainingError(
+            f"{error} What had finished is kept, {num} of {total} runs, in '{kept.path}': go on with it by "
+            "--resume (from Python: resume=True)."
+        ) from None
+    return False
+
+
 def _causes(
     found: Comparison | Grid, contenders: tuple[Contender, ...], *, progress: bool
 ) -> dict[str, dict[str, str]]:
     """What a diagnosis says of each start that never trained and of which nobody has asked yet, by cell and start."""
-    cells = found.cells if isinstance(found, Grid) else {"": found}
+    cells = _cells(found)
     failed = [
         one
         for one in contenders
@@ -192,6 +223,10 @@ def _causes(
                 causes.setdefault(one.study.key, {})[one.start.name] = why
             on_diagnosis(1)
     return causes
+
+
+def _cells(found: Comparison | Grid) -> dict[str, Comparison]:
+    return found.cells if isinstance(found, Grid) else {"": found}
 
 
 def compared(store: "Store", *, study: Study | None = None, interrupted: bool = False) -> Comparison | Grid | None:

@@ -29,6 +29,8 @@ class Facts:
         seed: of the weights.
         order_seed: of the order of samples.
         splits: folds; 0 where there is one split.
+        looks: with how many runs of each start somebody has looked at the study.
+        precision: how precise it is to be, in points; None if nobody asked.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Facts:
     seed: int = 0
     order_seed: int = 0
     splits: int = 0
+    looks: tuple[int, ...] = ()
+    precision: float | None = None
 
     @property
     def is_share(self) -> bool:
@@ -72,7 +76,7 @@ class Facts:
         """What was kept."""
         known = {one.name for one in fields(cls)}
         given: dict[str, Any] = {name: value for name, value in stored.items() if name in known}
-        given["starts"] = tuple(stored["starts"])
+        given |= {"starts": tuple(stored["starts"]), "looks": tuple(stored.get("looks", ()))}
         return cls(**given)
 
 
