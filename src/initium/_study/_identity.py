@@ -23,7 +23,7 @@ def identity(study: Study) -> dict[str, Any]:
         "source of the model": source_digest(study.model),
         "data": study.data.name,
         "digest of the data": _digest(study.data),
-        "splits": study.splits or 0,
+        "splits": study.splits if study.has_splits else 0,
         "split seed": study.split_seed if study.data.source else 0,
         "length": study.length,
         **judged,
