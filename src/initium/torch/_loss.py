@@ -50,11 +50,13 @@ class Judge:
             return merits(found, y)
         if callable(self.metric):
             return np.array([float(self.metric(outputs, torch.from_numpy(y)))])
-        guessed = found.argmax(axis=-1) if found.ndim > y.ndim else found > 0
+        are_labels = found.ndim == y.ndim  # each of which has an F1 of its own, as every class has
+        guessed = found > 0 if are_labels else found.argmax(axis=-1)
         if self.metric == "balanced_accuracy":
             return balanced(guessed, y)
         f1_score = require("sklearn.metrics", to="A metric").f1_score
-        return np.array([f1_score(y.ravel(), guessed.ravel(), average="macro")])
+        pair = (y, guessed) if are_labels else (y.ravel(), guessed.ravel())
+        return np.array([f1_score(*pair, average="macro", zero_division=0)])  # of a label that nobody says, as usual
 
 
 def check_names(study: Study) -> None:
