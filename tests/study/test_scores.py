@@ -128,13 +128,17 @@ def test_numbers_are_scored_in_their_own_units_as_by_scikit_learn(loss, plain, n
     x_train, x_test = (StandardScaler().fit(X[:40]).transform(part).astype("f4") for part in (X[:40], X[40:]))
     parts = x_train, scaler.transform(y[:40]).astype("f4"), x_test, scaler.transform(y[40:]).astype("f4")
     run, outputs = both(partial(net, num_targets), split(y), parts, plain, loss=loss, standardise=True)
-    is_scored(run, outputs, partial(sklearn.metrics.r2_score, y[40:]), lambda out: scaler.inverse_transform(out.astype(float)))
+    is_scored(
+        run, outputs, partial(sklearn.metrics.r2_score, y[40:]), lambda out: scaler.inverse_transform(out.astype(float))
+    )
 
 
 def test_one_number_a_sample_is_scored_the_same_without_an_axis_for_it():
     y = NUMBERS[:, 1]
     parts = X[:40], y[:40, None].astype("f4"), X[40:], y[40:, None].astype("f4")
-    run, outputs = both(partial(net, 1, nn.Flatten(0)), split(y), parts, lambda out, y: functional.mse_loss(out, y[:, 0]))
+    run, outputs = both(
+        partial(net, 1, nn.Flatten(0)), split(y), parts, lambda out, y: functional.mse_loss(out, y[:, 0])
+    )
     is_scored(run, outputs, partial(sklearn.metrics.r2_score, y[40:]), lambda out: out)
 
 

@@ -72,10 +72,22 @@ def test_a_run_is_a_plain_loop_with_weights_and_order_of_its_own(index):
     check(contender(net).run(index), built(index))
 
 
+class Masked(nn.Module):
+    """It draws what no recipe does."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = plain()
+        self.register_buffer("mask", torch.rand(5))
+
+    def forward(self, x):
+        return self.body(x * self.mask)
+
+
 @pytest.mark.parametrize("recipe", ["he_normal", "lsuv"])
 def test_run_r_starts_as_initialize_makes_it_under_seed_plus_r(recipe):
-    run = contender(plain, starts=(recipe, "zeros")).run(2)
-    model = plain()
+    run = contender(Masked, starts=(recipe, "zeros")).run(2)
+    model = built(2, Masked)
     initium.initialize(model, SEED + 2, recipe, example=torch.as_tensor(scaled()[0]))
     check(run, model)
 
