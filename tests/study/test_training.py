@@ -118,7 +118,7 @@ def test_run_r_starts_as_initialize_makes_it_under_seed_plus_r(recipe):
         ({"batch_size": 100}, {"batch_size": 100}),
         ({"epochs": 1}, {"epochs": 1}),
     ],
-    ids=str,
+    ids=lambda one: str(one) if isinstance(one, dict) else "torch",
 )
 def test_a_setting_is_torchs(settings, how):
     check(contender(net, **settings).run(1), built(1), **how)
@@ -141,9 +141,10 @@ def stepwise(optimizer, passed=0):
         ({"warmup": 4}, lambda made: rising(made, 4)),
         ({"warmup": 4, "schedule": "cosine"}, lambda made: rising(made, 4, cosine(made, 4))),
         ({"warmup": 4, "schedule": "step"}, lambda made: rising(made, 4, stepwise(made, 4))),
+        ({"warmup": 6, "schedule": "step"}, lambda made: rising(made, 6, stepwise(made, 6))),  # it has risen and falls
         ({"warmup": 30}, lambda made: rising(made, 30)),  # it ends while it rises
     ],
-    ids=str,
+    ids=lambda one: str(one) if isinstance(one, dict) else "torch",
 )
 @pytest.mark.parametrize(
     ("optimizer", "make"), [("sgd", partial(SGD, lr=0.3)), ("adam", partial(Adam, lr=0.3))], ids=["sgd", "adam"]
