@@ -12,8 +12,10 @@ from plain_training import plain_run
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.nn import functional
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
 import initium
+from initium import ModelError
 from initium._compare._comparison import Comparison
 from initium._engine import decided
 from initium._study._facts import facts
@@ -26,6 +28,9 @@ NUMBER = np.arange(sum(SIZES))
 Y = np.repeat(range(3), SIZES)[np.random.default_rng(2).permutation(len(NUMBER))]
 X = np.stack([NUMBER, 3 * Y - NUMBER % 2, np.sin(NUMBER)], axis=1).astype(float)
 SPLITS = 5
+
+
+BATCH = 37  # the samples that a run on the first two folds trains on; on the others there is one more
 
 
 def study(y=Y, **settings):
@@ -89,13 +94,22 @@ def test_a_fold_is_standardised_by_the_rows_it_trains_on_alone(index):
 
 
 def net():
-    return nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 3))
+    """What its second layer is given, and so is calibrated by, differs between folds; the first is given unit std."""
+    return nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3))
 
 
 @pytest.mark.parametrize("recipe", ["framework", "he_normal", "lsuv"])
-@pytest.mark.parametrize("index", [1, 6])
+@pytest.mark.parametrize("index", [2, 6])
 def test_a_run_is_calibrated_trained_and_tested_on_its_own_fold(recipe, index):
-    asked = {"seeds": 10, "splits": SPLITS, "epochs": 2, "batch_size": 16, "seed": 20, "order_seed": 50}
+    asked = {
+        "seeds": 10,
+        "splits": SPLITS,
+        "epochs": 2,
+        "batch_size": BATCH,
+        "seed": 20,
+        "schedule": "cosine",
+        "order_seed": 50,
+    }
     whole = Study(net, (X, Y), [recipe, "ones"], **asked)
     run = decided(whole)[0].run(index)
     data = whole.data_of(index)
@@ -103,13 +117,36 @@ def test_a_run_is_calibrated_trained_and_tested_on_its_own_fold(recipe, index):
     model = net()
     if recipe != "framework":
         initium.initialize(model, 20 + index, recipe, example=torch.as_tensor(data.x_train))
-    how = {"loss": functional.cross_entropy, "optimizer": partial(torch.optim.SGD, lr=0.1), "batch_size": 16}
+    steps = 2 * math.ceil(len(data.x_train) / BATCH)
+    how = {"optimizer": partial(torch.optim.SGD, lr=0.1), "schedule": partial(CosineAnnealingLR, T_max=steps)}
+    how |= {"loss": functional.cross_entropy, "batch_size": BATCH}
     parts = data.x_train, data.y_train, data.x_test, data.y_test
     train_loss, test_loss, outputs = plain_run(model, parts, seed=50 + index, epochs=2, **how)
     assert run.split == index % SPLITS
     assert run.train_loss == pytest.approx(train_loss, rel=2e-6)
     assert run.test_loss == pytest.approx(test_loss, rel=2e-6)
     assert run.merits.tolist() == (outputs[-1].argmax(dim=1).numpy() == data.y_test).tolist()
+
+
+def test_what_only_a_later_fold_does_not_fit_is_told_before_anything_is_trained():
+    def model():
+        return nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.Linear(5, 3))  # of one sample it has no statistics
+
+    for splits, seeds, is_refused in ((5, 10, True), (5, 3, True), (5, 2, False), (None, 10, False)):
+        asked = Study(model, (X, Y), ["he_normal", "ones"], seeds=seeds, splits=splits, batch_size=BATCH)
+        sizes = [len(asked.data_of(index).x_train) % BATCH for index in range(seeds)]
+        assert (1 in sizes) == is_refused
+        if is_refused:
+            with pytest.raises(ModelError, match="The model fails on a training batch of 1 samples of shape"):
+                decided(asked)
+        else:
+            decided(asked)[0].run(seeds - 1)
+
+
+def test_each_cell_of_a_grid_has_the_same_folds():
+    for cell in study(lr=[0.1, 0.2]).cells:
+        for index in (4, 8):
+            np.testing.assert_array_equal(cell.data_of(index).x_test, study().data_of(index).x_test)
 
 
 def by_hand(recipe, scores, num_samples=10):

@@ -133,12 +133,11 @@ def test_numbers_are_scored_in_their_own_units_as_by_scikit_learn(loss, plain, n
     )
 
 
-def test_one_number_a_sample_is_scored_the_same_without_an_axis_for_it():
-    y = NUMBERS[:, 1]
-    parts = X[:40], y[:40, None].astype("f4"), X[40:], y[40:, None].astype("f4")
-    run, outputs = both(
-        partial(net, 1, nn.Flatten(0)), split(y), parts, lambda out, y: functional.mse_loss(out, y[:, 0])
-    )
+@pytest.mark.parametrize("loss", [None, "huber", log_cosh])
+def test_one_number_a_sample_is_scored_the_same_without_an_axis_for_it(loss):
+    y, plain = NUMBERS[:, 1] - 305, {None: functional.mse_loss, "huber": functional.huber_loss}.get(loss, loss)
+    parts = X[:40], y[:40].astype("f4"), X[40:], y[40:].astype("f4")
+    run, outputs = both(partial(net, 1, nn.Flatten(0)), split(y), parts, plain, loss=loss)
     is_scored(run, outputs, partial(sklearn.metrics.r2_score, y[40:]), lambda out: out)
 
 
@@ -158,3 +157,10 @@ def test_a_function_scores_all_outputs_of_the_test_split():
 
     run, _ = both(partial(net, 3), split(FEW), split(FEW), functional.cross_entropy, metric=error)
     assert run.test_score == pytest.approx([30 - loss for loss in run.test_loss], rel=1e-6)
+
+
+def test_a_function_scores_flat_outputs_by_flat_targets():
+    y = X[:, 0] + X[:, 1]
+    flat = partial(net, 1, nn.Flatten(0))
+    run, _ = both(flat, split(y), split(y), functional.mse_loss, metric=lambda out, y: float((out - y).square().mean()))
+    assert run.test_score == pytest.approx(run.test_loss, rel=1e-6)

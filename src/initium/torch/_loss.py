@@ -49,7 +49,7 @@ class Judge:
         if self.metric is None or self.metric in ("accuracy", "r2"):
             return merits(found, y)
         if callable(self.metric):
-            return np.array([float(self.metric(outputs, torch.from_numpy(y)))])
+            return np.array([float(_own(self.metric)(outputs, torch.from_numpy(y)))])
         are_labels = found.ndim == y.ndim  # each of which has an F1 of its own, as every class has
         guessed = found > 0 if are_labels else found.argmax(axis=-1)
         if self.metric == "balanced_accuracy":
@@ -94,7 +94,8 @@ def judge(study: Study, outputs: Any, rows: int) -> Judge:
     threshold = None
     if data.task == "multilabel" or one:
         threshold = 0.5 if ends else 0.0
-    return Judge(name, study.loss if callable(study.loss) else _function(name, ends), study.metric, threshold)
+    function = _own(study.loss) if callable(study.loss) else _function(name, ends)
+    return Judge(name, function, study.metric, threshold)
 
 
 def _is_one(study: Study, outputs: Any) -> bool:
@@ -134,6 +135,16 @@ def _function(name: str, is_probability: bool) -> Callable[[torch.Tensor, torch.
     if name == "bce":
         return _bce if is_probability else _bce_of_logits
     return {"mse": _mse, "mae": _mae, "huber": _huber}[name]
+
+
+def _own(function: Callable[..., Any]) -> Callable[[Any, torch.Tensor], Any]:
+    """Somebody's own, with one target a sample flat where the outputs are: else all would be taken from all."""
+
+    def of(outputs: Any, y: torch.Tensor) -> Any:
+        is_flat = y.ndim == 2 and y.shape[1] == 1 and getattr(outputs, "ndim", 0) == 1
+        return function(outputs, y[:, 0] if is_flat else y)
+
+    return of
 
 
 def _cross_entropy(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
