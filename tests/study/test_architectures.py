@@ -11,7 +11,7 @@ from initium._study._prepared import Data
 from initium._study._study import Study
 from initium.torch._models import build
 
-FLAT, GREY, SQUARE, COLOUR, SERIES = (36,), (1, 12, 8), (8, 8), (3, 12, 8), (7, 5)
+FLAT, GREY, PLAIN, COLOUR, SERIES = (36,), (1, 12, 8), (8, 12), (3, 12, 8), (7, 5)
 CLASSES, TOKENS, PLACES = 3, 11, 9
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "gelu": functional.gelu, "softplus": functional.softplus}
 
@@ -64,7 +64,7 @@ def test_an_mlp_has_its_activation_after_each_layer_but_the_last(activation):
 
 
 @pytest.mark.parametrize(
-    ("features", "image"), [(FLAT, (1, 6, 6)), (SQUARE, (1, 8, 8)), (GREY, GREY), (COLOUR, COLOUR)]
+    ("features", "image"), [(FLAT, (1, 6, 6)), (PLAIN, (1, 8, 12)), (GREY, GREY), (COLOUR, COLOUR)]
 )
 @pytest.mark.parametrize("depth", [1, 2, 5])
 @pytest.mark.parametrize("width", [2, 3])
