@@ -84,6 +84,22 @@ CHANGES = {
     "behind a cache": ("@functools.cache\ndef build(): return {}\nMADE = build", ("8", "9")),
     "a layer of the package": ("MADE = lambda: nn.{}()", ("ReLU", "Tanh")),
     "a class of the package": ("MADE = nn.{}", ("ReLU", "Tanh")),
+    "a pattern": ("import re\nP = re.compile({})\nMADE = lambda: P", ("'a+'", "'a*'")),
+    "a data class": (
+        "import dataclasses\n@dataclasses.dataclass\nclass C:\n    n: int = 1\n    m: tuple = (1, 2)\n"
+        "c = C({})\nMADE = lambda: c",
+        ("8", "9"),
+    ),
+    "an enum": ("import enum\nclass E(enum.Enum):\n    a = 1\n    b = 2\ne = E.{}\nMADE = lambda: e", ("a", "b")),
+    "slots": (
+        "class S:\n    __slots__ = ('n',)\n    def __init__(self, n): self.n = n\ns = S({})\nMADE = lambda: s",
+        ("8", "9"),
+    ),
+    "an object that holds itself": (
+        "class C: pass\nc = C()\nc.me, c.all, c.n = c, [c], {}\nMADE = lambda: c",
+        ("8", "9"),
+    ),
+    "a generator of numbers": ("R = np.random.default_rng({})\nMADE = lambda: R", ("8", "9")),
     "one that names itself": ("def build(n=1): return build(n - 1) if n else {}\nMADE = build", ("8", "9")),
     "two that name each other": (
         "def one(n=1): return two(n - 1) if n else {}\ndef two(n): return one(n)\nMADE = one",
@@ -109,7 +125,9 @@ def here(code):
     """The digest of what some code makes, as a prompt or a notebook would run it."""
     space = {"__name__": "__main__"}
     exec(compile(code, "<stdin>", "exec"), space)
-    return source_digest(space["MADE"])
+    found = source_digest(space["MADE"])
+    assert source_digest(space["MADE"]) == found  # to ask changes nothing
+    return found
 
 
 @pytest.mark.parametrize("what", CHANGES)

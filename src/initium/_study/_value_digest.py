@@ -1,5 +1,6 @@
 """digest_of: what a value of Python is made of, code and all, as text that every process writes alike."""
 
+import copyreg
 import dis
 import functools
 import hashlib
@@ -17,7 +18,14 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), type(Not
 # What a class has besides what was written in it; the names of its slots stand there themselves.
 _BESIDE = {
     *("__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__annotations__", "__annotate__"),
-    *("__annotate_func__", "__annotations_cache__", "__firstlineno__", "__static_attributes__", "_abc_impl"),
+    *(
+        "__annotate_func__",
+        "__annotations_cache__",
+        "__firstlineno__",
+        "__static_attributes__",
+        "__slotnames__",
+        "_abc_impl",
+    ),
 }
 _SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
 _GLOBAL = {"LOAD_GLOBAL", "LOAD_NAME"}
@@ -163,7 +171,8 @@ class _Walk:
             yield self.digest(inner)
             return
         try:
-            found = value.__reduce_ex__(4)
+            own = copyreg.dispatch_table.get(type(value))
+            found = own(value) if own else value.__reduce_ex__(4)
         except Exception:  # no process can be given it, or it goes by its class; what it says of itself is all there is
             yield self.digest(getattr(value, "__dict__", None))
             return
