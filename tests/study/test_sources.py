@@ -165,9 +165,10 @@ def module(tmp_path, monkeypatch):
     (package / "sub").mkdir()
     (package / "sub" / "__init__.py").write_text("")
     (package / "layers.py").write_text("WIDTH = 8\n")
+    (package / "deep.py").write_text("DEPTH = 1\n")
     (package / "other.py").write_text("SIZE = 1\n")
     (package / "sub" / "net.py").write_text(
-        "from torch import nn\nfrom ownpack.layers import WIDTH\n\nfrom .. import layers\n\n"
+        "from torch import nn\nfrom ownpack.layers import WIDTH\n\nfrom .. import deep\n\n"
         "class Net(nn.Sequential):\n    def __init__(self):\n        super().__init__(nn.Linear(4, WIDTH))\n"
     )
     yield tmp_path
@@ -193,9 +194,11 @@ def test_a_change_of_what_a_module_imports_is_seen_and_of_nothing_else(module):
     before = in_a_process(code, module).split(",")
     (module / "ownpack" / "other.py").write_text("SIZE = 2\n")
     assert in_a_process(code, module).split(",") == before
-    (module / "ownpack" / "layers.py").write_text("WIDTH = 4 + 4\n")
-    after = in_a_process(code, module).split(",")
-    assert [way for way, one, other in zip(WAYS, before, after, strict=True) if one == other] == []
+    for name, text in (("layers", "WIDTH = 4 + 4\n"), ("deep", "DEPTH = 1 + 0\n")):
+        (module / "ownpack" / f"{name}.py").write_text(text)
+        after = in_a_process(code, module).split(",")
+        assert [way for way, one, other in zip(WAYS, before, after, strict=True) if one == other] == []
+        before = after
 
 
 def test_a_file_is_the_same_by_whatever_path(module):
