@@ -4,16 +4,17 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from numbers import Integral, Real
 from typing import Any
 
 from .._errors import DataError, SettingError, counted
 from .._printable import printable
+from .._store._shown import shown
 from ._data import load_data
 from ._enough import runs_needed
 from ._prepared import Data
 from ._settings import CHOICES, check_number, check_whole, either
 from ._start import read_starts
+from ._stored import stored
 
 # What a list of makes a grid, beside the arguments of a model function, in the order of a cell's name.
 AXES = (
@@ -122,8 +123,9 @@ class Study:
         for name, values in self.axes.items():
             if not values:
                 raise SettingError(f"{name} lists nothing; give it a value or several.")
-            if twice := [value for index, value in enumerate(values) if value in values[:index]]:
-                raise SettingError(f"{name} lists {twice[0]!r} twice.")
+            kept = list(map(stored, values))
+            if twice := [one for index, one in enumerate(kept) if _json(one) in map(_json, kept[:index])]:
+                raise SettingError(f"{name} lists {shown(twice[0])} twice.")
 
     @cached_property
     def axes(self) -> dict[str, tuple[Any, ...]]:
@@ -151,15 +153,25 @@ class Study:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """What a cell is trained with, as a store knows it from others by."""
-        given = {name: getattr(self, name) for name in AXES} | dict(self.arguments)
-        return {name: _stored(value) for name, value in sorted(given.items()) if value is not None}
+        given = {name: value for name in AXES if (value := getattr(self, name)) is not None} | dict(self.arguments)
+        return {name: stored(value) for name, value in sorted(given.items())}
 
     @cached_property
     def key(self) -> str:
         """The settings as text."""
-        import json  # which `import initium` need not wait for
+        return _json(self.settings)
 
-        return json.dumps(self.settings, sort_keys=True)
+    @cached_property
+    def shape(self) -> str:
+        """What the model is built with, as text: models of one shape are built alike."""
+        return _json({name: stored(value) for name, value in self.asked.items()})
+
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """What its functions are made from, as they are before one is called."""
+        from ._sources import source_digest  # which a study that nobody keeps need not wait for
+
+        return {name: source_digest(getattr(self, name)) for name in ("model", "loss", "metric")}
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -250,8 +262,15 @@ SETTINGS = tuple(one.name for one in fields(Study) if one.name not in ("argument
 
 
 def cell_name(settings: Mapping[str, Any], axes: Iterable[str]) -> str:
-    """What a cell is called among others, by its settings as they are stored: no two numbers are written alike."""
-    return ", ".join(f"{axis}={settings.get(axis)}" for axis in axes)
+    """What a cell is called among others, by its settings as they are stored: no two are written alike."""
+    missing = {axis: None if axis in AXES else {"name": "its own default"} for axis in axes}
+    return ", ".join(f"{axis}={shown(settings.get(axis, missing[axis]))}" for axis in missing)
+
+
+def _json(value: Any) -> str:
+    import json  # which `import initium` need not wait for
+
+    return json.dumps(value, sort_keys=True)
 
 
 def _listed(value: Any) -> Any:
@@ -264,18 +283,6 @@ def _plain(value: Any) -> Any:
     """A list is an axis; a tuple is one value."""
     value = value.tolist() if hasattr(value, "tolist") else value
     return list(value) if isinstance(value, range) else value
-
-
-def _stored(value: Any) -> Any:
-    """As JSON keeps it; a whole number and the same with a point are one."""
-    if isinstance(value, bool | str):
-        return value
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Real):
-        number = float(value)
-        return int(number) if number.is_integer() else number
-    return repr(value)
 
 
 def _check_one(name: str, value: Any) -> None:
