@@ -53,7 +53,9 @@ class Precision:
             spent: seconds that went by.
         """
         left = math.inf if self.budget is None else self.budget - spent
-        added = min(num_runs, _MOST - num_runs, int(num_runs * left / seconds) if seconds and left < math.inf else _MOST)
+        added = min(
+            num_runs, _MOST - num_runs, int(num_runs * left / seconds) if seconds and left < math.inf else _MOST
+        )
         return num_runs + added if added > 0 and any(self.lacks(one) for one in comparisons) else num_runs
 
 
@@ -75,21 +77,34 @@ def is_near_floor(one: "Difference") -> bool:
     return _half(one) <= _NEAR * one.floor
 
 
-def ending(comparison: "Comparison", points: float) -> str:
-    """How an interval that was to be so narrow came out, in a sentence."""
+def looked(comparison: "Comparison") -> tuple[str, ...]:
+    """What to know of how often the runs were looked at, and of how precise they are."""
+    study = comparison.study
+    if study.precision is not None:
+        return _ending(comparison, study.precision)
+    if len(study.looks) < 2:
+        return ()
+    return (
+        f"The runs were looked at before there were {study.looks[-1]} of each start, and the tests do not allow for "
+        "that; --precision (from Python: precision=0.5) does.",
+    )
+
+
+def _ending(comparison: "Comparison", points: float) -> tuple[str, ...]:
     wide = max(_mattering(comparison), key=_half, default=None)
     if wide is None:
-        return ""
+        return ()
     scale, unit = (100, " points") if comparison.study.is_share else (1, "")
-    told = f"+-{scale * _half(wide):.2g}{unit} of the asked +-{points:g} after {comparison.num_runs} runs"
+    told = f"+-{scale * _half(wide):.2g}{unit} after {comparison.num_runs} runs, where +-{points:g} was asked"
     if Precision(points).is_met(comparison, wide):
-        return f"Precise enough: {told}."
+        return (f"Precise enough: {told}.",)
     if is_near_floor(wide):
+        least = f"+-{scale * wide.floor:.2g}{unit}"
         return (
-            f"As precise as runs can be: {told}; however many there are, it stays above +-{scale * wide.floor:.2g}{unit}. "
-            "More data would narrow it."
+            f"As precise as runs can be: {told}; however many there are, it stays above {least}. More data would "
+            "narrow it.",
         )
-    return f"Less precise than asked: {told}; --resume with the same --precision adds runs."
+    return (f"Less precise than asked: {told}; --resume with the same --precision adds runs.",)
 
 
 def seconds_of(budget: Any) -> float | None:

@@ -4,21 +4,24 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from numbers import Integral, Real
 from typing import Any
 
 from .._errors import DataError, SettingError, counted
 from .._printable import printable
+from .._store._shown import shown
 from ._data import load_data
+from ._enough import runs_needed
 from ._prepared import Data
 from ._settings import CHOICES, check_number, check_whole, either
 from ._start import read_starts
+from ._stored import stored
 
 # What a list of makes a grid, beside the arguments of a model function, in the order of a cell's name.
 AXES = (
     *("depth", "width", "activation", "lr", "batch_size", "optimizer"),
     *("momentum", "weight_decay", "schedule", "warmup", "clip"),
 )
+SPLITS = 5  # folds, where nobody says how many
 SHAPE = ("depth", "width", "activation")  # what the model is built with, if it takes such an argument
 
 
@@ -88,12 +91,16 @@ class Study:
 
     def _load(self) -> Data:
         data = load_data(self.data, split_seed=self.split_seed, standardise=self.standardise, target=self.target)
-        if self.splits is None or self.place:
+        if self.place or self.splits == 1:
             return data
-        if data.source is None:
+        source = data.source
+        if self.splits is None:
+            self._set("splits", source.most_folds(self.seeds, SPLITS, self.split_seed) if source else 1)
+        elif source is None:
             raise DataError(f"{data.name} comes with a split of its own; leave out `splits`.")
-        data.source.check_folds(self.seeds, self.splits, self.split_seed)
-        return data.source.fold(0, self.splits, self.split_seed)
+        else:
+            source.check_folds(self.seeds, self.splits, self.split_seed)
+        return source.fold(0, self.splits or 1, self.split_seed) if source and self.has_splits else data
 
     def _check(self) -> None:
         if self.seeds == 1:
@@ -102,7 +109,7 @@ class Study:
                 "is the default."
             )
         wholes = {"seeds": 2, "epochs": 1, "seed": 0, "order_seed": 0, "split_seed": 0}
-        wholes |= {name: least for name, least in (("steps", 1), ("splits", 2)) if getattr(self, name) is not None}
+        wholes |= {name: least for name, least in (("steps", 1), ("splits", 1)) if getattr(self, name) is not None}
         for name, least in wholes.items():
             check_whole(name, getattr(self, name), least)
         if not isinstance(self.standardise, bool):
@@ -116,8 +123,9 @@ class Study:
         for name, values in self.axes.items():
             if not values:
                 raise SettingError(f"{name} lists nothing; give it a value or several.")
-            if twice := [value for index, value in enumerate(values) if value in values[:index]]:
-                raise SettingError(f"{name} lists {twice[0]!r} twice.")
+            kept = list(map(stored, values))
+            if twice := [one for index, one in enumerate(kept) if _json(one) in map(_json, kept[:index])]:
+                raise SettingError(f"{name} lists {shown(twice[0])} twice.")
 
     @cached_property
     def axes(self) -> dict[str, tuple[Any, ...]]:
@@ -145,15 +153,25 @@ class Study:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """What a cell is trained with, as a store knows it from others by."""
-        given = {name: getattr(self, name) for name in AXES} | dict(self.arguments)
-        return {name: _stored(value) for name, value in sorted(given.items()) if value is not None}
+        given = {name: value for name in AXES if (value := getattr(self, name)) is not None} | dict(self.arguments)
+        return {name: stored(value) for name, value in sorted(given.items())}
 
     @cached_property
     def key(self) -> str:
         """The settings as text."""
-        import json  # which `import initium` need not wait for
+        return _json(self.settings)
 
-        return json.dumps(self.settings, sort_keys=True)
+    @cached_property
+    def shape(self) -> str:
+        """What the model is built with, as text: models of one shape are built alike."""
+        return _json({name: stored(value) for name, value in self.asked.items()})
+
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """What its functions are made from, as they are before one is called."""
+        from ._sources import source_digest  # which a study that nobody keeps need not wait for
+
+        return {name: source_digest(getattr(self, name)) for name in ("model", "loss", "metric")}
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -163,7 +181,7 @@ class Study:
 
     def data_of(self, index: int) -> Data:
         """What a run trains and is tested on."""
-        if self.splits is None or self.data.source is None:
+        if not self.has_splits or self.data.source is None:
             return self.data
         if index not in (kept := self._folds):
             kept.clear()  # one run after the other asks for the same
@@ -211,18 +229,48 @@ class Study:
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know before it is trained."""
-        missed = (self.splits or 0) - self.seeds
-        if missed <= 0:
-            return ()
-        return (f"{self.seeds} runs for {self.splits} splits: {counted(missed, 'fold')} of them will not be tested",)
+        splits, starts = self.splits or 1, len(self.inits)
+        told = []
+        if self._is_cut_short:
+            told.append(
+                f"{self.data.name} has samples for {splits} splits of the usual {SPLITS}: each is tested on two or "
+                "more, and on some of each class"
+            )
+        if (missed := splits - self.seeds) > 0:
+            what = counted(missed, "fold")
+            told.append(f"{self.seeds} runs for {splits} splits: {what} of them will not be tested")
+        if self.seeds < (enough := runs_needed(starts, has_splits=self.has_splits)):
+            told.append(
+                f"{self.seeds} runs of each start cannot show any difference among {starts} starts, however large; "
+                f"{enough} or more can"
+            )
+        return tuple(told)
+
+    @property
+    def _is_cut_short(self) -> bool:
+        source, splits = self.data.source, self.splits or 1
+        asked = self.seeds, SPLITS, self.split_seed
+        return bool(source and 1 < splits < SPLITS and source.most_folds(*asked) == splits)
+
+    @property
+    def has_splits(self) -> bool:
+        """Whether runs have splits of their own."""
+        return (self.splits or 1) > 1
 
 
 SETTINGS = tuple(one.name for one in fields(Study) if one.name not in ("arguments", "place"))
 
 
 def cell_name(settings: Mapping[str, Any], axes: Iterable[str]) -> str:
-    """What a cell is called among others, by its settings as they are stored: no two numbers are written alike."""
-    return ", ".join(f"{axis}={settings.get(axis)}" for axis in axes)
+    """What a cell is called among others, by its settings as they are stored: no two are written alike."""
+    missing = {axis: None if axis in AXES else {"name": "its own default"} for axis in axes}
+    return ", ".join(f"{axis}={shown(settings.get(axis, missing[axis]))}" for axis in missing)
+
+
+def _json(value: Any) -> str:
+    import json  # which `import initium` need not wait for
+
+    return json.dumps(value, sort_keys=True)
 
 
 def _listed(value: Any) -> Any:
@@ -235,18 +283,6 @@ def _plain(value: Any) -> Any:
     """A list is an axis; a tuple is one value."""
     value = value.tolist() if hasattr(value, "tolist") else value
     return list(value) if isinstance(value, range) else value
-
-
-def _stored(value: Any) -> Any:
-    """As JSON keeps it; a whole number and the same with a point are one."""
-    if isinstance(value, bool | str):
-        return value
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Real):
-        number = float(value)
-        return int(number) if number.is_integer() else number
-    return repr(value)
 
 
 def _check_one(name: str, value: Any) -> None:

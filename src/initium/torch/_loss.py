@@ -49,12 +49,14 @@ class Judge:
         if self.metric is None or self.metric in ("accuracy", "r2"):
             return merits(found, y)
         if callable(self.metric):
-            return np.array([float(self.metric(outputs, torch.from_numpy(y)))])
-        guessed = found.argmax(axis=-1) if found.ndim > y.ndim else found > 0
+            return np.array([float(_own(self.metric)(outputs, torch.from_numpy(y)))])
+        are_labels = found.ndim == y.ndim  # each of which has an F1 of its own, as every class has
+        guessed = found > 0 if are_labels else found.argmax(axis=-1)
         if self.metric == "balanced_accuracy":
             return balanced(guessed, y)
         f1_score = require("sklearn.metrics", to="A metric").f1_score
-        return np.array([f1_score(y.ravel(), guessed.ravel(), average="macro")])
+        pair = (y, guessed) if are_labels else (y.ravel(), guessed.ravel())
+        return np.array([f1_score(*pair, average="macro", zero_division=0)])  # of a label that nobody says, as usual
 
 
 def check_names(study: Study) -> None:
@@ -92,7 +94,8 @@ def judge(study: Study, outputs: Any, rows: int) -> Judge:
     threshold = None
     if data.task == "multilabel" or one:
         threshold = 0.5 if ends else 0.0
-    return Judge(name, study.loss if callable(study.loss) else _function(name, ends), study.metric, threshold)
+    function = _own(study.loss) if callable(study.loss) else _function(name, ends)
+    return Judge(name, function, study.metric, threshold)
 
 
 def _is_one(study: Study, outputs: Any) -> bool:
@@ -132,6 +135,16 @@ def _function(name: str, is_probability: bool) -> Callable[[torch.Tensor, torch.
     if name == "bce":
         return _bce if is_probability else _bce_of_logits
     return {"mse": _mse, "mae": _mae, "huber": _huber}[name]
+
+
+def _own(function: Callable[..., Any]) -> Callable[[Any, torch.Tensor], Any]:
+    """Somebody's own, with one target a sample flat where the outputs are: else all would be taken from all."""
+
+    def of(outputs: Any, y: torch.Tensor) -> Any:
+        is_flat = y.ndim == 2 and y.shape[1] == 1 and getattr(outputs, "ndim", 0) == 1
+        return function(outputs, y[:, 0] if is_flat else y)
+
+    return of
 
 
 def _cross_entropy(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -46,7 +46,7 @@ def checked(study: Study, kept: dict[Any, Any]) -> Iterator[Callable[[Start, Cal
     check_names(study)
 
     def check(start: Start, model: Callable[[], nn.Module]) -> float:
-        shape = ("step", start.name, repr(study.asked), study.batch_size)
+        shape = ("step", start.name, study.shape, study.batch_size)
         if shape not in kept:
             kept[shape] = _trial(model(), study)
         return kept[shape] * study.num_steps(len(study.data.x_train))
@@ -54,7 +54,7 @@ def checked(study: Study, kept: dict[Any, Any]) -> Iterator[Callable[[Start, Cal
     state = torch.get_rng_state()
     try:
         for start in study.inits:
-            shape = ("new", start.model, repr(study.asked), study.batch_size)
+            shape = ("new", start.model, study.shape, study.batch_size)
             if shape not in kept:
                 model = _models.build(study, start)
                 _check_new(model, _models.build(study, start))
@@ -152,7 +152,7 @@ class Course:
             widths=hidden_widths(self._graph),
             first_weights=_first(self._graph, self._before, after) if self._index == 0 else None,
             cell=self._study.key,
-            split=self._index % self._study.splits if self._study.splits else 0,
+            split=self._index % (self._study.splits or 1),
             seconds=time.perf_counter() - self._began,
         )
 
@@ -220,7 +220,7 @@ def _trial(model: nn.Module, study: Study) -> float:
     """Seconds of a step; it goes forward and backward, on as many samples as the smallest batch will have."""
     data = study.data
     model.train()
-    rows = len(data.x_train) % study.batch_size or min(study.batch_size, len(data.x_train))
+    rows = _smallest_batch(study)
     x, y = torch.from_numpy(data.x_train[:rows]), torch.from_numpy(data.y_train[:rows])
     try:
         outputs = model(x)
@@ -237,6 +237,13 @@ def _trial(model: nn.Module, study: Study) -> float:
     except (Exception, SystemExit) as error:
         raise ModelError(f"The model cannot be trained: {type(error).__name__}: {error}") from error
     return _seconds(model, study, found)
+
+
+def _smallest_batch(study: Study) -> int:
+    """Of any run. Folds have one of two sizes, and the first and the last that is asked for have both of them."""
+    last = min(study.seeds, study.splits or 1) - 1
+    sizes = [len(study.data_of(index).x_train) for index in (0, last)]
+    return min(size % study.batch_size or min(study.batch_size, size) for size in sizes)
 
 
 def _seconds(model: nn.Module, study: Study, found: Judge) -> float:
