@@ -121,7 +121,7 @@ def test_what_is_no_precision_is_refused():
     for value in (0, -1, math.nan, math.inf, True, "0.5"):
         with pytest.raises(SettingError, match="precision is a number above 0, in points of the score"):
             precision_of(value, None)
-    with pytest.raises(SettingError, match="ask for one, as in precision=0.5"):
+    with pytest.raises(SettingError, match=r"ask for one, as in precision=0\.5"):
         precision_of(None, "10m")
     assert precision_of(None, None) is None
 

@@ -144,8 +144,8 @@ def differences(
     tests = [p_both if has_splits else np.maximum(p_runs, p_both), p_runs, p_same]
     if by_run.shape[1] < least:
         tests = [np.maximum(test, 1.0) for test in tests]
-    p, p_runs_alone, p_same = map(holm, tests)
-    level = LEVEL / len(pairs)
+    p, p_runs_alone, p_same = (holm(test, spent) for test in tests)
+    level = LEVEL * spent / len(pairs)
     return tuple(
         Difference(
             first,
