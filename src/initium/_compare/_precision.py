@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from .._errors import SettingError
@@ -137,7 +136,7 @@ def precision_of(points: Any, budget: Any) -> Precision | None:
         if budget is not None:
             raise SettingError("budget says how long runs are added for a precision; ask for one, as in precision=0.5.")
         return None
-    if isinstance(points, bool) or not isinstance(points, Real) or not 0 < points < math.inf:
+    if isinstance(points, bool) or not isinstance(points, int | float) or not 0 < points < math.inf:
         raise SettingError(f"precision is a number above 0, in points of the score, not {points!r}.")
     return Precision(float(points), seconds_of(budget))
 
