@@ -1,5 +1,6 @@
 """compare(): train every start on the same data and say which is better."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from os import PathLike
@@ -10,10 +11,11 @@ from .._engine import Contender, Engine, Processes, check_engine, decided, train
 from .._errors import OutputError, SettingError, TrainingError
 from .._progress import progress as bar
 from .._reading import path_of
-from .._study._settings import check_whole
+from .._study._settings import check_number, check_whole
 from .._study._study import SETTINGS, Study
 from ._comparison import Comparison
 from ._grid import Grid
+from ._precision import Precision, precision_of
 
 # What keeps runs is imported by whoever keeps some: `import initium` stays light.
 if TYPE_CHECKING:
@@ -26,11 +28,14 @@ def compare(
     data: Any = None,
     *,
     inits: Any = (),
+    margin: float | None = None,
     store: str | PathLike[str] | None = None,
     resume: bool = False,
     jobs: int | None = None,
     limit: float | None = None,
     engine: Engine | None = None,
+    precision: float | None = None,
+    budget: float | str | None = None,
     progress: bool = True,
     **settings: Any,
 ) -> Comparison | Grid:
@@ -38,9 +43,9 @@ def compare(
 
     Run r of every start sees the same order of samples and the same underlying random draws, so
     that `he_normal` and `glorot_normal` differ by scale alone (`framework`, which draws by itself,
-    shares the order only). The paired differences of the final
-    test score are tested by permuting their signs and corrected for the number of pairs (Holm); a
-    winner is named only if that carries it.
+    shares the order only). Data without a split of its own are split five ways, so that every sample is
+    tested. The paired differences of the final test score are tested for other seeds and other data, and corrected for
+    the number of pairs (Holm); a winner is named only if that carries it.
 
     A list in the place of a setting makes a grid: `lr=[0.1, 0.01], depth=[3, 10]` is four places. Every run is kept
     in a file as it finishes, and none is lost or repeated: see `store` and `resume`.
@@ -56,23 +61,30 @@ def compare(
             standardised like the features.
         inits: at least two starts, as specs (`"he_normal"`, `"he_normal bias=0.1"`), initialisers, recipes, plans, or
             pairs of one of these and rules; a dict gives them names.
+        margin: the difference in score that is too small to matter, in points of accuracy, or as it is of another
+            score; None is 1 point, or 0.02. Starts that the tests show to differ by less are called the same.
         store: the file that keeps the runs; None is one in the cache folder, which the result names.
         resume: whether it may be there already: then what it holds is not trained again. More seeds, starts and
             places of a grid only add; anything else that differs is refused.
         jobs: processes; as many as there are processors unless said.
         limit: seconds that a run may take; None is ten minutes, or twenty times what a trial says if that is more.
         engine: what trains the runs; None is `jobs` processes of this machine.
+        precision: half the width that every interval between the best start and another that trains is to have, in
+            points of a score in percent, else in its own unit: runs are added to `seeds` until they have, until no
+            number of runs would narrow them, or until the budget is spent. The tests allow for every look at them.
+        budget: seconds, or a time as in `"10m"`, after which no run is added.
         progress: show a progress bar on stderr.
         settings: `rules`, for all starts. `seeds` (20), runs of each start, 2 or more. `epochs` (20), passes over the
             training split, or `steps`. `batch_size` (32); a last, smaller batch is trained on as well. `lr` (0.1).
             `optimizer` (`"sgd"`), or `"adam"` or `"adamw"`; `momentum`, of sgd, `weight_decay`; `schedule`
             (`"constant"`), or `"cosine"` or `"step"`; `warmup` steps; `clip`, the largest norm of all gradients.
             `loss`, `metric`: names or functions of outputs and targets. `depth`, `width`, `activation`: of the model.
-            `target`: the column of a table that is predicted. `splits`: run r is tested on fold r mod `splits`, and
-            the folds are dealt anew for every `splits` runs. `standardise` (True): give each feature zero mean and
-            unit std over the training split. (The pixels of `"digits"` share one mean and one std, as images usually
-            do.) `seed` (0): run r draws its weights under seed + r. `order_seed` (0): it orders its samples, and
-            drops out, under order_seed + r. `split_seed` (0). All others are arguments of the model function.
+            `target`: the column of a table that is predicted. `splits` (5): run r is tested on fold r mod `splits`, and
+            the folds are dealt anew for every `splits` runs; 1 is one split, a fifth for testing. `standardise` (True):
+            give each feature zero mean and unit std over the training split. (The pixels of `"digits"` share one mean
+            and one std, as images usually do.) `seed` (0): run r draws its weights under seed + r. `order_seed` (0): it
+            orders its samples, and drops out, under order_seed + r. `split_seed` (0). All others are arguments of the
+            model function.
 
     Returns:
         A Comparison, or of a grid a Grid, which has one for each place. After Ctrl-C it holds what had finished, and
@@ -92,19 +104,44 @@ def compare(
     """
     jobs = num_threads() if jobs is None else jobs
     check_whole("jobs", jobs, 1)
+    check_margin(margin)
     if isinstance(model, Study):
         _check_alone(
             settings | {name: one for name, one in (("data", data), ("inits", inits)) if one is not None and one != ()}
         )
     study = model if isinstance(model, Study) else study_of(model, data, inits, settings)
-    return trained(
+    found = trained(
         study,
         store=store,
         resume=resume,
         engine=Processes(jobs, limit) if engine is None else engine,
         progress=progress,
         jobs=jobs,
+        precision=precision_of(precision, budget),
     )
+    return judged(found, margin)
+
+
+def check_margin(margin: float | None) -> None:
+    """Refuse what is no difference.
+
+    Raises:
+        SettingError: saying what it can be.
+    """
+    if margin is not None:
+        check_number("margin", margin)
+
+
+def judged(found: Comparison | Grid, margin: float | None) -> Comparison | Grid:
+    """The same runs, judged by another margin, in points where a score is shown in percent; None leaves it."""
+    if margin is None:
+        return found
+    if isinstance(found, Comparison):
+        return replace(found, margin=margin / 100 if found.study.is_share else margin)
+    cells = {
+        name: replace(one, margin=margin / 100 if one.study.is_share else margin) for name, one in found.cells.items()
+    }
+    return replace(found, cells=cells)
 
 
 def _check_alone(besides: dict[str, Any]) -> None:
@@ -128,6 +165,7 @@ def trained(
     engine: Engine,
     progress: bool,
     jobs: int,
+    precision: Precision | None = None,
     check: Callable[[Study, tuple[Contender, ...], int], object] = lambda *_: None,
 ) -> Comparison | Grid:
     """Train what a store has not of a study, and say what it holds then.
@@ -139,35 +177,37 @@ def trained(
         engine: what trains.
         progress: whether a bar is shown.
         jobs: processes, for the check.
+        precision: until when runs are added; None adds none.
         check: may refuse what would take too long, before anything is written.
     """
-    from .._study._kept import check_store, open_store, say_causes
+    from .._study._kept import check_store, open_store, say_causes, say_look
 
     check_engine(engine)
     check_store(study, store, resume=resume)
     if isinstance(engine, Processes):
         engine.prepare(study)
-    contenders = decided(study)
+    contenders, began = decided(study), time.monotonic()
     check(study, contenders, jobs)
-    total, interrupted = len(contenders) * study.seeds, False
     with open_store(study, store, resume=resume) as kept:
-        try:
-            with bar("training runs", total, shown=progress) as on_run:
-                train(study, contenders, engine, kept, on_run=on_run)
-        except KeyboardInterrupt:
-            interrupted = True
-        except TrainingError as error:
-            num = len(kept.finished())
-            raise TrainingError(
-                f"{error} What had finished is kept, {num} of {total} runs, in '{kept.path}': go on with it by "
-                "--resume (from Python: resume=True)."
-            ) from None
-        found = compared(kept, study=study, interrupted=interrupted)
-        if found is None:
-            raise KeyboardInterrupt(
-                f"Interrupted before two runs of two starts had finished; {len(kept.finished())} of {total} runs are "
-                f"kept in '{kept.path}'"
-            )
+        if precision and (most := max(kept.facts().get("looks", ()), default=0)) > study.seeds:
+            study = replace(study, seeds=most)  # it goes on where it was interrupted
+        while True:
+            interrupted = _train(study, contenders, engine, kept, progress=progress)
+            say_look(kept, study, precision.points if precision else None)
+            found = compared(kept, study=study, interrupted=interrupted)
+            if found is None:
+                raise KeyboardInterrupt(
+                    f"Interrupted before two runs of two starts had finished; {len(kept.finished())} of "
+                    f"{len(contenders) * study.seeds} runs are kept in '{kept.path}'"
+                )
+            if interrupted or precision is None:
+                break
+            cells = list(_cells(found).values())
+            taken = sum(run.seconds for one in cells for runs in one.runs.values() for run in runs) / jobs
+            num_runs = precision.more(study.seeds, cells, taken, time.monotonic() - began)
+            if num_runs == study.seeds:
+                break
+            study = replace(study, seeds=num_runs)
         if new := _causes(found, contenders, progress=progress):
             say_causes(kept, new)
             found = compared(kept, study=study, interrupted=interrupted)
@@ -175,11 +215,28 @@ def trained(
         return found
 
 
+def _train(study: Study, contenders: tuple[Contender, ...], engine: Engine, kept: "Store", *, progress: bool) -> bool:
+    """Train what is not kept yet, and keep it; whether Ctrl-C ended it."""
+    total = len(contenders) * study.seeds
+    try:
+        with bar("training runs", total, shown=progress) as on_run:
+            train(study, contenders, engine, kept, on_run=on_run)
+    except KeyboardInterrupt:
+        return True
+    except TrainingError as error:
+        num = len(kept.finished())
+        raise TrainingError(
+            f"{error} What had finished is kept, {num} of {total} runs, in '{kept.path}': go on with it by "
+            "--resume (from Python: resume=True)."
+        ) from None
+    return False
+
+
 def _causes(
     found: Comparison | Grid, contenders: tuple[Contender, ...], *, progress: bool
 ) -> dict[str, dict[str, str]]:
     """What a diagnosis says of each start that never trained and of which nobody has asked yet, by cell and start."""
-    cells = found.cells if isinstance(found, Grid) else {"": found}
+    cells = _cells(found)
     failed = [
         one
         for one in contenders
@@ -192,6 +249,10 @@ def _causes(
                 causes.setdefault(one.study.key, {})[one.start.name] = why
             on_diagnosis(1)
     return causes
+
+
+def _cells(found: Comparison | Grid) -> dict[str, Comparison]:
+    return found.cells if isinstance(found, Grid) else {"": found}
 
 
 def compared(store: "Store", *, study: Study | None = None, interrupted: bool = False) -> Comparison | Grid | None:

@@ -105,6 +105,20 @@ def say_causes(store: Store, causes: dict[str, dict[str, str]]) -> None:
     store.say(more)
 
 
+def say_look(store: Store, study: Study, points: float | None) -> None:
+    """Note that somebody looks at what the runs of a study say, and how precise it is to be.
+
+    The same runs are looked at once, however often. What was to be precise stays so.
+    """
+
+    def more(before: dict[str, Any]) -> dict[str, Any]:
+        looks = sorted({*before.get("looks", ()), study.seeds})
+        asked = before.get("precision") if points is None else points
+        return {**_said(study, before), "looks": looks, "precision": asked}
+
+    store.say(more)
+
+
 def cells_of(store: Store, *, study: Study | None = None) -> list[Cell]:
     """Each cell of which two starts or more have two common runs or more.
 
@@ -125,7 +139,8 @@ def cells_of(store: Store, *, study: Study | None = None) -> list[Cell]:
 
 def _cells_of(store: Store, study: Study | None) -> list[Cell]:
     said = store.facts()
-    wanted = [facts(cell) for cell in study.cells] if study else _placed(said)
+    seen = {"looks": tuple(said.get("looks", ())), "precision": said.get("precision")}
+    wanted = [replace(one, **seen) for one in ([facts(cell) for cell in study.cells] if study else _placed(said))]
     keys = [cell.key for cell in study.cells] if study else list(said["cells"])
     causes = said.get("causes", {})
     by_cell: dict[str, list[Run]] = {key: [] for key in keys}

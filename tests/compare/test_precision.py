@@ -1,0 +1,143 @@
+"""When a comparison has runs enough, and that looking more than once is paid for."""
+
+import math
+
+import numpy as np
+import pytest
+
+import initium
+from initium._compare._comparison import Comparison
+from initium._compare._precision import Precision, precision_of, seconds_of, share
+from initium._errors import SettingError
+from initium._study._facts import Facts
+from initium._study._run import Run
+
+SETTINGS = {"lr": 0.1, "batch_size": 32}
+
+
+def made(gaps, *, score="R^2", looks=(), precision=None, more=()):
+    """Runs of a leader and of one that is behind by some gaps, on five splits dealt anew."""
+    facts = Facts(
+        *("", "net", "made", "regression" if score == "R^2" else "classification", "given"),
+        *(80, 20, 0.0, score, ("ahead", "behind"), len(gaps), "1 epoch", SETTINGS),
+        splits=5,
+        looks=looks,
+        precision=precision,
+    )
+    values = {"ahead": np.full(len(gaps), 0.9), "behind": 0.9 - np.asarray(gaps), **dict(more)}
+    return Comparison(facts, {name: [one(name, index, v) for index, v in enumerate(of)] for name, of in values.items()})
+
+
+def one(name, index, value):
+    curve = (0.0, float(value))
+    return Run(name, index, (1.0, 0.5), (1.0, 0.5), curve, np.array([float(value)]), (), (), (), split=index % 5)
+
+
+def test_looks_spend_the_error_and_never_more():
+    assert share(0) == 1
+    assert share(1) == pytest.approx(1 / 2)
+    assert sum(share(k) for k in range(1, 100_000)) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_look_widens_the_interval_by_the_quantile_of_its_share():
+    import scipy.stats
+
+    gaps = np.linspace(-0.05, 0.07, 20)
+    for looks in ((), (20,), (10, 20), (5, 10, 20)):
+        level = 0.05 * share(len(looks))
+        (gap,) = made(gaps, looks=looks, precision=1.0 if looks else None).differences
+        error = math.sqrt(gaps.var(ddof=1) * (1 / 20 + 20 / 80))
+        assert gap.gap.high - gap.gap.mean == pytest.approx(scipy.stats.t.isf(level / 2, 19) * error)
+        assert gap.floor == pytest.approx(scipy.stats.norm.isf(level / 2) * math.sqrt(gaps.var(ddof=1) * 20 / 80))
+        p = 2 * scipy.stats.t.sf(gaps.mean() / error, 19)
+        assert gap.p == pytest.approx(min(p / share(len(looks)), 1))
+
+
+def test_looks_that_nobody_meant_to_take_are_told_and_not_paid_for():
+    found = made(np.linspace(-0.05, 0.07, 20), looks=(10, 20))
+    assert found.differences[0].p == made(np.linspace(-0.05, 0.07, 20)).differences[0].p
+    assert (
+        "The runs were looked at before there were 20 of each start, and the tests do not allow for that; "
+        "--precision (from Python: precision=0.5) does." in found.remarks
+    )
+    assert not any("looked at" in told for told in made(np.linspace(-0.05, 0.07, 20), looks=(20,)).remarks)
+
+
+def test_runs_are_doubled_until_the_interval_is_narrow_enough():
+    gaps = np.tile([-0.01, 0.03], 3)
+    wide = Precision(0.001)
+    assert wide.more(6, [made(gaps)], seconds=1, spent=0) == 12
+    assert Precision(1.0).more(6, [made(gaps)], seconds=1, spent=0) == 6
+    assert wide.more(6, [made(np.zeros(6)), made(gaps)], seconds=1, spent=0) == 12  # one place of a grid is enough
+
+
+def test_no_run_is_added_where_none_would_narrow_it():
+    gaps = np.tile([-0.01, 0.03], 50)
+    found = made(gaps, precision=0.001, looks=(100,))
+    assert Precision(0.001).more(100, [found], seconds=1, spent=0) == 100
+    assert found.remarks[-1].startswith("As precise as runs can be: +-0.0")
+    assert "however many there are, it stays above +-0.0" in found.remarks[-1]
+
+
+def test_a_start_that_never_trained_is_not_waited_for():
+    gaps = np.tile([0.0, 0.0001], 6)
+    lost = [("lost", np.tile([-0.9, 0.0], 6))]  # R^2 of 0 is chance
+    found = made(gaps, more=lost)
+    assert found.failed == ("lost",)
+    assert Precision(0.01).more(12, [found], seconds=1, spent=0) == 12
+
+
+def test_a_budget_ends_it():
+    gaps, sure = np.tile([-0.01, 0.03], 3), Precision(0.001, budget=100)
+    assert sure.more(6, [made(gaps)], seconds=60, spent=10) == 12
+    assert sure.more(6, [made(gaps)], seconds=60, spent=70) == 9  # half of it fits
+    assert sure.more(6, [made(gaps)], seconds=60, spent=95) == 6
+    told = made(gaps, precision=0.001, looks=(6,)).remarks[-1]
+    assert told.startswith("Less precise than asked: +-")
+    assert told.endswith("--resume with the same --precision adds runs.")
+
+
+def test_points_of_an_accuracy_are_hundredths():
+    gaps = np.tile([-0.01, 0.03], 3)
+    (gap,) = made(gaps, score="accuracy").differences
+    half = (gap.gap.high - gap.gap.low) / 2
+    assert Precision(100 * half * 1.01).is_met(made(gaps, score="accuracy"), gap)
+    assert not Precision(half * 1.01).is_met(made(gaps, score="accuracy"), gap)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), (90, 90), ("90s", 90), ("10m", 600), ("1.5 h", 5400)])
+def test_a_budget_is_a_time(text, seconds):
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["soon", "10 parsecs", "-1m", "0", "nan", "inf", "m"])
+def test_what_is_no_time_is_refused(text):
+    with pytest.raises(SettingError) as caught:
+        seconds_of(text)
+    assert str(caught.value) == f"budget is a time as in 90s, 10m or 1h, not {text!r}."
+
+
+def test_what_is_no_precision_is_refused():
+    for value in (0, -1, math.nan, math.inf, True, "0.5"):
+        with pytest.raises(SettingError, match="precision is a number above 0, in points of the score"):
+            precision_of(value, None)
+    with pytest.raises(SettingError, match=r"ask for one, as in precision=0\.5"):
+        precision_of(None, "10m")
+    assert precision_of(None, None) is None
+
+
+def test_a_study_goes_on_until_it_is_sure_and_says_how_it_ended(tmp_path):
+    store = tmp_path / "s.db"
+    asked = {"model": "mlp(4, 4, 3)", "data": "iris", "inits": ["he_normal", "orthogonal"], "epochs": 1, "seeds": 3}
+    found = initium.compare(**asked, precision=1000, store=store, progress=False)
+    assert (found.num_runs, found.study.looks, found.study.precision) == (3, (3,), 1000)
+    found = initium.compare(**asked, precision=0.001, store=store, resume=True, budget="1h", progress=False)
+    assert found.num_runs > 3
+    assert found.study.looks[:2] == (3, 6)
+    assert found.num_runs == found.study.looks[-1]
+    from initium._compare import show
+
+    shown = show(store)
+    assert shown.num_runs == found.num_runs
+    assert shown.study.looks == found.study.looks
+    assert shown.remarks == found.remarks
