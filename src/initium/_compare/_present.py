@@ -10,6 +10,7 @@ from .._store._shown import shown
 from .._stream import VERSION
 from .._study._study import SHAPE
 from ._figures import figures
+from ._matrix import matrix
 from ._statistics import Difference, Interval
 from ._summary import Summary
 from ._verdict import units
@@ -24,22 +25,25 @@ _BOTH = {
     True: "a t test whose variance allows for training sets that overlap (Nadeau and Bengio 2003); small if other "
     "seeds and other splits would.",
 }
+_FEW = 6  # pairs of which a table is read
 _PACKAGES = ("initium", "torch", "numpy", "scipy", "scikit-learn")
 
 
 def present(comparison: "Comparison") -> Report:
     """Everything a person is shown of a comparison, as data."""
     study = comparison.study
+    scores, *curves = figures(comparison)
     return Report(
         title=f"{study.model} on {study.data}{study.name and f' at {study.name}'}: which start trains it better?",
         subtitle=_subtitle(comparison),
         answer=comparison.verdict,
         remarks=comparison.remarks,
         sections=(
+            scores,
             summary_table(comparison),
             _leader_table(comparison),
-            *figures(comparison),
-            _pair_table(comparison),
+            matrix(comparison) if len(comparison.differences) > _FEW else _pair_table(comparison),
+            *curves,
             _units_table(comparison),
         ),
         facts=_facts(comparison),

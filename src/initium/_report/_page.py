@@ -1,7 +1,9 @@
 """A report as HTML: one file that needs nothing else, or what a notebook shows."""
 
 import json
+from functools import cache
 from html import escape
+from importlib import resources
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 # A page is known by it, so that a report replaces a report and nothing else.
 MARK = '<meta name="generator" content="initium">'
+# plotly.js 4.1.1 as npm has it in plotly.js-cartesian-dist-min: what draws on two axes. Its licence lies beside it.
+BUNDLE = "plotly-cartesian.min.js"
 
 
 def save(report: "Report", path: str | PathLike[str]) -> None:
@@ -26,8 +30,7 @@ def save(report: "Report", path: str | PathLike[str]) -> None:
 def page(report: "Report") -> str:
     """The whole page, with Plotly's code inside if it has charts."""
     charted = any(isinstance(section, Figure) for section in report.sections)
-    plotly = require("plotly.offline", to="A page").get_plotlyjs() if charted else ""
-    return _render("page.html", report, plotly=plotly, mark=MARK)
+    return _render("page.html", report, plotly=_plotly() if charted else "", mark=MARK)
 
 
 def fragment(report: "Report") -> str:
@@ -36,6 +39,11 @@ def fragment(report: "Report") -> str:
         return _render("fragment.html", report)
     except MissingExtraError:
         return f"<pre>{escape(text(report))}</pre>"
+
+
+@cache
+def _plotly() -> str:
+    return (resources.files("initium._report") / "vendor" / BUNDLE).read_text("utf-8")
 
 
 def _render(name: str, report: "Report", **more: Any) -> str:

@@ -48,8 +48,13 @@ class List:
 
 @dataclass(frozen=True)
 class Figure:
-    """Charts that belong together, each in Plotly's JSON schema; shown on the page only."""
+    """Charts that belong together, each in Plotly's JSON schema; shown on the page only, with one legend.
+
+    Attributes:
+        narrowest: pixels below which a chart is scrolled and shrinks no more; 0 where it always fits.
+    """
 
     title: str
     plots: tuple[dict[str, Any], ...]
     note: str = ""
+    narrowest: int = 0
