@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from initium._report._plots import axis, label, line_style, log_axis, marker_style, numbers
+from initium._report._plots import axis, ends, label, line_style, log_axis, marker_style, numbers
 
 
 def test_no_two_of_42_lines_look_alike_even_in_black_and_white():
@@ -41,3 +41,22 @@ def test_a_long_name_takes_two_lines_at_most_and_is_no_markup():
 def test_numbers_are_rounded_to_what_is_seen():
     assert numbers(np.array([1.23456789, np.nan, np.inf]), 4) == [1.235, None, None]
     assert numbers(np.array([1.23456789])) == [1.23457]
+
+
+@pytest.mark.parametrize(
+    ("values", "is_log", "reached"),
+    [
+        ([1.0, None, np.array([3.0, np.nan])], False, (1, 3)),
+        ([0.0, 1e-9, -3.0, 10.0], True, (1e-9, 10)),
+        ([5.0], False, (5, 5)),
+        ([5.0], True, (5, 5)),
+        ([0.0], False, (0, 0)),
+        ([], True, (0.2, 0.5)),
+        ([1e-299, 1e299, 1e308, np.inf], True, (1e-299, 1e299)),
+        ([-1e308, 0.0, 1.0], False, (0, 1)),
+    ],
+)
+def test_an_axis_ends_a_little_beyond_what_it_shows(values, is_log, reached):
+    low, high = ends(values, is_log=is_log)
+    assert low < reached[0] <= reached[1] < high
+    assert low > 0 or not is_log

@@ -1,13 +1,13 @@
 """A Comparison's charts, in Plotly's JSON schema: the one that shows the answer first."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._report import Figure
-from .._report._plots import Plot, axis, faint, label, layout, line_style, log_axis, marker_style, numbers
+from .._report._plots import Plot, axis, ends, faint, label, layout, line_style, log_axis, marker_style, numbers
 from .._study._run import Run
 from ._summary import beyond_chance
 from ._verdict import listed
@@ -46,8 +46,8 @@ class _Scale:
     is_error: bool = False
     unit: str = ""
 
-    def axis(self, ends: tuple[float, float]) -> Plot:
-        return log_axis(*ends, self.title) if self.is_error else axis(self.title, range=[*ends])
+    def axis(self, edges: tuple[float, float]) -> Plot:
+        return log_axis(*edges, self.title) if self.is_error else axis(self.title, range=[*edges])
 
 
 def _scale(comparison: "Comparison") -> _Scale:
@@ -61,20 +61,6 @@ def _scale(comparison: "Comparison") -> _Scale:
     return _Scale(title, lambda score: 100 * np.maximum(1 - score, least), is_error=True, unit="%")
 
 
-def _ends(values: Sequence[np.ndarray], *, is_log: bool, room: float = 0.06) -> tuple[float, float]:
-    """Where an axis begins and ends that shows some numbers, with a little room."""
-    found = np.concatenate([np.ravel(one) for one in values]) if values else np.zeros(0)
-    found = found[np.isfinite(found) & ((found > 0) | (not is_log))]
-    if not len(found):
-        return (0.1, 1.0) if is_log else (0.0, 1.0)
-    low, high = (float(edge) for edge in (found.min(), found.max()))
-    if is_log:
-        more = max((high / low) ** room, 1.1)
-        return low / more, high * more
-    more = room * (high - low) or 0.1 * abs(high) or 1.0
-    return low - more, high + more
-
-
 def _points(comparison: "Comparison", scale: _Scale, look: dict[str, int]) -> Figure:
     """A row a start: its mean and interval, and its runs. The axis is that of the runs that did not fail."""
     rows, luck = comparison.summaries[::-1], beyond_chance(comparison.study)
@@ -83,7 +69,7 @@ def _points(comparison: "Comparison", scale: _Scale, look: dict[str, int]) -> Fi
         for recipe, runs in comparison.runs.items()
     }
     shown = [scale.place(comparison.scores[row.recipe][whole[row.recipe]]) for row in rows if whole[row.recipe].any()]
-    ends = _ends(shown or [scale.place(scores) for scores in comparison.scores.values()], is_log=scale.is_error)
+    edges = ends(shown or [scale.place(scores) for scores in comparison.scores.values()], is_log=scale.is_error)
     traces = []
     for number, row in enumerate(rows):
         style, scores = marker_style(look[row.recipe]), scale.place(comparison.scores[row.recipe])
@@ -99,14 +85,14 @@ def _points(comparison: "Comparison", scale: _Scale, look: dict[str, int]) -> Fi
                          "arrayminus": numbers(np.array([mean - min(interval)])), "color": style["color"],
                          "thickness": 2.5, "width": 7},
              "name": row.recipe, "hovertemplate": "%{x:.4g}<extra>" + label(row.recipe) + "</extra>"},
-            *_beyond(number, scores, mean, ends, scale),
+            *_beyond(number, scores, mean, edges, scale),
         ]  # fmt: skip
     names = {"tickvals": [*range(len(rows))], "ticktext": [label(row.recipe) for row in rows], "minor": {}}
     plot = {
         "data": traces,
         "layout": layout(
             96 + 34 * len(rows),
-            xaxis=scale.axis(ends),
+            xaxis=scale.axis(edges),
             yaxis=axis(range=[-0.6, len(rows) - 0.4], ticks="", **names),
         ),
     }
@@ -123,14 +109,14 @@ def _some(scores: np.ndarray) -> np.ndarray:
     return np.quantile(scores, (np.arange(_MOST_DOTS) + 0.5) / _MOST_DOTS, method="nearest")
 
 
-def _beyond(number: int, scores: np.ndarray, mean: float, ends: tuple[float, float], scale: _Scale) -> list[Plot]:
+def _beyond(number: int, scores: np.ndarray, mean: float, edges: tuple[float, float], scale: _Scale) -> list[Plot]:
     """At the edge of the chart, what of a start lies beyond it."""
-    outside = int(((scores < ends[0]) | (scores > ends[1])).sum())
+    outside = int(((scores < edges[0]) | (scores > edges[1])).sum())
     if not outside:
         return []
     many = f"all at {mean:.3g}{scale.unit}" if np.ptp(scores) == 0 else f"mean {mean:.3g}{scale.unit}"
     told = many if outside == len(scores) else f"{outside} of {len(scores)} runs"
-    text, edge, side = (f"{told} ▸", ends[1], "left") if scale.is_error else (f"◂ {told}", ends[0], "right")
+    text, edge, side = (f"{told} ▸", edges[1], "left") if scale.is_error else (f"◂ {told}", edges[0], "right")
     return [
         {"type": "scatter", "mode": "text", "x": [edge], "y": [number], "text": [text], "hoverinfo": "skip",
          "textposition": f"middle {side}", "textfont": {"size": 12, "color": "#595959"}, "showlegend": False}
@@ -159,8 +145,8 @@ def _curves(comparison: "Comparison", scale: _Scale, look: dict[str, int]) -> Fi
         "Learning curves",
         (
             _chart(comparison, score, scale.axis, look, is_loss=scale.is_error, is_log=scale.is_error, least=least),
-            _chart(comparison, loss("train_loss"), lambda ends: log_axis(*ends, "training loss"), look),
-            _chart(comparison, loss("test_loss"), lambda ends: log_axis(*ends, "test loss"), look),
+            _chart(comparison, loss("train_loss"), lambda edges: log_axis(*edges, "training loss"), look),
+            _chart(comparison, loss("test_loss"), lambda edges: log_axis(*edges, "test loss"), look),
         ),
         "Median run; the band holds the middle half of the runs. Click a name to hide it, twice to see it alone."
         + _failed(comparison),
@@ -184,9 +170,9 @@ def _chart(
         values = np.where(np.isfinite(values), values, worst)
         bands[row.recipe] = np.quantile(values, [0.25, 0.5, 0.75], axis=0, method="nearest")
     trained = [band for recipe, band in bands.items() if recipe not in comparison.failed] or [*bands.values()]
-    ends = _ends([np.maximum(band, least) for band in trained], is_log=is_log, room=0.03)
+    edges = ends([np.maximum(band, least) for band in trained], is_log=is_log, room=0.03)
     traces = [trace for recipe, band in bands.items() for trace in _curve(recipe, band, look[recipe])]
-    return {"data": traces, "layout": layout(380, xaxis=axis("epoch", rangemode="tozero"), yaxis=make_axis(ends))}
+    return {"data": traces, "layout": layout(380, xaxis=axis("epoch", rangemode="tozero"), yaxis=make_axis(edges))}
 
 
 def _curve(recipe: str, band: np.ndarray, number: int) -> list[Plot]:

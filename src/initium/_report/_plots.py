@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from collections.abc import Iterable
 from html import escape
 from typing import Any
 
@@ -16,6 +17,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "star", "cross")
 _FONT = {"family": 'system-ui, "DejaVu Sans", sans-serif', "size": 13, "color": "#1b1b1b"}
+_LARGEST = 1e300  # beyond it an axis has no room
 _DECADES = 7  # more of them than that, and not each has its tick
 
 
@@ -53,6 +55,20 @@ def log_axis(low: float, high: float, title: str = "", **more: Any) -> Plot:
 def _tick(value: float) -> str:
     power = math.floor(math.log10(value) + 1e-9)
     return f"{value:.6g}" if -4 < power < 5 else f"10<sup>{power}</sup>"
+
+
+def ends(values: Iterable[Any], *, is_log: bool, room: float = 0.09) -> tuple[float, float]:
+    """Where an axis begins and ends that shows some numbers, with a little room; None and NaN are none."""
+    found = np.concatenate([np.zeros(0), *(np.ravel(np.asarray(one, np.float64)) for one in values)])
+    found = found[(np.abs(found) < _LARGEST) & ((found > 1 / _LARGEST) | (not is_log))]
+    if not len(found):
+        return (0.1, 1.0) if is_log else (0.0, 1.0)
+    low, high = float(found.min()), float(found.max())
+    if is_log:
+        more = min(max(math.exp(room * (math.log(high) - math.log(low))), 1.1), 10.0)
+        return low / more, high * more
+    more = room * (high - low) or 0.1 * abs(high) or 1.0
+    return low - more, high + more
 
 
 def layout(height: int, **more: Any) -> Plot:
