@@ -13,9 +13,8 @@ from ._compare import Comparison, Grid, study_of, trained
 from ._draw import num_threads
 from ._engine import Contender, Processes
 from ._errors import SettingError, counted
-from ._files import check_writable
 from ._printable import printable_lines
-from ._report._page import MARK
+from ._report._page import check_page
 from ._shown import show_result, show_store
 from ._store._export import check_export
 from ._study._prepared import Data
@@ -106,7 +105,7 @@ def compare(
         show_store(show_, out, export_)
         return
     page = out or "compare.html"
-    check_writable(page, mark=MARK)
+    check_page(page)
     if export_:
         check_export(Path(export_))
     wanted = asked(inits or [], given)
