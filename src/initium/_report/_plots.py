@@ -65,8 +65,8 @@ def ends(values: Iterable[Any], *, is_log: bool, room: float = 0.09) -> tuple[fl
         return (0.1, 1.0) if is_log else (0.0, 1.0)
     low, high = float(found.min()), float(found.max())
     if is_log:
-        more = min(max(math.exp(room * (math.log(high) - math.log(low))), 1.1), 10.0)
-        return low / more, high * more
+        more = max(math.exp(room * (math.log(high) - math.log(low))), 1.1)
+        return max(low / more, 0.1 / _LARGEST), min(high * more, 10 * _LARGEST)
     more = room * (high - low) or 0.1 * abs(high) or 1.0
     return low - more, high + more
 
