@@ -16,7 +16,7 @@ function draw(box) {
   const { data, layout } = plots.get(box);
   const off = hidden.get(box.parentElement);
   const traces = data.map((trace) => (off?.has(group(trace)) ? { ...trace, visible: false } : trace));
-  const clear = box.parentElement.matches(".wide") ? { paper_bgcolor: "#fff0" } : {}; // an edge's shadow is seen through it
+  const clear = box.parentElement.matches(".wide") ? { paper_bgcolor: "#fff0", plot_bgcolor: "#fff0" } : {}; // an edge's shadow is seen through it
   Plotly.newPlot(box, traces, { ...layout, ...clear, showlegend: false }, {
     responsive: true, displaylogo: false, showSendToCloud: false, displayModeBar: isNarrow || box.parentElement.matches(".many") ? false : "hover",
     toImageButtonOptions: { format: "svg" },
