@@ -107,7 +107,8 @@ def test_one_run_that_failed_does_not_squeeze_the_scale_either():
     lost = run("zeros", 0, 0.3, seed=9)
     cut = Comparison(whole.study, {**whole.runs, "zeros": [lost, *whole.runs["zeros"][1:]]})
     lost_row = [trace for trace in figures(cut)[0].plots[0]["data"] if trace["mode"] == "text"]
-    assert [trace["text"] for trace in lost_row] == [["1 of 6 runs ▸"]]
+    mean = 100 * (1 - cut.scores["zeros"].mean())
+    assert [trace["text"] for trace in lost_row] == [[f"1 of 6 runs, mean {mean:.3g}% ▸"]]
     _, high = figures(cut)[0].plots[0]["layout"]["xaxis"]["range"]
     assert 10**high < 20  # percent of error
 

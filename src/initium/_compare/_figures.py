@@ -9,7 +9,7 @@ import numpy as np
 from .._report import Figure
 from .._report._plots import Plot, axis, ends, faint, label, layout, line_style, log_axis, marker_style, numbers
 from .._study._run import Run
-from ._summary import beyond_chance
+from ._summary import Summary, beyond_chance
 from ._verdict import listed
 from ._weight_figures import weight_figures
 
@@ -70,36 +70,40 @@ def _points(comparison: "Comparison", scale: _Scale, look: dict[str, int]) -> Fi
     }
     shown = [scale.place(comparison.scores[row.recipe][whole[row.recipe]]) for row in rows if whole[row.recipe].any()]
     edges = ends(shown or [scale.place(scores) for scores in comparison.scores.values()], is_log=scale.is_error)
-    traces = []
-    for number, row in enumerate(rows):
-        style, scores = marker_style(look[row.recipe]), scale.place(comparison.scores[row.recipe])
-        mean, *interval = (float(scale.place(np.array(one))) for one in (row.score.mean, row.score.low, row.score.high))
-        dots = _some(scores)
-        traces += [
-            {"type": "scatter", "mode": "markers", "x": numbers(dots, 4), "hoverinfo": "x", "showlegend": False,
-             "y": numbers(number + _JITTER * (2 * (_GOLDEN * (1 + np.arange(len(dots))) % 1) - 1), 4),
-             "marker": {"color": style["color"], "opacity": 0.35, "size": 5}},
-            {"type": "scatter", "mode": "markers", "x": [mean], "y": [number], "showlegend": False,
-             "marker": {**style, "size": 12, "line": {"color": "white", "width": 1}},
-             "error_x": {"type": "data", "symmetric": False, "array": numbers(np.array([max(interval) - mean])),
-                         "arrayminus": numbers(np.array([mean - min(interval)])), "color": style["color"],
-                         "thickness": 2.5, "width": 7},
-             "name": row.recipe, "hovertemplate": "%{x:.4g}<extra>" + label(row.recipe) + "</extra>"},
-            *_beyond(number, scores, mean, edges, scale),
-        ]  # fmt: skip
+    traces = [
+        trace
+        for number, row in enumerate(rows)
+        for trace in _row(number, row, scale.place(comparison.scores[row.recipe]), scale, edges, look[row.recipe])
+    ]
     names = {"tickvals": [*range(len(rows))], "ticktext": [label(row.recipe) for row in rows], "minor": {}}
-    plot = {
-        "data": traces,
-        "layout": layout(
-            96 + 34 * len(rows),
-            xaxis=scale.axis(edges),
-            yaxis=axis(range=[-0.6, len(rows) - 0.4], ticks="", **names),
-        ),
-    }
-    dots = "each faint dot is one run" if comparison.num_runs <= _MOST_DOTS else f"faint dots are {_MOST_DOTS} of the "
-    if comparison.num_runs > _MOST_DOTS:
-        dots += f"{comparison.num_runs:,} runs, evenly by rank"
-    return Figure("Final scores", (plot,), f"Mean and 95% interval; {dots}.{_failed(comparison)}")
+    y = axis(range=[-0.6, len(rows) - 0.4], ticks="", **names)
+    many = comparison.num_runs
+    dots = f"faint dots are {_MOST_DOTS} of the {many:,} runs, evenly by rank"
+    return Figure(
+        "Final scores",
+        ({"data": traces, "layout": layout(96 + 34 * len(rows), xaxis=scale.axis(edges), yaxis=y)},),
+        f"Mean and 95% interval; {dots if many > _MOST_DOTS else 'each faint dot is one run'}.{_failed(comparison)}",
+    )
+
+
+def _row(
+    number: int, row: Summary, scores: np.ndarray, scale: _Scale, edges: tuple[float, float], look: int
+) -> list[Plot]:
+    """The runs of a start, jittered, its mean and interval, and what lies beyond the edge."""
+    style, dots = marker_style(look), _some(scores)
+    mean, *interval = (float(scale.place(np.array(one))) for one in (row.score.mean, row.score.low, row.score.high))
+    return [
+        {"type": "scatter", "mode": "markers", "x": numbers(dots, 4), "hoverinfo": "x", "showlegend": False,
+         "y": numbers(number + _JITTER * (2 * (_GOLDEN * (1 + np.arange(len(dots))) % 1) - 1), 4),
+         "marker": {"color": style["color"], "opacity": 0.35, "size": 5}},
+        {"type": "scatter", "mode": "markers", "x": [mean], "y": [number], "showlegend": False,
+         "marker": {**style, "size": 12, "line": {"color": "white", "width": 1}},
+         "error_x": {"type": "data", "symmetric": False, "array": numbers(np.array([max(interval) - mean])),
+                     "arrayminus": numbers(np.array([mean - min(interval)])), "color": style["color"],
+                     "thickness": 2.5, "width": 7},
+         "name": row.recipe, "hovertemplate": "%{x:.4g}<extra>" + label(row.recipe) + "</extra>"},
+        *_beyond(number, scores, mean, edges, scale),
+    ]  # fmt: skip
 
 
 def _some(scores: np.ndarray) -> np.ndarray:
@@ -114,8 +118,10 @@ def _beyond(number: int, scores: np.ndarray, mean: float, edges: tuple[float, fl
     outside = int(((scores < edges[0]) | (scores > edges[1])).sum())
     if not outside:
         return []
-    many = f"all at {mean:.3g}{scale.unit}" if np.ptp(scores) == 0 else f"mean {mean:.3g}{scale.unit}"
-    told = many if outside == len(scores) else f"{outside} of {len(scores)} runs"
+    middle = f"mean {mean:.3g}{scale.unit}"
+    told = f"{outside} of {len(scores)} runs" + ("" if edges[0] <= mean <= edges[1] else f", {middle}")
+    if outside == len(scores):
+        told = middle.replace("mean", "all at") if np.ptp(scores) == 0 else middle
     text, edge, side = (f"{told} ▸", edges[1], "left") if scale.is_error else (f"◂ {told}", edges[0], "right")
     return [
         {"type": "scatter", "mode": "text", "x": [edge], "y": [number], "text": [text], "hoverinfo": "skip",
