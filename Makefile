@@ -49,7 +49,7 @@ bench-fill: .venv/made
 bench-diagnose: .venv/made
 	$(BIN)/python bench/diagnose.py
 
-# The pictures of docs/diagnose.md; needs Chromium.
+# The pictures of docs/diagnose.md, and after `make demo` that of README; needs Chromium.
 pictures: .venv/made
 	$(BIN)/python bench/pictures.py
 

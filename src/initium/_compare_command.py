@@ -14,9 +14,8 @@ from ._compare._precision import precision_of
 from ._draw import num_threads
 from ._engine import Contender, Processes
 from ._errors import SettingError, counted
-from ._files import check_writable
 from ._printable import printable_lines
-from ._report._page import MARK
+from ._report._page import check_page
 from ._shown import show_result, show_store
 from ._store._export import check_export
 from ._study._prepared import Data
@@ -116,7 +115,7 @@ def compare(
         return
     check_margin(margin)
     page, sure = out or "compare.html", precision_of(precision, budget)
-    check_writable(page, mark=MARK)
+    check_page(page)
     if export_:
         check_export(Path(export_))
     wanted = asked(inits or [], given)

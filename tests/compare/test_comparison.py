@@ -15,6 +15,7 @@ from initium._report._page import page
 from initium._study._data import Data
 from initium._study._run import Run
 from initium._study._study import Study
+from initium._study._weights import Weights
 
 NUM_RUNS, NUM_SAMPLES, EPOCHS = 12, 100, 3
 DATA = Data(
@@ -44,7 +45,7 @@ def run(recipe, index, accuracy=0.9, seed=0, loss=(1.0, 0.5, 0.2, 0.1), units=((
         units_start=units[0],
         units_end=units[1],
         widths=widths,
-        first_weights=(np.zeros((8, 4)), np.ones((8, 4))) if index == 0 else None,
+        weights=(Weights.of("0.weight", np.zeros((8, 4)), np.ones((8, 4))),) if index == 0 else (),
     )
 
 
@@ -167,7 +168,7 @@ def test_one_run_that_diverged_leaves_the_curves_of_the_others():
 def test_any_first_layer_has_a_histogram(weights):
     weights = weights.astype(np.float32)
     found = comparison(he_normal={}, zeros={})
-    first = replace(found.runs["zeros"][0], first_weights=(weights, weights))
+    first = replace(found.runs["zeros"][0], weights=(Weights.of("0.weight", weights, weights),))
     runs = {**found.runs, "zeros": [first, *found.runs["zeros"][1:]]}
     assert page(Comparison(found.study, runs).report())
 

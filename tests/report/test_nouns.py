@@ -53,7 +53,7 @@ def comparison():
     data = Data(PATH, "classification", x, y, x, y, 2)
     study = Study("mlp", data, tuple(map(parse_recipe, starts)), seeds=2, epochs=1)
     run = {"train_loss": (1.0, 0.5), "test_loss": (1.0, 0.5), "test_score": (0.5, 1.0), "merits": np.ones(4)}
-    units = {"units_start": (2,), "units_end": (2,), "widths": (2,), "first_weights": None}
+    units = {"units_start": (2,), "units_end": (2,), "widths": (2,)}
     return Comparison(study, {name: [Run(recipe=name, index=i, **run, **units) for i in (0, 1)] for name in starts})
 
 

@@ -1,9 +1,16 @@
+import hashlib
 import json
+import re
 import sys
 from html.parser import HTMLParser
+from importlib import resources
 
-from initium._report import Figure, List, Report, Table
+import pytest
+
+from initium import OutputError
+from initium._report import Figure, List, Report, Table, _page
 from initium._report._page import MARK, fragment, page
+from initium._report._plotly import plotly_code
 from initium._report._text import text
 
 REPORT = Report(
@@ -36,13 +43,39 @@ class Reader(HTMLParser):
             self.json.append(json.loads(data))
 
 
-def test_a_page_needs_nothing_but_itself_and_stays_under_6_mb():
+def test_a_page_needs_nothing_but_itself_and_stays_under_2_mb():
     html = page(REPORT)
     assert Reader(html).links == ["data:,"]
-    assert len(html.encode()) < 6_000_000
+    assert len(html.encode()) < 1_700_000
     assert MARK in html[:1000]
     assert "showSendToCloud: false" in html.rsplit("<script>", 1)[1]
     assert "url(" not in html.split("</style>")[0]
+
+
+def test_a_page_names_no_other_and_forbids_its_browser_to_ask_one():
+    html = page(REPORT)
+    ours = html.replace(plotly_code(), "").replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?:|//\w+\.\w+|import\(|fetch\(|@import", ours)
+    policy = next(about["content"] for _, about in Reader(html).tags if about.get("http-equiv"))
+    assert policy.startswith("default-src 'none';")
+    assert not re.search(r"https?|\*|'self'|unsafe-eval", policy)
+
+
+def test_what_draws_the_charts_is_the_file_that_npm_has_and_its_licence_lies_beside_it():
+    text = plotly_code()
+    assert "plotly.js (cartesian - minified) v4.1.1" in text[:100]
+    digest = "79542150855a52c567260e3137095dbe2b744e6d702a5cabe67da246942fba7a"
+    assert hashlib.sha256(text.encode()).hexdigest() == digest
+    assert "</script" not in text
+    licence = resources.files("initium._report") / "vendor" / "plotly-LICENSE"
+    assert licence.read_text().startswith("MIT License")
+
+
+def test_a_chart_that_would_be_too_narrow_is_scrolled():
+    plot = {"data": [], "layout": {"height": 100}}
+    wide, usual = (page(Report(sections=(Figure("Wide", (plot,), narrowest=narrowest),))) for narrowest in (700, 0))
+    assert 'style="min-height: 100px; min-width: 700px"' in wide
+    assert 'style="min-height: 100px"' in usual
 
 
 def test_a_page_escapes_what_it_is_given_and_keeps_its_charts():
@@ -60,8 +93,7 @@ def test_a_rendering_shows_the_tables_meant_for_it():
     assert ("Shown in text" in in_page, "Shown in text" in in_text) == (False, True)
 
 
-def test_a_page_without_charts_needs_no_plotly_and_one_without_a_title_is_known_by_its_answer(monkeypatch):
-    monkeypatch.setitem(sys.modules, "plotly", None)
+def test_a_page_without_charts_has_no_script_and_one_without_a_title_is_known_by_its_answer():
     html = page(Report(answer="No <winner>."))
     assert "<title>No &lt;winner&gt;.</title>" in html
     assert "<script" not in html
@@ -88,3 +120,22 @@ def test_a_fragment_holds_the_tables_and_no_script():
     assert "No winner." in html
     assert "<script" not in html
     assert "<html" not in html
+
+
+@pytest.mark.parametrize("name", ["runs.csv", "curves.svg", "page", "page.html.gz"])
+def test_what_is_no_name_of_a_page_is_refused_with_the_way_out(name, tmp_path):
+    for write in (REPORT.save, _page.check_page):
+        with pytest.raises(OutputError) as caught:
+            write(tmp_path / name)
+        assert str(caught.value) == (
+            f"'{tmp_path / name}' is no name of a page, which ends in .html. The runs of a comparison as a table are "
+            "written by --export (from Python: to_pandas), and one figure as .svg, .png or .pdf from Python, by "
+            "`report().figure(title).save(path)`."
+        )
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["page.html", "PAGE.HTM"])
+def test_a_page_may_be_called_so(name, tmp_path):
+    _page.check_page(tmp_path / name)
+    REPORT.save(tmp_path / name)

@@ -39,7 +39,7 @@ def started(made, index=0):
 def test_the_same_run_twice_is_the_same_to_the_last_bit():
     first, again = trained(study()), trained(study())
     assert (first.train_loss, first.test_loss) == (again.train_loss, again.test_loss)
-    np.testing.assert_array_equal(first.first_weights[1], again.first_weights[1])
+    assert first.weights == again.weights
 
 
 def test_starts_of_one_run_share_their_draws_and_differ_by_scale():
@@ -56,10 +56,10 @@ def test_weight_and_order_seeds_are_separate():
     base = trained(study())
     other_order = trained(study(order_seed=100))
     other_weights = trained(study(seed=100))
-    np.testing.assert_array_equal(base.first_weights[0], other_order.first_weights[0])
+    assert [one.start for one in base.weights] == [one.start for one in other_order.weights]
     assert base.train_loss[0] == other_order.train_loss[0]
     assert base.train_loss[1] != other_order.train_loss[1]
-    assert (base.first_weights[0] != other_weights.first_weights[0]).any()
+    assert base.weights[0].start != other_weights.weights[0].start
 
 
 def test_run_r_is_the_first_run_of_the_next_seed():

@@ -5,12 +5,13 @@ import platform
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .._report import Report, Table
+from .._report import Figure, Report, Table
 from .._require import versions
 from .._store._shown import shown
 from .._stream import VERSION
 from .._study._study import SHAPE
 from ._figures import figures
+from ._matrix import matrix
 from ._outcome import Kind
 from ._remarks import units
 from ._statistics import Difference, Interval
@@ -27,23 +28,26 @@ _BOTH = {
     "seeds and other data would. It",
 }
 _OVER = {False: "runs and test samples", True: "seeds and other data"}
+_FEW = 6  # pairs of which a table is read
 _PACKAGES = ("initium", "torch", "numpy", "scipy", "scikit-learn")
 
 
 def present(comparison: "Comparison") -> Report:
     """Everything a person is shown of a comparison, as data."""
     study = comparison.study
+    scores, *curves = figures(comparison)
     return Report(
         title=f"{study.model} on {study.data}{study.name and f' at {study.name}'}: which start trains it better?",
         subtitle=_subtitle(comparison),
         answer="\n".join(filter(None, (comparison.verdict, comparison.fastest))),
         remarks=comparison.remarks,
         sections=(
+            scores,
             summary_table(comparison),
             *_ranking(comparison, _leader_table),
             *_ranking(comparison, _speed_table),
-            *figures(comparison),
-            *_ranking(comparison, _pair_table),
+            *_ranking(comparison, _pairs),
+            *curves,
             _units_table(comparison),
         ),
         facts=_facts(comparison),
@@ -85,7 +89,7 @@ def summary_table(comparison: "Comparison", *, title: str = "After training") ->
     )
 
 
-def _ranking(comparison: "Comparison", table: Callable[["Comparison"], Table]) -> tuple[Table, ...]:
+def _ranking(comparison: "Comparison", table: Callable[["Comparison"], Table | Figure]) -> tuple[Table | Figure, ...]:
     """A table that ranks starts, unless none trained."""
     return () if comparison.outcome.kind is Kind.NOTHING_TRAINED else (table(comparison),)
 
@@ -128,6 +132,10 @@ def _speed_table(comparison: "Comparison") -> Table:
         f"with all {found.num_steps:,}. Mean {study.score}: over all of training. p: that {first} is no different, "
         "corrected.",
     )
+
+
+def _pairs(comparison: "Comparison") -> Table | Figure:
+    return matrix(comparison) if len(comparison.differences) > _FEW else _pair_table(comparison)
 
 
 def _pair_table(comparison: "Comparison") -> Table:

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._errors import counted
 from .._report import Figure, Report, Table
-from .._report._plots import Plot, axis, layout, line_style, numbers
+from .._report._plots import Plot, axis, ends, layout, line_style, log_axis, marker_style, numbers
 from ._slope import BAND, Slope
 
 if TYPE_CHECKING:
@@ -77,21 +77,21 @@ def _figure(check: "CoordinateCheck") -> Figure:
     steps = _steps(check).items()
     return Figure(
         "Size against width",
-        tuple(_plot(check.widths, _name(step), [*slopes.values()], legend=step == 0) for step, slopes in steps),
+        tuple(_plot(check.widths, _name(step), [*slopes.values()]) for step, slopes in steps),
         "At the start, the size of what each weight gives; then of what the steps have added. Flat lines are right.",
     )
 
 
-def _plot(widths: tuple[int, ...], name: str, slopes: list[Slope], *, legend: bool) -> Plot:
+def _plot(widths: tuple[int, ...], name: str, slopes: list[Slope]) -> Plot:
     traces = [
-        {"type": "scatter", "mode": "lines+markers", "name": slope.path, "x": list(widths), "showlegend": legend,
-         "y": numbers(np.array([size or np.nan for size in slope.sizes])), "line": {**line_style(number), "width": 2}}
+        {"type": "scatter", "mode": "lines+markers", "name": slope.path, "x": list(widths),
+         "y": numbers(np.array([size or np.nan for size in slope.sizes])), "line": {**line_style(number), "width": 2},
+         "marker": {**marker_style(number), "size": 7}}
         for number, slope in enumerate(slopes)
     ]  # fmt: skip
     look = layout(
-        360 if legend else 260,
-        xaxis=axis(f"width, {name}", type="log", tickvals=list(widths)),
-        yaxis=axis("size", type="log", tickformat="~g", dtick="D2"),
-        legend={"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0, "xanchor": "left"},
+        300,
+        xaxis=axis(f"width, {name}", type="log", tickvals=list(widths), minor={}),
+        yaxis=log_axis(*ends([size for slope in slopes for size in slope.sizes], is_log=True), "size"),
     )
     return {"data": traces, "layout": look}

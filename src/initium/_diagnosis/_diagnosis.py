@@ -165,7 +165,7 @@ class Diagnosis(Reported):
 
         Raises:
             OutputError: if it cannot be written there.
-            MissingExtraError: if Plotly or Jinja is not installed.
+            MissingExtraError: if Jinja is not installed.
         """
         self.report().save(path)
 

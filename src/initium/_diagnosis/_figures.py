@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._report import Figure
-from .._report._plots import GREY, Plot, axis, faint, layout, line_style, numbers
+from .._report._plots import GREY, Plot, axis, faint, layout, line_style, log_axis, marker_style, numbers
+from .._report._plots import ends as ends_of
 from ._evidence import Layer
 from ._lines import Band
 
@@ -63,7 +64,7 @@ def _depth(
         course = {x.path: value(x) or None for x in diagnosis.layers}  # a logarithm knows no 0
         traces.append(_line(name, number, course, is_only=len(diagnoses) == 1))
         traces.append(_found(diagnosis, course, number))
-    y = axis(type="log", exponentformat="power", nticks=9)
+    y = log_axis(*ends_of([size for trace in traces for size in trace["y"]], is_log=True, room=0.1))
     return {"data": traces, "layout": _against_depth(first.layers, title, y)}
 
 
@@ -83,12 +84,11 @@ def _against_depth(layers: Sequence[Layer], title: str, y: Plot) -> Plot:
     few = sorted({round(place) for place in np.linspace(0, len(layers) - 1, min(len(layers), 6))})
     names = [_cut(layers[place].path, _LABEL_BELOW) for place in few]
     return layout(
-        420,
+        380,
         title=_titled(title),
-        xaxis=axis(tickvals=few, ticktext=names, tickangle=25),
+        xaxis=axis(tickvals=few, ticktext=names, tickangle=-25, minor={}),
         yaxis=y,
-        legend={"orientation": "h", "y": -0.3, "yanchor": "top", "x": 0, "xanchor": "left"},
-        margin={"l": 56, "r": 12, "t": 34, "b": 90},
+        margin={"l": 56, "r": 12, "t": 34, "b": 50},
     )
 
 
@@ -101,7 +101,7 @@ def _line(name: str, number: int, course: Mapping[str, float | None], *, is_only
     return {
         "type": "scatter", "mode": "lines+markers", "name": name, "x": [*range(len(values))], "y": values,
         "text": [*course], "hovertemplate": "%{text}: %{y:.3g}", "showlegend": not is_only,
-        "line": {**line_style(number), "width": 2}, "marker": {"size": 5},
+        "line": {**line_style(number), "width": 2}, "marker": {**marker_style(number), "size": 5},
     }  # fmt: skip
 
 

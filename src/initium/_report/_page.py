@@ -5,9 +5,10 @@ from html import escape
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from .._errors import MissingExtraError, first_few
-from .._files import write_text
+from .._errors import MissingExtraError, OutputError, first_few
+from .._files import check_writable, destination, write_text
 from .._require import require
+from ._plotly import plotly_code
 from ._sections import Figure
 from ._text import text
 
@@ -18,16 +19,35 @@ if TYPE_CHECKING:
 MARK = '<meta name="generator" content="initium">'
 
 
+def check_page(path: str | PathLike[str]) -> None:
+    """Find out now whether a page can be written there later.
+
+    Raises:
+        OutputError: if not, saying what is in the way.
+    """
+    _check_name(path)
+    check_writable(path, mark=MARK)
+
+
+def _check_name(path: str | PathLike[str]) -> None:
+    if destination(path).suffix.lower() not in (".html", ".htm"):
+        raise OutputError(
+            f"'{path}' is no name of a page, which ends in .html. The runs of a comparison as a table are written by "
+            "--export (from Python: to_pandas), and one figure as .svg, .png or .pdf from Python, by "
+            "`report().figure(title).save(path)`."
+        )
+
+
 def save(report: "Report", path: str | PathLike[str]) -> None:
     """Write the page, whole or not at all."""
+    _check_name(path)
     write_text(path, page(report), mark=MARK)
 
 
 def page(report: "Report") -> str:
     """The whole page, with Plotly's code inside if it has charts."""
     charted = any(isinstance(section, Figure) for section in report.sections)
-    plotly = require("plotly.offline", to="A page").get_plotlyjs() if charted else ""
-    return _render("page.html", report, plotly=plotly, mark=MARK)
+    return _render("page.html", report, plotly=plotly_code() if charted else "", mark=MARK)
 
 
 def fragment(report: "Report") -> str:

@@ -7,6 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from .._printable import printable, printable_lines
+from .._spec import unknown_name
 from ._sections import Figure, List, Table
 
 # Renderers are imported when used: `import initium` stays light, and printing needs no Rich.
@@ -41,6 +42,17 @@ class Report:
             object.__setattr__(self, name, printable_lines(getattr(self, name)))
         object.__setattr__(self, "remarks", tuple(map(printable_lines, self.remarks)))
         object.__setattr__(self, "facts", tuple((name, printable_lines(value)) for name, value in self.facts))
+
+    def figure(self, title: str) -> Figure:
+        """One of its figures, by its title on the page, to be saved as a picture.
+
+        Raises:
+            UnknownNameError: which is a KeyError, with the nearest title there is.
+        """
+        found = {section.title: section for section in self.sections if isinstance(section, Figure)}
+        if title not in found:
+            raise unknown_name("figure", title, found, "")
+        return found[title]
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write one HTML page that needs nothing else, whole or not at all.

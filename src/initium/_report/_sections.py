@@ -1,6 +1,7 @@
 """What stands in a report, as data; one that is empty is not shown."""
 
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any, Literal
 
 from .._printable import printable
@@ -48,8 +49,27 @@ class List:
 
 @dataclass(frozen=True)
 class Figure:
-    """Charts that belong together, each in Plotly's JSON schema; shown on the page only."""
+    """Charts that belong together, each in Plotly's JSON schema; shown on the page only, with one legend.
+
+    Attributes:
+        narrowest: pixels below which a chart is scrolled and shrinks no more; 0 where it always fits.
+    """
 
     title: str
     plots: tuple[dict[str, Any], ...]
     note: str = ""
+    narrowest: int = 0
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write all its charts as one picture, by Kaleido (`pip install kaleido`), which needs Chrome or Chromium.
+
+        Args:
+            path: of a new file, .svg, .png or .pdf.
+
+        Raises:
+            MissingExtraError: if Kaleido or a browser is missing.
+            OutputError: if it cannot be written there.
+        """
+        from ._picture import save
+
+        save(self, path)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._store import Key, Row
+from ._weights import Weights, from_arrays, to_arrays
 
 
 @dataclass(frozen=True, eq=False)  # two arrays are not equal or unequal as a whole
@@ -24,7 +25,7 @@ class Run:
         units_start: distinct hidden units of each hidden layer before the first step.
         units_end: the same after the last step.
         widths: units of each hidden layer, distinct or not.
-        first_weights: the first layer's weights at start and end; in the first run only.
+        weights: how each lies at start and end; in the first run only.
         cell: the settings of its place in the grid, as JSON.
         split: the fold that it was tested on; 0 where there is one split.
         seconds: that it took.
@@ -39,7 +40,7 @@ class Run:
     units_start: tuple[int, ...]
     units_end: tuple[int, ...]
     widths: tuple[int, ...]
-    first_weights: tuple[NDArray[Any], NDArray[Any]] | None = None
+    weights: tuple[Weights, ...] = ()
     cell: str = "{}"
     split: int = 0
     seconds: float = 0.0
@@ -55,8 +56,8 @@ class Run:
         arrays: dict[str, Any] = {"merits": self.merits} | {
             name: np.array(getattr(self, name), np.int64) for name in _UNITS
         }
-        if self.first_weights:
-            arrays |= dict(zip(_FIRST, self.first_weights, strict=True))
+        if self.weights:
+            arrays |= to_arrays(self.weights)
         detail = BytesIO()
         np.savez_compressed(detail, **arrays)
         key = Key(self.recipe, self.cell, self.index)
@@ -76,13 +77,11 @@ class Run:
         except Exception as error:  # whatever Python's own readers raise of a damaged archive: a dozen kinds of error
             raise ValueError("no arrays") from error
         units = {name: tuple(map(int, arrays[name])) for name in _UNITS}
-        first = (arrays[_FIRST[0]], arrays[_FIRST[1]]) if _FIRST[0] in arrays else None
         train_loss, test_loss, test_score = zip(*row.curve, strict=True)
         place = {"recipe": row.key.start, "index": row.key.number, "cell": row.key.cell}
         curves = {"train_loss": train_loss, "test_loss": test_loss, "test_score": test_score}
-        more = {"merits": arrays["merits"], "first_weights": first, "split": row.split, "seconds": row.seconds}
+        more = {"merits": arrays["merits"], "weights": from_arrays(arrays), "split": row.split, "seconds": row.seconds}
         return cls(**place, **curves, **units, **more)
 
 
 _UNITS = ("units_start", "units_end", "widths")
-_FIRST = ("first_start", "first_end")

@@ -17,6 +17,7 @@ from .._study._prepared import Data
 from .._study._run import Run
 from .._study._start import Start
 from .._study._study import Study
+from .._study._weights import Weights
 from . import _models
 from ._deferred import deferred
 from ._loss import Judge, check_names, judge
@@ -150,7 +151,7 @@ class Course:
             units_start=distinct_hidden_units(self._graph, self._before),
             units_end=distinct_hidden_units(self._graph, after),
             widths=hidden_widths(self._graph),
-            first_weights=_first(self._graph, self._before, after) if self._index == 0 else None,
+            weights=_weights(self._graph, self._before, after) if self._index == 0 else (),
             cell=self._study.key,
             split=self._index % (self._study.splits or 1),
             seconds=time.perf_counter() - self._began,
@@ -204,11 +205,8 @@ def _values(model: nn.Module) -> dict[str, Any]:
     return {plain(path): value.detach().numpy().copy() for path, value in model.named_parameters()}
 
 
-def _first(graph: Graph, before: dict[str, Any], after: dict[str, Any]) -> tuple[Any, Any] | None:
-    if not graph.weights:
-        return None
-    path = graph.weights[0].path
-    return before[path], after[path]
+def _weights(graph: Graph, before: dict[str, Any], after: dict[str, Any]) -> tuple[Weights, ...]:
+    return tuple(Weights.of(one.path, before[one.path], after[one.path]) for one in graph.weights)
 
 
 def _check_new(one: nn.Module, other: nn.Module) -> None:
