@@ -45,16 +45,25 @@ class Judge:
 
     def merits(self, outputs: torch.Tensor, y: Any) -> Any:
         """One number a sample, whose mean is the score; of F1 and of a function the score alone."""
-        found = _as_scores(outputs.numpy(), y, self.threshold)
-        if self.metric is None or self.metric in ("accuracy", "r2"):
-            return merits(found, y)
         if callable(self.metric):
             return np.array([float(self.metric(outputs, torch.from_numpy(y)))])
-        guessed = found.argmax(axis=-1) if found.ndim > y.ndim else found > 0
+        return self.worth(self.answers(outputs, y), y)
+
+    def answers(self, outputs: torch.Tensor, y: Any) -> Any:
+        """What is scored of some outputs: which class or label they say; of a regression the outputs themselves."""
+        found = _as_scores(outputs.numpy(), y, self.threshold)
+        if y.dtype.kind == "f":
+            return found
+        return found.argmax(axis=-1) if found.ndim > y.ndim else found > 0
+
+    def worth(self, answers: Any, y: Any) -> Any:
+        """The merits of all answers together, by a metric that has a name."""
+        if self.metric is None or self.metric in ("accuracy", "r2"):
+            return merits(answers, y)
         if self.metric == "balanced_accuracy":
-            return balanced(guessed, y)
+            return balanced(answers, y)
         f1_score = require("sklearn.metrics", to="A metric").f1_score
-        return np.array([f1_score(y.ravel(), guessed.ravel(), average="macro")])
+        return np.array([f1_score(y.ravel(), answers.ravel(), average="macro")])
 
 
 def check_names(study: Study) -> None:
@@ -87,6 +96,7 @@ def judge(study: Study, outputs: Any, rows: int) -> Judge:
     one = _is_one(study, outputs)
     if not callable(study.loss):
         _check_shape(study, outputs, rows, one)
+        _check_loss(study, outputs, one)
     name = "" if callable(study.loss) else study.loss or ("bce" if one else _USUAL[data.task])
     ends = _are_probabilities(outputs)
     threshold = None
@@ -111,6 +121,24 @@ def _check_shape(study: Study, outputs: Any, rows: int, one: bool) -> None:
     if found == wanted or is_flat or (one and found in ((rows,), (rows, 1))):
         return
     raise ModelError(f"The model turns {rows} samples into {found}; {data.name} needs {wanted}, {what}.")
+
+
+def _check_loss(study: Study, outputs: torch.Tensor, one: bool) -> None:
+    """Refuse a loss that is of as many outputs as the model does not have."""
+    if study.data.task != "classification" or study.loss not in _OF or (study.loss == "bce") == one:
+        return
+    gives = f"the model gives {1 if one else outputs.shape[-1]} a sample"
+    num = study.data.num_outputs
+    if one:
+        raise ModelError(
+            f"Loss `cross_entropy` needs an output a class, {num} of them, and {gives}. Take `bce`, or let it give "
+            f"{num}."
+        )
+    way = "let it give 1" if num == 2 else f"{study.data.name} has {num} classes"
+    raise ModelError(
+        f"Loss `bce` is of one output that says which of two classes it is, and {gives}. Take `cross_entropy`"
+        f"{', or ' if num == 2 else ': '}{way}."
+    )
 
 
 def _are_probabilities(outputs: Any) -> bool:
