@@ -5,8 +5,18 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from initium._compare._statistics import crossed_p, differences, holm, interval, runs_needed, sign_flip_p
+from initium._compare._estimate import crossed, estimated, resampled
+from initium._compare._statistics import (
+    differences,
+    floor,
+    gap_interval,
+    holm,
+    interval,
+    runs_needed,
+    sign_flip_p,
+)
 
+MARGIN = 0.5
 SAMPLE = scipy.stats.expon.ppf((np.arange(20) + 0.5) / 20)
 
 
@@ -55,15 +65,19 @@ def merits(shift, seed):
     return scipy.stats.norm.rvs(size=(12, 80), random_state=seed) + shift
 
 
+def at(mean, gaps):
+    return gaps - gaps.mean() + mean
+
+
 def test_a_difference_must_hold_over_runs_and_over_samples():
     base = merits(0, 1)
     better = base + np.abs(merits(0.5, 2))
     lucky = base.copy()
     lucky[:, 0] += 5  # every run gains, through a single test sample
-    steady = differences({"better": better, "base": base})[0]
+    steady = differences({"better": better, "base": base}, margin=MARGIN)[0]
     assert steady.p == max(steady.p_runs, steady.p_both)
     assert steady.is_significant
-    thin = differences({"lucky": lucky, "base": base})[0]
+    thin = differences({"lucky": lucky, "base": base}, margin=MARGIN)[0]
     assert thin.p_runs < 0.001
     assert thin.p_both > 0.2
     assert not thin.is_significant
@@ -73,9 +87,9 @@ def test_a_crossed_test_adds_both_variances():
     gap = merits(0.2, 5)
     runs, samples = (scipy.stats.sem(gap.mean(axis=axis)) for axis in (1, 0))
     expected = 2 * scipy.stats.t(11).sf(gap.mean() / np.hypot(runs, samples))
-    assert crossed_p(gap) == pytest.approx(expected, rel=1e-12)
-    assert crossed_p(np.zeros((5, 6))) == 1
-    assert crossed_p(np.ones((5, 6))) == 0
+    assert crossed(gap).p() == pytest.approx(expected, rel=1e-12)
+    assert crossed(np.zeros((5, 6))).p() == 1
+    assert crossed(np.ones((5, 6))).p() == 0
 
 
 def test_a_crossed_test_holds_its_level_when_runs_and_samples_both_vary():
@@ -83,18 +97,18 @@ def test_a_crossed_test_holds_its_level_when_runs_and_samples_both_vary():
     num = 400
     runs = scipy.stats.norm.rvs(size=(num, 20, 1), random_state=1) * np.sqrt(20)
     samples = scipy.stats.norm.rvs(size=(num, 1, 60), random_state=2) * np.sqrt(60)
-    rejected = sum(crossed_p(gap) < 0.05 for gap in runs + samples)
+    rejected = sum(crossed(gap).p() < 0.05 for gap in runs + samples)
     assert rejected <= scipy.stats.binom.isf(0.001, num, 0.05)
 
 
 def test_a_difference_is_significant_below_5_in_100_alone():
-    found = differences({"a": merits(0.3, 1), "b": merits(0, 2)})[0]
+    found = differences({"a": merits(0.3, 1), "b": merits(0, 2)}, margin=MARGIN)[0]
     assert [replace(found, p=p).is_significant for p in (0.049, 0.05)] == [True, False]
 
 
 def test_all_pairs_are_corrected_together():
     groups = {"a": merits(0.3, 1), "b": merits(0.15, 2), "c": merits(0, 3)}
-    found = differences(groups)
+    found = differences(groups, margin=MARGIN)
     assert [(pair.first, pair.second) for pair in found] == [("a", "b"), ("a", "c"), ("b", "c")]
     assert [pair.p for pair in found] == holm([max(pair.p_runs, pair.p_both) for pair in found])
     assert found[0].gap.mean == pytest.approx((groups["a"] - groups["b"]).mean())
@@ -105,3 +119,88 @@ def test_fewer_runs_than_needed_cannot_carry_a_difference_and_that_many_can(num_
     needed = runs_needed(num_pairs)
     assert holm([sign_flip_p(np.ones(needed - 1))] * num_pairs)[0] >= 0.05
     assert holm([sign_flip_p(np.ones(needed))] * num_pairs)[0] < 0.05
+
+
+# A paired sample with its t test as printed in a textbook: hours of sleep gained by ten patients under two drugs
+# ("Student", Biometrika 1908): t = 4.062 with 9 degrees of freedom, p = 0.00283, 95% from 0.70 to 2.46.
+SLEEP = np.array([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
+
+
+def test_without_overlap_it_is_students_own_example():
+    found = resampled(SLEEP, ratio=0)
+    assert found.p() == pytest.approx(0.00283, abs=5e-6)
+    around = gap_interval(SLEEP, ratio=0)
+    assert (round(around.low, 2), round(around.mean, 2), round(around.high, 2)) == (0.70, 1.58, 2.46)
+    assert found.floor(0.05) == 0
+
+
+def test_overlapping_training_sets_widen_a_t_test_by_hand():
+    # v = 1.2300^2 = 1.5129, weight 1/10 + 1/4 = 0.35, t = 1.58 / sqrt(0.52951) = 2.1713.
+    found = resampled(SLEEP, ratio=0.25)
+    assert found.mean / np.sqrt(found.variance) == pytest.approx(2.1713, abs=1e-4)
+    assert found.p() == pytest.approx(2 * scipy.stats.t(9).sf(2.1713), rel=1e-3)
+    assert found.floor(0.05) == pytest.approx(1.959964 * np.sqrt(SLEEP.var(ddof=1) / 4), rel=1e-6)
+    assert floor(SLEEP, ratio=0.25) == found.floor(0.05)
+
+
+@pytest.mark.parametrize("level", [0.05, 0.001])
+@pytest.mark.parametrize("gaps", [SLEEP, merits(0.2, 5)], ids=["resampled", "crossed"])
+def test_an_interval_leaves_out_0_just_where_the_test_rejects(gaps, level):
+    ratio = 0.25 if gaps.ndim == 1 else None
+    width = estimated(gaps, ratio=ratio).half_width(level)
+    for shift, is_rejected in ((1.001 * width, True), (0.999 * width, False)):
+        moved = at(shift, gaps)
+        around = gap_interval(moved, ratio=ratio, level=level)
+        assert (around.low > 0) == is_rejected
+        assert (estimated(moved, ratio=ratio).p() < level) == is_rejected
+
+
+def test_two_one_sided_tests_are_scipys():
+    for margin in (1.0, 2.5, 4.0):
+        above = scipy.stats.ttest_1samp(SLEEP, margin, alternative="less").pvalue
+        below = scipy.stats.ttest_1samp(SLEEP, -margin, alternative="greater").pvalue
+        assert resampled(SLEEP, ratio=0).p_within(margin) == pytest.approx(max(above, below), rel=1e-12)
+
+
+def test_a_difference_within_the_margin_is_one_whose_90_in_100_interval_is():
+    found = resampled(SLEEP, ratio=0.25)
+    edge = abs(found.mean) + found.half_width(0.1)
+    assert found.p_within(0.999 * edge) > 0.05 > found.p_within(1.001 * edge)
+
+
+@pytest.mark.parametrize(
+    "gaps", [SLEEP - 0.5, at(0.2, merits(0, 6) + 0.5 * merits(0, 7)[:1])], ids=["resampled", "crossed"]
+)
+def test_as_many_runs_as_are_named_would_show_it_and_fewer_would_not(gaps):
+    ratio = 0.05 if gaps.ndim == 1 else None
+    found = estimated(gaps, ratio=ratio)
+    needed = found.runs_needed(0.01)
+    assert found.num_runs < needed < np.inf
+    for runs, is_shown in ((needed, True), (needed - 1, False)):
+        variance = (found.variance - found.fixed) * found.num_runs / runs + found.fixed
+        p = 2 * scipy.stats.t(min(runs - 1, found.most_df)).sf(found.mean / np.sqrt(variance))
+        assert (p < 0.01) == is_shown
+
+
+def test_below_the_floor_no_number_of_runs_is_named():
+    assert resampled(SLEEP / 10, ratio=0).runs_needed(0.05) < np.inf
+    assert resampled(at(0.9, SLEEP), ratio=0.25).runs_needed(0.05) == np.inf
+
+
+def test_as_many_samples_as_are_named_would_show_it():
+    gaps = at(0.5, merits(0, 6) + 2 * merits(0, 7)[:1])  # samples vary most
+    found = crossed(gaps)
+    times = found.samples_needed(0.01)
+    assert times > 1
+    by_run = scipy.stats.sem(gaps.mean(axis=1)) ** 2
+    by_sample = scipy.stats.sem(gaps.mean(axis=0)) ** 2 / times
+    assert 2 * scipy.stats.t(11).sf(found.mean / np.sqrt(by_run + by_sample)) == pytest.approx(0.01)
+    assert resampled(SLEEP, ratio=0.25).samples_needed(0.001) == np.inf  # one number a run tells nothing of samples
+
+
+def test_the_floor_of_crossed_runs_leaves_out_what_more_runs_take_away():
+    """Noise of single cells alone has no floor; noise of samples has that of their mean."""
+    cells = scipy.stats.norm.rvs(size=(50, 400), random_state=3)
+    samples = scipy.stats.norm.rvs(size=(1, 400), random_state=4)
+    assert crossed(cells).fixed < 0.3 * crossed(cells).variance
+    assert crossed(samples + cells).fixed == pytest.approx(samples.var(ddof=1) / 400, rel=0.1)

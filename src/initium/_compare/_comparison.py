@@ -62,14 +62,19 @@ class Comparison(Reported):
         return len(next(iter(self.runs.values())))
 
     @cached_property
-    def merits(self) -> dict[str, np.ndarray]:
-        """Every start's final merits, `(run, test sample)`: the mean over samples is a run's score."""
+    def merits(self) -> dict[str, list[np.ndarray]]:
+        """Every start's final merits, `(test sample,)` of each run: their mean is its score."""
         return final_merits(self.runs, self.study.chance)
 
     @cached_property
     def scores(self) -> dict[str, np.ndarray]:
         """Every start's final test scores, in the order of its runs."""
-        return {recipe: merits.mean(axis=1) for recipe, merits in self.merits.items()}
+        return {recipe: np.array([one.mean() for one in merits]) for recipe, merits in self.merits.items()}
+
+    @property
+    def margin(self) -> float:
+        """The difference that is too small to matter: one point of a score in percent, 0.02 of another."""
+        return 0.01 if self.study.is_share else 0.02
 
     @cached_property
     def target(self) -> float:
@@ -90,7 +95,8 @@ class Comparison(Reported):
     def differences(self) -> tuple[Difference, ...]:
         """All pairs of starts, the better first, Holm-corrected together."""
         ratio = self.study.num_test / self.study.num_train if self.study.splits else None
-        return differences({row.recipe: self.merits[row.recipe] for row in self.summaries}, ratio=ratio)
+        merits = {row.recipe: self.merits[row.recipe] for row in self.summaries}
+        return differences(merits, margin=self.margin, ratio=ratio)
 
     @property
     def verdict(self) -> str:

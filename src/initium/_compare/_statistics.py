@@ -3,7 +3,7 @@
 import itertools
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._require import require
+from ._estimate import Estimate, estimated
 
 Array = NDArray[Any]
+Gaps = Sequence[Array] | Array
 
 LEVEL = 0.05
 # Resampling is itself random; a fixed seed makes the same runs give the same interval.
@@ -38,24 +40,39 @@ class Difference:
     Attributes:
         first: the one start's spec.
         second: the other's.
-        gap: mean of the paired differences, and its interval over runs.
-        p_runs: of a paired permutation test over runs: would other seeds tell the same?
+        gap: mean of the paired differences, and the interval over other seeds and other data that the test speaks of.
+        floor: the half-width of that interval that no number of runs narrows.
+        p_runs: of a paired permutation test over runs: would other seeds tell the same of these samples?
         p_both: of a t test over runs and test samples, or over runs and splits: would other seeds and other data?
             NaN where a run has one number for all its test samples and there are no splits: nothing tells.
         p: the larger of the two, corrected by Holm over all pairs.
+        p_runs_alone: that of the first, corrected likewise.
+        p_same: of two one-sided tests that they differ by the margin or more, corrected likewise.
+        runs_needed: about how many would show a difference as large as seen; infinite if none would.
+        samples_needed: how many times the samples would, likewise.
     """
 
     first: str
     second: str
     gap: Interval
+    floor: float
     p_runs: float
     p_both: float
     p: float
+    p_runs_alone: float
+    p_same: float
+    runs_needed: float
+    samples_needed: float
 
     @property
     def is_significant(self) -> bool:
         """Whether the corrected test carries a difference."""
         return self.p < LEVEL
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the corrected tests carry that it is smaller than the margin."""
+        return self.p_same < LEVEL
 
 
 def interval(values: Array) -> Interval:
@@ -77,28 +94,62 @@ def interval(values: Array) -> Interval:
     return Interval(mean, low, high) if np.isfinite([low, high]).all() else Interval(mean, *_range(values))
 
 
-def differences(merits: dict[str, Array], *, ratio: float | None = None) -> tuple[Difference, ...]:
-    """All pairs of starts, from their merits `(run, test sample)`.
+def gap_interval(gaps: Gaps, *, ratio: float | None = None, level: float = LEVEL) -> Interval:
+    """The mean of paired differences and the interval that covers the true one all but `level` of the time.
 
-    Runs alone would not do: they share one test split, so with enough of them a start that happens
-    to suit a few of its samples would win. The larger of the two p counts.
+    It leaves out 0 exactly where the t test rejects at that level. Arguments as in `estimated`.
+    """
+    return _around(estimated(gaps, ratio=ratio), level)
+
+
+def floor(gaps: Gaps, *, ratio: float | None = None, level: float = LEVEL) -> float:
+    """The half-width of such an interval that no number of runs narrows."""
+    return estimated(gaps, ratio=ratio).floor(level)
+
+
+def differences(
+    merits: Mapping[str, Sequence[Array]], *, margin: float, ratio: float | None = None
+) -> tuple[Difference, ...]:
+    """All pairs of starts, from the merits of each run, `(test sample,)`.
+
+    Runs alone would not do: they share their samples, so with enough of them a start that happens
+    to suit a few of these would win. The larger of the two p counts.
 
     Args:
-        merits: of each start.
+        merits: of each run of each start.
+        margin: the difference that is too small to matter.
         ratio: of test to training samples, if runs have splits of their own, whose training sets overlap.
     """
     pairs = list(itertools.combinations(merits, 2))
-    gaps = [merits[first] - merits[second] for first, second in pairs]
-    p_runs = [sign_flip_p(gap.mean(axis=1)) for gap in gaps]
-    if ratio is not None:
-        p_both = [resampled_p(gap.mean(axis=1), ratio) for gap in gaps]
-    else:
-        p_both = [crossed_p(gap) if gap.shape[1] > 1 else math.nan for gap in gaps]
-    corrected = holm(np.maximum(p_runs, p_both).tolist())
+    gaps = [[one - other for one, other in zip(merits[a], merits[b], strict=True)] for a, b in pairs]
+    found = [estimated(gap, ratio=ratio) for gap in gaps]
+    is_tested = ratio is not None or all(len(row) > 1 for gap in gaps for row in gap)
+    p_runs = [sign_flip_p(np.array([row.mean() for row in gap])) for gap in gaps]
+    p_both = [one.p() if is_tested else math.nan for one in found]
+    p_same = [one.p_within(margin) if is_tested else math.nan for one in found]
+    p, p_runs_alone, p_same = holm(np.maximum(p_runs, p_both)), holm(p_runs), holm(p_same)
+    level, least = LEVEL / max(len(pairs), 1), runs_needed(len(pairs))
     return tuple(
-        Difference(*pair, interval(gap.mean(axis=1)), *p)
-        for pair, gap, *p in zip(pairs, gaps, p_runs, p_both, corrected, strict=True)
+        Difference(
+            first,
+            second,
+            gap=_around(one, LEVEL),
+            floor=one.floor(LEVEL),
+            p_runs=p_runs[at],
+            p_both=p_both[at],
+            p=p[at],
+            p_runs_alone=p_runs_alone[at],
+            p_same=p_same[at],
+            runs_needed=max(one.runs_needed(level), least),
+            samples_needed=one.samples_needed(level),
+        )
+        for at, ((first, second), one) in enumerate(zip(pairs, found, strict=True))
     )
+
+
+def _around(found: Estimate, level: float) -> Interval:
+    width = found.half_width(level)
+    return Interval(found.mean, found.mean - width, found.mean + width)
 
 
 def sign_flip_p(gap: Array) -> float:
@@ -113,40 +164,7 @@ def sign_flip_p(gap: Array) -> float:
     return float(found.pvalue)
 
 
-def crossed_p(gap: Array) -> float:
-    """Two-sided p that the mean of `(run, test sample)` differences is 0, both being random draws.
-
-    t = mean / sqrt(v_run / R + v_sample / N), with v the variances of the R run means and of the N
-    sample means, and min(R, N) - 1 degrees of freedom. The sum counts the share of single cells
-    twice, so it errs on the safe side.
-
-    Reference: Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 2007, for the variance of
-        a mean over two crossed random factors.
-    """
-    runs, samples = gap.mean(axis=1), gap.mean(axis=0)
-    variance = runs.var(ddof=1) / len(runs) + samples.var(ddof=1) / len(samples)
-    if variance == 0:
-        return float(gap.mean() == 0)
-    student = require("scipy.stats", to="A t test").t
-    return float(2 * student.sf(abs(gap.mean()) / np.sqrt(variance), min(gap.shape) - 1))
-
-
-def resampled_p(gap: Array, ratio: float) -> float:
-    """Two-sided p that differences of runs on splits of their own centre on 0.
-
-    t = mean / sqrt(v (1 / R + ratio)), with v the variance over R runs and `ratio` that of test to training samples,
-    and R - 1 degrees of freedom: training sets overlap, so that runs are no independent draws.
-
-    Reference: Nadeau and Bengio, "Inference for the generalization error", Machine Learning 2003.
-    """
-    variance = gap.var(ddof=1) * (1 / len(gap) + ratio)
-    if variance == 0:
-        return float(gap.mean() == 0)
-    student = require("scipy.stats", to="A t test").t
-    return float(2 * student.sf(abs(gap.mean()) / np.sqrt(variance), len(gap) - 1))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float] | Array) -> list[float]:
     """Adjusted p-values that hold for all tests at once.
 
     Sorted, the k-th of m is multiplied by m - k + 1 and never falls below the one before it.

@@ -74,21 +74,15 @@ def target_loss(runs: dict[str, list[Run]]) -> float:
     return min(_median_final(group) for group in runs.values())
 
 
-def final_merits(runs: dict[str, list[Run]], chance: float | None) -> dict[str, np.ndarray]:
-    """Every start's merits, `(run, test sample)`; its scores `(run, 1)` where runs are tested on samples of their own.
+def final_merits(runs: dict[str, list[Run]], chance: float | None) -> dict[str, list[np.ndarray]]:
+    """Of every start's runs the merits, `(test sample,)` each.
 
     A diverged run has none of its own: each is the study's worst score, or chance if that is known and worse.
     """
     known = [r.test_score[-1] for group in runs.values() for r in group if not r.diverged]
     worst = min([*([] if chance is None else [chance]), *known], default=0.0)
-    everything = [run for group in runs.values() for run in group]
-    if len({(run.split, len(run.merits)) for run in everything}) > 1:
-        return {
-            recipe: np.array([[worst if run.diverged else run.test_score[-1]] for run in group])
-            for recipe, group in runs.items()
-        }
     return {
-        recipe: np.array([np.full_like(run.merits, worst) if run.diverged else run.merits for run in group])
+        recipe: [np.full(len(run.merits), worst) if run.diverged else run.merits for run in group]
         for recipe, group in runs.items()
     }
 
