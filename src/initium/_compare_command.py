@@ -118,15 +118,16 @@ def compare(
             f"The grid has {trials * study.seeds:,} runs, of {trials:,} starts in places; a trial of each takes long "
             "itself. Add --yes to train them all the same; fewer values of its axes make fewer."
         )
+    engine = Processes(_jobs(jobs), limit)
     try:
         result = trained(
             study,
             store=store,
             resume=resume,
-            engine=Processes(_jobs(jobs), limit),
+            engine=engine,
             progress=True,
-            jobs=_jobs(jobs),
-            check=_check(yes, limit),
+            jobs=engine.jobs,
+            check=_check(yes, engine),
         )
     except KeyboardInterrupt as error:
         if not str(error):  # it came before anything was kept
@@ -155,24 +156,26 @@ def _study(wanted: dict[str, Any]) -> Study:
     told = f"Comparing {probe.told} on {wanted['data']}."
     typer.echo(printable_lines(told), err=True)
     study = study_of(wanted["model"], wanted["data"], tuple(probe.inits), settings)
-    typer.echo(printable_lines(f"Data: {study.data.preparation}."), err=True)
+    typer.echo(printable_lines(f"Data: {study.data.told_task}; {study.data.preparation}."), err=True)
     for note in study.notes:
         typer.echo(f"Note: {note}.", err=True)
     return study
 
 
-def _check(yes: bool, limit: float | None) -> Any:
+def _check(yes: bool, engine: Processes) -> Any:
     """Say how long it takes, and refuse what takes long unless it is wanted."""
 
     def check(study: Study, contenders: tuple[Contender, ...], jobs: int) -> None:
         runs = len(contenders) * study.seeds
+        for note in dict.fromkeys(note for one in contenders for note in one.notes):
+            typer.echo(f"Note: {note}.", err=True)
         seconds = sum(one.seconds for one in contenders) * study.seeds / min(jobs, runs)
         if seconds > _HOUR and not yes:
             raise SettingError(
                 f"{runs:,} runs would take about {_long(seconds)} in {counted(jobs, 'process')}, by a trial of each. "
                 "Add --yes to train them all the same; fewer seeds, epochs or places of the grid take less."
             )
-        slowest = limit or max(600.0, 20 * max(one.seconds for one in contenders))
+        slowest = engine.limit_of(max(one.seconds for one in contenders))
         processes = counted(min(jobs, runs), "process")
         typer.echo(
             f"Starting {processes}; by a trial about {_long(seconds)}. A run may take {_long(slowest)}.", err=True

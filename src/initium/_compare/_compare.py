@@ -146,7 +146,7 @@ def trained(
     check_engine(engine)
     check_store(study, store, resume=resume)
     if isinstance(engine, Processes):
-        engine.prepare(len(study.cells) * len(study.inits) * study.seeds)
+        engine.prepare(study)
     contenders = decided(study)
     check(study, contenders, jobs)
     total, interrupted = len(contenders) * study.seeds, False

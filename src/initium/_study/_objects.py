@@ -8,7 +8,7 @@ import numpy as np
 
 from .._errors import DataError, few, with_article
 from ._prepared import PARTS, Array, Data
-from ._table import Table, check_there, is_number, place_of
+from ._table import Table, check_finite, check_there, is_number, place_of
 
 _PIECE = 32  # tokens of a piece of text
 _KINDS = "(X, y), (x_train, y_train, x_test, y_test), a DataFrame, a data set of torch or `datasets`, or a name"
@@ -93,10 +93,12 @@ def _frame(frame: Any, target: str | None) -> Made:
 
 def _feature(name: str, column: Array) -> Array:
     try:
-        return column.astype(np.float64)
+        found = column.astype(np.float64)
     except (TypeError, ValueError):
         bad = [f"'{cell}'" for cell in dict.fromkeys(column.tolist()) if not is_number(cell)]
         raise DataError(f"Column '{name}' holds {few(bad)}, no numbers. Leave it out or encode it.") from None
+    check_finite(f"Column '{name}'", found, line="row", first=0)
+    return found
 
 
 def _splits(frames: Mapping[str, Any], target: str | None) -> Made:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .._errors import DataError
+from .._errors import DataError, counted
 
 if TYPE_CHECKING:
     from ._source import Source
@@ -49,6 +49,16 @@ class Data:
     def features(self) -> tuple[int, ...]:
         """The shape of one sample."""
         return self.x_train.shape[1:]
+
+    @property
+    def told_task(self) -> str:
+        """What is predicted, in words."""
+        return {
+            "classification": f"classification of {counted(self.num_outputs, 'class')}",
+            "multilabel": f"{counted(self.num_outputs, 'label')} that hold or do not",
+            "regression": "regression" if self.num_outputs == 1 else f"regression of {self.num_outputs} targets",
+            "next_token": f"the next of {counted(self.num_outputs, 'token')}",
+        }[self.task]
 
     @property
     def is_classification(self) -> bool:

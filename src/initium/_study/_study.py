@@ -7,7 +7,7 @@ from functools import cached_property
 from numbers import Integral, Real
 from typing import Any
 
-from .._errors import DataError, SettingError, counted
+from .._errors import InitiumError, SettingError, counted
 from .._printable import printable
 from ._data import load_data
 from ._prepared import Data
@@ -87,13 +87,9 @@ class Study:
         object.__setattr__(self, name, value)
 
     def _load(self) -> Data:
-        data = load_data(self.data, split_seed=self.split_seed, standardise=self.standardise, target=self.target)
-        if self.splits is None or self.place:
-            return data
-        if data.source is None:
-            raise DataError(f"{data.name} comes with a split of its own; leave out `splits`.")
-        data.source.check_folds(self.seeds, self.splits, self.split_seed)
-        return data.source.fold(0, self.splits, self.split_seed)
+        folds = None if self.splits is None or self.place else (self.seeds, self.splits)
+        how = {"split_seed": self.split_seed, "standardise": self.standardise, "target": self.target}
+        return load_data(self.data, folds=folds, **how)
 
     def _check(self) -> None:
         if self.seeds == 1:
@@ -135,7 +131,10 @@ class Study:
         place = tuple(zip(self.axes, values, strict=True))
         own = {name: value for name, value in place if name in AXES}
         more = {name: value for name, value in place if name not in AXES}
-        return replace(self, **own, arguments={**self.arguments, **more}, place=place)
+        try:
+            return replace(self, **own, arguments={**self.arguments, **more}, place=place)
+        except InitiumError as error:
+            raise type(error)(f"At {cell_name(dict(place), self.axes)}: {error}") from None
 
     @property
     def name(self) -> str:
@@ -181,7 +180,7 @@ class Study:
     @property
     def length(self) -> str:
         """How long is trained, in words."""
-        return f"{self.epochs} epochs" if self.steps is None else f"{self.steps} steps"
+        return counted(self.epochs, "epoch") if self.steps is None else counted(self.steps, "step")
 
     def num_epochs(self, num_samples: int) -> int:
         """The passes over so many samples that training takes, the last perhaps not whole."""

@@ -10,11 +10,12 @@ from torch import nn
 from .._errors import InitiumError, ModelError, SettingError
 from .._model_name import model_function
 from .._spec import parse_call, takes_no, unknown_name
+from .._study._names import meant
 from .._study._start import Start
-from .._study._study import SETTINGS, Study
+from .._study._study import Study
 from ._architectures import BUILT_IN
 
-_OWN = "From Python, pass a function that builds your own."
+_OWN = "Your own is file.py:function, or from Python a function that builds a new one."
 
 
 def build(study: Study, start: Start | None = None) -> nn.Module:
@@ -39,7 +40,7 @@ def _function(text: str, asked: Mapping[str, Any]) -> Callable[[], Any]:
     stamp = os.stat(file).st_mtime_ns if os.path.isfile(file) else 0
     key = (text, os.getcwd(), stamp, repr(asked))
     if key not in _functions:
-        _functions[key] = model_function(text, asked, others=SETTINGS)
+        _functions[key] = model_function(text, asked, meant=meant)
     return _functions[key]
 
 
@@ -91,7 +92,7 @@ def _built(function: Any, asked: Mapping[str, Any], model: Any) -> nn.Module:
 
 def _check_known(name: str, known: list[str] | None, asked: Mapping[str, Any]) -> None:
     if known is not None and (wrong := [one for one in asked if one not in known]):
-        raise takes_no(f"`{name}`", wrong[0], known, SETTINGS)
+        raise takes_no(f"`{name}`", wrong[0], known, meant(wrong[0], known))
 
 
 def _arguments(function: Callable[..., Any]) -> list[str] | None:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from .. import _stream
+from .._decisions import Decisions
 from .._errors import ModelError
 from .._graph import Graph
 from .._study._distinct_units import distinct_hidden_units, hidden_widths
@@ -91,11 +92,22 @@ def settle_process() -> None:
     torch.set_num_threads(1)
 
 
-def train(study: Study, model: nn.Module, graph: Graph, recipe: str, index: int) -> Run:
-    """One run of a model at step zero: the same model, the same numbers, whatever else runs."""
+def train(
+    study: Study, model: nn.Module, graph: Graph, recipe: str, index: int, *, plan: Decisions | None = None
+) -> Run:
+    """One run of a model at step zero: the same model, the same numbers, whatever else runs.
+
+    Args:
+        study: a cell of one.
+        model: that is trained.
+        graph: what is known of it.
+        recipe: the start's name.
+        index: which run.
+        plan: what decided the start, which may multiply the learning rate of some parameters.
+    """
     course = Course(study, model, graph, recipe, index)
     _seed_training(study, index)
-    optimizer, num_samples = optimizer_of(study, model), len(study.data_of(index).x_train)
+    optimizer, num_samples = optimizer_of(study, model, plan), len(study.data_of(index).x_train)
     pace = Pace(study, optimizer, study.num_steps(num_samples))
     for epoch in range(study.num_epochs(num_samples)):
         model.train()
