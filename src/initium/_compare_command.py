@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from ._as_exit import Interrupted
 from ._asked import asked
 from ._compare import Comparison, Grid, study_of, trained
 from ._draw import num_threads
@@ -22,7 +23,6 @@ from ._study._prepared import Data
 from ._study._settings import check_whole
 from ._study._study import AXES, Study
 from ._study._toml import write_toml
-from ._told import Interrupted
 
 _HOUR = 3600.0  # what takes longer is asked about
 _MANY = 2000  # starts in cells: a trial of each would take long itself
@@ -72,7 +72,9 @@ def compare(
         int | None, typer.Option(help="Run r is tested on fold r mod SPLITS, dealt anew each time.")
     ] = None,
     loss: Annotated[str | None, typer.Option(help="cross_entropy, bce, mse, mae or huber.")] = None,
-    metric: Annotated[str | None, typer.Option(help="accuracy, r2, balanced_accuracy or f1.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="accuracy, r2, balanced_accuracy or f1, a mean over classes.")
+    ] = None,
     rules: Annotated[
         list[str] | None, typer.Option("--rule", metavar="GLOB=SPEC", help="Wins over each start: 'head.*=zeros'.")
     ] = None,
@@ -153,7 +155,7 @@ def _study(wanted: dict[str, Any]) -> Study:
     """The study, announced before anything slow is done."""
     settings = {name: value for name, value in wanted.items() if name not in ("model", "data", "inits")}
     probe = study_of(wanted["model"], _NOTHING, wanted["inits"], {**settings, "splits": None})
-    told = f"Comparing {probe.told} on {wanted['data']}."
+    told = f"Comparing {probe.outline} on {wanted['data']}."
     typer.echo(printable_lines(told), err=True)
     study = study_of(wanted["model"], wanted["data"], tuple(probe.inits), settings)
     typer.echo(printable_lines(f"Data: {study.data.told_task}; {study.data.preparation}."), err=True)

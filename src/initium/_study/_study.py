@@ -201,7 +201,7 @@ class Study:
         return name if name.isidentifier() else "the model"  # a lambda has no name of its own
 
     @property
-    def told(self) -> str:
+    def outline(self) -> str:
         """What will be trained, in a line."""
         grid = "".join(f" x {len(values)} {name}" for name, values in self.axes.items())
         runs = len(self.inits) * len(self.cells) * self.seeds
