@@ -126,6 +126,16 @@ def test_a_slip_is_told_with_what_may_be_meant(folder, args, message):
     assert found.stderr.endswith(message)
 
 
+def test_a_file_says_what_a_study_is_and_not_what_a_command_does_with_it(folder):
+    Path("s.toml").write_text('inits = ["he_normal", "zeros"]\nstore = "s.db"\n')
+    assert run("s.toml").stderr == (
+        "SettingError: 's.toml' says `store`, which is the command's: initium compare s.toml --store.\n"
+    )
+    Path("s.toml").write_text('inits = ["he_normal", "zeros"]\ndata = "iris"\nlearning_rate = 0.1\n')
+    assert run("s.toml").stderr.endswith("`mlp` takes no `learning_rate`; it takes depth, width, activation. The "
+                                         "closest is `lr`.\n")  # fmt: skip
+
+
 def test_what_no_process_can_have_is_refused_before_its_store_is_made(tmp_path):
     with open(os.devnull, "w") as held:
         for own in (threading.Lock(), held):

@@ -1,4 +1,4 @@
-"""What each setting of training may be."""
+"""What each setting of training may be, and how it is kept."""
 
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -10,6 +10,19 @@ from .._errors import SettingError
 CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("constant", "cosine", "step")}
 _WHOLE = {"batch_size": 1, "warmup": 0, "depth": 1, "width": 1}
 _ABOVE = ("lr", "clip")
+
+
+def check_setting(name: str, value: Any) -> None:
+    """Refuse a word or a number that a setting cannot be.
+
+    Raises:
+        SettingError: saying what it can be.
+    """
+    if name in CHOICES:
+        if value not in CHOICES[name]:
+            raise SettingError(f"{name} is {either(CHOICES[name])}, not {value!r}.")
+    elif value is not None or name in ("lr", "batch_size", "momentum", "weight_decay", "warmup"):
+        check_number(name, value)
 
 
 def check_number(name: str, value: Any) -> None:
@@ -43,3 +56,15 @@ def check_whole(name: str, value: Any, least: int) -> None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def stored(value: Any) -> Any:
+    """As JSON keeps it; a whole number and the same with a point are one."""
+    if isinstance(value, bool | str):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        number = float(value)
+        return int(number) if number.is_integer() else number
+    return repr(value)

@@ -4,14 +4,13 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from numbers import Integral, Real
 from typing import Any
 
 from .._errors import InitiumError, SettingError, counted
 from .._printable import printable
 from ._data import load_data
 from ._prepared import Data
-from ._settings import CHOICES, check_number, check_whole, either
+from ._settings import check_setting, check_whole, stored
 from ._start import read_starts
 
 # What a list of makes a grid, beside the arguments of a model function, in the order of a cell's name.
@@ -106,7 +105,7 @@ class Study:
         for name in AXES:
             values = getattr(self, name)
             for value in values if isinstance(values, tuple) else (values,):
-                _check_one(name, value)
+                check_setting(name, value)
         if self.momentum and self.optimizer in ("adam", "adamw"):
             raise SettingError(f"momentum is of sgd, and {self.optimizer} has its own; leave it out.")
         for name, values in self.axes.items():
@@ -145,7 +144,7 @@ class Study:
     def settings(self) -> dict[str, Any]:
         """What a cell is trained with, as a store knows it from others by."""
         given = {name: getattr(self, name) for name in AXES} | dict(self.arguments)
-        return {name: _stored(value) for name, value in sorted(given.items()) if value is not None}
+        return {name: stored(value) for name, value in sorted(given.items()) if value is not None}
 
     @cached_property
     def key(self) -> str:
@@ -234,23 +233,3 @@ def _plain(value: Any) -> Any:
     """A list is an axis; a tuple is one value."""
     value = value.tolist() if hasattr(value, "tolist") else value
     return list(value) if isinstance(value, range) else value
-
-
-def _stored(value: Any) -> Any:
-    """As JSON keeps it; a whole number and the same with a point are one."""
-    if isinstance(value, bool | str):
-        return value
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Real):
-        number = float(value)
-        return int(number) if number.is_integer() else number
-    return repr(value)
-
-
-def _check_one(name: str, value: Any) -> None:
-    if name in CHOICES:
-        if value not in CHOICES[name]:
-            raise SettingError(f"{name} is {either(CHOICES[name])}, not {value!r}.")
-    elif value is not None or name in ("lr", "batch_size", "momentum", "weight_decay", "warmup"):
-        check_number(name, value)
