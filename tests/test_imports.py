@@ -19,6 +19,7 @@ ROOMS = [
         "_errors",
         "_spec",
         "_require",
+        "_imported",
         "_reading",
         "_json",
         "_npz",

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from ._errors import InitiumError, ModelError, UnknownNameError, few
+from ._imported import Stamp, file_of, imported, is_own
 from ._reading import check_regular
 from ._spec import takes_no
 
@@ -56,8 +57,10 @@ def model_function(
 
 def _module(where: str) -> ModuleType:
     if not where.endswith(".py"):
+        _forget_changed(file_of(where))
         return _package(where)
     check_regular(Path(where), refuse=ModelError)
+    _forget_changed(Path(where))
     # Under a name of its own, so that a file called json.py takes nobody's place.
     name = f"initium_model_{Path(where).stem}"
     spec = importlib.util.spec_from_file_location(name, where)
@@ -67,6 +70,20 @@ def _module(where: str) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+_run: dict[Path, Stamp] = {}  # the files of somebody's own that were run, as they were
+
+
+def _forget_changed(file: Path | None) -> None:
+    """Let a file import anew what has changed since: its model is made of what the files say now."""
+    found = imported(file) if is_own(file) and file else {}
+    if any(path in _run and _run[path] != stamp for path, stamp in found.items()):
+        for name, module in list(sys.modules.items()):
+            place = getattr(module, "__file__", None)
+            if name != "__main__" and place and Path(os.path.realpath(place)) in found:
+                del sys.modules[name]
+    _run.update(found)
 
 
 def _package(where: str) -> ModuleType:

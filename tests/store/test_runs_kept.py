@@ -5,12 +5,15 @@ import json
 import math
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -117,14 +120,37 @@ def test_a_claim_on_another_machine_lapses_without_a_sign_of_life(tmp_path, monk
     store, other = Store.begin(tmp_path / "s.db", IDENTITY), Store.resume(tmp_path / "s.db", IDENTITY)
     store._host = "elsewhere"
     assert store.claim(KEYS[0])
-    assert not other.claim(KEYS[0])
+    elsewhere = (
+        f"'{tmp_path}/s.db' is in use on another machine, 'elsewhere', and a study's file is for one machine at a "
+        "time. Name another file here; or end what is at work there, and go on by --resume a minute later."
+    )
+    # Met when it is opened, when it is only checked, and when somebody began there after it was opened here.
+    ways = (lambda: Store.resume(store.path, IDENTITY), lambda: Store.check_old(store.path, IDENTITY))
+    for way in (*ways, lambda: other.claim(KEYS[0])):
+        with pytest.raises(OutputError) as error:
+            way()
+        assert str(error.value) == elsewhere
+    assert other.claim(KEYS[1])  # of which nobody says anything there
     now = time.time()
     monkeypatch.setattr("initium._store._store.time.time", lambda: now + 50)
     store.beat()
     monkeypatch.setattr("initium._store._store.time.time", lambda: now + 100)
-    assert not other.claim(KEYS[0])
+    with pytest.raises(OutputError, match="is in use on another machine"):
+        other.claim(KEYS[0])
     monkeypatch.setattr("initium._store._store.time.time", lambda: now + 111)
+    Store.check_old(store.path, IDENTITY)
+    Store.resume(store.path, IDENTITY).close()
     assert other.claim(KEYS[0])
+
+
+def test_a_look_at_what_another_machine_works_on_is_anybodys(tmp_path):
+    with Store.begin(tmp_path / "s.db", IDENTITY) as store:
+        store.finish(row(KEYS[0]))
+        store._host = "elsewhere"
+        store.claim(KEYS[1])
+        with Store.read(store.path) as shown:
+            assert len(shown.rows()) == 1
+            assert shown.is_held
 
 
 def test_signs_of_life_come_by_themselves(tmp_path, monkeypatch):
@@ -136,7 +162,8 @@ def test_signs_of_life_come_by_themselves(tmp_path, monkeypatch):
         deadline = time.monotonic() + 20
         while not other._connection.execute("SELECT max(beat) FROM claim").fetchone()[0]:
             assert time.monotonic() < deadline
-    assert not other.claim(KEYS[0])
+    with pytest.raises(OutputError, match="is in use on another machine, 'elsewhere'"):
+        other.claim(KEYS[0])
 
 
 def test_a_full_disk_is_told_and_what_had_finished_stays(tmp_path):
@@ -170,6 +197,59 @@ def test_a_read_only_store_is_shown_and_not_written(tmp_path):
             Store.resume(tmp_path / "s.db", IDENTITY).claim(KEYS[1])
     finally:
         tmp_path.chmod(0o755)
+
+
+def test_the_log_is_written_ahead(tmp_path):
+    """As the file says itself: whoever opens it finds it so, now and after it was closed and copied."""
+    with Store.begin(tmp_path / "s.db", IDENTITY) as store:
+        assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        store.finish(row(KEYS[0]))
+        assert (tmp_path / "s.db-wal").stat().st_size > 0
+    assert (tmp_path / "s.db").read_bytes()[18:20] == b"\2\2"  # by SQLite's format: 1 is a journal, 2 a log
+    with Store.resume(tmp_path / "s.db", IDENTITY) as again:
+        assert again._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+# Root may write anywhere, so somebody else asks.
+ASKS = """
+import os
+import sys
+from pathlib import Path
+from initium import OutputError
+from initium._store._store import Store
+
+if os.geteuid() == 0:
+    os.setuid(65534)
+path, identity = Path(sys.argv[1]), {"model": "mlp", "seed": 0, "epochs": 3}
+print(len(Store.read(path).finished()))
+for way in (Store.check_old, Store.resume):
+    try:
+        way(path, identity)
+    except OutputError as error:
+        print(error)
+"""
+READ_ONLY = "cannot be written: it is read-only. Name a store that you can write to, or look at it with --show."
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
+@pytest.mark.parametrize(("file", "folder"), [(0o444, 0o555), (0o444, 0o755), (0o644, 0o555)])
+def test_a_read_only_store_is_one_message_and_can_be_shown(file, folder):
+    place = Path(tempfile.mkdtemp())
+    path = place / "s.db"
+    try:
+        with Store.begin(path, IDENTITY) as store:
+            store.finish(row(KEYS[0]))
+        for one in (path, place) if os.geteuid() == 0 else ():
+            os.chown(one, 65534, -1)
+        path.chmod(file)
+        place.chmod(folder)
+        before = path.read_bytes()
+        found = subprocess.run([sys.executable, "-c", ASKS, str(path)], capture_output=True, text=True)
+        assert found.stdout.splitlines() == ["1", *[f"'{path}' {READ_ONLY}"] * 2], found.stderr
+        assert path.read_bytes() == before
+    finally:
+        place.chmod(0o755)
+        shutil.rmtree(place)
 
 
 def test_a_place_that_is_none_is_told(tmp_path):

@@ -187,6 +187,37 @@ def test_studies_without_a_file_are_in_the_cache_listed_and_cleaned(folder, monk
     assert list(cached()) == [other]
 
 
+def test_a_study_whose_command_was_killed_is_removed_whole_and_one_in_use_stays(folder, monkeypatch):
+    monkeypatch.setenv("INITIUM_CACHE", str(folder / "cache"))
+    Path("cache").mkdir()
+    (Path("cache") / "notes.db").write_text("somebody else's")
+    code = """
+import os, signal, sys
+from pathlib import Path
+from initium._store import Key
+from initium._store._store import Store
+store = Store.begin(Path(sys.argv[1]), {"model": "mlp"})
+store.claim(Key("zeros", "{}", 0))
+print("begun", flush=True)
+os.kill(os.getpid(), signal.SIGKILL) if sys.argv[2] else sys.stdin.read()
+"""
+    start = [sys.executable, "-c", code]
+    used = subprocess.Popen([*start, "cache/used.db", ""], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+    assert used.stdout.readline() == "begun\n"
+    subprocess.run([*start, "cache/dead.db", "kill"], stdout=subprocess.PIPE)
+    assert Path("cache/dead.db-wal").exists()  # what it had not put away
+    try:
+        listed = run("studies", "--prune")
+        assert listed.exit_code == 0, listed.output
+        assert listed.stdout.count("; in use\n") == listed.stdout.count("; removed\n") == 1
+        assert sorted({path.name.partition("-")[0] for path in Path("cache").iterdir()}) == ["notes.db", "used.db"]
+        assert Store.read(Path("cache/used.db")).is_held
+    finally:
+        used.communicate("")
+    assert "; removed\n" in run("studies", "--prune").stdout
+    assert [path.name for path in Path("cache").iterdir()] == ["notes.db"]
+
+
 def started(*more):
     args = ["he_normal", "zeros", "--data", "iris", "--seeds", "60", "--epochs", "2", "--store", "s.db", *more]
     return subprocess.Popen([*INITIUM, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

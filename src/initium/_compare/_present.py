@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .._report import Report, Table
 from .._require import versions
+from .._store._shown import shown
 from .._stream import VERSION
 from .._study._study import SHAPE
 from ._figures import figures
@@ -167,7 +168,7 @@ def _failed(row: Summary, num_runs: int) -> str:
 
 def _facts(comparison: "Comparison") -> tuple[tuple[str, str], ...]:
     study = comparison.study
-    shape = [f"{name} {study.settings[name]}" for name in SHAPE if name in study.settings]
+    shape = [f"{name} {shown(study.settings[name])}" for name in SHAPE if name in study.settings]
     return (
         ("command", comparison.command or "called from Python"),
         ("initialisers", "; ".join(comparison.runs)),

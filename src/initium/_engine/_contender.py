@@ -111,7 +111,7 @@ def _is_deferred(start: Start) -> bool:
 def _plan(study: Study, start: Start, kept: dict[Any, Any]) -> Plan | None:
     if start.plan is not None:
         return start.plan if isinstance(start.plan, Plan) else Plan.of(start.plan)
-    shape = ("plan", start.name, repr(study.asked))
+    shape = ("plan", start.name, study.shape)
     if shape not in kept:
         kept[shape] = _planned(study, start, kept)
     return kept[shape]
@@ -120,7 +120,7 @@ def _plan(study: Study, start: Start, kept: dict[Any, Any]) -> Plan | None:
 def _planned(study: Study, start: Start, kept: dict[Any, Any]) -> Plan | None:
     recipe, rules = start.recipe, start.rules
     # A recipe that looks at the layers' types alone looks closer where a rule asks for it.
-    shape: Any = ("graph", start.model, repr(study.asked), recipe.traces, rules if not recipe.traces else ())
+    shape: Any = ("graph", start.model, study.shape, recipe.traces, rules if not recipe.traces else ())
     try:
         if shape not in kept:
             model = trainer().build(study, start, study.seed, is_deferred=_is_deferred(start))

@@ -26,32 +26,39 @@ class Process:
         job: what it is at; None if nothing.
         until: when that takes too long, on the monotonic clock.
         met: the contenders that it knows.
+        code: the digest of somebody's own code that it may have run; empty if it has run none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, code: str = "") -> None:
         with _deaf_children():
             command = [sys.executable, "-c", _SERVE.format(path=sys.path)]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.job: Any = None
-        self.until, self.met = 0.0, set[int]()
+        self.until, self.met, self.code = 0.0, set[int](), code
         self._answers: Answers | None = None
         self._rested = time.monotonic()
         threading.Thread(target=self._read, daemon=True).start()
 
     @classmethod
-    def ready(cls) -> "Process":
-        """One that has served another study a moment ago, or a new one."""
+    def ready(cls, code: str) -> "Process":
+        """One that has served another study a moment ago, or a new one.
+
+        Python keeps what it has imported, and what that did to the process. So one that has run somebody's own code
+        serves the same code again, and no other.
+        """
         while _resting:
             found = _resting.pop()
-            if time.monotonic() - found._rested < _REST and found._process.poll() is None:
+            is_well = time.monotonic() - found._rested < _REST and found._process.poll() is None
+            if is_well and found.code in ("", code):
+                found.code = code
                 return found
             found.end()
-        return cls()
+        return cls(code)
 
     @classmethod
-    def prepare(cls, number: int) -> None:
+    def prepare(cls, number: int, code: str) -> None:
         """Have so many ready."""
-        found = [cls.ready() for _ in range(number)]
+        found = [cls.ready(code) for _ in range(number)]
         _resting.extend(found)
 
     def rest(self) -> None:

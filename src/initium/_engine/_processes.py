@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._errors import SettingError, TrainingError
 from .._require import require
+from .._study._own_code import own_code
 from .._study._prepared import Data
 from .._study._run import Run
 from .._study._study import Study
@@ -56,7 +57,8 @@ class Processes:
         from ._process import Process
 
         _pickle([study.model, study.loss, study.metric, dict(study.arguments), study.inits], None)
-        Process.prepare(min(self.jobs, len(study.cells) * len(study.inits) * study.seeds))
+        num_runs = len(study.cells) * len(study.inits) * study.seeds
+        Process.prepare(min(self.jobs, num_runs), own_code(study))
 
     def limit_of(self, seconds: float) -> float:
         """Seconds that a run may take of which a trial says that it takes so many."""
@@ -68,14 +70,14 @@ class Processes:
         Raises:
             TrainingError: if a run failed twice, with the cause.
         """
-        return _Team(self, study.data, iter(runs)).runs()
+        return _Team(self, study.data, iter(runs), own_code(study)).runs()
 
 
 class _Team:
     """The processes at work on some runs."""
 
-    def __init__(self, engine: Processes, data: Data, waiting: Iterator[tuple[Contender, int]]) -> None:
-        self._engine, self._data, self._waiting = engine, data, waiting
+    def __init__(self, engine: Processes, data: Data, waiting: Iterator[tuple[Contender, int]], code: str = "") -> None:
+        self._engine, self._data, self._waiting, self._code = engine, data, waiting, code
         self._answers: queue.Queue[tuple[Process, str, Any]] = queue.Queue()
         self._processes: list[Process] = []
         self._contenders: dict[int, tuple[int, Contender]] = {}
@@ -128,7 +130,7 @@ class _Team:
             return None
         from ._process import Process
 
-        self._processes.append(process := Process.ready())
+        self._processes.append(process := Process.ready(self._code))
         process.begin(self._answers, self._kept("data", lambda: _pickle(self._data, None)))
         return process
 

@@ -12,6 +12,7 @@ from .._files import commit, temporary
 from .._report import plain
 from .._require import require
 from ._row import Row
+from ._shown import plainly
 
 _FIGURES = ("train_loss", "test_loss", "score")
 # By what a table that was exported before is known, near its beginning; of Parquet it is at the end.
@@ -56,7 +57,7 @@ def records(rows: Sequence[Row], axes: Sequence[str]) -> tuple[list[dict[str, An
     curves: list[dict[str, Any]] = []
     for row in rows:
         cell = json.loads(row.key.cell)
-        place = {"start": row.key.start, **{axis: cell.get(axis) for axis in axes}, "run": row.key.number}
+        place = {"start": row.key.start, **{axis: plainly(cell.get(axis)) for axis in axes}, "run": row.key.number}
         figures = {name: getattr(row, name) for name in _FIGURES}
         runs.append({**place, "split": row.split, **figures, "diverged": row.diverged, "seconds": row.seconds})
         curves += [

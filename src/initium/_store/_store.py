@@ -81,7 +81,8 @@ class Store:
         """
         with told(path), cls(path, connect(path, writes=False, later=True)) as store:
             store._check(identity)
-            if not os.access(path, os.W_OK):
+            store._check_here()
+            if not all(os.access(one, os.W_OK) for one in (path, path.absolute().parent)):  # its log lies beside it
                 raise OSError(errno.EROFS, "read-only")
 
     @classmethod
@@ -98,6 +99,7 @@ class Store:
             try:
                 with store._writing() as cursor:
                     store._check(identity)
+                    store._check_here()
                     new = [(name, _json(value)) for name, value in identity.items()]
                     cursor.executemany("INSERT OR IGNORE INTO fact VALUES (?, ?, 1)", new)
             except BaseException:
@@ -140,6 +142,19 @@ class Store:
                 f"{listed(lines)}\nName another file, or ask as it was asked there."
             )
 
+    def _check_here(self) -> None:
+        """Refuse to share with another machine: the log that keeps two writers apart works on one alone."""
+        for held in self._connection.execute("SELECT host, pid, beat FROM claim").fetchall():
+            if self._is_alive(*held):
+                self._check_host(held[0])
+
+    def _check_host(self, host: str) -> None:
+        if host != self._host:
+            raise OutputError(
+                f"'{self.path}' is in use on another machine, '{host}', and a study's file is for one machine at a "
+                "time. Name another file here; or end what is at work there, and go on by --resume a minute later."
+            )
+
     def facts(self, *, identity: bool = False) -> dict[str, Any]:
         """What was said of the study; or what makes it this one."""
         query = "SELECT name, value FROM fact WHERE is_identity = ?"
@@ -171,6 +186,7 @@ class Store:
                 return False
             query = "SELECT host, pid, beat FROM claim WHERE (start, cell, number) = (?, ?, ?)"
             if (held := cursor.execute(query, key).fetchone()) and self._is_alive(*held):
+                self._check_host(held[0])
                 return False
             row = (*key, self._owner, self._host, self._pid, time.time())
             cursor.execute("INSERT OR REPLACE INTO claim VALUES (?, ?, ?, ?, ?, ?, ?)", row)

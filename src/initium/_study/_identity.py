@@ -11,28 +11,28 @@ from .._require import versions
 from .._store._store import ADDED
 from .._stream import VERSION
 from ._prepared import Data
-from ._sources import source_digest
+from ._sources import own_digest
+from ._start import Start
 from ._study import Study
 
 
 def identity(study: Study) -> dict[str, Any]:
     """Facts by name that no two runs of one study may differ in. Cells, starts and seeds can be added later."""
-    judged = {"loss": _named(study.loss), "metric": _named(study.metric)}
     return {
-        "model": study.model_name,
-        "source of the model": source_digest(study.model),
-        "data": study.data.name,
-        "digest of the data": _digest(study.data),
+        "model": _model(study),
+        "source of the model": study.sources["model"],
+        "data": _digest(study.data),  # whatever file holds it
         "splits": study.splits or 0,
         "split seed": study.split_seed if study.data.source else 0,
         "length": study.length,
-        **judged,
+        **{name: _named(getattr(study, name), study.sources[name]) for name in ("loss", "metric")},
         "seed": study.seed,
         "order seed": study.order_seed,
         "stream": VERSION,
+        "python": platform.python_version().rpartition(".")[0],  # whose code a digest of functions is of
         "torch": versions(["torch"]).get("torch", "none"),
         "kind of processor": _processor(),
-        **{f"{ADDED}{start.name}": start.definition for start in study.inits},
+        **{f"{ADDED}{start.name}": _defined(start) for start in study.inits},
     }
 
 
@@ -44,14 +44,26 @@ def file_name(study: Study) -> str:
     return f"{data}-{digest}"
 
 
-def _named(function: Any) -> str:
+def _model(study: Study) -> str:
+    """A built-in model, or the name of a function, wherever it lies: its digest says which."""
+    name = study.model_name
+    return name.rpartition(":")[2] if ":" in name else name
+
+
+def _defined(start: Start) -> str:
+    """What a start decides, with the source of what is somebody's own in it."""
+    own = own_digest([start.recipe, *start.rules]) if start.plan is None else ""
+    return f"{start.definition}; {own}" if own else start.definition
+
+
+def _named(function: Any, source: str) -> str:
     if function is None or isinstance(function, str):
         return function or "usual"
-    return f"{getattr(function, '__name__', 'function')} {source_digest(function)}"
+    return f"{getattr(function, '__name__', 'function')} {source}"
 
 
 def _digest(data: Data) -> str:
-    found = hashlib.sha256()
+    found = hashlib.sha256(f"{data.task} {data.num_outputs}".encode())
     for part in (data.x_train, data.y_train, data.x_test, data.y_test):
         found.update(f"{part.dtype} {part.shape}".encode())
         found.update(np.ascontiguousarray(part).data)

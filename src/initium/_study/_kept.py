@@ -148,9 +148,8 @@ def axes_of(said: dict[str, Any]) -> tuple[str, ...]:
     """What was listed, and what differs among cells that were asked for one by one."""
     settings = [cell["settings"] for cell in said["cells"].values()]
     names = dict.fromkeys([*said["axes"], *AXES, *(name for one in settings for name in one)])
-    first = settings[0] if settings else {}
     return tuple(
-        name for name in names if name in said["axes"] or any(one.get(name) != first.get(name) for one in settings)
+        name for name in names if name in said["axes"] or len({cell_name(one, [name]) for one in settings}) > 1
     )
 
 

@@ -1,4 +1,4 @@
-"""What each setting of training may be, and how it is kept."""
+"""What each setting of training may be."""
 
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -56,15 +56,3 @@ def check_whole(name: str, value: Any, least: int) -> None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def stored(value: Any) -> Any:
-    """As JSON keeps it; a whole number and the same with a point are one."""
-    if isinstance(value, bool | str):
-        return value
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Real):
-        number = float(value)
-        return int(number) if number.is_integer() else number
-    return repr(value)

@@ -8,10 +8,12 @@ from typing import Any
 
 from .._errors import InitiumError, SettingError, counted
 from .._printable import printable
+from .._store._shown import shown
 from ._data import load_data
 from ._prepared import Data
-from ._settings import check_setting, check_whole, stored
+from ._settings import check_setting, check_whole
 from ._start import read_starts
+from ._stored import stored
 
 # What a list of makes a grid, beside the arguments of a model function, in the order of a cell's name.
 AXES = (
@@ -111,8 +113,9 @@ class Study:
         for name, values in self.axes.items():
             if not values:
                 raise SettingError(f"{name} lists nothing; give it a value or several.")
-            if twice := [value for index, value in enumerate(values) if value in values[:index]]:
-                raise SettingError(f"{name} lists {twice[0]!r} twice.")
+            kept = list(map(stored, values))
+            if twice := [one for index, one in enumerate(kept) if _json(one) in map(_json, kept[:index])]:
+                raise SettingError(f"{name} lists {shown(twice[0])} twice.")
 
     @cached_property
     def axes(self) -> dict[str, tuple[Any, ...]]:
@@ -143,15 +146,25 @@ class Study:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """What a cell is trained with, as a store knows it from others by."""
-        given = {name: getattr(self, name) for name in AXES} | dict(self.arguments)
-        return {name: stored(value) for name, value in sorted(given.items()) if value is not None}
+        given = {name: value for name in AXES if (value := getattr(self, name)) is not None} | dict(self.arguments)
+        return {name: stored(value) for name, value in sorted(given.items())}
 
     @cached_property
     def key(self) -> str:
         """The settings as text."""
-        import json  # which `import initium` need not wait for
+        return _json(self.settings)
 
-        return json.dumps(self.settings, sort_keys=True)
+    @cached_property
+    def shape(self) -> str:
+        """What the model is built with, as text: models of one shape are built alike."""
+        return _json({name: stored(value) for name, value in self.asked.items()})
+
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """What its functions are made from, as they are before one is called."""
+        from ._sources import source_digest  # which a study that nobody keeps need not wait for
+
+        return {name: source_digest(getattr(self, name)) for name in ("model", "loss", "metric")}
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -219,8 +232,15 @@ SETTINGS = tuple(one.name for one in fields(Study) if one.name not in ("argument
 
 
 def cell_name(settings: Mapping[str, Any], axes: Iterable[str]) -> str:
-    """What a cell is called among others, by its settings as they are stored: no two numbers are written alike."""
-    return ", ".join(f"{axis}={settings.get(axis)}" for axis in axes)
+    """What a cell is called among others, by its settings as they are stored: no two are written alike."""
+    missing = {axis: None if axis in AXES else {"name": "its own default"} for axis in axes}
+    return ", ".join(f"{axis}={shown(settings.get(axis, missing[axis]))}" for axis in missing)
+
+
+def _json(value: Any) -> str:
+    import json  # which `import initium` need not wait for
+
+    return json.dumps(value, sort_keys=True)
 
 
 def _listed(value: Any) -> Any:

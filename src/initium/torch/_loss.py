@@ -46,7 +46,7 @@ class Judge:
     def merits(self, outputs: torch.Tensor, y: Any) -> Any:
         """One number a sample, whose mean is the score; of F1 and of a function the score alone."""
         if callable(self.metric):
-            return np.array([float(self.metric(outputs, torch.from_numpy(y)))])
+            return np.array([float(_own(self.metric)(outputs, torch.from_numpy(y)))])
         return self.worth(self.answers(outputs, y), y)
 
     def answers(self, outputs: torch.Tensor, y: Any) -> Any:
@@ -63,7 +63,9 @@ class Judge:
         if self.metric == "balanced_accuracy":
             return balanced(answers, y)
         f1_score = require("sklearn.metrics", to="A metric").f1_score
-        return np.array([f1_score(y.ravel(), answers.ravel(), average="macro")])
+        # Each label has an F1 of its own, as every class has; of one that nobody says it is 0, as usual.
+        pair = (y, answers) if answers.dtype == bool else (y.ravel(), answers.ravel())
+        return np.array([f1_score(*pair, average="macro", zero_division=0)])
 
 
 def check_names(study: Study) -> None:
@@ -102,7 +104,8 @@ def judge(study: Study, outputs: Any, rows: int) -> Judge:
     threshold = None
     if data.task == "multilabel" or one:
         threshold = 0.5 if ends else 0.0
-    return Judge(name, study.loss if callable(study.loss) else _function(name, ends), study.metric, threshold)
+    function = _own(study.loss) if callable(study.loss) else _function(name, ends)
+    return Judge(name, function, study.metric, threshold)
 
 
 def _is_one(study: Study, outputs: Any) -> bool:
@@ -160,6 +163,16 @@ def _function(name: str, is_probability: bool) -> Callable[[torch.Tensor, torch.
     if name == "bce":
         return _bce if is_probability else _bce_of_logits
     return {"mse": _mse, "mae": _mae, "huber": _huber}[name]
+
+
+def _own(function: Callable[..., Any]) -> Callable[[Any, torch.Tensor], Any]:
+    """Somebody's own, with one target a sample flat where the outputs are: else all would be taken from all."""
+
+    def of(outputs: Any, y: torch.Tensor) -> Any:
+        is_flat = y.ndim == 2 and y.shape[1] == 1 and getattr(outputs, "ndim", 0) == 1
+        return function(outputs, y[:, 0] if is_flat else y)
+
+    return of
 
 
 def _cross_entropy(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

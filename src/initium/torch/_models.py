@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from .._errors import InitiumError, ModelError, SettingError
+from .._imported import file_of, imported, is_own
 from .._model_name import model_function
 from .._spec import parse_call, takes_no, unknown_name
 from .._study._names import meant
@@ -28,19 +29,19 @@ def build(study: Study, start: Start | None = None) -> nn.Module:
     model = (start and start.model) or study.model
     if isinstance(model, str) and not _names_function(model):
         return _built_in(model, study)
-    return _built(_function(model, study.asked) if isinstance(model, str) else model, study.asked, model)
+    return _built(_function(model, study) if isinstance(model, str) else model, study.asked, model)
 
 
 _functions: dict[Any, Callable[[], Any]] = {}
 
 
-def _function(text: str, asked: Mapping[str, Any]) -> Callable[[], Any]:
-    """The function that a text names; its file is not run anew for every run, unless it has changed."""
-    file = text.rpartition(":")[0]
-    stamp = os.stat(file).st_mtime_ns if os.path.isfile(file) else 0
-    key = (text, os.getcwd(), stamp, repr(asked))
+def _function(text: str, study: Study) -> Callable[[], Any]:
+    """The function that a text names; its file is run anew if that has changed, or what it imports."""
+    where = text.rpartition(":")[0]
+    file = where if where.endswith(".py") else file_of(where)
+    key = (text, os.getcwd(), study.shape, str(imported(file)) if file and is_own(file) else "")
     if key not in _functions:
-        _functions[key] = model_function(text, asked, meant=meant)
+        _functions[key] = model_function(text, study.asked, meant=meant)
     return _functions[key]
 
 

@@ -44,7 +44,7 @@ def checked(study: Study, kept: dict[Any, Any]) -> Iterator[Callable[[Start, Cal
     check_names(study)
 
     def check(start: Start, model: Callable[[], nn.Module]) -> float:
-        shape = ("step", start.name, repr(study.asked), study.batch_size)
+        shape = ("step", start.name, study.shape, study.batch_size)
         if shape not in kept:
             kept[shape] = trial(model(), study)
         return kept[shape] * study.num_steps(len(study.data.x_train))
@@ -52,7 +52,7 @@ def checked(study: Study, kept: dict[Any, Any]) -> Iterator[Callable[[Start, Cal
     state = torch.get_rng_state()
     try:
         for start in study.inits:
-            shape = ("new", start.model, repr(study.asked), study.batch_size)
+            shape = ("new", start.model, study.shape, study.batch_size)
             if shape not in kept:
                 model = _models.build(study, start)
                 _check_new(model, _models.build(study, start))

@@ -20,7 +20,7 @@ def trial(model: nn.Module, study: Study) -> float:
     """Seconds of a step; it goes forward and backward, on as many samples as the smallest batch will have."""
     data = study.data
     model.train()
-    rows = len(data.x_train) % study.batch_size or min(study.batch_size, len(data.x_train))
+    rows = _smallest_batch(study)
     x, y = torch.from_numpy(data.x_train[:rows]), torch.from_numpy(data.y_train[:rows])
     try:
         outputs = model(x)
@@ -33,7 +33,7 @@ def trial(model: nn.Module, study: Study) -> float:
     if not outputs.requires_grad:
         raise ModelError("The model has no parameter to train: its outputs require no gradient.")
     try:
-        _loss(found, outputs, y).backward()
+        _loss(found, study.loss, outputs, y).backward()
     except InitiumError:
         raise
     except (Exception, SystemExit) as error:
@@ -41,19 +41,26 @@ def trial(model: nn.Module, study: Study) -> float:
     return _seconds(model, study, found)
 
 
-def _loss(found: Judge, outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def _smallest_batch(study: Study) -> int:
+    """Of any run. Folds have one of two sizes, and the first and the last that is asked for have both of them."""
+    last = min(study.seeds, study.splits or 1) - 1
+    sizes = [len(study.data_of(index).x_train) for index in (0, last)]
+    return min(size % study.batch_size or min(study.batch_size, size) for size in sizes)
+
+
+def _loss(found: Judge, own: Any, outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """The loss of a batch; of somebody's own function it is looked at what that is."""
     if found.name:
         return found.function(outputs, y)
     try:
         loss = found.function(outputs, y)
     except (Exception, SystemExit) as error:
-        raise SettingError(f"{_named('loss', found.function)} fails: {type(error).__name__}: {error}") from error
+        raise SettingError(f"{_named('loss', own)} fails: {type(error).__name__}: {error}") from error
     wanted = "it has to return one number as a tensor, the mean over the samples"
     if not isinstance(loss, torch.Tensor) or loss.numel() != 1 or not loss.is_floating_point():
-        raise SettingError(f"{_named('loss', found.function)} returns {_what(loss)}; {wanted}.")
+        raise SettingError(f"{_named('loss', own)} returns {_what(loss)}; {wanted}.")
     if not loss.requires_grad:
-        raise SettingError(f"{_named('loss', found.function)} returns what has no gradient; {wanted}, not detached.")
+        raise SettingError(f"{_named('loss', own)} returns what has no gradient; {wanted}, not detached.")
     return loss
 
 
