@@ -37,7 +37,7 @@ ROOMS = [
     *("_ledger", "_written", "_verification", "_calibration", "_decisions", "_aims", "_diagnosis", "_coordinates"),
     *("_guide", "_native", "_stream", "_kernel", "_populate", "_draw", "_haar", "_fill", "_tensor", "_array"),
     *("_checkpoint", "_store", "_model_name", "_study", "torch", "keras", "jax", "_edge", "_plan", "_initialize"),
-    *("_diagnose", "_coordinate_check", "_engine", "_compare", "_told"),
+    *("_diagnose", "_coordinate_check", "_engine", "_compare", "_as_exit"),
     *("_asked", "_shown", "_compare_command", "_studies_command", "_attribute"),
     *("__init__", "_cli", "__main__"),
 ]

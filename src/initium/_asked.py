@@ -8,8 +8,11 @@ from typing import Any
 from ._errors import SettingError
 from ._recipes import parse_recipe
 from ._rule import read_rule_text
+from ._study._names import meant
 from ._study._study import AXES
 from ._study._toml import read_toml
+
+_OPTIONS = ("show", "export", "out", "save_study", "yes", "rule")  # of the command alone
 
 
 def asked(words: list[str], given: dict[str, Any]) -> dict[str, Any]:
@@ -18,6 +21,8 @@ def asked(words: list[str], given: dict[str, Any]) -> dict[str, Any]:
     files = [word for word in inits if word.endswith(".toml")]
     if files and len(inits) > 1:
         raise SettingError(f"'{files[0]}' names the starts itself; leave out the others.")
+    if not inits and (name := next((one for one in arguments if _near(one)), "")):
+        raise SettingError(f"`--{name.replace('_', '-')}` is no option.{_near(name)}")
     base = read_toml(files[0]) if files else {}
     inits = base.pop("inits", []) if files else inits
     rules = dict(read_rule_text(text) for text in given.pop("rules", []))
@@ -39,9 +44,17 @@ def _split(words: list[str]) -> tuple[list[str], dict[str, Any]]:
         name, equals, value = word[2:].partition("=")
         value = value if equals else next(rest, "")
         if not name.replace("-", "_").isidentifier() or not value or value.startswith("--"):
-            raise SettingError(f"`{word}` is no option, and an argument of a model function has a value: --hidden 16.")
+            raise SettingError(
+                f"`{word}` is no option, and an argument of a model function has a value: --hidden 16.{_near(name)}"
+            )
         arguments.setdefault(name.replace("-", "_"), []).append(value)
     return inits, {name: _values(name, texts) for name, texts in arguments.items()}
+
+
+def _near(name: str) -> str:
+    """What an option that is none may stand for, as the end of a message."""
+    near = meant(name, _OPTIONS)
+    return f" The closest is `--{near.replace('_', '-')}`." if near else ""
 
 
 def _values(name: str, texts: list[str]) -> Any:

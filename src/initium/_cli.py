@@ -16,6 +16,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from . import _compare_command, _files, _studies_command
+from ._as_exit import Interrupted, as_exit
 from ._checkpoint import read, target, write
 from ._checkpoint import verify as compare_with
 from ._checkpoint._manifest import MARK as MANIFEST_MARK
@@ -39,7 +40,6 @@ from ._require import versions
 from ._rule import Rule, read_rule_text
 from ._safetensors import SUFFIX
 from ._study._data import load_data
-from ._told import Interrupted, told
 
 T = TypeVar("T")
 
@@ -53,11 +53,11 @@ class _Commands(TyperGroup):
     """All commands, which tell what goes wrong alike."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        with told():
+        with as_exit():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        with told():
+        with as_exit():
             return super().invoke(ctx)
 
 

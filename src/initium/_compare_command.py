@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from ._as_exit import Interrupted
 from ._asked import asked
 from ._compare import Comparison, Grid, check_margin, judged, study_of, trained
 from ._compare._precision import precision_of
@@ -22,7 +23,6 @@ from ._study._prepared import Data
 from ._study._settings import check_whole
 from ._study._study import AXES, Study
 from ._study._toml import write_toml
-from ._told import Interrupted
 
 _HOUR = 3600.0  # what takes longer is asked about
 _MANY = 2000  # starts in cells: a trial of each would take long itself
@@ -72,7 +72,9 @@ def compare(
         int | None, typer.Option(help="Run r is tested on fold r mod SPLITS, dealt anew each time; 1: a fifth. [5]")
     ] = None,
     loss: Annotated[str | None, typer.Option(help="cross_entropy, bce, mse, mae or huber.")] = None,
-    metric: Annotated[str | None, typer.Option(help="accuracy, r2, balanced_accuracy or f1.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="accuracy, r2, balanced_accuracy or f1, a mean over classes.")
+    ] = None,
     rules: Annotated[
         list[str] | None, typer.Option("--rule", metavar="GLOB=SPEC", help="Wins over each start: 'head.*=zeros'.")
     ] = None,
@@ -127,16 +129,17 @@ def compare(
             f"The grid has {trials * study.seeds:,} runs, of {trials:,} starts in places; a trial of each takes long "
             "itself. Add --yes to train them all the same; fewer values of its axes make fewer."
         )
+    engine = Processes(_jobs(jobs), limit)
     try:
         result = trained(
             study,
             store=store,
             resume=resume,
-            engine=Processes(_jobs(jobs), limit),
+            engine=engine,
             progress=True,
-            jobs=_jobs(jobs),
+            jobs=engine.jobs,
             precision=sure,
-            check=_check(yes, limit),
+            check=_check(yes, engine),
         )
     except KeyboardInterrupt as error:
         if not str(error):  # it came before anything was kept
@@ -162,27 +165,29 @@ def _study(wanted: dict[str, Any]) -> Study:
     """The study, announced before anything slow is done."""
     settings = {name: value for name, value in wanted.items() if name not in ("model", "data", "inits")}
     probe = study_of(wanted["model"], _NOTHING, wanted["inits"], {**settings, "splits": None})
-    told = f"Comparing {probe.told} on {wanted['data']}."
+    told = f"Comparing {probe.outline} on {wanted['data']}."
     typer.echo(printable_lines(told), err=True)
     study = study_of(wanted["model"], wanted["data"], tuple(probe.inits), settings)
-    typer.echo(printable_lines(f"Data: {study.data.preparation}."), err=True)
+    typer.echo(printable_lines(f"Data: {study.data.told_task}; {study.data.preparation}."), err=True)
     for note in study.notes:
         typer.echo(f"Note: {note}.", err=True)
     return study
 
 
-def _check(yes: bool, limit: float | None) -> Any:
+def _check(yes: bool, engine: Processes) -> Any:
     """Say how long it takes, and refuse what takes long unless it is wanted."""
 
     def check(study: Study, contenders: tuple[Contender, ...], jobs: int) -> None:
         runs = len(contenders) * study.seeds
+        for note in dict.fromkeys(note for one in contenders for note in one.notes):
+            typer.echo(f"Note: {note}.", err=True)
         seconds = sum(one.seconds for one in contenders) * study.seeds / min(jobs, runs)
         if seconds > _HOUR and not yes:
             raise SettingError(
                 f"{runs:,} runs would take about {_long(seconds)} in {counted(jobs, 'process')}, by a trial of each. "
                 "Add --yes to train them all the same; fewer seeds, epochs or places of the grid take less."
             )
-        slowest = limit or max(600.0, 20 * max(one.seconds for one in contenders))
+        slowest = engine.limit_of(max(one.seconds for one in contenders))
         processes = counted(min(jobs, runs), "process")
         typer.echo(
             f"Starting {processes}; by a trial about {_long(seconds)}. A run may take {_long(slowest)}.", err=True

@@ -26,7 +26,7 @@ def model_function(
     arguments: Mapping[str, Any] | None = None,
     *,
     given: tuple[str, ...] = (),
-    others: Iterable[str] = (),
+    meant: Callable[[str, Iterable[str]], str] = lambda wrong, known: "",
 ) -> Callable[..., Any]:
     """The function that a text names, with these arguments; what goes wrong in it is told as one message.
 
@@ -35,7 +35,7 @@ def model_function(
             Transformers, which is given the default of its configuration; or something that is built already.
         arguments: what it is always called with, by name.
         given: what it is called with besides, by place, in words; as a rule, nothing.
-        others: names that an argument it does not take may be a slip of, beside its own.
+        meant: what an argument that it does not take, beside those that it takes, may be a slip of.
 
     Raises:
         ModelError: if there is no such file or module, it fails, or the function needs arguments.
@@ -51,9 +51,7 @@ def model_function(
     if given:
         function = _taking(found, where, name, given)
     else:
-        function = (
-            _bound(found, where, name, arguments, others) if arguments else _without_arguments(found, where, name)
-        )
+        function = _bound(found, where, name, arguments, meant) if arguments else _without_arguments(found, where, name)
     return lambda *values: _told(f"`{name}` of '{where}' fails", folder, lambda: function(*values))
 
 
@@ -120,7 +118,9 @@ def _near(name: str, module: ModuleType) -> str:
     return f"; it has {few(own)}" if own else ""
 
 
-def _bound(found: Any, where: str, name: str, arguments: Mapping[str, Any], others: Iterable[str]) -> Callable[[], Any]:
+def _bound(
+    found: Any, where: str, name: str, arguments: Mapping[str, Any], meant: Callable[[str, Iterable[str]], str]
+) -> Callable[[], Any]:
     """A function with arguments of the names that it has."""
     if not callable(found):
         raise ModelError(f"`{name}` of '{where}' is a {type(found).__name__}, not a function that builds a model.")
@@ -131,7 +131,7 @@ def _bound(found: Any, where: str, name: str, arguments: Mapping[str, Any], othe
     known = [one.name for one in parameters]
     takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters)
     if not takes_any and (wrong := [one for one in arguments if one not in known]):
-        raise takes_no(f"`{name}` of '{where}'", wrong[0], known, others)
+        raise takes_no(f"`{name}` of '{where}'", wrong[0], known, meant(wrong[0], known))
     if left := [one for one in _needed(found) if one not in arguments]:
         raise ModelError(f"`{name}` of '{where}' needs arguments that nobody gives here: {', '.join(left)}.")
     return lambda: found(**arguments)

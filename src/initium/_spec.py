@@ -86,12 +86,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> Unknow
     return UnknownNameError(f"No {kind} is called '{name}'; {hint}.{' ' + see if see else ''}")
 
 
-def takes_no(what: str, wrong: str, known: Sequence[str], others: Iterable[str] = ()) -> SettingError:
-    """The error for an argument that something does not take, with the nearest of its own and of some other names."""
-    import difflib
-
-    near = difflib.get_close_matches(wrong[:_NAMED], [*known, *others], n=1, cutoff=0.75)
-    hint = f" The closest is `{near[0]}`." if near else ""
+def takes_no(what: str, wrong: str, known: Sequence[str], near: str) -> SettingError:
+    """The error for an argument that something does not take, with what may be meant, if anything is."""
+    hint = f" The closest is `{near}`." if near else ""
     return SettingError(f"{what} takes no `{wrong}`; it takes {', '.join(known) or 'no argument'}.{hint}")
 
 

@@ -93,7 +93,7 @@ def test_what_was_done_to_a_table_is_a_line_of_the_report(tmp_path):
     (tmp_path / "t.csv").write_text("\n".join(["a,b,c", *rows]))
     note = json.loads(diagnose("mlp(2, 4, 2)", "--data", tmp_path / "t.csv", "--json").stdout)["notes"][0]
     assert note == (
-        f"data {tmp_path / 't.csv'}: 'c' of 'a', 'b'; a fifth for testing, split seed 0; standardised on the "
+        f"data {tmp_path / 't.csv'}: target 'c' from 'a', 'b'; a fifth for testing, split seed 0; standardised on the "
         "training split; 16 of 16 training samples were run"
     )
     (tmp_path / "t.csv").write_text("\n".join(["a,b,c", *(f"{n},{n},1" for n in range(20))]))

@@ -18,6 +18,7 @@ from bounds import attempt, check_shown
 from hypothesis import strategies as st
 
 from initium import Plan, _cli, array, cite, parse
+from initium._as_exit import as_exit
 from initium._checkpoint import read
 from initium._compare import show
 from initium._model_name import model_function
@@ -27,7 +28,6 @@ from initium._study._kept import open_store
 from initium._study._run import Run
 from initium._study._study import Study
 from initium._study._toml import read_toml
-from initium._told import told
 from initium.init import Initialiser
 from initium.init._weight import Weight
 from initium.torch._architectures import sizes_of
@@ -76,7 +76,7 @@ def command(function, **kwargs):
     """Run a command: what it refuses is one message, and exit code 2."""
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as refused:
         try:
-            with told():
+            with as_exit():
                 function(**kwargs)
             code = 0
         except typer.Exit as error:

@@ -59,7 +59,7 @@ def test_a_grid_is_kept_exported_shown_and_added_to(folder):
     assert {lr for _, lr, _ in after} == {"0.1", "0.01", "1"}
     other = run(*asked[:-2], "--store", "s.db", "--seeds", "2", "--resume", "--epochs", "2")
     assert other.exit_code == 2
-    assert "  length: 1 epochs there, 2 epochs here\n" in other.stderr
+    assert "  length: 1 epoch there, 2 epochs here\n" in other.stderr
     shown = run("compare", "--show", "s.db", "--out", "p.html", "--export", "b.json")
     assert shown.exit_code == 0, shown.output
     assert "lr=0.01: Too few runs to tell: 2 of each start" in " ".join(shown.stdout.split())

@@ -210,7 +210,7 @@ def test_a_gap_in_the_target_of_a_frame_is_no_class(gap, labels):
             "Column 'a' of '{}' has 1 empty cell, the first in line 3. Drop those lines or ",
         ),
         ("a,b,y\n1,2,0\n", "'{}': X holds 1 of the 2 samples that it needs at least."),
-        ("a,b,y\n1,nan,0\n2,3,1\n", "'{}': X has NaN or infinite values: 1 in all, the first at [0, 1]."),
+        ("a,b,y\n1,nan,0\n2,3,1\n", "Column 'b' of '{}' is NaN or infinite in 1 line, the first line 2. Drop those"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_said_with_the_place(tmp_path, text, message):

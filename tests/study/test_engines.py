@@ -99,3 +99,26 @@ def test_what_is_no_engine_is_refused_before_anything_is_written(tmp_path, engin
     with pytest.raises(SettingError, match="engine is a function that is given the study and its runs and yields"):
         initium.compare("mlp", (X, Y), inits=["zeros", "ones"], engine=engine, store=tmp_path / "s.db")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_engine_is_ended_when_what_keeps_its_runs_fails(tmp_path, monkeypatch):
+    ended = []
+
+    def engine(study, runs):
+        try:
+            for contender, index in runs:
+                yield contender.run(index)
+        finally:
+            ended.append(True)
+
+    def full(self, row):
+        assert not ended
+        raise initium.OutputError("full")
+
+    monkeypatch.setattr(Store, "finish", full)
+    with pytest.raises(initium.OutputError, match="full") as error:
+        initium.compare(
+            "mlp", (X, Y), inits=["zeros", "ones"], seeds=2, progress=False, store=tmp_path / "s.db", engine=engine
+        )
+    assert ended == [True]  # and not only when nobody looks at the error any more
+    assert error.tb

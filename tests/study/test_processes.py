@@ -193,7 +193,7 @@ def test_data_goes_to_a_process_once_and_runs_come_back_as_they_are():
 def test_a_clock_that_ran_out_is_seen_while_others_answer():
     team = _Team(Processes(2, limit=7.0), load_data("iris"), iter(()))
     busy, slow = SimpleNamespace(job=(0, 0), until=math.inf), SimpleNamespace(job=(0, 1), until=0.0)
-    team._processes = [busy, slow]
+    team._processes, team._by_place = [busy, slow], [SimpleNamespace(seconds=0.0)]
     team._answers.put((busy, "run", 1))
     assert team._answer() == (slow, "hung", "it took longer than 7 s, which is its limit, and was ended")
     team._answers.put((slow, "run", 2))  # it was in time, and nobody listened

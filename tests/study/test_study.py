@@ -46,5 +46,5 @@ def test_a_start_is_compared_with_others_and_once():
 def test_a_length_in_epochs_is_no_length_in_steps(tmp_path):
     asked = {"inits": ["he_normal", "zeros"], "seeds": 2, "jobs": 1, "progress": False, "store": tmp_path / "s.db"}
     initium.compare("mlp(4, 3)", "iris", epochs=1, **asked)
-    with pytest.raises(SettingError, match="length: 1 epochs there, 7 steps here"):
+    with pytest.raises(SettingError, match="length: 1 epoch there, 7 steps here"):
         initium.compare("mlp(4, 3)", "iris", steps=7, resume=True, **asked)

@@ -189,8 +189,8 @@ def test_a_check_leaves_the_callers_random_state_alone():
         (
             "resnet",
             UnknownNameError,
-            "No built-in model is called 'resnet'; known: cnn, mlp, rnn, transformer. From Python, pass a function "
-            "that builds your own.",
+            "No built-in model is called 'resnet'; known: cnn, mlp, rnn, transformer. Your own is file.py:function, "
+            "or from Python a function that builds a new one.",
         ),
         (
             nn.Linear(4, 3),

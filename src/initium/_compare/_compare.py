@@ -78,7 +78,8 @@ def compare(
             training split, or `steps`. `batch_size` (32); a last, smaller batch is trained on as well. `lr` (0.1).
             `optimizer` (`"sgd"`), or `"adam"` or `"adamw"`; `momentum`, of sgd, `weight_decay`; `schedule`
             (`"constant"`), or `"cosine"` or `"step"`; `warmup` steps; `clip`, the largest norm of all gradients.
-            `loss`, `metric`: names or functions of outputs and targets. `depth`, `width`, `activation`: of the model.
+            `loss`, `metric`: names, or functions of all outputs and targets of a split; `f1` is the mean over classes.
+            `depth`, `width`, `activation`: of the model.
             `target`: the column of a table that is predicted. `splits` (5): run r is tested on fold r mod `splits`, and
             the folds are dealt anew for every `splits` runs; 1 is one split, a fifth for testing. `standardise` (True):
             give each feature zero mean and unit std over the training split. (The pixels of `"digits"` share one mean

@@ -21,3 +21,8 @@ class Decisions:
     def decided_by(self) -> str:
         """The recipe with its version, as text."""
         return f"{self.recipe} (version {self.version})" if self.version else self.recipe
+
+    @property
+    def own_rates(self) -> tuple[float, ...]:
+        """What the learning rate of each parameter is multiplied by that is not trained at the rate as it is given."""
+        return tuple(choice.lr for choice in self.choices if choice.lr != 1)

@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import Any
 
 from .._diagnose import diagnose
-from .._errors import InitiumError, ModelError
+from .._errors import InitiumError, ModelError, counted
 from .._graph import Graph
 from .._initialize import begin, graph_of, plan
 from .._plan import Plan
@@ -55,9 +55,19 @@ class Contender:
         """What is known of the model's parameters."""
         return Graph(tuple(choice.param for choice in self.plan.choices) if self.plan else ())
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know before it is trained."""
+        if not self.plan or not (rates := self.plan.own_rates):
+            return ()
+        told = ", ".join(f"lr x {rate:g}" for rate in dict.fromkeys(rates))
+        some = f"{len(rates)} of {counted(len(self.plan.choices), 'parameter')}"
+        place = f" at {self.study.name}" if self.study.name else ""
+        return (f"{self.start.name}{place} trains {some} at rates of its own: {told}",)
+
     def run(self, index: int) -> Run:
         """Train a network once: the same seed, the same numbers, whatever else runs."""
-        return trainer().train(self.study, self.model(index), self.graph, self.start.name, index)
+        return trainer().train(self.study, self.model(index), self.graph, self.start.name, index, plan=self.plan)
 
     def cause(self) -> str:
         """Why it may fail, as a diagnosis of run 0 at its first step says; empty if nothing is found."""
@@ -68,7 +78,7 @@ class Contender:
         except InitiumError:  # what cannot be diagnosed has trained all the same
             return ""
         first = next((finding for finding in found if finding.severity != "note"), None)
-        return f"{first.name}{first.place}: {first.measured}; {first.cause}" if first else ""
+        return f"{first.name}{first.place}: {first.measured}; {first.cause}".rstrip(".") if first else ""
 
 
 def decided(study: Study) -> tuple[Contender, ...]:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._errors import InitiumError, SettingError, TrainingError, counted, few, with_article
@@ -56,10 +56,11 @@ def train(
     num_known = _num_finished(store, wanted, 0, on_run)
     with beating(store):
         while num_known < len(wanted):
-            for row in _rows(study, engine, _Offered(store.claims(wanted), wanted)):
-                store.finish(row)
-                num_known += 1
-                on_run(1)
+            with contextlib.closing(_rows(study, engine, _Offered(store.claims(wanted), wanted))) as rows:
+                for row in rows:
+                    store.finish(row)
+                    num_known += 1
+                    on_run(1)
             num_known = _num_finished(store, wanted, num_known, on_run)
             if num_known < len(wanted):  # others are at work on what is left
                 time.sleep(_WAIT)
@@ -99,7 +100,7 @@ class _Offered:
         return f"run {key.number} of {key.start}{place and f' at {place}'}"
 
 
-def _rows(study: Study, engine: Engine, offered: _Offered) -> Iterator[Row]:
+def _rows(study: Study, engine: Engine, offered: _Offered) -> Generator[Row]:
     """What an engine gives, as it is kept; whatever somebody's own engine does wrong is one message that names it."""
     name = _name(engine)
     with _told(name):

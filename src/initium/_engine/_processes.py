@@ -49,11 +49,20 @@ class Processes:
             raise SettingError(f"limit is a number of seconds above 0, not {self.limit!r}.")
 
     def prepare(self, study: Study) -> None:
-        """Begin as many as its runs need, so that they get ready while it is decided what they train."""
+        """Begin as many as its runs need, so that they get ready while it is decided what they train.
+
+        Raises:
+            SettingError: if what is somebody's own of it cannot be handed to them.
+        """
         from ._process import Process
 
+        _pickle([study.model, study.loss, study.metric, dict(study.arguments), study.inits], None)
         num_runs = len(study.cells) * len(study.inits) * study.seeds
         Process.prepare(min(self.jobs, num_runs), own_code(study))
+
+    def limit_of(self, seconds: float) -> float:
+        """Seconds that a run may take of which a trial says that it takes so many."""
+        return self.limit or max(_LEAST, _TIMES * seconds)
 
     def __call__(self, study: Study, runs: Iterable[tuple[Contender, int]]) -> Iterator[Run]:
         """Each run as it finishes.
@@ -140,7 +149,7 @@ class _Team:
         return self._pickled[what]
 
     def _limit(self, job: Job) -> float:
-        return self._engine.limit or max(_LEAST, _TIMES * self._by_place[job[0]].seconds)
+        return self._engine.limit_of(self._by_place[job[0]].seconds)
 
     def _answer(self) -> "tuple[Process, str, Any]":
         """What one says next; one that takes too long is told to have failed, however much the others say."""
@@ -170,7 +179,8 @@ class _Team:
         if process.job in self._failed:
             contender = self._by_place[which]
             at = f" at {contender.study.name}" if contender.study.name else ""
-            raise TrainingError(f"Run {index} of {contender.start.name}{at} failed twice. {why[:1].upper()}{why[1:]}.")
+            told = f"{why[:1].upper()}{why[1:]}".rstrip(".")
+            raise TrainingError(f"Run {index} of {contender.start.name}{at} failed twice. {told}.")
         self._failed.add(process.job)
         self._again.append(process.job)
 

@@ -32,7 +32,15 @@ _IMAGES = {"digits"}
 _LONGEST = 1 << 28  # bytes of a text
 
 
-def load_data(data: Any, *, split_seed: int = 0, standardise: bool = True, target: str | None = None) -> Data:
+def load_data(
+    data: Any,
+    *,
+    split_seed: int = 0,
+    standardise: bool = True,
+    target: str | None = None,
+    folds: tuple[int, int] | None = None,
+    is_usual: bool = False,
+) -> Data:
     """A built-in set; a `.npz`, `.csv`, `.parquet` or `.txt` file; `file.py:function`; arrays, tables or data sets.
 
     Whole-number or text labels make a classification, floating ones a regression, columns of zeros and ones labels
@@ -43,19 +51,38 @@ def load_data(data: Any, *, split_seed: int = 0, standardise: bool = True, targe
         split_seed: of the split, where there is none of its own.
         standardise: give each feature zero mean and unit std over the training split.
         target: the column of a table that is predicted; None is `target`, or else the last.
+        folds: how many runs there will be, and over how many folds; then it is the first of these. One is no fold.
+        is_usual: whether there may be fewer of them, where there are too few samples, and none of data with a split of
+            its own.
 
     Raises:
         DataError: if lengths differ, a number is not finite, or a class is never trained on.
         UnknownNameError: if there is no such built-in set.
     """
-    if isinstance(data, Data):
+    if isinstance(data, Data) and not folds:
         return data
     is_named = isinstance(data, str | os.PathLike)
     name = os.fspath(data) if is_named else "arrays"
     opened = _opened(name, standardise, target) if is_named else data
     with _naming(name if is_named else ""):
         found = opened if isinstance(opened, Source) else _of(name, opened, standardise, target)
-        return found.split(split_seed) if isinstance(found, Source) else found
+        return _folded(found, split_seed, *folds, is_usual) if folds else _whole(found, split_seed)
+
+
+def _whole(found: Source | Data, seed: int) -> Data:
+    return found.split(seed) if isinstance(found, Source) else found
+
+
+def _folded(found: Source | Data, seed: int, num_runs: int, num_folds: int, is_usual: bool) -> Data:
+    source = found if isinstance(found, Source) else found.source
+    if source is None and not is_usual and num_folds > 1:
+        raise DataError(f"{found.name} comes with a split of its own; leave out `splits`.")
+    if source and is_usual:
+        num_folds = source.most_folds(num_runs, num_folds, seed)
+    if source is None or num_folds == 1:
+        return _whole(found, seed)
+    source.check_folds(num_runs, num_folds, seed)
+    return source.fold(0, num_folds, seed)
 
 
 @contextmanager

@@ -8,10 +8,12 @@ import numpy as np
 
 from .._errors import DataError, few, with_article
 from ._prepared import PARTS, Array, Data
-from ._table import Table, check_there, is_number, place_of
+from ._table import Table, check_finite, check_there, is_number, place_of
 
 _PIECE = 32  # tokens of a piece of text
 _KINDS = "(X, y), (x_train, y_train, x_test, y_test), a DataFrame, a data set of torch or `datasets`, or a name"
+_SPLITS = ("train", "test")
+_SHOWN = 40  # letters of a cell
 
 Made = tuple[str, list[Array], bool, int]  # what to say, the parts, whether they are images, how many tokens
 
@@ -36,9 +38,10 @@ def arrays_of(data: Any, target: str | None) -> Made | Data:
         return _tokens(data.ids, data.num_tokens, data.said)
     if hasattr(data, "columns") and hasattr(data, "to_numpy"):
         return _frame(data, target)
-    if hasattr(data, "column_names"):  # of `datasets`, or several splits of one
-        splits = data if isinstance(data, Mapping) else {"all": data}
-        return _splits({str(name): one.to_pandas() for name, one in splits.items()}, target)
+    if isinstance(data, Sequence) and len(data) == 2 and all(map(_has_columns, data)):
+        return _splits(dict(zip(_SPLITS, data, strict=True)), target)
+    if _has_columns(data):
+        return _splits(data if isinstance(data, Mapping) else {"all": data}, target)
     if _is_dataset(data):
         return "", _of_dataset(data), False, 0
     if isinstance(data, Sequence) and len(data) == 2 and all(map(_is_dataset, data)):
@@ -80,32 +83,71 @@ def _frame(frame: Any, target: str | None) -> Made:
     """A DataFrame of any kind; a column that pandas read as text must be the target."""
     names = [str(name) for name in frame.columns]
     place = place_of("the table", names, target)
-    columns = [np.asarray(frame[name]) for name in frame.columns]
+    columns = [_whole(name, np.asarray(frame[label])) for name, label in zip(names, frame.columns, strict=True)]
     if len(columns) < 2:
         raise DataError(f"The table has one column, '{names[0]}', and so no features.")
     features = [_feature(names[at], column) for at, column in enumerate(columns) if at != place]
     y = columns[place]
-    check_there("the table", names[place], y.tolist(), line="row", first=0)
+    if y.ndim == 1:
+        check_there("the table", names[place], y.tolist(), line="row", first=0)
     y = y.astype(str) if y.dtype.kind in "OTU" else y
-    _check_whole(x := np.stack(features, axis=1), y)
+    x = features[0] if len(features) == 1 and features[0].ndim > 1 else _beside(features)
+    _check_whole(x, y)
     return f"target '{names[place]}'; ", [x, y], False, 0
+
+
+def _beside(features: Sequence[Array]) -> Array:
+    return np.concatenate([column.reshape(len(column), -1) for column in features], axis=1)
+
+
+def _whole(name: str, column: Array) -> Array:
+    """A column of which each cell holds several numbers, as one array; any other as it is."""
+    if column.dtype.kind != "O" or not len(column) or not isinstance(column[0], list | tuple | np.ndarray):
+        return column
+    cells = [_of_cell(cell) for cell in column]
+    if len(shapes := list(dict.fromkeys(cell.shape for cell in cells))) > 1:
+        raise DataError(f"Column '{name}' has cells of the shapes {few(list(map(str, shapes)))}; all need one.")
+    return np.stack(cells)
+
+
+def _of_cell(cell: Any) -> Array:
+    """What lies in lists of lists, or in arrays of arrays."""
+    found = np.empty(0) if cell is None else np.asarray(cell.tolist() if isinstance(cell, np.ndarray) else cell, object)
+    parts = found.ravel().tolist()
+    if not any(isinstance(one, list | tuple | np.ndarray) for one in parts):
+        return np.array(parts).reshape(found.shape)
+    inner = [_of_cell(one) for one in parts]
+    same = len({one.shape for one in inner}) == 1
+    return np.stack(inner).reshape(*found.shape, *inner[0].shape) if same else found
 
 
 def _feature(name: str, column: Array) -> Array:
     try:
-        return column.astype(np.float64)
+        found = column.astype(np.float64)
     except (TypeError, ValueError):
-        bad = [f"'{cell}'" for cell in dict.fromkeys(column.tolist()) if not is_number(cell)]
+        bad = list(dict.fromkeys(f"'{cell}'"[:_SHOWN] for cell in column.tolist() if not is_number(cell)))
         raise DataError(f"Column '{name}' holds {few(bad)}, no numbers. Leave it out or encode it.") from None
+    check_finite(f"Column '{name}'", found, line="row", first=0)
+    return found
 
 
-def _splits(frames: Mapping[str, Any], target: str | None) -> Made:
-    if len(frames) == 1:
-        return _frame(next(iter(frames.values())), target)
-    if not {"train", "test"} <= set(frames):
-        raise DataError(f"The data set has the splits {few(list(frames))}; a comparison needs `train` and `test`.")
-    said, train, *_ = _frame(frames["train"], target)
-    return said, [*train, *_frame(frames["test"], target)[1]], False, 0
+def _splits(splits: Mapping[str, Any], target: str | None) -> Made:
+    """Of `datasets`: one whole, or a training and a test split."""
+    if len(splits) == 1:
+        return _frame(next(iter(splits.values())).to_pandas(), target)
+    if not set(_SPLITS) <= set(splits):
+        first, second, *_ = splits
+        raise DataError(
+            f"The data set has the splits {few(list(splits))}; a comparison needs `train` and `test`. Name two: "
+            f"(data['{first}'], data['{second}'])."
+        )
+    train, test = (_frame(splits[name].to_pandas(), target) for name in _SPLITS)
+    return train[0], [*train[1], *test[1]], False, 0
+
+
+def _has_columns(data: Any) -> bool:
+    """Whether it is a data set of `datasets`, or several splits of one."""
+    return hasattr(data, "column_names")
 
 
 def _is_dataset(data: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .._errors import DataError
+from .._errors import DataError, counted
 
 if TYPE_CHECKING:
     from ._source import Source
@@ -33,6 +33,7 @@ class Data:
         num_outputs: classes, labels, tokens or targets.
         preparation: how the splits came about, for a reader to repeat.
         source: the samples before they were split, of which other splits can be made; None if a split was given.
+        num_folds: of which this is one.
     """
 
     name: str
@@ -44,11 +45,22 @@ class Data:
     num_outputs: int
     preparation: str = "as given"
     source: "Source | None" = None
+    num_folds: int = 1
 
     @property
     def features(self) -> tuple[int, ...]:
         """The shape of one sample."""
         return self.x_train.shape[1:]
+
+    @property
+    def told_task(self) -> str:
+        """What is predicted, in words."""
+        return {
+            "classification": f"classification of {counted(self.num_outputs, 'class')}",
+            "multilabel": f"{counted(self.num_outputs, 'label')} that hold or do not",
+            "regression": "regression" if self.num_outputs == 1 else f"regression of {self.num_outputs} targets",
+            "next_token": f"the next of {counted(self.num_outputs, 'token')}",
+        }[self.task]
 
     @property
     def is_classification(self) -> bool:

@@ -12,6 +12,19 @@ _WHOLE = {"batch_size": 1, "warmup": 0, "depth": 1, "width": 1}
 _ABOVE = ("lr", "clip", "margin")
 
 
+def check_setting(name: str, value: Any) -> None:
+    """Refuse a word or a number that a setting cannot be.
+
+    Raises:
+        SettingError: saying what it can be.
+    """
+    if name in CHOICES:
+        if value not in CHOICES[name]:
+            raise SettingError(f"{name} is {either(CHOICES[name])}, not {value!r}.")
+    elif value is not None or name in ("lr", "batch_size", "momentum", "weight_decay", "warmup"):
+        check_number(name, value)
+
+
 def check_number(name: str, value: Any) -> None:
     """Refuse a number that a setting cannot be.
 

@@ -1,6 +1,6 @@
 """Source: samples that nobody has split yet, and the splits that are made of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -61,7 +61,8 @@ class Source:
         dealing, which = divmod(number, num_folds)
         train, test = self._dealt(num_folds, seed + dealing)[which]
         parts = [self.x[train], self.y[train], self.x[test], self.y[test]]
-        return self._data(parts, f"{num_folds} folds, dealt anew for every {num_folds} runs, split seed {seed}")
+        how = f"{num_folds} folds, dealt anew for every {num_folds} runs, split seed {seed}"
+        return replace(self._data(parts, how), num_folds=num_folds)
 
     def check_folds(self, num_runs: int, num_folds: int, seed: int) -> None:
         """Refuse now the folds that so many runs would fail on.

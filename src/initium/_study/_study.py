@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
-from .._errors import DataError, SettingError, counted
+from .._errors import InitiumError, SettingError, counted
 from .._printable import printable
 from .._store._shown import shown
 from ._data import load_data
 from ._enough import runs_needed
 from ._prepared import Data
-from ._settings import CHOICES, check_number, check_whole, either
+from ._settings import check_setting, check_whole
 from ._start import read_starts
 from ._stored import stored
 
@@ -90,17 +90,12 @@ class Study:
         object.__setattr__(self, name, value)
 
     def _load(self) -> Data:
-        data = load_data(self.data, split_seed=self.split_seed, standardise=self.standardise, target=self.target)
-        if self.place or self.splits == 1:
-            return data
-        source = data.source
-        if self.splits is None:
-            self._set("splits", source.most_folds(self.seeds, SPLITS, self.split_seed) if source else 1)
-        elif source is None:
-            raise DataError(f"{data.name} comes with a split of its own; leave out `splits`.")
-        else:
-            source.check_folds(self.seeds, self.splits, self.split_seed)
-        return source.fold(0, self.splits or 1, self.split_seed) if source and self.has_splits else data
+        how = {"split_seed": self.split_seed, "standardise": self.standardise, "target": self.target}
+        if self.place:
+            return load_data(self.data, **how)
+        data = load_data(self.data, folds=(self.seeds, self.splits or SPLITS), is_usual=self.splits is None, **how)
+        self._set("splits", data.num_folds)
+        return data
 
     def _check(self) -> None:
         if self.seeds == 1:
@@ -117,7 +112,7 @@ class Study:
         for name in AXES:
             values = getattr(self, name)
             for value in values if isinstance(values, tuple) else (values,):
-                _check_one(name, value)
+                check_setting(name, value)
         if self.momentum and self.optimizer in ("adam", "adamw"):
             raise SettingError(f"momentum is of sgd, and {self.optimizer} has its own; leave it out.")
         for name, values in self.axes.items():
@@ -143,7 +138,10 @@ class Study:
         place = tuple(zip(self.axes, values, strict=True))
         own = {name: value for name, value in place if name in AXES}
         more = {name: value for name, value in place if name not in AXES}
-        return replace(self, **own, arguments={**self.arguments, **more}, place=place)
+        try:
+            return replace(self, **own, arguments={**self.arguments, **more}, place=place)
+        except InitiumError as error:
+            raise type(error)(f"At {cell_name(dict(place), self.axes)}: {error}") from None
 
     @property
     def name(self) -> str:
@@ -199,7 +197,7 @@ class Study:
     @property
     def length(self) -> str:
         """How long is trained, in words."""
-        return f"{self.epochs} epochs" if self.steps is None else f"{self.steps} steps"
+        return counted(self.epochs, "epoch") if self.steps is None else counted(self.steps, "step")
 
     def num_epochs(self, num_samples: int) -> int:
         """The passes over so many samples that training takes, the last perhaps not whole."""
@@ -220,7 +218,7 @@ class Study:
         return name if name.isidentifier() else "the model"  # a lambda has no name of its own
 
     @property
-    def told(self) -> str:
+    def outline(self) -> str:
         """What will be trained, in a line."""
         grid = "".join(f" x {len(values)} {name}" for name, values in self.axes.items())
         runs = len(self.inits) * len(self.cells) * self.seeds
@@ -283,11 +281,3 @@ def _plain(value: Any) -> Any:
     """A list is an axis; a tuple is one value."""
     value = value.tolist() if hasattr(value, "tolist") else value
     return list(value) if isinstance(value, range) else value
-
-
-def _check_one(name: str, value: Any) -> None:
-    if name in CHOICES:
-        if value not in CHOICES[name]:
-            raise SettingError(f"{name} is {either(CHOICES[name])}, not {value!r}.")
-    elif value is not None or name in ("lr", "batch_size", "momentum", "weight_decay", "warmup"):
-        check_number(name, value)

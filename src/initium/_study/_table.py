@@ -1,6 +1,7 @@
 """read_table: features and a target from a CSV file."""
 
 import csv
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from .._reading import contents
 
 TARGET = "target"
 _MOST = 1 << 30  # bytes
+# What parts the columns, and what to say of it; commas go without saying.
+_SEPARATORS = {",": "", ";": "separated by semicolons; ", "\t": "separated by tabs; "}
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,19 +31,25 @@ class Table:
 def read_table(path: str, target: str | None = None) -> Table:
     """A table; the target is the column that is asked for, else `target`, else the last.
 
-    The first line names the columns, in any language; the file is UTF-8, with or without a mark, or GB18030.
+    The first line names the columns, in any language; the file is UTF-8, with or without a mark, or GB18030. Commas
+    part the columns, or else semicolons, beside which a number may have a decimal comma, or tabs.
 
     Raises:
         DataError: if it is no such file, a feature is no number, or a line has other columns than the first.
     """
-    lines = [row for row in csv.reader(_text(path).splitlines()) if row]
+    text = _text(path).splitlines()
+    separator = _separator(text)
+    lines = [row for row in csv.reader(text, delimiter=separator) if row]
     if len(lines) < 2:
-        raise DataError(f"'{path}' holds {len(lines)} lines; a table has a line of names and one a sample.")
+        raise DataError(f"'{path}' holds {counted(len(lines), 'line')}; a table has a line of names and one a sample.")
     names, rows = lines[0], lines[1:]
     _check_names(path, names)
     for number, row in enumerate(rows, start=2):
         if len(row) != len(names):
-            raise DataError(f"Line {number} of '{path}' has {len(row)} columns and the first {len(names)}.")
+            raise DataError(f"Line {number} of '{path}' has {counted(len(row), 'column')} and the first {len(names)}.")
+    said = _SEPARATORS[separator]
+    if separator == ";" and rows != (pointed := [[_with_point(cell) for cell in row] for row in rows]):
+        rows, said = pointed, "separated by semicolons, with decimal commas; "
     place = place_of(f"'{path}'", names, target)
     columns = list(zip(*rows, strict=True))
     features = [_numbers(path, names[at], column) for at, column in enumerate(columns) if at != place]
@@ -48,7 +57,23 @@ def read_table(path: str, target: str | None = None) -> Table:
         raise DataError(f"'{path}' has one column, '{names[0]}', and so no features.")
     check_there(f"'{path}'", names[place], columns[place], line="line", first=2)
     others = few([f"'{name}'" for at, name in enumerate(names) if at != place])
-    return Table(np.stack(features, axis=1), _labels(columns[place]), f"'{names[place]}' of {others}; ")
+    return Table(np.stack(features, axis=1), _labels(columns[place]), f"{said}target '{names[place]}' from {others}; ")
+
+
+def _separator(text: Sequence[str]) -> str:
+    """What parts the first two lines into as many columns, if there are several."""
+    first = list(itertools.islice(filter(None, text), 2))
+    for one in _SEPARATORS:
+        numbers = {len(row) for row in csv.reader(first, delimiter=one)}
+        if len(numbers) == 1 and numbers != {1}:
+            return one
+    return ","
+
+
+def _with_point(cell: str) -> str:
+    """A number that is written with a decimal comma, as it is written with a point."""
+    pointed = cell.replace(",", ".")
+    return pointed if not is_number(cell) and is_number(pointed) else cell
 
 
 def _check_names(path: str, names: Sequence[str]) -> None:
@@ -84,6 +109,18 @@ def check_there(table: str, target: str, column: Sequence[Any], *, line: str, fi
         raise DataError(f"The target '{target}' of {table} is missing in {where}. Leave those samples out.")
 
 
+def check_finite(what: str, column: NDArray[Any], *, line: str, first: int) -> None:
+    """Refuse numbers that nothing can be learnt from.
+
+    Raises:
+        DataError: with how many there are, and the first line.
+    """
+    bad = np.flatnonzero(~np.isfinite(column))
+    if len(bad):
+        where = f"{counted(len(bad), line)}, the first {line} {int(bad[0]) + first}"
+        raise DataError(f"{what} is NaN or infinite in {where}. Drop those samples or fill the gaps before comparing.")
+
+
 def _is_missing(value: Any) -> bool:
     if value is None or isinstance(value, str):
         return not (value and value.strip())
@@ -105,7 +142,7 @@ def _text(path: str) -> str:
 
 def _numbers(path: str, name: str, column: Sequence[str]) -> NDArray[Any]:
     try:
-        return np.array(column, dtype=np.float64)
+        found = np.array(column, dtype=np.float64)
     except ValueError:
         bad = [f"'{cell}'" for cell in column if not is_number(cell)]
         if empty := [line for line, cell in enumerate(column, start=2) if not cell.strip()]:
@@ -116,6 +153,8 @@ def _numbers(path: str, name: str, column: Sequence[str]) -> NDArray[Any]:
         raise DataError(
             f"Column '{name}' of '{path}' holds {few(bad)}, no numbers. Leave it out or encode it."
         ) from None
+    check_finite(f"Column '{name}' of '{path}'", found, line="line", first=2)
+    return found
 
 
 def _labels(column: Sequence[str]) -> NDArray[Any]:

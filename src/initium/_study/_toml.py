@@ -11,6 +11,8 @@ from .._reading import contents, path_of
 
 _MARK = "# A study of Initium"
 _MOST = 1 << 20
+# What a command does with a study is no part of it.
+_COMMAND = ("store", "resume", "jobs", "limit", "out", "export", "show", "save_study", "yes")
 
 
 def read_toml(path: str) -> dict[str, Any]:
@@ -24,6 +26,9 @@ def read_toml(path: str) -> dict[str, Any]:
         found = tomllib.loads(raw.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"'{path}' is no TOML: {error}.") from None
+    if others := [name for name in _COMMAND if name in found]:
+        option = others[0].replace("_", "-")
+        raise SettingError(f"'{path}' says `{others[0]}`, which is the command's: initium compare {path} --{option}.")
     if not isinstance(found.get("inits", []), list):
         raise SettingError(f'\'{path}\': inits is a list of starts, as in inits = ["he_normal", "zeros"].')
     if not isinstance(found.get("rules", {}), dict):

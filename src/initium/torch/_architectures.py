@@ -34,7 +34,7 @@ def activation_of(name: str) -> type[nn.Module]:
         UnknownNameError: with the nearest name there is.
     """
     if name not in ACTIVATIONS:
-        raise unknown_name("activation", name, ACTIVATIONS, f"There are {', '.join(ACTIVATIONS)}.")
+        raise unknown_name("activation", name, ACTIVATIONS, "")
     return ACTIVATIONS[name]
 
 

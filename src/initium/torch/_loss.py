@@ -45,18 +45,27 @@ class Judge:
 
     def merits(self, outputs: torch.Tensor, y: Any) -> Any:
         """One number a sample, whose mean is the score; of F1 and of a function the score alone."""
-        found = _as_scores(outputs.numpy(), y, self.threshold)
-        if self.metric is None or self.metric in ("accuracy", "r2"):
-            return merits(found, y)
         if callable(self.metric):
             return np.array([float(_own(self.metric)(outputs, torch.from_numpy(y)))])
-        are_labels = found.ndim == y.ndim  # each of which has an F1 of its own, as every class has
-        guessed = found > 0 if are_labels else found.argmax(axis=-1)
+        return self.worth(self.answers(outputs, y), y)
+
+    def answers(self, outputs: torch.Tensor, y: Any) -> Any:
+        """What is scored of some outputs: which class or label they say; of a regression the outputs themselves."""
+        found = _as_scores(outputs.numpy(), y, self.threshold)
+        if y.dtype.kind == "f":
+            return found
+        return found.argmax(axis=-1) if found.ndim > y.ndim else found > 0
+
+    def worth(self, answers: Any, y: Any) -> Any:
+        """The merits of all answers together, by a metric that has a name."""
+        if self.metric is None or self.metric in ("accuracy", "r2"):
+            return merits(answers, y)
         if self.metric == "balanced_accuracy":
-            return balanced(guessed, y)
+            return balanced(answers, y)
         f1_score = require("sklearn.metrics", to="A metric").f1_score
-        pair = (y, guessed) if are_labels else (y.ravel(), guessed.ravel())
-        return np.array([f1_score(*pair, average="macro", zero_division=0)])  # of a label that nobody says, as usual
+        # Each label has an F1 of its own, as every class has; of one that nobody says it is 0, as usual.
+        pair = (y, answers) if answers.dtype == bool else (y.ravel(), answers.ravel())
+        return np.array([f1_score(*pair, average="macro", zero_division=0)])
 
 
 def check_names(study: Study) -> None:
@@ -89,6 +98,7 @@ def judge(study: Study, outputs: Any, rows: int) -> Judge:
     one = _is_one(study, outputs)
     if not callable(study.loss):
         _check_shape(study, outputs, rows, one)
+        _check_loss(study, outputs, one)
     name = "" if callable(study.loss) else study.loss or ("bce" if one else _USUAL[data.task])
     ends = _are_probabilities(outputs)
     threshold = None
@@ -114,6 +124,24 @@ def _check_shape(study: Study, outputs: Any, rows: int, one: bool) -> None:
     if found == wanted or is_flat or (one and found in ((rows,), (rows, 1))):
         return
     raise ModelError(f"The model turns {rows} samples into {found}; {data.name} needs {wanted}, {what}.")
+
+
+def _check_loss(study: Study, outputs: torch.Tensor, one: bool) -> None:
+    """Refuse a loss that is of as many outputs as the model does not have."""
+    if study.data.task != "classification" or study.loss not in _OF or (study.loss == "bce") == one:
+        return
+    gives = f"the model gives {1 if one else outputs.shape[-1]} a sample"
+    num = study.data.num_outputs
+    if one:
+        raise ModelError(
+            f"Loss `cross_entropy` needs an output a class, {num} of them, and {gives}. Take `bce`, or let it give "
+            f"{num}."
+        )
+    way = "let it give 1" if num == 2 else f"{study.data.name} has {num} classes"
+    raise ModelError(
+        f"Loss `bce` is of one output that says which of two classes it is, and {gives}. Take `cross_entropy`"
+        f"{', or ' if num == 2 else ': '}{way}."
+    )
 
 
 def _are_probabilities(outputs: Any) -> bool:

@@ -11,11 +11,12 @@ from .._errors import InitiumError, ModelError, SettingError
 from .._imported import file_of, imported, is_own
 from .._model_name import model_function
 from .._spec import parse_call, takes_no, unknown_name
+from .._study._names import meant
 from .._study._start import Start
-from .._study._study import SETTINGS, Study
+from .._study._study import Study
 from ._architectures import BUILT_IN
 
-_OWN = "From Python, pass a function that builds your own."
+_OWN = "Your own is file.py:function, or from Python a function that builds a new one."
 
 
 def build(study: Study, start: Start | None = None) -> nn.Module:
@@ -40,7 +41,7 @@ def _function(text: str, study: Study) -> Callable[[], Any]:
     file = where if where.endswith(".py") else file_of(where)
     key = (text, os.getcwd(), study.shape, str(imported(file)) if file and is_own(file) else "")
     if key not in _functions:
-        _functions[key] = model_function(text, study.asked, others=SETTINGS)
+        _functions[key] = model_function(text, study.asked, meant=meant)
     return _functions[key]
 
 
@@ -92,7 +93,7 @@ def _built(function: Any, asked: Mapping[str, Any], model: Any) -> nn.Module:
 
 def _check_known(name: str, known: list[str] | None, asked: Mapping[str, Any]) -> None:
     if known is not None and (wrong := [one for one in asked if one not in known]):
-        raise takes_no(f"`{name}`", wrong[0], known, SETTINGS)
+        raise takes_no(f"`{name}`", wrong[0], known, meant(wrong[0], known))
 
 
 def _arguments(function: Callable[..., Any]) -> list[str] | None:

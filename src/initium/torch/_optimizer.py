@@ -6,17 +6,21 @@ from typing import Any
 import torch
 from torch import nn
 
+from .._decisions import Decisions
 from .._study._study import Study
+from ._param_groups import param_groups
 
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 _DROPS = (0.5, 0.75)  # of all steps: there schedule `step` divides the learning rate by ten
 
 
-def optimizer_of(study: Study, model: nn.Module) -> torch.optim.Optimizer:
-    """What takes the steps."""
+def optimizer_of(study: Study, model: nn.Module, plan: Decisions | None = None) -> torch.optim.Optimizer:
+    """What takes the steps, of each parameter at the rate that a plan multiplies the study's to."""
     own = {"momentum": float(study.momentum)} if study.optimizer == "sgd" else {}
     made: Any = OPTIMIZERS[study.optimizer]
-    return made(model.parameters(), lr=float(study.lr), weight_decay=float(study.weight_decay), fused=True, **own)
+    rates = {"lr": float(study.lr), "weight_decay": float(study.weight_decay)}
+    groups = param_groups(plan, model, **rates) if plan and plan.own_rates else model.parameters()
+    return made(groups, **rates, fused=True, **own)
 
 
 class Pace:
@@ -25,6 +29,7 @@ class Pace:
     def __init__(self, study: Study, optimizer: torch.optim.Optimizer, num_steps: int) -> None:
         self._study, self._optimizer, self._num_steps = study, optimizer, num_steps
         self._step = 0
+        self._rates = [group["lr"] for group in optimizer.param_groups]
         self._is_constant = study.schedule == "constant" and not study.warmup
 
     def goes_on(self) -> bool:
@@ -32,8 +37,8 @@ class Pace:
         if self._step >= self._num_steps:
             return False
         if not self._is_constant:
-            for group in self._optimizer.param_groups:
-                group["lr"] = self._study.lr * factor(self._study, self._step, self._num_steps)
+            for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+                group["lr"] = rate * factor(self._study, self._step, self._num_steps)
         self._step += 1
         return True
 

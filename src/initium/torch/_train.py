@@ -10,25 +10,23 @@ import torch
 from torch import nn
 
 from .. import _stream
+from .._decisions import Decisions
 from .._errors import ModelError
 from .._graph import Graph
 from .._study._distinct_units import distinct_hidden_units, hidden_widths
-from .._study._prepared import Data
 from .._study._run import Run
 from .._study._start import Start
 from .._study._study import Study
 from .._study._weights import Weights
 from . import _models
 from ._deferred import deferred
+from ._evaluate import evaluate
 from ._loss import Judge, check_names, judge
 from ._optimizer import Pace, optimizer_of
 from ._path import plain_paths
 from ._quietly import quietly
 from ._random import nothing_drawn, own_draws
-
-_ROWS_AT_ONCE = 4096  # bounds what an evaluation holds in memory
-_TRIAL = 5  # steps by which is told how long a run takes
-_ROUNDABOUT = 1.6  # times that, with the optimiser's step and what is evaluated after each epoch
+from ._trial import check_functions, trial
 
 
 @contextmanager
@@ -49,7 +47,7 @@ def checked(study: Study, kept: dict[Any, Any]) -> Iterator[Callable[[Start, Cal
     def check(start: Start, model: Callable[[], nn.Module]) -> float:
         shape = ("step", start.name, study.shape, study.batch_size)
         if shape not in kept:
-            kept[shape] = _trial(model(), study)
+            kept[shape] = trial(model(), study)
         return kept[shape] * study.num_steps(len(study.data.x_train))
 
     state = torch.get_rng_state()
@@ -59,7 +57,8 @@ def checked(study: Study, kept: dict[Any, Any]) -> Iterator[Callable[[Start, Cal
             if shape not in kept:
                 model = _models.build(study, start)
                 _check_new(model, _models.build(study, start))
-                kept[shape] = _trial(model, study)
+                kept[shape] = trial(model, study)
+                check_functions(model, study)
         yield check
     finally:
         torch.set_rng_state(state)
@@ -94,11 +93,22 @@ def settle_process() -> None:
     torch.set_num_threads(1)
 
 
-def train(study: Study, model: nn.Module, graph: Graph, recipe: str, index: int) -> Run:
-    """One run of a model at step zero: the same model, the same numbers, whatever else runs."""
+def train(
+    study: Study, model: nn.Module, graph: Graph, recipe: str, index: int, *, plan: Decisions | None = None
+) -> Run:
+    """One run of a model at step zero: the same model, the same numbers, whatever else runs.
+
+    Args:
+        study: a cell of one.
+        model: that is trained.
+        graph: what is known of it.
+        recipe: the start's name.
+        index: which run.
+        plan: what decided the start, which may multiply the learning rate of some parameters.
+    """
     course = Course(study, model, graph, recipe, index)
     _seed_training(study, index)
-    optimizer, num_samples = optimizer_of(study, model), len(study.data_of(index).x_train)
+    optimizer, num_samples = optimizer_of(study, model, plan), len(study.data_of(index).x_train)
     pace = Pace(study, optimizer, study.num_steps(num_samples))
     for epoch in range(study.num_epochs(num_samples)):
         model.train()
@@ -128,11 +138,11 @@ class Course:
         self._recipe, self._index, self._data = recipe, index, study.data_of(index)
         self._judge = _judge(study, model, index)
         self.loss = self._judge.function
-        self._before, self._curve = _values(model), [_evaluate(model, self._data, self._judge)]
+        self._before, self._curve = _values(model), [evaluate(model, self._data, self._judge)]
 
     def note(self) -> bool:
         """Evaluate the model as it is after an epoch; whether its losses are finite, or nothing more will come."""
-        self._curve.append(_evaluate(self._model, self._data, self._judge))
+        self._curve.append(evaluate(self._model, self._data, self._judge))
         return bool(np.isfinite(self._curve[-1][:2]).all())
 
     def run(self) -> Run:
@@ -184,22 +194,6 @@ def _judge(study: Study, model: nn.Module, index: int) -> Judge:
     return judge(study, outputs, len(rows))
 
 
-@torch.no_grad()
-def _evaluate(model: nn.Module, data: Data, judge: Judge) -> tuple[float, float, Any]:
-    """Training loss and test loss of the whole splits, and the merit of each test sample."""
-    model.eval()
-    trained, tested = _outputs(model, data.x_train), _outputs(model, data.x_test)
-    return (
-        judge.function(trained, torch.from_numpy(data.y_train)).item(),
-        judge.function(tested, torch.from_numpy(data.y_test)).item(),
-        judge.merits(tested, data.y_test),
-    )
-
-
-def _outputs(model: nn.Module, x: Any) -> torch.Tensor:
-    return torch.cat([model(rows) for rows in torch.from_numpy(x).split(_ROWS_AT_ONCE)])
-
-
 def _values(model: nn.Module) -> dict[str, Any]:
     plain = plain_paths(model)
     return {plain(path): value.detach().numpy().copy() for path, value in model.named_parameters()}
@@ -212,49 +206,3 @@ def _weights(graph: Graph, before: dict[str, Any], after: dict[str, Any]) -> tup
 def _check_new(one: nn.Module, other: nn.Module) -> None:
     if {id(p) for p in one.parameters()} & {id(p) for p in other.parameters()}:
         raise ModelError("The model function returns the same network twice; it must build a new one at each call.")
-
-
-def _trial(model: nn.Module, study: Study) -> float:
-    """Seconds of a step; it goes forward and backward, on as many samples as the smallest batch will have."""
-    data = study.data
-    model.train()
-    rows = _smallest_batch(study)
-    x, y = torch.from_numpy(data.x_train[:rows]), torch.from_numpy(data.y_train[:rows])
-    try:
-        outputs = model(x)
-    except (Exception, SystemExit) as error:  # whatever a user's own forward may raise
-        raise ModelError(
-            f"The model fails on a training batch of {rows} samples of shape {data.features}: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    found = judge(study, outputs, rows)
-    if not outputs.requires_grad:
-        raise ModelError("The model has no parameter to train: its outputs require no gradient.")
-    try:
-        found.function(outputs, y).backward()
-    except (Exception, SystemExit) as error:
-        raise ModelError(f"The model cannot be trained: {type(error).__name__}: {error}") from error
-    return _seconds(model, study, found)
-
-
-def _smallest_batch(study: Study) -> int:
-    """Of any run. Folds have one of two sizes, and the first and the last that is asked for have both of them."""
-    last = min(study.seeds, study.splits or 1) - 1
-    sizes = [len(study.data_of(index).x_train) for index in (0, last)]
-    return min(size % study.batch_size or min(study.batch_size, size) for size in sizes)
-
-
-def _seconds(model: nn.Module, study: Study, found: Judge) -> float:
-    """Of a step on a whole batch; of several the quickest."""
-    x = torch.from_numpy(study.data.x_train[: study.batch_size])
-    y = torch.from_numpy(study.data.y_train[: study.batch_size])
-    threads, taken = torch.get_num_threads(), []
-    torch.set_num_threads(1)  # as it will be trained; two that wait for each other tell nothing on a busy machine
-    try:
-        for _ in range(_TRIAL):
-            began = time.perf_counter()
-            found.function(model(x), y).backward()
-            taken.append(time.perf_counter() - began)
-    finally:
-        torch.set_num_threads(threads)
-    return _ROUNDABOUT * min(taken)

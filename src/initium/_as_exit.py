@@ -1,4 +1,4 @@
-"""What goes wrong in a command, as one message and an exit code."""
+"""as_exit: what goes wrong in a command, as one message and an exit code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def as_exit() -> Iterator[None]:
     """What is refused is one message and exit code 2, without a traceback; Ctrl-C is one message and exit code 130."""
     try:
         yield
