@@ -7,7 +7,7 @@ ALONE := OMP_NUM_THREADS=1
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test test-tensorflow fuzz lint bench bench-accuracy bench-choose bench-diagnose bench-fill bench-keras bench-jax \
-	bench-limits bench-plan bench-plans bench-unseen bench-models bench-scale pictures randomness
+	bench-limits bench-plan bench-plans bench-unseen bench-models bench-scale bench-statistics pictures randomness
 
 demo: .venv/made
 	@echo "Training 160 networks; a minute or two on two cores."
@@ -80,6 +80,10 @@ bench-accuracy: .venv/made
 # The plans of docs/plans.md.
 bench-plans: .venv/made
 	$(BIN)/python bench/plan_tables.py
+
+# Half an hour on one core: how often `compare` errs, on 2,000 studies a line; the figures of docs/compare.md.
+bench-statistics: .venv/made
+	$(BIN)/python bench/statistics.py
 
 # Minutes: real models, 50 layers without normalisation, anyinit and lsuv beside.
 bench-plan: .venv/made

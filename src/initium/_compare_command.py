@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from ._asked import asked
-from ._compare import Comparison, Grid, study_of, trained
+from ._compare import Comparison, Grid, check_margin, judged, study_of, trained
 from ._draw import num_threads
 from ._engine import Contender, Processes
 from ._errors import SettingError, counted
@@ -69,7 +69,7 @@ def compare(
     epochs: Annotated[int | None, typer.Option(help="Passes over the training split. [20]")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps, instead of epochs.")] = None,
     splits: Annotated[
-        int | None, typer.Option(help="Run r is tested on fold r mod SPLITS, dealt anew each time.")
+        int | None, typer.Option(help="Run r is tested on fold r mod SPLITS, dealt anew each time; 1: a fifth. [5]")
     ] = None,
     loss: Annotated[str | None, typer.Option(help="cross_entropy, bce, mse, mae or huber.")] = None,
     metric: Annotated[str | None, typer.Option(help="accuracy, r2, balanced_accuracy or f1.")] = None,
@@ -88,6 +88,9 @@ def compare(
     export_: Annotated[
         str | None, typer.Option("--export", metavar="FILE", help="A table, a row a run: .csv, .parquet or .json.")
     ] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="A difference too small to matter, in points of accuracy. [1; of R^2 0.02]")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes; default: one a processor.")] = None,
     limit: Annotated[float | None, typer.Option(help="Seconds that a run may take. [600, or 20 times a trial]")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Also if it takes more than an hour.")] = False,
@@ -103,8 +106,9 @@ def compare(
     given = {name: value for name, value in locals().items() if name in _SETTINGS and value is not None}
     if show_ is not None:
         _check_alone(given, inits)
-        show_store(show_, out, export_)
+        show_store(show_, out, export_, margin)
         return
+    check_margin(margin)
     page = out or "compare.html"
     check_writable(page, mark=MARK)
     if export_:
@@ -132,7 +136,7 @@ def compare(
         if not str(error):  # it came before anything was kept
             raise
         raise Interrupted(f"{error}. Go on with: {_resumed()}") from None
-    show_result(result, page, export_, names=wanted["inits"])
+    show_result(judged(result, margin), page, export_, names=wanted["inits"])
     if result.interrupted:
         done = _finished(result)
         raise Interrupted(

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from ._asked import renamed
-from ._compare import Comparison, Grid, show
+from ._compare import Comparison, Grid, check_margin, judged, show
 from ._files import check_writable
 from ._printable import printable
 from ._report._page import MARK
@@ -31,13 +31,14 @@ def show_result(result: Comparison | Grid, page: str, table: str | None, *, name
     typer.echo(f"\nRuns: {printable(result.store)}\nPage with curves: {printable(page)}")
 
 
-def show_store(path: str, page: str | None, table: str | None) -> None:
+def show_store(path: str, page: str | None, table: str | None, margin: float | None) -> None:
     """What a store holds: the table, and where they are asked for a page and the runs."""
+    check_margin(margin)
     if page:
         check_writable(page, mark=MARK)
     if table:
         check_export(Path(table))
-    result = show(path)
+    result = judged(show(path), margin)
     Console(highlight=False).print(result)
     if table:
         _export(path, table)

@@ -51,7 +51,7 @@ def test_arrays_are_trained_on_as_the_built_in_set_that_they_came_from():
     data = load_data("breast_cancer(features=10)")
     arrays = (data.x_train, data.y_train, data.x_test, data.y_test)
     specs = ["xavier_uniform", "uniform(-0.1, 0.1)"]
-    ours = initium.compare("mlp(10, 20, 2)", "breast_cancer(features=10)", inits=specs, **QUICK)
+    ours = initium.compare("mlp(10, 20, 2)", "breast_cancer(features=10)", inits=specs, splits=1, **QUICK)
     theirs = initium.compare("mlp(10, 20, 2)", arrays, inits=specs, standardise=False, **QUICK)
     assert numbers(ours) == numbers(theirs)
 
@@ -134,4 +134,5 @@ def test_the_digits_answer_is_right():
     assert rows["zeros"].score.mean == pytest.approx(0.1, abs=0.01)
     assert rows["constant(0.1)"].score.mean < 0.3
     assert rows["zeros"].units_end == rows["constant(0.1)"].units_end == (1, 1)
-    assert found.verdict.startswith("No winner")
+    assert found.verdict.startswith("Use any of these 4: ")
+    assert set(found.outcome.behind) == {"zeros", "constant(0.1)"}

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from initium import SettingError
+from initium._compare._compare import check_margin, judged
 from initium._compare._comparison import Comparison
+from initium._compare._outcome import Kind
 from initium._recipes import parse_recipe
 from initium._report._page import page
 from initium._study._data import Data
@@ -53,7 +56,29 @@ def comparison(**starts):
 
 def test_a_winner_is_named_when_the_corrected_test_carries_it():
     found = comparison(he_normal={"accuracy": 0.95, "seed": 1}, zeros={"accuracy": 0.7, "seed": 2})
-    assert found.verdict.startswith("Winner: he_normal. Its test accuracy beats every other's (corrected p <= 0.00")
+    (pair,) = found.differences
+    gap = f"{100 * pair.gap.mean:.2f} points [{100 * pair.gap.low:.2f}, {100 * pair.gap.high:.2f}]"
+    assert found.verdict == (
+        f"Use he_normal: its test accuracy beats that of zeros, by {gap} (corrected p <= {pair.p:.2g})."
+    )
+    assert found.outcome.kind is Kind.WINNER
+
+
+def test_a_winner_is_clear_where_the_others_come_to_nothing():
+    """R^2 of 0.56 against 0.06, 0.00 and 0.00 in ten runs of ten, on splits of their own."""
+    starts = {"he_normal": 0.56, "ones": 0.06, "zeros": 0.0, "normal": 0.0}
+    noise = scipy.stats.norm.rvs(size=(4, 10), random_state=3) * [[0.06], [0.03], [0.01], [0.01]]
+    runs = {
+        name: [
+            replace(run(name, at), merits=np.full(1, mean + rest[at]), test_score=(0.0, 0.1, mean, mean + rest[at]))
+            for at in range(10)
+        ]
+        for (name, mean), rest in zip(starts.items(), noise, strict=True)
+    }
+    study = replace(comparison(**{name: {} for name in starts}).study, score="R^2", chance=0.0, splits=5, num_train=400)
+    found = Comparison(study, runs)
+    assert found.verdict.startswith("Use he_normal: its test R^2 beats every other's, by 0.")
+    assert found.outcome.behind == tuple(row.recipe for row in found.summaries[1:])
 
 
 def test_no_winner_is_named_within_noise():
@@ -62,10 +87,9 @@ def test_no_winner_is_named_within_noise():
     )
     leader, other = found.summaries[0].recipe, found.summaries[1].recipe
     assert {leader, other} == {"he_normal", "orthogonal"}
-    assert found.verdict.startswith(
-        f"No winner: {leader} and {other} are within noise of the best test accuracy. "
-        f"Behind {leader}: ones and zeros (corrected p <= 0.0"
-    )
+    assert found.verdict.startswith(f"Use either: {leader} or {other}; not ones or zeros. ")
+    assert found.outcome.best == (leader, other)
+    assert found.outcome.behind == ("ones", "zeros")
 
 
 def test_few_runs_are_told_that_they_could_not_have_found_anything():
@@ -74,7 +98,7 @@ def test_few_runs_are_told_that_they_could_not_have_found_anything():
     assert few.verdict == (
         "Too few runs to tell: 4 of each start cannot show any difference among 2 starts, however large; 6 or more can."
     )
-    assert found.verdict.startswith("Winner")
+    assert found.verdict.startswith("Use he_normal: its test accuracy beats")
 
 
 def test_collapsed_layers_and_stuck_runs_are_remarked():
@@ -110,21 +134,21 @@ def test_a_score_is_the_mean_over_test_samples():
         assert found.scores[recipe].tolist() == [run.merits.mean() for run in runs]
 
 
-def test_every_start_within_noise_is_listed_and_every_p_bounds_those_behind():
+def test_every_start_within_noise_is_listed():
     found = comparison(
         he_normal={"seed": 1}, orthogonal={"seed": 2}, lecun_normal={"seed": 3}, zeros={"accuracy": 0.5, "seed": 4}
     )
     text = found.verdict
+    assert text.startswith("Use any of these 3: ")
     for name in ("he_normal", "orthogonal", "lecun_normal"):
-        assert name in text.split(". Behind")[0]
-    assert ": zeros (corrected p <= " in text
+        assert name in text.split("; not zeros. ")[0]
 
 
 def test_the_p_of_a_verdict_bounds_every_start_behind():
     found = comparison(he_normal={"accuracy": 0.99}, ones={"accuracy": 0.975, "seed": 3}, zeros={"accuracy": 0.5})
     p = [pair.p for pair in found.differences if pair.first == "he_normal"]
     assert p[1] < p[0] < 0.05
-    assert found.verdict.endswith(f"(corrected p <= {max(p):.2g}).")
+    assert found.verdict.endswith(f"(corrected p <= {max(p):.2g}; the closest is ones).")
 
 
 def test_one_run_that_diverged_leaves_the_curves_of_the_others():
@@ -214,9 +238,45 @@ def test_one_number_a_run_names_no_winner_unless_runs_have_splits():
     said = Comparison(replace(found.study, score="f1", chance=None), alone)
     assert said.verdict == (
         "No winner is named: the test f1 is one number a run, and whether other test samples would tell the same needs "
-        "one of each sample. With --splits (from Python: splits=5) other splits are asked instead."
+        "one of each sample, or splits. Data without a split of its own has them, unless splits=1."
     )
     assert "not tested" in str(said)
     assert "nan" not in str(said)
     split = Comparison(replace(found.study, score="f1", chance=None, splits=5), alone)
-    assert split.verdict.startswith("Winner: he_normal. Its test f1 beats every other's")
+    assert split.verdict.startswith("Use he_normal: its test f1 beats that of zeros, by 0.4")
+
+
+def test_where_nothing_trained_nothing_is_ranked():
+    found = comparison(zeros={"accuracy": 0.45}, ones={"accuracy": 0.5})
+    assert [row.recipe for row in found.summaries] == ["zeros", "ones"]  # as they were asked for
+    assert found.verdict.startswith("Nothing trained: none of 12 runs of any start left chance")
+    assert found.fastest == ""
+    told = str(found)
+    assert "How far behind" not in told
+    assert "On the way" not in told
+
+
+def test_a_margin_is_in_points_of_accuracy_and_as_it_is_of_another_score():
+    found = comparison(he_normal={"seed": 1}, zeros={"seed": 2})
+    assert judged(found, None).measured.bound == "1 point of test accuracy"
+    wide = judged(found, 30)
+    assert wide.measured.bound == "30 points of test accuracy"
+    assert wide.outcome.kind is Kind.SAME
+    assert "They differ by less than 30 points of test accuracy" in wide.verdict
+    other = replace(found, study=replace(found.study, score="R^2", chance=0.0))
+    assert other.measured.bound == "0.02 of test R^2"
+    assert judged(other, 0.5).measured.bound == "0.5 of test R^2"
+    with pytest.raises(SettingError, match="margin is a number above 0, not 0"):
+        check_margin(0)
+
+
+def test_the_fastest_start_is_told_after_what_to_take():
+    quick, slow = (0.5, 0.9, 0.95, 0.95), (0.5, 0.5, 0.6, 0.95)
+    found = comparison(he_normal={"seed": 1}, zeros={"seed": 2})
+    runs = {
+        name: [replace(run, test_score=(*scores[:3], run.test_score[3])) for run in found.runs[name]]
+        for name, scores in (("he_normal", quick), ("zeros", slow))
+    }
+    told = Comparison(found.study, runs)
+    assert told.fastest.startswith("Fastest: he_normal reaches ")
+    assert told.report().answer == f"{told.verdict}\n{told.fastest}"

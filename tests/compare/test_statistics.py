@@ -116,9 +116,32 @@ def test_all_pairs_are_corrected_together():
 
 @pytest.mark.parametrize("num_pairs", [1, 3, 28])
 def test_fewer_runs_than_needed_cannot_carry_a_difference_and_that_many_can(num_pairs):
-    needed = runs_needed(num_pairs)
-    assert holm([sign_flip_p(np.ones(needed - 1))] * num_pairs)[0] >= 0.05
-    assert holm([sign_flip_p(np.ones(needed))] * num_pairs)[0] < 0.05
+    needed = runs_needed({1: 2, 3: 3, 28: 8}[num_pairs], has_splits=False)
+    assert holm([float(sign_flip_p(np.ones(needed - 1)))] * num_pairs)[0] >= 0.05
+    assert holm([float(sign_flip_p(np.ones(needed)))] * num_pairs)[0] < 0.05
+    assert runs_needed({1: 2, 3: 3, 28: 8}[num_pairs], has_splits=True) == 5
+
+
+def test_with_splits_one_test_of_both_counts_and_fewer_than_five_runs_show_nothing():
+    gaps = {"a": [np.array([1.0, 2.0]) + one for one in SLEEP[:5]], "b": [np.zeros(2)] * 5}
+    found = differences(gaps, margin=MARGIN, ratio=0.25)[0]
+    assert found.p == found.p_both == pytest.approx(resampled(SLEEP[:5] + 1.5, ratio=0.25).p())
+    assert found.p < 0.05 < found.p_runs
+    assert found.num_won == 5
+    few = differences({name: each[:4] for name, each in gaps.items()}, margin=100.0, ratio=0.25)[0]
+    assert (few.p, few.p_same, few.p_runs_alone) == (1, 1, 1)
+
+
+def test_sign_flips_are_scipys():
+    gaps = scipy.stats.norm.rvs(0.2, size=(3, 12), random_state=8)
+    for flips, gap in zip(sign_flip_p(gaps), gaps, strict=True):
+        expected = scipy.stats.permutation_test((gap,), np.mean, permutation_type="samples", n_resamples=np.inf)
+        assert flips == pytest.approx(expected.pvalue, rel=1e-12)
+
+
+def test_gaps_that_cancel_but_for_rounding_are_ties():
+    gap = np.array([0.1, 0.2, -0.3, 0.1, 0.2, -0.3])
+    assert sign_flip_p(gap) == 1
 
 
 # A paired sample with its t test as printed in a textbook: hours of sleep gained by ten patients under two drugs

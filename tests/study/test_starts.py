@@ -169,7 +169,7 @@ def test_momentum_decay_clipping_and_steps_are_what_a_plain_loop_does():
     settings = {"momentum": 0.9, "weight_decay": 0.01, "clip": 0.3, "schedule": "cosine", "warmup": 2, "lr": 0.2}
     study = Study(Net, IRIS, ["he_normal", "zeros"], steps=10, batch_size=16, **settings)
     contender = decided(study)[0]
-    model, x, y = contender.model(0), torch.tensor(IRIS.x_train), torch.tensor(IRIS.y_train)
+    model, x, y = contender.model(0), torch.tensor(study.data.x_train), torch.tensor(study.data.y_train)
     step = torch.optim.SGD(model.parameters(), lr=0.2, momentum=0.9, weight_decay=0.01)
     pace = torch.optim.lr_scheduler.LambdaLR(step, lambda at: factor(study, at, 10))
     orders = [_stream.permutation(_stream.key(0, f"order.{epoch}"), len(x)) for epoch in (0, 1)]

@@ -239,6 +239,51 @@ def test_run_r_is_tested_on_fold_r():
 
 
 @pytest.mark.parametrize(
+    ("data", "settings", "splits", "notes"),
+    [
+        ((X, Y), {}, 5, []),
+        ((X, Y), {"splits": 1}, 1, []),
+        ((X, Y, X, Y), {}, 1, []),
+        ((X, Y, X, Y), {"splits": 1}, 1, []),
+        (TOKENS, {}, 1, []),
+        (
+            (X, np.arange(60) < 3),
+            {},
+            3,
+            [
+                "arrays has samples for 3 splits of the usual 5: each is tested on two or more, and on some of each "
+                "class"
+            ],
+        ),
+        ((X, np.arange(60) < 3), {"splits": 1}, 1, []),
+        ((X[:7], np.arange(7.0)), {}, 3, ["arrays has samples for 3 splits of the usual 5: "]),
+        (
+            (X, Y),
+            {"seeds": 4},
+            5,
+            [
+                "4 runs for 5 splits: 1 fold of them will not be tested",
+                "4 runs of each start cannot show any difference among 2 starts, however large; 5 or more can",
+            ],
+        ),
+        (
+            (X, Y, X, Y),
+            {"seeds": 5},
+            1,
+            ["5 runs of each start cannot show any difference among 2 starts, however large; 6 or more can"],
+        ),
+    ],
+)
+def test_data_without_a_split_of_their_own_are_split_five_ways_or_fewer(data, settings, splits, notes):
+    study = Study("mlp", data, ["zeros", "ones"], **settings)
+    assert study.splits == splits
+    assert len(study.notes) == len(notes)
+    assert all(found.startswith(note) for found, note in zip(study.notes, notes, strict=True))
+    tested = [study.data_of(index).x_test for index in range(splits)]
+    assert len({one.tobytes() for one in tested}) == splits
+
+
+@pytest.mark.parametrize(
     ("model", "data", "settings", "error", "message"),
     [
         ("mlp", "iris", {"loss": "bce_loss"}, UnknownNameError, "No loss is called 'bce_loss'"),

@@ -24,7 +24,8 @@ DIABETES = load_data("diabetes(features=5)")
 
 
 def study(*specs, model="mlp(4, 8, 3)", data=IRIS, epochs=3, **more):
-    return Study(model, data, tuple(parse_recipe(s) for s in specs or ("he_normal", "zeros")), epochs=epochs, **more)
+    starts = tuple(parse_recipe(s) for s in specs or ("he_normal", "zeros"))
+    return Study(model, data, starts, epochs=epochs, splits=1, **more)  # the split that the data above has
 
 
 def trained(made, index=0, which=0):

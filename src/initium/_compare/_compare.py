@@ -10,7 +10,7 @@ from .._engine import Contender, Engine, Processes, check_engine, decided, train
 from .._errors import OutputError, SettingError, TrainingError
 from .._progress import progress as bar
 from .._reading import path_of
-from .._study._settings import check_whole
+from .._study._settings import check_number, check_whole
 from .._study._study import SETTINGS, Study
 from ._comparison import Comparison
 from ._grid import Grid
@@ -27,6 +27,7 @@ def compare(
     data: Any = None,
     *,
     inits: Any = (),
+    margin: float | None = None,
     store: str | PathLike[str] | None = None,
     resume: bool = False,
     jobs: int | None = None,
@@ -39,9 +40,9 @@ def compare(
 
     Run r of every start sees the same order of samples and the same underlying random draws, so
     that `he_normal` and `glorot_normal` differ by scale alone (`framework`, which draws by itself,
-    shares the order only). The paired differences of the final
-    test score are tested by permuting their signs and corrected for the number of pairs (Holm); a
-    winner is named only if that carries it.
+    shares the order only). Data without a split of its own are split five ways, so that every sample is
+    tested. The paired differences of the final test score are tested for other seeds and other data, and corrected for
+    the number of pairs (Holm); a winner is named only if that carries it.
 
     A list in the place of a setting makes a grid: `lr=[0.1, 0.01], depth=[3, 10]` is four places. Every run is kept
     in a file as it finishes, and none is lost or repeated: see `store` and `resume`.
@@ -57,6 +58,8 @@ def compare(
             standardised like the features.
         inits: at least two starts, as specs (`"he_normal"`, `"he_normal bias=0.1"`), initialisers, recipes, plans, or
             pairs of one of these and rules; a dict gives them names.
+        margin: the difference in score that is too small to matter, in points of accuracy, or as it is of another
+            score; None is 1 point, or 0.02. Starts that the tests show to differ by less are called the same.
         store: the file that keeps the runs; None is one in the cache folder, which the result names.
         resume: whether it may be there already: then what it holds is not trained again. More seeds, starts and
             places of a grid only add; anything else that differs is refused.
@@ -69,11 +72,12 @@ def compare(
             `optimizer` (`"sgd"`), or `"adam"` or `"adamw"`; `momentum`, of sgd, `weight_decay`; `schedule`
             (`"constant"`), or `"cosine"` or `"step"`; `warmup` steps; `clip`, the largest norm of all gradients.
             `loss`, `metric`: names or functions of outputs and targets. `depth`, `width`, `activation`: of the model.
-            `target`: the column of a table that is predicted. `splits`: run r is tested on fold r mod `splits`, and
-            the folds are dealt anew for every `splits` runs. `standardise` (True): give each feature zero mean and
-            unit std over the training split. (The pixels of `"digits"` share one mean and one std, as images usually
-            do.) `seed` (0): run r draws its weights under seed + r. `order_seed` (0): it orders its samples, and
-            drops out, under order_seed + r. `split_seed` (0). All others are arguments of the model function.
+            `target`: the column of a table that is predicted. `splits` (5): run r is tested on fold r mod `splits`, and
+            the folds are dealt anew for every `splits` runs; 1 is one split, a fifth for testing. `standardise` (True):
+            give each feature zero mean and unit std over the training split. (The pixels of `"digits"` share one mean
+            and one std, as images usually do.) `seed` (0): run r draws its weights under seed + r. `order_seed` (0): it
+            orders its samples, and drops out, under order_seed + r. `split_seed` (0). All others are arguments of the
+            model function.
 
     Returns:
         A Comparison, or of a grid a Grid, which has one for each place. After Ctrl-C it holds what had finished, and
@@ -93,12 +97,13 @@ def compare(
     """
     jobs = num_threads() if jobs is None else jobs
     check_whole("jobs", jobs, 1)
+    check_margin(margin)
     if isinstance(model, Study):
         _check_alone(
             settings | {name: one for name, one in (("data", data), ("inits", inits)) if one is not None and one != ()}
         )
     study = model if isinstance(model, Study) else study_of(model, data, inits, settings)
-    return trained(
+    found = trained(
         study,
         store=store,
         resume=resume,
@@ -106,6 +111,29 @@ def compare(
         progress=progress,
         jobs=jobs,
     )
+    return judged(found, margin)
+
+
+def check_margin(margin: float | None) -> None:
+    """Refuse what is no difference.
+
+    Raises:
+        SettingError: saying what it can be.
+    """
+    if margin is not None:
+        check_number("margin", margin)
+
+
+def judged(found: Comparison | Grid, margin: float | None) -> Comparison | Grid:
+    """The same runs, judged by another margin, in points where a score is shown in percent; None leaves it."""
+    if margin is None:
+        return found
+    if isinstance(found, Comparison):
+        return replace(found, margin=margin / 100 if found.study.is_share else margin)
+    cells = {
+        name: replace(one, margin=margin / 100 if one.study.is_share else margin) for name, one in found.cells.items()
+    }
+    return replace(found, cells=cells)
 
 
 def _check_alone(besides: dict[str, Any]) -> None:

@@ -10,13 +10,17 @@ import numpy as np
 from .._errors import counted
 from .._printable import printable
 from .._report import Report, Reported
+from .._study._enough import runs_needed
 from .._study._facts import Facts, facts
 from .._study._run import Run
 from .._study._study import Study
 from ._frame import runs_frame
+from ._outcome import Kind, Outcome, decided
+from ._remarks import remarks
+from ._speed import Speed, speed
 from ._statistics import Difference, differences
 from ._summary import Summary, beyond_chance, final_merits, summarise, target_loss
-from ._verdict import remarks, verdict
+from ._verdict import Measured, fastest, verdict
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingImports]
@@ -44,6 +48,7 @@ class Comparison(Reported):
     command: str = ""
     store: str = ""
     causes: dict[str, str] = field(default_factory=dict)
+    margin: float | None = None
     lacking: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,11 +76,6 @@ class Comparison(Reported):
         """Every start's final test scores, in the order of its runs."""
         return {recipe: np.array([one.mean() for one in merits]) for recipe, merits in self.merits.items()}
 
-    @property
-    def margin(self) -> float:
-        """The difference that is too small to matter: one point of a score in percent, 0.02 of another."""
-        return 0.01 if self.study.is_share else 0.02
-
     @cached_property
     def target(self) -> float:
         """The training loss that all starts race to: the best start's median final one."""
@@ -83,31 +83,73 @@ class Comparison(Reported):
 
     @cached_property
     def summaries(self) -> tuple[Summary, ...]:
-        """One row for each start, the best mean test score first."""
+        """One row for each start, the best mean test score first; as they were asked for if none trained."""
         luck = beyond_chance(self.study)
         rows = [
             summarise(runs, self.scores[recipe], target=self.target, beyond_chance=luck)
             for recipe, runs in self.runs.items()
         ]
-        return tuple(sorted(rows, key=lambda row: -row.score.mean))
+        trained = any(row.num_failed < self.num_runs for row in rows)
+        return tuple(sorted(rows, key=lambda row: -row.score.mean) if trained else rows)
 
     @cached_property
     def differences(self) -> tuple[Difference, ...]:
         """All pairs of starts, the better first, Holm-corrected together."""
-        ratio = self.study.num_test / self.study.num_train if self.study.splits else None
         merits = {row.recipe: self.merits[row.recipe] for row in self.summaries}
-        return differences(merits, margin=self.margin, ratio=ratio)
+        return differences(merits, margin=self.measured.margin, ratio=self._ratio)
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """What the tests carry, as data."""
+        return decided(
+            self.summaries,
+            self.differences,
+            failed=self.failed,
+            num_runs=self.num_runs,
+            has_splits=self.measured.has_splits,
+        )
+
+    @cached_property
+    def speed(self) -> Speed | None:
+        """How soon each start gets to a score that most reach; None where no start trained."""
+        if self.outcome.kind is Kind.NOTHING_TRAINED:
+            return None
+        enough = runs_needed(len(self.runs), has_splits=self.measured.has_splits)
+        return speed(
+            self.runs,
+            failed=self.failed,
+            chance=self.study.chance,
+            steps=self.study.steps_at(len(next(iter(self.runs.values()))[0].test_score)),
+            ratio=self._ratio,
+            is_enough=self.num_runs >= enough,
+        )
+
+    @property
+    def measured(self) -> Measured:
+        """What the verdict speaks of."""
+        study, usual = self.study, 0.01 if self.study.is_share else 0.02
+        num_samples = study.num_test + (study.num_train if study.splits else 0)
+        return Measured(study.score, study.is_share, self.margin or usual, num_samples, has_splits=bool(study.splits))
+
+    @property
+    def _ratio(self) -> float | None:
+        return self.study.num_test / self.study.num_train if self.study.splits else None
 
     @property
     def verdict(self) -> str:
-        """The winner, if the tests carry one; otherwise what is within noise."""
-        what = f"test {self.study.score}"
-        return verdict(self.summaries, self.differences, num_runs=self.num_runs, what=what)
+        """What to take, and how sure that is."""
+        given = {"summaries": self.summaries, "num_runs": self.num_runs, "causes": self.causes}
+        return verdict(self.outcome, self.measured, **given)
+
+    @property
+    def fastest(self) -> str:
+        """Which start is the fastest; empty where there are too few runs to tell, or none trained."""
+        return fastest(self.speed, self.measured) if self.speed else ""
 
     @property
     def failed(self) -> tuple[str, ...]:
         """The starts of which no run left chance without diverging."""
-        return tuple(row.recipe for row in self.summaries if row.num_diverged + row.num_stuck == self.num_runs)
+        return tuple(row.recipe for row in self.summaries if row.num_failed == self.num_runs)
 
     @property
     def remarks(self) -> tuple[str, ...]:

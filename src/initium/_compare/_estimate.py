@@ -51,11 +51,11 @@ class Estimate:
 
     def half_width(self, level: float) -> float:
         """Of the interval that covers the true difference all but `level` of the time."""
-        return self._quantile(level, self._df(self.num_runs)) * math.sqrt(self.variance)
+        return float(self._quantile(level, self._df(self.num_runs))) * math.sqrt(self.variance)
 
     def floor(self, level: float) -> float:
         """The half-width that no number of runs narrows: `t_inf sqrt(fixed)`."""
-        return self._quantile(level, self._df(math.inf)) * math.sqrt(self.fixed)
+        return float(self._quantile(level, self._df(math.inf))) * math.sqrt(self.fixed)
 
     def runs_needed(self, level: float) -> float:
         """About how many runs would show a difference as large as this one; infinite if none would."""
@@ -67,7 +67,7 @@ class Estimate:
 
     def samples_needed(self, level: float) -> float:
         """How many times the samples would show it in as many runs; infinite if none would or nobody knows."""
-        quantile = self._quantile(level, self._df(self.num_runs))
+        quantile = float(self._quantile(level, self._df(self.num_runs)))
         room = (self.mean / quantile) ** 2 - (self.variance - self.sampled)
         return self.sampled / room if room > 0 else math.inf
 

@@ -2,6 +2,7 @@
 
 import math
 import platform
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .._report import Report, Table
@@ -10,9 +11,10 @@ from .._store._shown import shown
 from .._stream import VERSION
 from .._study._study import SHAPE
 from ._figures import figures
+from ._outcome import Kind
+from ._remarks import units
 from ._statistics import Difference, Interval
 from ._summary import Summary
-from ._verdict import units
 
 if TYPE_CHECKING:
     from ._comparison import Comparison
@@ -20,10 +22,11 @@ if TYPE_CHECKING:
 # By whether runs have splits of their own.
 _BOTH = {
     False: "a t test that adds the variance over runs and over test samples; small if other seeds and other test data "
-    "would.",
+    "would. The larger",
     True: "a t test whose variance allows for training sets that overlap (Nadeau and Bengio 2003); small if other "
-    "seeds and other splits would.",
+    "seeds and other data would. It",
 }
+_OVER = {False: "runs and test samples", True: "seeds and other data"}
 _PACKAGES = ("initium", "torch", "numpy", "scipy", "scikit-learn")
 
 
@@ -33,13 +36,14 @@ def present(comparison: "Comparison") -> Report:
     return Report(
         title=f"{study.model} on {study.data}{study.name and f' at {study.name}'}: which start trains it better?",
         subtitle=_subtitle(comparison),
-        answer=comparison.verdict,
+        answer="\n".join(filter(None, (comparison.verdict, comparison.fastest))),
         remarks=comparison.remarks,
         sections=(
             summary_table(comparison),
-            _leader_table(comparison),
+            *_ranking(comparison, _leader_table),
+            *_ranking(comparison, _speed_table),
             *figures(comparison),
-            _pair_table(comparison),
+            *_ranking(comparison, _pair_table),
             _units_table(comparison),
         ),
         facts=_facts(comparison),
@@ -81,6 +85,11 @@ def summary_table(comparison: "Comparison", *, title: str = "After training") ->
     )
 
 
+def _ranking(comparison: "Comparison", table: Callable[["Comparison"], Table]) -> tuple[Table, ...]:
+    """A table that ranks starts, unless none trained."""
+    return () if comparison.outcome.kind is Kind.NOTHING_TRAINED else (table(comparison),)
+
+
 def _leader_table(comparison: "Comparison") -> Table:
     leader = comparison.summaries[0].recipe
     rows = [pair for pair in comparison.differences if pair.first == leader]
@@ -88,26 +97,54 @@ def _leader_table(comparison: "Comparison") -> Table:
         title=f"How far behind {leader}",
         columns=("initialiser", _gap_name(comparison), "corrected p", ""),
         rows=tuple((pair.second, *_pair_cells(comparison, pair)) for pair in rows),
-        note="Mean [95% interval over runs, not corrected]. p also asks whether other test samples would tell the "
-        f"same, and is Holm-corrected (pairs: {len(comparison.differences)}).",
+        note=f"Mean [95% interval, not corrected], over {_OVER[bool(comparison.study.splits)]}. p is Holm-corrected "
+        f"(pairs: {len(comparison.differences)}). Same: closer than {comparison.measured.bound}.",
         only="text",
+    )
+
+
+def _speed_table(comparison: "Comparison") -> Table:
+    found, study = comparison.speed, comparison.study
+    assert found
+    score, scale, places = (f"mean {study.score}, %", 100, 1) if study.is_share else (f"mean {study.score}", 1, 2)
+    first, goal = found.paces[0].recipe, comparison.measured.goal(found.target)
+    p = {lead.second: lead for lead in found.leads if lead.first == first}
+    return Table(
+        title="On the way",
+        columns=("initialiser", "steps", "reached", "p", score, "p"),
+        rows=tuple(
+            (
+                pace.recipe,
+                _interval(pace.steps, 1, 0),
+                f"{pace.num_reached}/{comparison.num_runs}",
+                _p(p[pace.recipe].p_steps) if pace.recipe in p else "",
+                _interval(pace.area, scale, places),
+                _p(p[pace.recipe].p_area) if pace.recipe in p else "",
+            )
+            for pace in found.paces
+        ),
+        note=f"Mean [95% interval over runs]. Steps: to a test {study.score} of {goal}, "
+        f"{100 * found.share:.0f} % of the best start's median gain over chance; a run that never reaches it counts "
+        f"with all {found.num_steps:,}. Mean {study.score}: over all of training. p: that {first} is no different, "
+        "corrected.",
     )
 
 
 def _pair_table(comparison: "Comparison") -> Table:
     return Table(
         title="Paired differences",
-        columns=("better - other", _gap_name(comparison), "p over runs", "p over both", "corrected p", ""),
+        columns=("better - other", _gap_name(comparison), "p over runs", "p over both", "corrected p", "p same", ""),
         rows=tuple(
-            (f"{pair.first} - {pair.second}", gap, _p(pair.p_runs), _p(pair.p_both), p, says)
+            (f"{pair.first} - {pair.second}", gap, _p(pair.p_runs), _p(pair.p_both), p, _p(pair.p_same), says)
             for pair in comparison.differences
             for gap, p, says in [_pair_cells(comparison, pair)]
         ),
         note="Run r of every start shares its random draws and its order of samples, so each pair of runs differs "
-        "by the start alone (`framework` shares the order, not the draws). Mean [95% BCa bootstrap interval] of the "
-        "differences over runs, not corrected. p over runs: a two-sided paired (sign-flip) permutation test; small if "
-        f"other seeds would tell the same. p over both: {_BOTH[bool(comparison.study.splits)]} The larger is corrected "
-        "(Holm) for the number of pairs.",
+        "by the start alone (`framework` shares the order, not the draws). Mean [95% interval] of the differences, by "
+        "the t test of p over both, not corrected. p over runs: a two-sided paired (sign-flip) permutation test; small "
+        f"if other seeds would tell the same of these samples. p over both: {_BOTH[bool(comparison.study.splits)]} is "
+        "corrected (Holm) for the number of pairs. p same: of two one-sided tests that they differ by "
+        f"{comparison.measured.bound} or more, corrected likewise.",
         only="page",
     )
 
@@ -127,9 +164,17 @@ def _gap_name(comparison: "Comparison") -> str:
     return f"{comparison.study.score}, points" if comparison.study.is_share else comparison.study.score
 
 
+_SAID: tuple[tuple[str, Callable[[Difference], bool]], ...] = (
+    ("not tested", lambda pair: math.isnan(pair.p)),
+    ("differs", lambda pair: pair.is_significant),
+    ("same", lambda pair: pair.is_same),
+    ("within noise", lambda pair: True),
+)
+
+
 def _pair_cells(comparison: "Comparison", pair: Difference) -> tuple[str, str, str]:
     scale, places = (100, 2) if comparison.study.is_share else (1, 3)
-    verdict = "not tested" if math.isnan(pair.p) else "differs" if pair.is_significant else "within noise"
+    verdict = next(word for word, holds in _SAID if holds(pair))
     return _interval(pair.gap, scale, places), _p(pair.p), verdict
 
 
@@ -163,7 +208,7 @@ def _change(row: Summary) -> str:
 
 
 def _failed(row: Summary, num_runs: int) -> str:
-    return f"{row.num_diverged + row.num_stuck}/{num_runs}"
+    return f"{row.num_failed}/{num_runs}"
 
 
 def _facts(comparison: "Comparison") -> tuple[tuple[str, str], ...]:

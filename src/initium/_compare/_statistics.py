@@ -10,18 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _stream
 from .._require import require
+from .._study._enough import LEVEL, runs_needed
 from ._estimate import Estimate, estimated
 
 Array = NDArray[Any]
 Gaps = Sequence[Array] | Array
 
-LEVEL = 0.05
 # Resampling is itself random; a fixed seed makes the same runs give the same interval.
 _SEED = 0
 _NUM_RESAMPLES = 9_999
 # Enough for a p of 2e-5, so that Holm leaves room for hundreds of pairs.
 _NUM_FLIPS = 99_999
+_MOST_EXACT = 16  # runs, of which all 65,536 flips are looked at
+_BATCH = 10_000
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,13 @@ class Difference:
         p_runs: of a paired permutation test over runs: would other seeds tell the same of these samples?
         p_both: of a t test over runs and test samples, or over runs and splits: would other seeds and other data?
             NaN where a run has one number for all its test samples and there are no splits: nothing tells.
-        p: the larger of the two, corrected by Holm over all pairs.
+        p: the second, and of runs that share one split the larger of the two, corrected by Holm over all pairs; 1 of
+            too few runs.
         p_runs_alone: that of the first, corrected likewise.
         p_same: of two one-sided tests that they differ by the margin or more, corrected likewise.
         runs_needed: about how many would show a difference as large as seen; infinite if none would.
         samples_needed: how many times the samples would, likewise.
+        num_won: runs in which the first scored above the second.
     """
 
     first: str
@@ -63,11 +68,17 @@ class Difference:
     p_same: float
     runs_needed: float
     samples_needed: float
+    num_won: int
 
     @property
     def is_significant(self) -> bool:
         """Whether the corrected test carries a difference."""
         return self.p < LEVEL
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether the corrected test over runs carries it, of these samples."""
+        return self.p_runs_alone < LEVEL
 
     @property
     def is_same(self) -> bool:
@@ -99,7 +110,7 @@ def gap_interval(gaps: Gaps, *, ratio: float | None = None, level: float = LEVEL
 
     It leaves out 0 exactly where the t test rejects at that level. Arguments as in `estimated`.
     """
-    return _around(estimated(gaps, ratio=ratio), level)
+    return around(estimated(gaps, ratio=ratio), level)
 
 
 def floor(gaps: Gaps, *, ratio: float | None = None, level: float = LEVEL) -> float:
@@ -112,8 +123,8 @@ def differences(
 ) -> tuple[Difference, ...]:
     """All pairs of starts, from the merits of each run, `(test sample,)`.
 
-    Runs alone would not do: they share their samples, so with enough of them a start that happens
-    to suit a few of these would win. The larger of the two p counts.
+    Runs on one split would not do alone: with enough of them a start that happens to suit a few of its samples would
+    win, so the larger of the two p counts. Runs on splits of their own have other data as well: one test is of both.
 
     Args:
         merits: of each run of each start.
@@ -123,45 +134,63 @@ def differences(
     pairs = list(itertools.combinations(merits, 2))
     gaps = [[one - other for one, other in zip(merits[a], merits[b], strict=True)] for a, b in pairs]
     found = [estimated(gap, ratio=ratio) for gap in gaps]
-    is_tested = ratio is not None or all(len(row) > 1 for gap in gaps for row in gap)
-    p_runs = [sign_flip_p(np.array([row.mean() for row in gap])) for gap in gaps]
-    p_both = [one.p() if is_tested else math.nan for one in found]
-    p_same = [one.p_within(margin) if is_tested else math.nan for one in found]
-    p, p_runs_alone, p_same = holm(np.maximum(p_runs, p_both)), holm(p_runs), holm(p_same)
-    level, least = LEVEL / max(len(pairs), 1), runs_needed(len(pairs))
+    by_run = np.array([[row.mean() for row in gap] for gap in gaps])  # (pair, run)
+    least, has_splits = runs_needed(len(merits), has_splits=ratio is not None), ratio is not None
+    is_known = has_splits or all(len(row) > 1 for gap in gaps for row in gap)
+    p_runs = sign_flip_p(by_run)
+    p_both = np.array([one.p() if is_known else math.nan for one in found])
+    p_same = np.array([one.p_within(margin) if is_known else math.nan for one in found])
+    tests = [p_both if has_splits else np.maximum(p_runs, p_both), p_runs, p_same]
+    if by_run.shape[1] < least:
+        tests = [np.maximum(test, 1.0) for test in tests]
+    p, p_runs_alone, p_same = map(holm, tests)
+    level = LEVEL / len(pairs)
     return tuple(
         Difference(
             first,
             second,
-            gap=_around(one, LEVEL),
+            gap=around(one, LEVEL),
             floor=one.floor(LEVEL),
-            p_runs=p_runs[at],
-            p_both=p_both[at],
+            p_runs=float(p_runs[at]),
+            p_both=float(p_both[at]),
             p=p[at],
             p_runs_alone=p_runs_alone[at],
             p_same=p_same[at],
             runs_needed=max(one.runs_needed(level), least),
             samples_needed=one.samples_needed(level),
+            num_won=int((by_run[at] > 0).sum()),
         )
         for at, ((first, second), one) in enumerate(zip(pairs, found, strict=True))
     )
 
 
-def _around(found: Estimate, level: float) -> Interval:
+def around(found: Estimate, level: float) -> Interval:
+    """The interval of an estimate."""
     width = found.half_width(level)
     return Interval(found.mean, found.mean - width, found.mean + width)
 
 
-def sign_flip_p(gap: Array) -> float:
-    """Two-sided p that paired differences centre on 0: exact up to 16 of them, else 99,999 draws.
+def sign_flip_p(gaps: Array) -> Array:
+    """Two-sided p that paired differences `(..., run)` centre on 0: exact up to 16 of them, else of 99,999 draws.
 
     If the two starts were alike, each difference could as well have had the other sign.
     """
-    stats = require("scipy.stats", to="A permutation test")
-    found = stats.permutation_test(
-        (gap,), np.mean, permutation_type="samples", n_resamples=_NUM_FLIPS, vectorized=True, batch=10_000, rng=_SEED
-    )
-    return float(found.pvalue)
+    num_runs = gaps.shape[-1]
+    is_exact = num_runs <= _MOST_EXACT
+    num_flips = 2**num_runs if is_exact else _NUM_FLIPS
+    rounding = 1e-12 * np.abs(gaps).sum(axis=-1)  # by which sums of the same numbers may differ
+    least = (np.abs(gaps.sum(axis=-1)) - rounding)[..., None]
+    extreme = np.zeros(gaps.shape[:-1])
+    for begin in range(0, num_flips, _BATCH):
+        flips = np.arange(begin, min(begin + _BATCH, num_flips))
+        bits = flips[:, None] >> np.arange(num_runs) if is_exact else _drawn(begin, len(flips), num_runs)
+        extreme += (np.abs(gaps @ (1.0 - 2.0 * (bits & 1)).T) >= least).sum(axis=-1)
+    return extreme / num_flips if is_exact else (extreme + 1) / (num_flips + 1)
+
+
+def _drawn(begin: int, length: int, num_runs: int) -> Array:
+    words = _stream.words(_stream.key(_SEED, "flips"), begin * num_runs, length * num_runs)
+    return words.reshape(length, num_runs).astype(np.int64)
 
 
 def holm(p_values: Sequence[float] | Array) -> list[float]:
@@ -175,11 +204,6 @@ def holm(p_values: Sequence[float] | Array) -> list[float]:
     adjusted = np.empty(len(order))
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return adjusted.tolist()
-
-
-def runs_needed(num_pairs: int) -> int:
-    """The fewest paired runs that can carry a difference: all of one sign has p = 2 / 2^runs, before Holm."""
-    return next(runs for runs in itertools.count(2) if num_pairs * 2 / 2**runs < LEVEL)
 
 
 def _range(values: Array) -> tuple[float, float]:

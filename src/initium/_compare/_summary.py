@@ -42,6 +42,11 @@ class Summary:
     units_end: tuple[int, ...]
     widths: tuple[int, ...]
 
+    @property
+    def num_failed(self) -> int:
+        """Runs that came to nothing."""
+        return self.num_diverged + self.num_stuck
+
 
 def summarise(runs: Sequence[Run], scores: np.ndarray, *, target: float, beyond_chance: float) -> Summary:
     """One start's runs, given their scores, the target loss, and the score that luck cannot reach."""

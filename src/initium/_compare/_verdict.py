@@ -1,75 +1,214 @@
-"""What may be concluded from a comparison, in sentences."""
+"""verdict: an outcome in sentences, of which the first answers the question."""
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from ._statistics import LEVEL, Difference, runs_needed
+from .._study._enough import runs_needed
+from ._listed import listed
+from ._outcome import Kind, Outcome
+from ._speed import Pace, Speed
+from ._statistics import Difference, Interval
 from ._summary import Summary
 
 
-def verdict(summaries: Sequence[Summary], differences: Sequence[Difference], *, num_runs: int, what: str) -> str:
-    """The winner, if the corrected tests carry one; otherwise who is within noise of the best.
+@dataclass(frozen=True)
+class Measured:
+    """What a verdict speaks of.
 
-    `summaries` come best first, and each difference names its better start first.
+    Attributes:
+        score: its name.
+        is_share: whether it is a share of samples, shown in percent.
+        margin: the difference that is too small to matter.
+        num_samples: that are tested.
+        has_splits: whether runs have splits of their own.
     """
-    if any(math.isnan(pair.p) for pair in differences):
+
+    score: str
+    is_share: bool
+    margin: float
+    num_samples: int
+    has_splits: bool
+
+    def gap(self, value: Interval) -> str:
+        """A difference with its interval."""
+        mean, low, high = map(self._number, (value.mean, value.low, value.high))
+        return f"{mean}{self._unit} [{low}, {high}]"
+
+    def size(self, value: float) -> str:
+        """A difference."""
+        return f"{self._number(value)}{self._unit}"
+
+    @property
+    def what(self) -> str:
+        """The score in words."""
+        return f"test {self.score}"
+
+    @property
+    def bound(self) -> str:
+        """The margin in words."""
+        if not self.is_share:
+            return f"{self.margin:g} of {self.what}"
+        points = 100 * self.margin
+        return f"{points:g} point{'' if points == 1 else 's'} of {self.what}"
+
+    def goal(self, value: float) -> str:
+        """A score."""
+        return f"{100 * value:.1f} %" if self.is_share else f"{value:.2f}"
+
+    @property
+    def _unit(self) -> str:
+        return " points" if self.is_share else ""
+
+    def _number(self, value: float) -> str:
+        return f"{100 * value:.2f}" if self.is_share else f"{value:.3f}"
+
+
+def verdict(
+    outcome: Outcome, measured: Measured, *, summaries: Sequence[Summary], num_runs: int, causes: Mapping[str, str]
+) -> str:
+    """What a comparison comes to, and what to take."""
+    match outcome.kind:
+        case Kind.NOTHING_TRAINED:
+            return _nothing(summaries, num_runs, causes)
+        case Kind.TOO_FEW_RUNS:
+            enough = runs_needed(len(summaries), has_splits=measured.has_splits)
+            return (
+                f"Too few runs to tell: {num_runs} of each start cannot show any difference among {len(summaries)} "
+                f"starts, however large; {enough} or more can."
+            )
+        case Kind.NOT_TESTED:
+            return (
+                f"No winner is named: the {measured.what} is one number a run, and whether other test samples would "
+                "tell the same needs one of each sample, or splits. Data without a split of its own has them, unless "
+                "splits=1."
+            )
+        case Kind.WINNER:
+            return _winner(outcome, measured)
+        case _:
+            return f"{_choice(outcome)} {_AMONG[outcome.kind](outcome, measured, num_runs)}"
+
+
+def _nothing(summaries: Sequence[Summary], num_runs: int, causes: Mapping[str, str]) -> str:
+    text = f"Nothing trained: none of {num_runs} runs of any start left chance without diverging, so none is ranked."
+    by_cause: dict[str, list[str]] = {}
+    for summary in summaries:
+        if summary.recipe in causes:
+            by_cause.setdefault(causes[summary.recipe], []).append(summary.recipe)
+    if not by_cause:
+        return text
+    return f"{text} At step zero: {'; '.join(f'{why} ({listed(names)})' for why, names in by_cause.items())}."
+
+
+def _winner(outcome: Outcome, measured: Measured) -> str:
+    tested = [pair for pair in outcome.pairs if pair.second in outcome.behind]
+    lost = f" {_lost(outcome)}" if outcome.lost else ""
+    if not tested:
+        return f"Use {outcome.best[0]}: no other trained.{lost}"
+    closest = min(tested, key=lambda pair: pair.gap.mean)
+    p = f"corrected p <= {max(pair.p for pair in tested):.2g}"
+    whom, by = f"that of {closest.second}", measured.gap(closest.gap)
+    if len(tested) > 1:
+        whom = f"that of {listed(outcome.behind)}" if outcome.lost else "every other's"
+        by, p = f"{by} or more", f"{p}; the closest is {closest.second}"
+    return f"Use {outcome.best[0]}: its {measured.what} beats {whom}, by {by} ({p}).{lost}"
+
+
+def _choice(outcome: Outcome) -> str:
+    """What to take where no single start wins."""
+    text = f"Use {'either' if len(outcome.best) == 2 else f'any of these {len(outcome.best)}'}: "
+    text += listed(outcome.best, last="or")
+    if outcome.behind:
+        text += f"; not {listed(outcome.behind, last='or')}"
+    return f"{text}." + (f" {_lost(outcome)}" if outcome.lost else "")
+
+
+def _lost(outcome: Outcome) -> str:
+    return f"Never trained: {listed(outcome.lost)}."
+
+
+def _same(outcome: Outcome, measured: Measured, num_runs: int) -> str:
+    p = max(pair.p_same for pair in outcome.pairs)
+    return f"They differ by less than {measured.bound}, which is too little to matter (corrected p <= {p:.2g})."
+
+
+def _seen(outcome: Outcome, measured: Measured, num_runs: int) -> str:
+    seen = [pair for pair in _of_leader(outcome) if pair.is_seen]
+    pair = max(seen, key=lambda pair: pair.gap.mean)
+    won = "every run" if pair.num_won == num_runs else f"{pair.num_won} of {num_runs} runs"
+    won += f" against {pair.second}" if len(seen) > 1 else ""
+    return (
+        f"On these {measured.num_samples:,} samples {pair.first} beat {listed([one.second for one in seen])} "
+        f"({won}, by {measured.gap(pair.gap)}), but they are too few to say it of other data"
+        f"{_samples(pair, measured)}.{_floor(pair, measured)}"
+    )
+
+
+def _open(outcome: Outcome, measured: Measured, num_runs: int) -> str:
+    pair = max(_of_leader(outcome), key=lambda pair: pair.gap.mean)
+    gap = f"between {pair.first} and {pair.second}, {measured.gap(pair.gap)}"
+    if math.isfinite(pair.runs_needed):
         return (
-            f"No winner is named: the {what} is one number a run, and whether other test samples would tell the same "
-            "needs one of each sample. With --splits (from Python: splits=5) other splits are asked instead."
+            f"{num_runs} runs are too few to tell them apart: a difference as large as that {gap}, would take about "
+            f"{pair.runs_needed:,.0f}."
         )
-    enough = runs_needed(len(differences))
-    if num_runs < enough:
+    return (
+        f"No difference is shown, and more runs would not show one as large as that {gap}{_samples(pair, measured)}."
+        f"{_floor(pair, measured)}"
+    )
+
+
+def _of_leader(outcome: Outcome) -> list[Difference]:
+    return [pair for pair in outcome.pairs if pair.first == outcome.best[0]]
+
+
+_AMONG = {Kind.SAME: _same, Kind.SEEN: _seen, Kind.OPEN: _open}
+
+
+def _samples(pair: Difference, measured: Measured) -> str:
+    if not math.isfinite(pair.samples_needed):
+        return ""
+    num = float(f"{pair.samples_needed * measured.num_samples:.2g}")
+    return f"; about {num:,.0f} samples would do" if num > measured.num_samples else ""
+
+
+def _floor(pair: Difference, measured: Measured) -> str:
+    if math.isfinite(pair.runs_needed):
+        return f" About {pair.runs_needed:,.0f} runs would do as well."
+    return f" No number of runs narrows that interval to less than {measured.size(pair.floor)} either way."
+
+
+def fastest(speed: Speed, measured: Measured) -> str:
+    """Which start is the fastest, in a sentence; nothing where there are too few runs to tell."""
+    if not speed.is_tested:
+        return ""
+    first, goal, level = speed.paces[0], measured.goal(speed.target), speed.level
+    where = "" if measured.has_splits else ", on these test samples"
+    slower = [pace for pace in speed.paces if pace not in level]
+    p = f"corrected p <= {max((speed.behind[one.recipe].p_steps for one in slower), default=1):.2g}{where}"
+    if len(level) == 1:
         return (
-            f"Too few runs to tell: {num_runs} of each start cannot show any difference among {len(summaries)} starts, "
-            f"however large; {enough} or more can."
+            f"Fastest: {first.recipe} reaches {goal} in {_steps(first.steps)}, {_times(slower[0], first)} as fast as "
+            f"{slower[0].recipe}, the next ({p})."
         )
-    leader, rest = summaries[0].recipe, [summary.recipe for summary in summaries[1:]]
-    p = {pair.second: pair.p for pair in differences if pair.first == leader}
-    behind = [name for name in rest if p[name] < LEVEL]
-    level = [name for name in rest if name not in behind]
-    if not level:
-        return f"Winner: {leader}. Its {what} beats every other's (corrected p <= {max(p.values()):.2g})."
-    text = f"No winner: {listed([leader, *level])} are within noise of the best {what}."
-    if behind:
-        text += f" Behind {leader}: {listed(behind)} (corrected p <= {max(p[n] for n in behind):.2g})."
-    return text
+    few, many = (f"{one(pace.steps.mean for pace in level):,.0f}" for one in (min, max))
+    took = few if few == many else f"{few} to {many}"
+    text = f"{_none([pace.recipe for pace in level])} is shown to be the fastest: they reach {goal} in {took} steps"
+    if not slower:
+        return f"{text}{where}."
+    names = listed([pace.recipe for pace in slower])
+    if len(slower) == 1:
+        return f"{text}. Slower than {first.recipe}: {names}, in {_steps(slower[0].steps)} ({p})."
+    return f"{text}. Slower than {first.recipe}: {names}, in {slower[0].steps.mean:,.0f} steps or more ({p})."
 
 
-def remarks(summaries: Sequence[Summary], num_runs: int, causes: Mapping[str, str]) -> tuple[str, ...]:
-    """What a reader must know about single starts: failed runs, collapsed layers, and what was found at step zero."""
-    found = {
-        summary.recipe: [
-            *_remarks(summary, num_runs),
-            *(f"at step zero {why}" for why in [causes.get(summary.recipe)] if why),
-        ]
-        for summary in summaries
-    }
-    return tuple(f"{recipe}: {'; '.join(clauses)}." for recipe, clauses in found.items() if clauses)
+def _none(names: Sequence[str]) -> str:
+    return f"Neither {names[0]} nor {names[1]}" if len(names) == 2 else f"None of {listed(names)}"
 
 
-def _remarks(summary: Summary, num_runs: int) -> list[str]:
-    clauses = []
-    if summary.num_diverged:
-        clauses.append(f"{summary.num_diverged} of {num_runs} runs diverged (a loss was not finite)")
-    if summary.num_stuck:
-        clauses.append(f"{summary.num_stuck} of {num_runs} runs never left chance")
-    collapsed = [i for i, width in enumerate(summary.widths) if width > 1 and summary.units_start[i] == 1]
-    if collapsed:
-        numbers = listed([str(i + 1) for i in collapsed])
-        which = "each hidden layer" if len(collapsed) == len(summary.widths) else f"hidden layer {numbers}"
-        ends = [summary.units_end[i] for i in collapsed] if summary.units_end else [1]
-        end = "stay so: one effective unit" if max(ends) == 1 else f"part to {units(ends)} by the end"
-        clauses.append(f"the units of {which} start identical and {end}")
-    return clauses
+def _steps(steps: Interval) -> str:
+    return f"{steps.mean:,.0f} steps [{steps.low:,.0f}, {steps.high:,.0f}]"
 
 
-def units(counts: Sequence[int]) -> str:
-    """Counts of units, a hidden layer each: `128+64`; the range if there are many layers."""
-    if len(counts) > 3:
-        return f"{min(counts)}..{max(counts)}"
-    return "+".join(str(count) for count in counts) or "-"
-
-
-def listed(names: Sequence[str]) -> str:
-    """`a, b and c`."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _times(slow: Pace, fast: Pace) -> str:
+    return f"{slow.steps.mean / fast.steps.mean:.2g} times" if fast.steps.mean else "many times"

@@ -3,6 +3,9 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ._study import Study
 
 _SCORES = {"regression": "R^2"}  # of all other tasks it is the accuracy
@@ -29,6 +32,7 @@ class Facts:
         seed: of the weights.
         order_seed: of the order of samples.
         splits: folds; 0 where there is one split.
+        num_steps: of a whole training; 0 where nobody noted it.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Facts:
     seed: int = 0
     order_seed: int = 0
     splits: int = 0
+    num_steps: int = 0
 
     @property
     def is_share(self) -> bool:
@@ -61,6 +66,11 @@ class Facts:
         given = {name: self.settings.get(name, value) for name, value in usual.items()}
         how += [f"{name.replace('_', ' ')} {value}" for name, value in given.items() if value != usual[name]]
         return ", ".join([*how, *([f"clipped at {clip}"] if (clip := self.settings.get("clip")) else [])])
+
+    def steps_at(self, num_points: int) -> NDArray[np.float64]:
+        """The steps that are done at each point of a curve, one an epoch, from 0 on."""
+        an_epoch = -(-self.num_train // self.settings["batch_size"])
+        return np.minimum(np.arange(num_points) * float(an_epoch), self.num_steps or np.inf)
 
     @property
     def stored(self) -> dict[str, Any]:
@@ -98,5 +108,6 @@ def facts(study: Study) -> Facts:
         settings=study.settings,
         seed=study.seed,
         order_seed=study.order_seed,
-        splits=study.splits or 0,
+        splits=(study.splits or 0) if study.has_splits else 0,
+        num_steps=study.num_steps(len(data.x_train)),
     )

@@ -22,7 +22,7 @@ def identity(study: Study) -> dict[str, Any]:
         "model": _model(study),
         "source of the model": study.sources["model"],
         "data": _digest(study.data),  # whatever file holds it
-        "splits": study.splits or 0,
+        "splits": study.splits if study.has_splits else 0,
         "split seed": study.split_seed if study.data.source else 0,
         "length": study.length,
         **{name: _named(getattr(study, name), study.sources[name]) for name in ("loss", "metric")},

@@ -9,7 +9,7 @@ from .._errors import SettingError
 # The words that a setting may be.
 CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("constant", "cosine", "step")}
 _WHOLE = {"batch_size": 1, "warmup": 0, "depth": 1, "width": 1}
-_ABOVE = ("lr", "clip")
+_ABOVE = ("lr", "clip", "margin")
 
 
 def check_number(name: str, value: Any) -> None:

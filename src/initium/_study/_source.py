@@ -83,6 +83,16 @@ class Source:
                         "another split seed."
                     )
 
+    def most_folds(self, num_runs: int, most: int, seed: int) -> int:
+        """As many folds as so many runs can be tested on, up to a number; 1 if none can be dealt."""
+        for num_folds in range(most, 1, -1):
+            try:
+                self.check_folds(num_runs, num_folds, seed)
+            except DataError:
+                continue
+            return num_folds
+        return 1
+
     def _dealt(self, num_folds: int, seed: int) -> list[tuple[Array, Array]]:
         """Of each fold which samples are trained on and which are tested."""
         if self.num_tokens:

@@ -10,6 +10,7 @@ from .._errors import DataError, SettingError, counted
 from .._printable import printable
 from .._store._shown import shown
 from ._data import load_data
+from ._enough import runs_needed
 from ._prepared import Data
 from ._settings import CHOICES, check_number, check_whole, either
 from ._start import read_starts
@@ -20,6 +21,7 @@ AXES = (
     *("depth", "width", "activation", "lr", "batch_size", "optimizer"),
     *("momentum", "weight_decay", "schedule", "warmup", "clip"),
 )
+SPLITS = 5  # folds, where nobody says how many
 SHAPE = ("depth", "width", "activation")  # what the model is built with, if it takes such an argument
 
 
@@ -89,12 +91,16 @@ class Study:
 
     def _load(self) -> Data:
         data = load_data(self.data, split_seed=self.split_seed, standardise=self.standardise, target=self.target)
-        if self.splits is None or self.place:
+        if self.place or self.splits == 1:
             return data
-        if data.source is None:
+        source = data.source
+        if self.splits is None:
+            self._set("splits", source.most_folds(self.seeds, SPLITS, self.split_seed) if source else 1)
+        elif source is None:
             raise DataError(f"{data.name} comes with a split of its own; leave out `splits`.")
-        data.source.check_folds(self.seeds, self.splits, self.split_seed)
-        return data.source.fold(0, self.splits, self.split_seed)
+        else:
+            source.check_folds(self.seeds, self.splits, self.split_seed)
+        return source.fold(0, self.splits or 1, self.split_seed) if source and self.has_splits else data
 
     def _check(self) -> None:
         if self.seeds == 1:
@@ -103,7 +109,7 @@ class Study:
                 "is the default."
             )
         wholes = {"seeds": 2, "epochs": 1, "seed": 0, "order_seed": 0, "split_seed": 0}
-        wholes |= {name: least for name, least in (("steps", 1), ("splits", 2)) if getattr(self, name) is not None}
+        wholes |= {name: least for name, least in (("steps", 1), ("splits", 1)) if getattr(self, name) is not None}
         for name, least in wholes.items():
             check_whole(name, getattr(self, name), least)
         if not isinstance(self.standardise, bool):
@@ -175,7 +181,7 @@ class Study:
 
     def data_of(self, index: int) -> Data:
         """What a run trains and is tested on."""
-        if self.splits is None or self.data.source is None:
+        if not self.has_splits or self.data.source is None:
             return self.data
         if index not in (kept := self._folds):
             kept.clear()  # one run after the other asks for the same
@@ -223,10 +229,33 @@ class Study:
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know before it is trained."""
-        missed = (self.splits or 0) - self.seeds
-        if missed <= 0:
-            return ()
-        return (f"{self.seeds} runs for {self.splits} splits: {counted(missed, 'fold')} of them will not be tested",)
+        splits, starts = self.splits or 1, len(self.inits)
+        told = []
+        if self._is_cut_short:
+            told.append(
+                f"{self.data.name} has samples for {splits} splits of the usual {SPLITS}: each is tested on two or "
+                "more, and on some of each class"
+            )
+        if (missed := splits - self.seeds) > 0:
+            what = counted(missed, "fold")
+            told.append(f"{self.seeds} runs for {splits} splits: {what} of them will not be tested")
+        if self.seeds < (enough := runs_needed(starts, has_splits=self.has_splits)):
+            told.append(
+                f"{self.seeds} runs of each start cannot show any difference among {starts} starts, however large; "
+                f"{enough} or more can"
+            )
+        return tuple(told)
+
+    @property
+    def _is_cut_short(self) -> bool:
+        source, splits = self.data.source, self.splits or 1
+        asked = self.seeds, SPLITS, self.split_seed
+        return bool(source and 1 < splits < SPLITS and source.most_folds(*asked) == splits)
+
+    @property
+    def has_splits(self) -> bool:
+        """Whether runs have splits of their own."""
+        return (self.splits or 1) > 1
 
 
 SETTINGS = tuple(one.name for one in fields(Study) if one.name not in ("arguments", "place"))

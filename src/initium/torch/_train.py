@@ -152,7 +152,7 @@ class Course:
             widths=hidden_widths(self._graph),
             first_weights=_first(self._graph, self._before, after) if self._index == 0 else None,
             cell=self._study.key,
-            split=self._index % self._study.splits if self._study.splits else 0,
+            split=self._index % (self._study.splits or 1),
             seconds=time.perf_counter() - self._began,
         )
 

@@ -1,0 +1,217 @@
+"""How often `compare` errs, on studies of which the truth is known: the figures in docs/compare.md.
+
+    python bench/statistics.py [STUDIES]
+
+Each of 2,000 studies draws new data from a population and trains starts on it in closed form: least squares on a random
+projection of the features that its start sees. A seed draws the projection, so that the smaller it is ("kept": how many
+of eight dimensions) the more a seed decides; data decide the rest. All features are alike in the population, so that no
+start is better, but in the data of one study one is. `lift` makes those of the first start better. The tests are those
+of `compare`. Shares are per cent with Wilson's 95 % intervals.
+"""
+
+import itertools
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+from scipy.stats import binomtest
+
+from initium._compare._estimate import crossed, resampled
+from initium._compare._speed import mean_score, steps_to, target_of
+from initium._compare._statistics import holm, sign_flip_p
+
+FOLDS, RATIO, EPOCHS, RATE = 5, 0.25, 10, 0.3
+FEATURES = 8  # that a start sees
+TASKS, RUNS = ("classes", "numbers"), (5, 10, 20, 100)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a study is like."""
+
+    task: str
+    samples: int
+    runs: int
+    kept: int = 4
+    starts: int = 2
+    lift: float = 0.0
+    is_shared: bool = False  # one split for all runs
+    has_curves: bool = False
+
+
+def data(rng, setting):
+    """Features `(start, sample, feature)` and targets."""
+    x = rng.normal(size=(setting.starts, setting.samples, FEATURES))
+    size = np.full(setting.starts, 0.35)
+    size[0] += setting.lift
+    if setting.task == "classes":
+        y = np.sign(rng.permutation(np.arange(setting.samples) % 2) - 0.5)
+        return x + size[:, None, None] * y[:, None], y
+    signal = (x.sum(axis=2) * size[:, None]).sum(axis=0) / np.sqrt(setting.starts)
+    return x, signal + rng.normal(size=setting.samples)
+
+
+def tested(rng, setting, y):
+    """Which samples each run is tested on, `(run, sample)`: folds dealt anew for every five runs, or one for all."""
+    found = np.zeros((setting.runs, len(y)), bool)
+    for first in range(0, 1 if setting.is_shared else setting.runs, FOLDS):
+        order = rng.permutation(len(y))
+        order = order[np.argsort(y[order] > 0, kind="stable")] if setting.task == "classes" else order
+        fold = np.empty(len(y), int)
+        fold[order] = np.arange(len(y)) % FOLDS
+        for run in range(first, min(first + FOLDS, setting.runs)):
+            found[run] = fold == run - first
+    return np.repeat(found[:1], setting.runs, axis=0) if setting.is_shared else found
+
+
+def study(rng, setting):
+    """Of each start the merits `(run, sample)` at each point of training, or after it; and what is tested."""
+    x, y = data(rng, setting)
+    test = tested(rng, setting, y)
+    maps = rng.normal(size=(setting.runs, FEATURES, setting.kept)) / np.sqrt(FEATURES)  # run r shares its draws
+    spread = np.array([y[row].var() for row in test])[:, None]
+    found = []
+    for one in x:
+        z = one @ maps  # (run, sample, dimension)
+        kept = np.swapaxes(z * ~test[..., None] / (~test).sum(axis=1)[:, None, None], 1, 2)
+        weights = trained(kept @ z, kept @ y[:, None], setting)
+        for guess in ((z @ each)[..., 0] for each in weights):
+            right = np.where(guess == 0, 0.5, guess * y > 0)
+            found.append(right if setting.task == "classes" else 1 - (guess - y) ** 2 / spread)
+    return np.array(found).reshape(setting.starts, -1, *test.shape), test
+
+
+def trained(second, onto, setting):
+    """Least squares, or gradient descent from 0 after each step."""
+    if not setting.has_curves:
+        return [np.linalg.solve(second, onto)]
+    roots, axes = np.linalg.eigh(second)
+    inside = np.swapaxes(axes, 1, 2) @ onto
+    return [axes @ (inside * ((1 - (1 - RATE * roots) ** t) / roots)[..., None]) for t in range(EPOCHS + 1)]
+
+
+def simulate(job):
+    """Of each study the gaps of all pairs of starts, `(study, pair, run)`, or of what is judged of curves."""
+    setting, studies = job
+    rng = np.random.default_rng([1, *map(ord, repr(setting))])
+    gaps, p_crossed = [], []
+    for _ in range(studies):
+        merits, test = study(rng, setting)
+        scores = np.where(test, merits, 0).sum(axis=-1) / test.sum(axis=1)  # (start, point, run)
+        judged = raced(scores, 0.5 if setting.task == "classes" else 0) if setting.has_curves else scores[:, -1:]
+        gaps.append([judged[a] - judged[b] for a, b in itertools.combinations(range(setting.starts), 2)])
+        if setting.is_shared:
+            p_crossed.append(crossed((merits[0] - merits[1])[-1][:, test[0]]).p())
+    return np.array(gaps), np.array(p_crossed)
+
+
+def raced(scores, chance):
+    """Minus the steps to the target, and the area under the curve: `(start, 2, run)`."""
+    curves, steps = {str(start): one.T for start, one in enumerate(scores)}, np.arange(EPOCHS + 1.0)
+    _, target = target_of(curves, chance)
+    taken = [[-steps_to(one, target, steps) for one in each] for each in curves.values()]
+    return np.stack([taken, [mean_score(each, steps) for each in curves.values()]], axis=1)
+
+
+def family(gaps):
+    """The smallest corrected p of each study, from `(study, pair, run)`."""
+    return np.array([min(holm([resampled(one, ratio=RATIO).p() for one in each])) for each in gaps])
+
+
+def flipped(gaps):
+    return np.concatenate([sign_flip_p(gaps[at : at + 100]) for at in range(0, len(gaps), 100)])
+
+
+def covers(estimates, truth):
+    return share([abs(one.mean - truth) <= one.half_width(0.05) for one in estimates])
+
+
+def share(holds):
+    """`3.2 [2.5, 4.1]`."""
+    found = binomtest(int(np.sum(holds)), len(holds)).proportion_ci(method="wilson")
+    return f"{100 * np.mean(holds):.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+
+
+def table(title, columns, rows):
+    print(f"\n{title}\n\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    for row in rows:
+        print(f"| {' | '.join(map(str, row))} |", flush=True)
+
+
+def told(setting):
+    return [setting.task, setting.samples, setting.kept, setting.runs]
+
+
+def null(setting, gaps):
+    one = gaps[:, 0, 0]
+    estimates = [resampled(gap, ratio=RATIO) for gap in one]
+    p, flips = np.array([each.p() for each in estimates]), flipped(one)
+    both = np.maximum(p, flips)
+    return [*told(setting), share(p < 0.05), share(both < 0.05), share(flips < 0.05), covers(estimates, 0)]
+
+
+def power(setting, gaps, before, p_before):
+    """How often a true difference is shown, its interval covers it, and it is called smaller than it is."""
+    truth = gaps.mean()
+    estimates = [resampled(gap, ratio=RATIO) for gap in gaps[:, 0, 0]]
+    p, p_same = np.array([(each.p(), each.p_within(abs(truth))) for each in estimates]).T
+    old = np.maximum(p_before, flipped(before[:, 0, 0]))
+    return [
+        *told(setting),
+        f"{truth:.3f}",
+        share(p < 0.05),
+        share(old < 0.05),
+        covers(estimates, truth),
+        share(p_same < 0.05),
+    ]
+
+
+def main(studies):
+    names = ["task", "samples", "kept", "runs"]
+    with ProcessPoolExecutor(2) as pool:
+
+        def every(settings):
+            return zip(settings, pool.map(simulate, [(one, studies) for one in settings]), strict=True)
+
+        nulls = [Setting(*one) for one in itertools.product(TASKS, (60, 400), RUNS, (4, 8))]
+        title = (
+            "No true difference: the test, the larger of it and sign flips, sign flips alone; intervals that cover 0"
+        )
+        columns = ["errs", "larger errs", "flips err", "covers"]
+        table(title, [*names, *columns], (null(one, gaps) for one, (gaps, _) in every(nulls)))
+
+        few = [Setting("classes", 30, runs) for runs in (2, 3, 4, 5)]
+        rows = ([*told(one), share(family(gaps[:, :, 0]) < 0.05)] for one, (gaps, _) in every(few))
+        table("No true difference, and fewer runs than are tested", [*names, "errs"], rows)
+
+        many = [Setting(task, 60, runs, starts=num) for task in TASKS for num in (4, 8) for runs in (5, 10, 20)]
+        rows = ([*told(one), one.starts, share(family(gaps[:, :, 0]) < 0.05)] for one, (gaps, _) in every(many))
+        table("Any false difference among several starts", [*names, "starts", "errs"], rows)
+
+        lifted = [
+            Setting(task, 400, runs, kept, lift=lift)
+            for task in TASKS for lift in (0.1, 0.2) for kept in (4, 8) for runs in (10, 20, 100)
+        ]  # fmt: skip
+        title = "A true difference: shown, shown by the test before; intervals that cover it; called smaller than it is"
+        both = zip(every(lifted), every([replace(one, is_shared=True) for one in lifted]), strict=True)
+        rows = (power(one, gaps, *before) for (one, (gaps, _)), (_, before) in both)
+        table(title, [*names, "difference", "shown", "before", "covers", "called smaller"], rows)
+
+        fast = [
+            Setting(task, 60, runs, kept, starts, has_curves=True)
+            for task in TASKS for kept in (4, 8) for starts in (2, 4) for runs in (5, 10, 20)
+        ]  # fmt: skip
+        rows = (
+            [*told(one), one.starts, *(share(family(gaps[:, :, what]) < 0.05) for what in (0, 1))]
+            for one, (gaps, _) in every(fast)
+        )
+        table("No start is faster: steps to the target, area", [*names, "starts", "steps err", "area errs"], rows)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)

@@ -1,0 +1,68 @@
+"""The Outcome of a comparison: what its tests carry, as data."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from .._study._enough import runs_needed
+from ._statistics import Difference
+from ._summary import Summary
+
+
+class Kind(Enum):
+    """What a comparison comes to."""
+
+    NOTHING_TRAINED = auto()
+    TOO_FEW_RUNS = auto()  # to show anything at all
+    NOT_TESTED = auto()  # one number for all test samples, all of one split
+    WINNER = auto()
+    SAME = auto()  # the best differ by less than the margin
+    SEEN = auto()  # they differ on these samples, which are too few to say it of others
+    OPEN = auto()  # neither a difference nor that there is none
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was decided.
+
+    Attributes:
+        kind: what it comes to.
+        best: the start with the best mean, and those that are not shown to be behind it.
+        behind: those that are.
+        lost: those that are not shown to be, and never trained.
+        pairs: of a winner with all others; else of the best with each other.
+    """
+
+    kind: Kind
+    best: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    pairs: tuple[Difference, ...] = ()
+
+
+def decided(
+    summaries: Sequence[Summary],
+    differences: Sequence[Difference],
+    *,
+    failed: Sequence[str],
+    num_runs: int,
+    has_splits: bool,
+) -> Outcome:
+    """What the tests carry. `summaries` come best first, and each difference names its better start first."""
+    names = [summary.recipe for summary in summaries]
+    if len(failed) == len(names):
+        return Outcome(Kind.NOTHING_TRAINED)
+    if num_runs < runs_needed(len(names), has_splits=has_splits):
+        return Outcome(Kind.TOO_FEW_RUNS)
+    if any(math.isnan(pair.p) for pair in differences):
+        return Outcome(Kind.NOT_TESTED)
+    of_leader = {pair.second: pair for pair in differences if pair.first == names[0]}
+    behind = tuple(name for name, pair in of_leader.items() if pair.is_significant)
+    lost = tuple(name for name in failed if name not in behind)
+    best = tuple(name for name in names if name not in (*behind, *lost))
+    if len(best) == 1:
+        return Outcome(Kind.WINNER, best, behind, lost, tuple(of_leader.values()))
+    among = tuple(pair for pair in differences if pair.first in best and pair.second in best)
+    kind = Kind.SEEN if any(of_leader[name].is_seen for name in best[1:]) else Kind.OPEN
+    return Outcome(Kind.SAME if all(pair.is_same for pair in among) else kind, best, behind, lost, among)

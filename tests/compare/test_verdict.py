@@ -1,0 +1,184 @@
+"""Each sentence of a verdict, whole, from outcomes made by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from initium._compare._outcome import Kind, Outcome, decided
+from initium._compare._speed import Lead, Pace, Speed
+from initium._compare._statistics import Difference, Interval
+from initium._compare._summary import Summary
+from initium._compare._verdict import Measured, fastest, verdict
+
+ACCURACY = Measured("accuracy", True, 0.01, 1797, has_splits=True)
+R2 = Measured("R^2", False, 0.02, 442, has_splits=True)
+NOWHERE = Interval(0.0, 0.0, 0.0)
+
+
+def row(name):
+    return Summary(name, NOWHERE, NOWHERE, None, 0, 0, 0, (), (), ())
+
+
+def pair(first, second, mean=0.005, **facts):
+    usual = {"p_runs": 0.5, "p_both": 0.5, "p": 0.5, "p_runs_alone": 0.5, "p_same": 0.5, "num_won": 13}
+    usual |= {"floor": 0.006, "runs_needed": np.inf, "samples_needed": np.inf}
+    return Difference(first, second, Interval(mean, mean - 0.002, mean + 0.002), **usual | facts)
+
+
+def said(names, pairs, measured=ACCURACY, *, failed=(), num_runs=20, causes=None):
+    rows = [row(name) for name in names]
+    outcome = decided(rows, pairs, failed=failed, num_runs=num_runs, has_splits=measured.has_splits)
+    return outcome.kind, verdict(outcome, measured, summaries=rows, num_runs=num_runs, causes=causes or {})
+
+
+def test_a_winner_over_one_and_over_several():
+    assert said(["a", "b"], [pair("a", "b", 0.25, p=0.0003)], R2) == (
+        Kind.WINNER,
+        "Use a: its test R^2 beats that of b, by 0.250 [0.248, 0.252] (corrected p <= 0.0003).",
+    )
+    pairs = [pair("a", "b", 0.02, p=0.003), pair("a", "c", 0.5, p=0.001), pair("b", "c")]
+    assert said(["a", "b", "c"], pairs)[1] == (
+        "Use a: its test accuracy beats every other's, by 2.00 points [1.80, 2.20] or more (corrected p <= 0.003; the "
+        "closest is b)."
+    )
+
+
+def test_the_same_within_the_margin_and_what_not_to_take():
+    pairs = [pair("a", "b", p_same=0.01), pair("a", "c", 0.5, p=0.001), pair("b", "c", 0.5, p=0.001)]
+    assert said(["a", "b", "c"], pairs) == (
+        Kind.SAME,
+        "Use either: a or b; not c. They differ by less than 1 point of test accuracy, which is too little to matter "
+        "(corrected p <= 0.01).",
+    )
+    three = [pair("a", "b", p_same=0.01), pair("a", "c", p_same=0.02), pair("b", "c", p_same=0.04)]
+    assert said(["a", "b", "c"], three, R2)[1] == (
+        "Use any of these 3: a, b or c. They differ by less than 0.02 of test R^2, which is too little to matter "
+        "(corrected p <= 0.04)."
+    )
+    # All pairs of the best, and not those of the first alone.
+    assert said(["a", "b", "c"], [*three[:2], pair("b", "c", p_same=0.06)])[0] is Kind.OPEN
+
+
+def test_seen_on_these_samples_which_are_too_few():
+    one = pair("a", "b", p_runs_alone=0.001, samples_needed=2.03, num_won=20)
+    assert said(["a", "b"], [one]) == (
+        Kind.SEEN,
+        "Use either: a or b. On these 1,797 samples a beat b (every run, by 0.50 points [0.30, 0.70]), but they are "
+        "too few to say it of other data; about 3,600 samples would do. No number of runs narrows that interval to "
+        "less than 0.60 points either way.",
+    )
+    assert said(["a", "b"], [replace(one, num_won=13, samples_needed=np.inf, runs_needed=52.0)])[1] == (
+        "Use either: a or b. On these 1,797 samples a beat b (13 of 20 runs, by 0.50 points [0.30, 0.70]), but they "
+        "are too few to say it of other data. About 52 runs would do as well."
+    )
+
+
+def test_too_few_runs_to_tell_and_how_many_would():
+    pairs = [pair("a", "b", runs_needed=90.0), pair("a", "c", 0.007, runs_needed=1200.0), pair("b", "c")]
+    assert said(["a", "b", "c"], pairs) == (
+        Kind.OPEN,
+        "Use any of these 3: a, b or c. 20 runs are too few to tell them apart: a difference as large as that between "
+        "a and c, 0.70 points [0.50, 0.90], would take about 1,200.",
+    )
+
+
+def test_more_runs_would_not_show_it():
+    assert said(["a", "b"], [pair("a", "b")])[1] == (
+        "Use either: a or b. No difference is shown, and more runs would not show one as large as that between a and "
+        "b, 0.50 points [0.30, 0.70]. No number of runs narrows that interval to less than 0.60 points either way."
+    )
+
+
+def test_runs_that_can_show_nothing():
+    pairs = [pair("a", "b", p=0.0001)]
+    assert said(["a", "b"], pairs, num_runs=4) == (
+        Kind.TOO_FEW_RUNS,
+        "Too few runs to tell: 4 of each start cannot show any difference among 2 starts, however large; 5 or more "
+        "can.",
+    )
+    shared = replace(ACCURACY, has_splits=False)
+    assert said(["a", "b"], pairs, shared, num_runs=5)[1].endswith("however large; 6 or more can.")
+
+
+def test_one_number_of_one_split():
+    assert said(["a", "b"], [pair("a", "b", p=np.nan)], replace(R2, score="f1", has_splits=False)) == (
+        Kind.NOT_TESTED,
+        "No winner is named: the test f1 is one number a run, and whether other test samples would tell the same needs "
+        "one of each sample, or splits. Data without a split of its own has them, unless splits=1.",
+    )
+
+
+def test_where_nothing_trained_no_start_is_ranked_and_each_cause_is_told_once():
+    names = ["a", "b", "c"]
+    causes = {"a": "units identical", "b": "diverges", "c": "units identical"}
+    assert said(names, [pair("a", "b", p=0.0)], failed=names, num_runs=3, causes=causes) == (
+        Kind.NOTHING_TRAINED,
+        "Nothing trained: none of 3 runs of any start left chance without diverging, so none is ranked. At step zero: "
+        "units identical (a and c); diverges (b).",
+    )
+
+
+def test_a_start_that_never_trained_is_not_recommended_though_no_test_tells():
+    assert said(["a", "b"], [pair("a", "b")], failed=["b"]) == (
+        Kind.WINNER,
+        "Use a: no other trained. Never trained: b.",
+    )
+    pairs = [pair("a", "b", p_same=0.01), pair("a", "c"), pair("b", "c")]
+    assert said(["a", "b", "c"], pairs, failed=["c"])[1] == (
+        "Use either: a or b. Never trained: c. They differ by less than 1 point of test accuracy, which is too little "
+        "to matter (corrected p <= 0.01)."
+    )
+
+
+def test_words_never_steer():
+    """A start may be called as a sentence begins."""
+    names = ["Use nothing", "Nothing trained"]
+    outcome = decided([row(one) for one in names], [pair(*names, p=0.001)], failed=(), num_runs=9, has_splits=True)
+    assert outcome == Outcome(Kind.WINNER, (names[0],), (names[1],), (), (pair(*names, p=0.001),))
+
+
+def raced(*means, p=()):
+    names = "abc"[: len(means)]
+    paces = tuple(
+        Pace(name, Interval(mean, mean - 10, mean + 10), 20, NOWHERE) for name, mean in zip(names, means, strict=True)
+    )
+    leads = tuple(Lead("a", name, NOWHERE, each, NOWHERE, 1.0) for name, each in zip(names[1:], p, strict=True))
+    return Speed(0.88, 0.9, 900, paces, leads, is_tested=True)
+
+
+@pytest.mark.parametrize(
+    ("speed", "text"),
+    [
+        (
+            raced(210, 294, 400, p=(0.002, 0.001)),
+            "Fastest: a reaches 88.0 % in 210 steps [200, 220], 1.4 times as fast as b, the next (corrected p <= "
+            "0.002).",
+        ),
+        (
+            raced(210, 214, 400, p=(0.2, 0.001)),
+            "Neither a nor b is shown to be the fastest: they reach 88.0 % in 210 to 214 steps. Slower than a: c, in "
+            "400 steps [390, 410] (corrected p <= 0.001).",
+        ),
+        (
+            raced(210, 1300, 1400, p=(0.04, 0.001)),
+            "Fastest: a reaches 88.0 % in 210 steps [200, 220], 6.2 times as fast as b, the next (corrected p <= "
+            "0.04).",
+        ),
+        (
+            raced(210, 210, 210, p=(0.2, 0.3)),
+            "None of a, b and c is shown to be the fastest: they reach 88.0 % in 210 steps.",
+        ),
+    ],
+)
+def test_the_fastest_start(speed, text):
+    assert fastest(speed, ACCURACY) == text
+
+
+def test_of_one_split_speed_speaks_of_its_samples_and_of_too_few_runs_it_does_not_speak():
+    shared = replace(ACCURACY, has_splits=False)
+    assert fastest(raced(210, 294, p=(0.002,)), shared).endswith(
+        "the next (corrected p <= 0.002, on these test samples)."
+    )
+    assert fastest(raced(210, 211, p=(0.2,)), shared).endswith("in 210 to 211 steps, on these test samples.")
+    assert fastest(replace(raced(210, 294, p=(1.0,)), is_tested=False), ACCURACY) == ""
