@@ -68,7 +68,7 @@ def _largest(value: Interval, is_edge: bool) -> str:
 
 
 def _margin(grid: "Grid") -> str:
-    study, margin = (first := next(iter(grid.cells.values()))).study, first.margin
+    study, margin = (first := next(iter(grid.cells.values()))).study, first.measured.margin
     return f"{100 * margin:g} point of {study.score}" if study.is_share else f"{margin:g} of {study.score}"
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from ._contest import Contest
 from ._grid_outcome import Outcome, outcome
+from ._listed import listed
 from ._places import At, place_words, values_of
 from ._scale import Scale
 from ._tuned import chooses
-from ._verdict import listed
 
 if TYPE_CHECKING:
     from ._grid import Grid

@@ -80,7 +80,7 @@ def spread_p(one: Array, other: Array) -> float:
     Reference: Grambsch, "Simple robust tests for scale differences in paired data", Biometrika 1994.
     """
     gaps = np.abs(one - np.median(one)) - np.abs(other - np.median(other)) if len(one) else np.zeros(0)
-    return max(estimated(gaps).p(), sign_flip_p(gaps)) if len(gaps) > 1 else 1.0
+    return max(estimated(gaps).p(), float(sign_flip_p(gaps))) if len(gaps) > 1 else 1.0
 
 
 def wilson(num: int, of: int) -> Interval:

@@ -76,7 +76,7 @@ def _of(at: At, start: str, cells: "dict[float, Comparison]") -> Stable | None:
     failed, scores = (np.array([_by_run(cell, start, common)[kind] for cell in cells.values()]).T for kind in (0, 1))
     weights = np.vstack([np.full(len(common), 1 / len(common)), draws(len(common))])
     largest = _largest(values, weights @ failed)
-    low, high = _good(values, weights @ scores, cell.margin)
+    low, high = _good(values, weights @ scores, cell.measured.margin)
     decades = np.log10(high / low)
     return Stable(
         at,

@@ -75,7 +75,7 @@ def _lead(place: Place, pair: tuple[str, str], best: dict[str, At], settings: di
     # The tests are two-sided, and one direction alone counts; NaN, where runs in common are too few, shows nothing.
     p = float(np.max([1.0 if gap.mean <= 0 else p for gap, p, _ in against]))
     gap, _, gaps = _gap(place, (first, second), (best[first], best[second]))
-    return Lead(first, second, gap, sign_flip_p(gaps) if len(gaps) > 1 else math.nan, p)
+    return Lead(first, second, gap, float(sign_flip_p(gaps)) if len(gaps) > 1 else math.nan, p)
 
 
 def _gap(place: Place, pair: tuple[str, str], at: tuple[At, At]) -> tuple[Interval, float, Array]:
