@@ -16,3 +16,4 @@ os.environ.setdefault("KERAS_BACKEND", "torch")  # before anything imports Keras
 sys.path.insert(0, str(Path(__file__).parent))  # `from cases import CASES`
 sys.path.append(str(Path(__file__).parent / "torch_edge"))  # `from zoo import library`, elsewhere too
 sys.path.append(str(Path(__file__).parent / "checkpoint"))  # `from checkpoints import choice`
+sys.path.append(str(Path(__file__).parent / "compare"))  # `from grids import grid`

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from initium._report import List, Report, Table
 from initium._report._text import text
 
@@ -36,6 +38,12 @@ Answer.
   remark a remark
 * another"""
     )
+
+
+def test_an_answer_that_leads_stands_before_the_sections():
+    report = Report(title="Title", sections=(figures("a"), List("Below", ("b",))), answer="Answer.", remarks=("on",))
+    first, *others = text(report).split("\n\n")
+    assert text(replace(report, leads=True)).split("\n\n") == [first, others[-1], *others[:-1]]
 
 
 def test_what_is_empty_leaves_no_line():

@@ -60,7 +60,7 @@ def test_a_place_of_a_grid_leaves_out_what_lacks_runs_there_alone(tmp_path):
     found = show(tmp_path / "s.db")
     assert {name: len(one.runs) for name, one in found.cells.items()} == {"lr=0.1": 2, "lr=0.2": 3}
     told = [remark for remark in found.report().remarks if "left out" in remark]
-    assert told == ["lr=0.1: lecun_normal: left out, for 1 of its 4 runs have finished; --resume trains the others."]
+    assert told == ["lecun_normal: left out at lr=0.1, for 1 of its 4 runs have finished; --resume trains the others."]
 
 
 def test_a_store_in_which_no_two_starts_share_two_runs_is_refused(tmp_path):

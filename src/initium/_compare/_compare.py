@@ -21,6 +21,7 @@ from ._precision import Precision, precision_of
 if TYPE_CHECKING:
     from .._store._store import Store
     from .._study._kept import Cell
+    from .._study._signal import LayerSignal
 
 
 def compare(
@@ -181,7 +182,7 @@ def trained(
         precision: until when runs are added; None adds none.
         check: may refuse what would take too long, before anything is written.
     """
-    from .._study._kept import check_store, open_store, say_causes, say_look
+    from .._study._kept import check_store, open_store, say_causes, say_look, say_signals
 
     check_engine(engine)
     check_store(study, store, resume=resume)
@@ -212,6 +213,9 @@ def trained(
         if new := _causes(found, contenders, progress=progress):
             say_causes(kept, new)
             found = compared(kept, study=study, interrupted=interrupted)
+        if isinstance(found, Grid) and not interrupted and (new := _signals(found, contenders, progress=progress)):
+            say_signals(kept, new)
+            found = compared(kept, study=study)
         assert found
         return found
 
@@ -231,6 +235,24 @@ def _train(study: Study, contenders: tuple[Contender, ...], engine: Engine, kept
             "--resume (from Python: resume=True)."
         ) from None
     return False
+
+
+def _signals(
+    found: Grid, contenders: tuple[Contender, ...], *, progress: bool
+) -> "dict[str, dict[str, tuple[LayerSignal, ...]]]":
+    """The layers of each start at step zero that nobody has measured, once for all the ways to train a place."""
+    first = {cell.study.name for place in found.places for cell in list(place.cells.values())[:1]}
+    asked = [
+        one
+        for one in contenders
+        if one.study.name in first and one.start.name not in found.signals.get(one.study.name, {})
+    ]
+    signals: dict[str, dict[str, tuple[LayerSignal, ...]]] = {}
+    with bar("diagnoses", len(asked), shown=progress and bool(asked)) as on_diagnosis:
+        for one in asked:
+            signals.setdefault(one.study.key, {})[one.start.name] = one.signals()
+            on_diagnosis(1)
+    return signals
 
 
 def _causes(
@@ -269,7 +291,8 @@ def compared(store: "Store", *, study: Study | None = None, interrupted: bool = 
     axes, num_asked = (study.axes, len(study.cells)) if study else (axes_of(said), len(said["cells"]))
     if len(made) == 1 and not next(iter(made)):
         return next(iter(made.values()))
-    return Grid(made, tuple(axes), interrupted, path, num_asked)
+    signals = {one.facts.name: one.signals for one in cells if one.signals}
+    return Grid(made, tuple(axes), interrupted, path, num_asked, signals)
 
 
 def _made(cell: "Cell", path: str) -> Comparison:

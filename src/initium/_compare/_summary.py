@@ -61,11 +61,16 @@ def summarise(runs: Sequence[Run], scores: np.ndarray, *, target: float, beyond_
         epochs=median if np.isfinite(median) else None,
         num_reached=int(np.isfinite(met).sum()),
         num_diverged=len(runs) - len(whole),
-        num_stuck=sum(max(run.test_score[1:]) <= beyond_chance for run in whole),
+        num_stuck=sum(has_failed(run, beyond_chance) for run in whole),
         units_start=_median([run.units_start for run in runs]),
         units_end=_median([run.units_end for run in whole]),
         widths=runs[0].widths,
     )
+
+
+def has_failed(run: Run, beyond_chance: float) -> bool:
+    """Whether a run diverged or never left chance."""
+    return run.diverged or max(run.test_score[1:]) <= beyond_chance
 
 
 def epochs_to(run: Run, target: float) -> float:

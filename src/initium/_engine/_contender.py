@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import Any
 
 from .._diagnose import diagnose
+from .._diagnosis import Diagnosis
 from .._errors import InitiumError, ModelError, counted
 from .._graph import Graph
 from .._initialize import begin, graph_of, plan
@@ -12,6 +13,7 @@ from .._plan import Plan
 from .._recipes import parse_recipe
 from .._require import require
 from .._study._run import Run
+from .._study._signal import LayerSignal
 from .._study._start import Start
 from .._study._study import Study
 
@@ -71,14 +73,22 @@ class Contender:
 
     def cause(self) -> str:
         """Why it may fail, as a diagnosis of run 0 at its first step says; empty if nothing is found."""
-        step = {"optimizer": self.study.optimizer, "lr": self.study.lr}
+        found = self._diagnosed(optimizer=self.study.optimizer, lr=self.study.lr)
+        first = next((finding for finding in found.findings if finding.severity != "note"), None) if found else None
+        return f"{first.name}{first.place}: {first.measured}; {first.cause}".rstrip(".") if first else ""
+
+    def signals(self) -> tuple[LayerSignal, ...]:
+        """What it does to signal and gradient at each layer, at the first step of run 0."""
+        found = self._diagnosed(quick=True)
+        layers = found.layers if found else ()
+        return tuple(LayerSignal.measured(one.path, one.moment, one.gradient) for one in layers)
+
+    def _diagnosed(self, **how: Any) -> Diagnosis | None:
         try:
             with trainer().first_step(self.study, lambda: self.model(0), 0) as (model, inputs, targets, loss):
-                found = diagnose(model, inputs, targets, loss=loss, **step).findings
+                return diagnose(model, inputs, targets, loss=loss, **how)
         except InitiumError:  # what cannot be diagnosed has trained all the same
-            return ""
-        first = next((finding for finding in found if finding.severity != "note"), None)
-        return f"{first.name}{first.place}: {first.measured}; {first.cause}".rstrip(".") if first else ""
+            return None
 
 
 def decided(study: Study) -> tuple[Contender, ...]:

@@ -27,6 +27,7 @@ class Report:
         answer: the last that a terminal shows and the first on a page; empty where the title says it.
         remarks: what to know besides.
         facts: what was run, as name and value; on the page only.
+        leads: whether a terminal shows answer and remarks before the sections, where these are many.
     """
 
     title: str = ""
@@ -35,6 +36,7 @@ class Report:
     answer: str = ""
     remarks: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
+    leads: bool = False
 
     def __post_init__(self) -> None:
         """Show what a file may have brought as it can be shown, wherever it is rendered."""

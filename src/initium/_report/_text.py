@@ -27,13 +27,17 @@ def lines(report: "Report", width: int) -> Iterator[Line]:
     """A report line by line. Tables and the answer stand between blank lines."""
     title = [(report.title, "bold")] if report.title else []
     blocks = [[*title, *_paragraph(report.subtitle, width, "dim")]]
+    remarks = [(line, "") for remark in report.remarks for line in _hung(remark, width, first="* ", after="  ")]
+    answer = [*_paragraph(report.answer, width, "bold"), *remarks]
+    if report.leads:
+        blocks += [answer, []]
     for section in report.sections:
         if isinstance(section, List) and section.lines:
             blocks[-1] += _list(section, width)
         elif isinstance(section, Table) and section.rows and section.only != "page":
             blocks += [_table(section, width), []]
-    remarks = [(line, "") for remark in report.remarks for line in _hung(remark, width, first="* ", after="  ")]
-    blocks.append([*_paragraph(report.answer, width, "bold"), *remarks])
+    if not report.leads:
+        blocks.append(answer)
     for number, block in enumerate(filter(None, blocks)):
         yield from [("", "")] if number else []
         yield from block

@@ -15,6 +15,7 @@ from .._store._store import Store
 from ._facts import Facts, facts
 from ._identity import file_name, identity
 from ._run import Run
+from ._signal import LayerSignal
 from ._study import AXES, Study, cell_name
 
 Runs = dict[str, list[Run]]
@@ -29,12 +30,14 @@ class Cell:
         runs: by start, those of the numbers that all of these starts have.
         lacking: the starts that have too few for that, and how many they have.
         causes: by start, why it may have failed, where that was looked for.
+        signals: by start, its layers at step zero, where they were measured.
     """
 
     facts: Facts
     runs: Runs
     lacking: dict[str, int]
     causes: dict[str, str]
+    signals: dict[str, tuple[LayerSignal, ...]]
 
     @property
     def is_partial(self) -> bool:
@@ -97,10 +100,22 @@ def _said(study: Study, before: dict[str, Any]) -> dict[str, Any]:
 
 def say_causes(store: Store, causes: dict[str, dict[str, str]]) -> None:
     """Note why starts may have failed, by cell and start, beside what was noted before."""
+    _say_more(store, "causes", causes)
 
+
+def say_signals(store: Store, signals: dict[str, dict[str, tuple[LayerSignal, ...]]]) -> None:
+    """Note the layers of starts at step zero, likewise."""
+    stored = {
+        cell: {start: [layer.stored for layer in layers] for start, layers in new.items()}
+        for cell, new in signals.items()
+    }
+    _say_more(store, "signals", stored)
+
+
+def _say_more(store: Store, name: str, told: dict[str, dict[str, Any]]) -> None:
     def more(before: dict[str, Any]) -> dict[str, Any]:
-        known = before.get("causes", {})
-        return {"causes": {**known, **{cell: known.get(cell, {}) | new for cell, new in causes.items()}}}
+        known = before.get(name, {})
+        return {name: {**known, **{cell: known.get(cell, {}) | new for cell, new in told.items()}}}
 
     store.say(more)
 
@@ -142,15 +157,20 @@ def _cells_of(store: Store, study: Study | None) -> list[Cell]:
     seen = {"looks": tuple(said.get("looks", ())), "precision": said.get("precision")}
     wanted = [replace(one, **seen) for one in ([facts(cell) for cell in study.cells] if study else _placed(said))]
     keys = [cell.key for cell in study.cells] if study else list(said["cells"])
-    causes = said.get("causes", {})
+    causes, signals = said.get("causes", {}), said.get("signals", {})
     by_cell: dict[str, list[Run]] = {key: [] for key in keys}
     for row in store.rows():
         if row.key.cell in by_cell:
             by_cell[row.key.cell].append(Run.of(row))
     found = [
-        Cell(one, *_paired(one, by_cell[key]), dict(causes.get(key, {}))) for one, key in zip(wanted, keys, strict=True)
+        Cell(one, *_paired(one, by_cell[key]), dict(causes.get(key, {})), _layers(signals.get(key, {})))
+        for one, key in zip(wanted, keys, strict=True)
     ]
     return [one for one in found if one.runs]
+
+
+def _layers(stored: dict[str, Any]) -> dict[str, tuple[LayerSignal, ...]]:
+    return {start: tuple(map(LayerSignal.of, layers)) for start, layers in stored.items()}
 
 
 def _placed(said: dict[str, Any]) -> list[Facts]:

@@ -1,0 +1,157 @@
+"""What a grid measures beside who is ahead: against hand-made truth, SciPy's own functions and counts by hand."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.stats
+from grids import grid
+
+from initium._compare._grid_figures import heat_maps
+from initium._compare._profiles import improvement, profile
+from initium._compare._resample import draws
+from initium._compare._scale import Scale
+from initium._compare._spread import spread_p, spreads, std_interval, wilson
+from initium._compare._stable import stable
+
+LRS = (0.01, 0.1, 1.0, 10.0)
+
+
+def tables(found):
+    return {section.title: section for section in found.report().sections}
+
+
+def test_the_largest_stable_rate_and_the_good_range_are_those_of_the_truth():
+    truth = {0.01: 0.7, 0.1: 1.0, 1.0: 1.0, 10.0: None}
+    found = grid({"lr": LRS}, ("he_normal", "zeros"), lambda start, lr: truth[lr] if start == "he_normal" else 0.1)
+    he, zeros = stable(found.places[0], "lr")
+    assert (he.largest.mean, he.largest.low, he.largest.high, he.is_largest_tried) == (1.0, 1.0, 1.0, False)
+    assert (he.low, he.high, he.decades.mean, he.is_cut) == (0.1, 1.0, 1.0, False)
+    assert zeros.largest.mean == 0
+    rows = {row[0]: row[1:] for row in tables(found)["How much lr a start bears"].rows}
+    assert rows["he_normal"][:2] == ("1 [1, 1]", "0.1 to 1")
+    assert rows["zeros"] == ("none", "-", "-")
+
+
+def test_a_rate_at_the_edge_of_the_grid_is_a_lower_bound():
+    found = grid({"lr": LRS}, ("he_normal", "zeros"), lambda start, lr: 0.99)
+    assert tables(found)["How much lr a start bears"].rows[0][1:3] == (">= 10 [10, 10]", "0.01 to 10")
+    assert tables(found)["How much lr a start bears"].rows[0][3].startswith(">= 3.0 [")
+
+
+def test_one_failed_run_in_ten_is_borne_and_two_are_not():
+    found = grid({"lr": (0.1, 1.0)}, ("he_normal", "zeros"), lambda start, lr: 0.9, seeds=10)
+    for num, largest in ((1, 1.0), (2, 0.1)):
+        cell = found["lr=1.0"]
+        lost = grid({"lr": (1.0,)}, ("he_normal",), lambda start, lr: None, seeds=10)["lr=1.0"].runs["he_normal"]
+        runs = {**cell.runs, "he_normal": lost[:num] + cell.runs["he_normal"][num:]}
+        cells = {**found.cells, "lr=1.0": type(cell)(cell.study, runs)}
+        assert stable(type(found)(cells, ("lr",)).places[0], "lr")[0].largest.mean == largest
+
+
+def test_training_dies_at_the_first_depth_that_luck_explains():
+    found = grid(
+        {"depth": (3, 20, 50)},
+        ("he_normal", "zeros"),
+        lambda start, depth: 0.9 if depth < 50 and "he" in start else 0.1,
+    )
+    assert tables(found)["Depth at which training dies"].rows == (("he_normal", "50"), ("zeros", "3"))
+    alive = grid({"depth": (3, 20)}, ("he_normal", "ones"), lambda start, depth: 0.9)
+    assert tables(alive)["Depth at which training dies"].rows[0] == ("he_normal", "not up to 20")
+
+
+def test_improvement_is_the_mean_over_cells_of_all_pairwise_comparisons_with_ties_half():
+    x = [np.array([1.0, 2.0, 3.0]), np.array([0.5, 0.5])]
+    y = [np.array([2.0, 2.0, 0.0]), np.array([0.5, 0.1])]
+    by_hand = [
+        np.mean([(a > b) + 0.5 * (a == b) for a, b in itertools.product(*both)]) for both in zip(x, y, strict=True)
+    ]
+    u = [
+        scipy.stats.mannwhitneyu(*both, method="asymptotic").statistic / (len(both[0]) * len(both[1]))
+        for both in zip(x, y, strict=True)
+    ]
+    assert by_hand == pytest.approx([6 / 9, 0.75])
+    assert u == pytest.approx(by_hand)  # as rliable counts it
+    found = improvement(x, y)
+    assert found.mean == pytest.approx(np.mean(by_hand))
+    assert found.low < found.mean < found.high
+    assert improvement(x, x).mean == 0.5
+
+
+def test_the_interval_of_improvement_covers_the_truth():
+    """X is normal with mean 1 and Y with mean 0: P(X > Y) = Phi(1 / sqrt 2)."""
+    truth = scipy.stats.norm.cdf(1 / np.sqrt(2))
+    scores = scipy.stats.norm.rvs(size=(60, 2, 3, 30), random_state=5)
+    covered = [one.low <= truth <= one.high for x, y in scores for one in [improvement([*(x + 1)], [*y])]]
+    assert 0.88 <= np.mean(covered) <= 1.0
+
+
+def test_a_profile_is_the_share_of_runs_above_each_score():
+    cells, taus = [np.array([0.1, 0.5]), np.array([0.5, 0.9])], np.array([0.0, 0.1, 0.5, 0.9])
+    found = profile(cells, taus)
+    assert found.share.tolist() == [1.0, 0.75, 0.25, 0.0]
+    assert (found.low <= found.share).all()
+    assert (found.high >= found.share).all()
+
+
+def test_resampled_runs_are_drawn_with_replacement_and_cells_by_themselves():
+    shares = draws(10)
+    assert np.allclose(shares.sum(axis=1), 1)
+    assert shares.var() == pytest.approx(0.1 * 0.9 / 10, rel=0.05)  # binomial
+    assert abs(np.corrcoef(draws(10, 1)[:, 0], draws(10, 2)[:, 0])[0, 1]) < 5 / np.sqrt(len(shares))
+
+
+def test_wilson_is_as_published():
+    found = wilson(0, 10)
+    assert (found.low, found.high) == pytest.approx((0.0, 0.27753), abs=1e-4)
+
+
+def test_a_wider_start_is_shown_wider_and_alike_ones_are_not():
+    noise = scipy.stats.norm.rvs(size=(2, 40), random_state=3)
+    assert spread_p(noise[0], 5 * noise[1]) < 0.001
+    assert spread_p(noise[0], noise[1] + 7) > 0.05
+    assert std_interval(noise[0]).low < 1 < std_interval(noise[0]).high
+
+
+def test_the_test_of_spread_keeps_its_level():
+    pairs = scipy.stats.norm.rvs(size=(300, 2, 10), random_state=11)
+    shared = scipy.stats.norm.rvs(size=(300, 10), random_state=12)
+    errors = np.mean([spread_p(x + both, y + both) < 0.05 for (x, y), both in zip(pairs, shared, strict=True)])
+    assert errors <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 300)
+
+
+def test_spreads_are_told_of_each_start_and_corrected_together():
+    found = grid(
+        {"depth": (3, 20)}, ("he_normal", "ones"), lambda start, depth: 0.99 if start == "he_normal" else 0.5, seeds=20
+    )
+    groups = [
+        (contest.at, dict.fromkeys(contest.scores, cell))
+        for contest, cell in zip(found.contests, found.cells.values(), strict=True)
+    ]
+    he, ones = spreads(groups)[:2]
+    assert he.narrower == ()
+    assert ones.narrower == ("he_normal",)
+    assert ones.std.mean == pytest.approx(found["depth=3"].scores["ones"].std(ddof=1))
+
+
+def test_divergence_is_counted_over_all_runs_of_a_place():
+    found = grid(
+        {"depth": (3,), "lr": (0.1, 1.0)}, ("he_normal", "ones"), lambda start, depth, lr: None if lr == 1 else 0.8
+    )
+    rows = {row[0]: row for row in tables(found)["Divergence, and spread over seeds"].rows}
+    assert rows["ones"][2:4] == ("12/24", "50 [31, 69]")
+
+
+def test_a_heat_map_marks_what_fails_and_keeps_its_colours_for_the_others():
+    found = grid(
+        {"depth": (3, 20), "lr": (0.1, 1.0)}, ("he_normal", "ones"), lambda start, depth, lr: None if lr == 1 else 0.8
+    )
+    (heat,) = (section for section in found.report().sections if section.title == "Test accuracy, % over the grid")
+    assert [plot["layout"]["title"]["text"] for plot in heat.plots] == ["he_normal", "ones"]
+    trace = heat.plots[0]["data"][0]
+    assert (trace["x"], trace["y"]) == (["0.1", "1.0"], ["depth 20", "depth 3"])
+    assert [row[1].endswith("✕") for row in trace["text"]] == [True, True]
+    assert not any(row[0].endswith("✕") for row in trace["text"])
+    assert trace["zmin"] > 70
+    alone = grid({"lr": (0.1, 1.0)}, ("he_normal", "ones"), lambda start, lr: 0.8)
+    assert heat_maps(alone, Scale.of(alone["lr=0.1"].study)).plots[0]["data"][0]["y"] == ["ones", "he_normal"]
