@@ -43,13 +43,16 @@ def test_a_start_that_never_trained_holds_no_target_down_and_comes_last():
     groups = {
         "slow": [run((0.1, 0.1, 0.2, 0.9), at) for at in range(6)],
         "bad": [run((0.1, 0.1, 0.1, 0.1), at) for at in range(6)],
+        "worse": [run((0.1, 0.1, 0.1, 0.05), at) for at in range(6)],
         "fast": [run((0.1, 0.6, 0.8 + at / 100, 0.9), at) for at in range(6)],
     }
-    found = speed(groups, failed=["bad"], chance=0.1, steps=STEPS, ratio=0.25, is_enough=True)
+    found = speed(groups, failed=["bad", "worse"], chance=0.1, steps=STEPS, ratio=0.25, is_enough=True)
     assert (found.share, found.target, found.num_steps) == (0.9, pytest.approx(0.82), 25)
-    assert [(pace.recipe, pace.num_reached) for pace in found.paces] == [("fast", 6), ("slow", 6), ("bad", 0)]
+    assert [(pace.recipe, pace.num_reached) for pace in found.paces] == [
+        *(("fast", 6), ("slow", 6), ("bad", 0), ("worse", 0)),
+    ]
     assert found.paces[2].steps.mean == 25
-    assert set(found.behind) == {"slow", "bad"}
+    assert set(found.behind) == {"slow", "bad", "worse"}
     lead = found.leads[0]
     assert (lead.first, lead.second) == ("fast", "slow")
     assert lead.steps.mean == pytest.approx(found.paces[1].steps.mean - found.paces[0].steps.mean)

@@ -175,6 +175,17 @@ def test_the_fastest_start(speed, text):
     assert fastest(speed, ACCURACY) == text
 
 
+def test_a_start_that_never_gets_there_is_none_of_the_fastest():
+    some = raced(210, 214, 900, p=(0.2, 0.12))
+    some = replace(some, paces=(*some.paces[:2], replace(some.paces[2], num_reached=0)))
+    assert fastest(some, ACCURACY) == (
+        "Neither a nor b is shown to be the fastest: they reach 88.0 % in 210 to 214 steps. c never does."
+    )
+    alone = raced(210, 900, p=(0.12,))
+    alone = replace(alone, paces=(alone.paces[0], replace(alone.paces[1], num_reached=0)))
+    assert fastest(alone, ACCURACY) == "Only a reaches 88.0 %, in 210 steps [200, 220]."
+
+
 def test_of_one_split_speed_speaks_of_its_samples_and_of_too_few_runs_it_does_not_speak():
     shared = replace(ACCURACY, has_splits=False)
     assert fastest(raced(210, 294, p=(0.002,)), shared).endswith(

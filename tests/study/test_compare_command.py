@@ -149,6 +149,7 @@ def test_a_study_is_written_in_its_own_letters_and_its_rules_are_a_table(folder)
             ["he_normal", "zeros", "--seed", "1", *(f"--{x}={','.join(map(str, range(1, 14)))}" for x in EXPLODES)],
             "SettingError: The grid has 87,880 runs, of 4,394 starts in places; a trial of each takes long itself.",
         ),
+        (["he_normal", "zeros", "--margin", "0"], "SettingError: margin is a number above 0, not 0.0."),
         (["he_normal", "zeros", "--epochs", "9999999"], "SettingError: 40 runs would take about "),
     ],
 )

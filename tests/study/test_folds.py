@@ -132,7 +132,7 @@ def test_what_only_a_later_fold_does_not_fit_is_told_before_anything_is_trained(
     def model():
         return nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.Linear(5, 3))  # of one sample it has no statistics
 
-    for splits, seeds, is_refused in ((5, 10, True), (5, 3, True), (5, 2, False), (None, 10, False)):
+    for splits, seeds, is_refused in ((5, 10, True), (5, 3, True), (5, 2, False), (1, 10, False)):
         asked = Study(model, (X, Y), ["he_normal", "ones"], seeds=seeds, splits=splits, batch_size=BATCH)
         sizes = [len(asked.data_of(index).x_train) % BATCH for index in range(seeds)]
         assert (1 in sizes) == is_refused

@@ -182,24 +182,28 @@ def fastest(speed: Speed, measured: Measured) -> str:
     """Which start is the fastest, in a sentence; nothing where there are too few runs to tell."""
     if not speed.is_tested:
         return ""
-    first, goal, level = speed.paces[0], measured.goal(speed.target), speed.level
+    first, goal = speed.paces[0], measured.goal(speed.target)
+    never = [pace.recipe for pace in speed.level[1:] if not pace.num_reached]
+    level = [pace for pace in speed.level if pace.recipe not in never]
+    slower = [pace for pace in speed.paces if pace.recipe in speed.behind]
     where = "" if measured.has_splits else ", on these test samples"
-    slower = [pace for pace in speed.paces if pace not in level]
-    p = f"corrected p <= {max((speed.behind[one.recipe].p_steps for one in slower), default=1):.2g}{where}"
+    p = f"corrected p <= {max((lead.p_steps for lead in speed.behind.values()), default=1):.2g}{where}"
+    rest = f" {listed(never)} never {'does' if len(never) == 1 else 'do'}." if never else ""
+    if len(level) == 1 and not slower:
+        return f"Only {first.recipe} reaches {goal}, in {_steps(first.steps)}{where}."
     if len(level) == 1:
         return (
             f"Fastest: {first.recipe} reaches {goal} in {_steps(first.steps)}, {_times(slower[0], first)} as fast as "
-            f"{slower[0].recipe}, the next ({p})."
+            f"{slower[0].recipe}, the next ({p}).{rest}"
         )
     few, many = (f"{one(pace.steps.mean for pace in level):,.0f}" for one in (min, max))
     took = few if few == many else f"{few} to {many}"
     text = f"{_none([pace.recipe for pace in level])} is shown to be the fastest: they reach {goal} in {took} steps"
     if not slower:
-        return f"{text}{where}."
+        return f"{text}{where}.{rest}"
     names = listed([pace.recipe for pace in slower])
-    if len(slower) == 1:
-        return f"{text}. Slower than {first.recipe}: {names}, in {_steps(slower[0].steps)} ({p})."
-    return f"{text}. Slower than {first.recipe}: {names}, in {slower[0].steps.mean:,.0f} steps or more ({p})."
+    by = _steps(slower[0].steps) if len(slower) == 1 else f"{slower[0].steps.mean:,.0f} steps or more"
+    return f"{text}. Slower than {first.recipe}: {names}, in {by} ({p}).{rest}"
 
 
 def _none(names: Sequence[str]) -> str:
