@@ -1,12 +1,14 @@
 """When a comparison has runs enough, and that looking more than once is paid for."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import initium
 from initium._compare._comparison import Comparison
+from initium._compare._grid import Grid
 from initium._compare._precision import Precision, precision_of, seconds_of, share
 from initium._errors import SettingError
 from initium._study._facts import Facts
@@ -141,3 +143,19 @@ def test_a_study_goes_on_until_it_is_sure_and_says_how_it_ended(tmp_path):
     assert shown.num_runs == found.num_runs
     assert shown.study.looks == found.study.looks
     assert shown.remarks == found.remarks
+
+
+def test_a_grid_pays_for_its_looks_as_well():
+    def grid(looks):
+        cells = {f"lr={lr:g}": replace(made(gaps, looks=looks, precision=1.0 if looks else None)) for lr, gaps in each}
+        named = {
+            name: replace(cell, study=replace(cell.study, name=name, settings={**SETTINGS, "depth": at}))
+            for at, (name, cell) in enumerate(cells.items())
+        }
+        return Grid(named, ("depth",))
+
+    each = ((0.1, np.linspace(-0.02, 0.08, 20)), (0.2, np.linspace(-0.03, 0.07, 20)))
+    once, thrice = grid(()), grid((5, 10, 20))
+    for one, other in zip(once.cell_contests, thrice.cell_contests, strict=True):
+        assert other.leads[0].p == pytest.approx(min(12 * one.leads[0].p, 1))
+        assert other.leads[0].gap.high > one.leads[0].gap.high

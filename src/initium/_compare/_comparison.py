@@ -97,7 +97,7 @@ class Comparison(Reported):
     def differences(self) -> tuple[Difference, ...]:
         """All pairs of starts, the better first, Holm-corrected together."""
         merits = {row.recipe: self.merits[row.recipe] for row in self.summaries}
-        return differences(merits, margin=self.measured.margin, ratio=self._ratio, spent=self._spent)
+        return differences(merits, margin=self.measured.margin, ratio=self._ratio, spent=self.spent)
 
     @cached_property
     def outcome(self) -> Outcome:
@@ -123,7 +123,7 @@ class Comparison(Reported):
             steps=self.study.steps_at(len(next(iter(self.runs.values()))[0].test_score)),
             ratio=self._ratio,
             is_enough=self.num_runs >= enough,
-            spent=self._spent,
+            spent=self.spent,
         )
 
     @property
@@ -138,7 +138,8 @@ class Comparison(Reported):
         return self.study.num_test / self.study.num_train if self.study.splits else None
 
     @property
-    def _spent(self) -> float:
+    def spent(self) -> float:
+        """Of the error that may be made, what this look at the runs may spend."""
         return share(0 if self.study.precision is None else len(self.study.looks))
 
     @property

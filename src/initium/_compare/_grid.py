@@ -93,14 +93,19 @@ class Grid(Reported):
     @cached_property
     def cell_contests(self) -> tuple[Contest, ...]:
         """All pairs at every cell, corrected over all of them."""
-        return family([cell_contest(cell, at_of(cell, self.axes)) for cell in self.cells.values()])
+        return family([cell_contest(cell, at_of(cell, self.axes)) for cell in self.cells.values()], self.spent)
 
     @cached_property
     def contests(self) -> tuple[Contest, ...]:
         """All pairs at every place, each start at its own best setting; corrected over all of them."""
         if not self.tuned:
             return self.cell_contests
-        return family([found for place in self.places if (found := tuned_contest(place))])
+        return family([found for place in self.places if (found := tuned_contest(place))], self.spent)
+
+    @property
+    def spent(self) -> float:
+        """Of the error that may be made, what this look at the runs may spend."""
+        return next(iter(self.cells.values())).spent
 
     @property
     def answer(self) -> str:

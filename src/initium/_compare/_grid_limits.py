@@ -108,7 +108,7 @@ def _death(depths: list[tuple[float, bool]]) -> str:
 def _spread(grid: "Grid", scale: Scale) -> list[Table]:
     groups = [(contest.at, _judged_cells(grid, contest)) for contest in grid.contests]
     rows = []
-    for one in spreads(groups):
+    for one in spreads(groups, grid.spent):
         place = next(place for place in grid.places if place.at == one.at)
         runs = [run for cell in place.cells.values() for run in cell.runs.get(one.start, ())]
         lost = sum(run.diverged for run in runs)

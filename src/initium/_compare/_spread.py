@@ -36,11 +36,11 @@ class Spread:
     narrower: tuple[str, ...]
 
 
-def spreads(groups: "Sequence[tuple[At, dict[str, Comparison]]]") -> tuple[Spread, ...]:
+def spreads(groups: "Sequence[tuple[At, dict[str, Comparison]]]", spent: float = 1.0) -> tuple[Spread, ...]:
     """Of each start, in the cell that it is judged in; corrected over all pairs of all groups."""
     pairs = [(at, *pair, cells) for at, cells in groups for pair in itertools.permutations(cells, 2)]
     tests = {(at, *sorted((a, b))): spread_p(*_paired(cells, a, b)) for at, a, b, cells in pairs if a < b}
-    p = dict(zip(tests, holm([*tests.values()]), strict=True)) if tests else {}
+    p = dict(zip(tests, holm([*tests.values()], spent), strict=True)) if tests else {}
     stds = {(at, start): std_interval(cell.scores[start]) for at, cells in groups for start, cell in cells.items()}
     return tuple(
         Spread(

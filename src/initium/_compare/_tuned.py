@@ -10,7 +10,7 @@ import numpy as np
 from ._contest import Contest, Lead
 from ._estimate import estimated
 from ._places import At, Place
-from ._statistics import Array, Interval, gap_interval, interval, sign_flip_p
+from ._statistics import LEVEL, Array, Interval, gap_interval, interval, sign_flip_p
 
 if TYPE_CHECKING:
     from ._comparison import Comparison
@@ -89,7 +89,11 @@ def _gap(place: Place, pair: tuple[str, str], at: tuple[At, At]) -> tuple[Interv
     study = cells[0].study
     ratio = study.num_test / study.num_train if study.splits else None
     is_tested = ratio is not None or min(map(len, gaps)) > 1
-    return gap_interval(gaps, ratio=ratio), estimated(gaps, ratio=ratio).p() if is_tested else math.nan, means
+    return (
+        gap_interval(gaps, ratio=ratio, level=LEVEL * cells[0].spent),
+        estimated(gaps, ratio=ratio).p() if is_tested else math.nan,
+        means,
+    )
 
 
 def _judged(cell: "Comparison", start: str) -> dict[int, float]:
