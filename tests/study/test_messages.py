@@ -77,8 +77,8 @@ def test_the_line_of_the_data_says_task_and_target(folder):
     table("t.csv", ",")
     found = run("he_normal", "zeros", "--data", "t.csv", *QUICK[2:], "--model", "nothing")
     assert found.stderr.splitlines()[1] == (
-        "Data: classification of 2 classes; target 'y' from 'a', 'b'; a fifth for testing, split seed 0; standardised "
-        "on the training split."
+        "Data: classification of 2 classes; target 'y' from 'a', 'b'; 5 folds, dealt anew for every 5 runs, split seed "
+        "0; standardised on the training split."
     )
 
 

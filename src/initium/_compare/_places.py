@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .._store._shown import shown
 from .._study._study import AXES, SHAPE
 
 if TYPE_CHECKING:
@@ -49,13 +50,19 @@ def tuned_axes(axes: Sequence[str]) -> tuple[str, ...]:
 
 def at_of(cell: "Comparison", axes: Iterable[str]) -> At:
     """Where a cell stands."""
-    return tuple((axis, cell.study.settings.get(axis)) for axis in axes)
+    return tuple((axis, _value(cell, axis)) for axis in axes)
 
 
 def values_of(cells: "Iterable[Comparison]", axis: str) -> tuple[Any, ...]:
     """The values of an axis: numbers in their order, others as they come."""
-    found = tuple(dict.fromkeys(cell.study.settings.get(axis) for cell in cells))
+    found = tuple(dict.fromkeys(_value(cell, axis) for cell in cells))
     return tuple(sorted(found)) if all(map(is_number, found)) else found
+
+
+def _value(cell: "Comparison", axis: str) -> Any:
+    """A number as it is, all else as it is written: no two are alike, as `1` and `True` are to Python."""
+    value = cell.study.settings.get(axis)
+    return value if is_number(value) else shown(value)
 
 
 def is_number(value: Any) -> bool:
