@@ -6,7 +6,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from .._draw import num_threads
-from .._engine import Contender, Engine, Processes, check_engine, decided, train
+from .._engine import Contender, Engine, Processes, check_engine, decided, settled, train
 from .._errors import OutputError, SettingError, TrainingError
 from .._progress import progress as bar
 from .._reading import path_of
@@ -30,6 +30,8 @@ def compare(
     resume: bool = False,
     jobs: int | None = None,
     limit: float | None = None,
+    chunk: int | None = None,
+    memory: float = 1.0,
     engine: Engine | None = None,
     progress: bool = True,
     **settings: Any,
@@ -61,6 +63,8 @@ def compare(
             places of a grid only add; anything else that differs is refused.
         jobs: processes; as many as there are processors unless said.
         limit: seconds that a run may take; None is ten minutes, or twenty times what a trial says if that is more.
+        chunk: how many runs train together, as replicas; None is by a rule from the model, and 1 is one by one.
+        memory: GB that a process may take for runs that train together, and their data.
         engine: what trains the runs; None is `jobs` processes of this machine.
         progress: show a progress bar on stderr.
         settings: `rules`, for all starts. `seeds` (20), runs of each start, 2 or more. `epochs` (20), passes over the
@@ -101,7 +105,7 @@ def compare(
         study,
         store=store,
         resume=resume,
-        engine=Processes(jobs, limit) if engine is None else engine,
+        engine=Processes(jobs, limit, chunk, memory) if engine is None else engine,
         progress=progress,
         jobs=jobs,
     )
@@ -151,6 +155,8 @@ def trained(
     check(study, contenders, jobs)
     total, interrupted = len(contenders) * study.seeds, False
     with open_store(study, store, resume=resume) as kept:
+        if isinstance(engine, Processes):
+            contenders = settled(contenders, kept, jobs=jobs, chunk=engine.chunk, memory=engine.memory * 2**30)
         try:
             with bar("training runs", total, shown=progress) as on_run:
                 train(study, contenders, engine, kept, on_run=on_run)
