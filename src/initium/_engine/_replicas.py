@@ -1,6 +1,5 @@
 """Replicas: which runs of a study train together, and their training."""
 
-import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -69,8 +68,8 @@ def in_order(contenders: Sequence[Contender], seeds: int) -> Runs:
     for index in range(seeds):
         for one in contenders:
             kinds.setdefault(_together(one, index), []).append((one, index))
-    found = itertools.chain.from_iterable(_cut(runs, runs[0][0].way.size) for runs in kinds.values())
-    return list(itertools.chain.from_iterable(sorted(found, key=lambda runs: runs[0][1])))
+    parts = [part for runs in kinds.values() for part in _cut(runs, runs[0][0].way.size)]
+    return [run for part in sorted(parts, key=lambda part: part[0][1]) for run in part]
 
 
 def chunks(runs: Iterable[tuple[Contender, int]]) -> Iterator[Runs]:
@@ -105,5 +104,5 @@ def _together(one: Contender, index: int) -> Any:
     return one.kind, one.way.size, one.study.num_rows(index)
 
 
-def _cut(runs: Runs, size: int) -> Iterator[Runs]:
-    return (runs[first : first + size] for first in range(0, len(runs), size))
+def _cut(runs: Runs, size: int) -> list[Runs]:
+    return [runs[first : first + size] for first in range(0, len(runs), size)]

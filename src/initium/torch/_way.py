@@ -158,9 +158,9 @@ def _bytes_held(model: nn.Module, loss: Any, step: Batch) -> int:
     found = dict[int, int]()
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            found[storage.data_ptr()] = storage.nbytes()
+        place = tensor.untyped_storage().data_ptr()
+        if place not in own:
+            found[place] = max(found.get(place, 0), tensor.numel() * tensor.element_size())
         return tensor
 
     model = twin(model.train())[0]
