@@ -6,7 +6,7 @@ TWICE := --numprocesses 2 --dist loadfile
 ALONE := OMP_NUM_THREADS=1
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-tensorflow fuzz lint bench bench-accuracy bench-choose bench-diagnose bench-fill bench-keras bench-jax \
+.PHONY: demo test test-tensorflow fuzz lint bench bench-accuracy bench-choose bench-compare bench-diagnose bench-fill bench-keras bench-jax \
 	bench-limits bench-plan bench-plans bench-unseen bench-models bench-scale bench-statistics pictures randomness
 
 demo: .venv/made
@@ -44,6 +44,10 @@ bench: .venv/made
 bench-fill: .venv/made
 	$(PIP) anyinit
 	$(BIN)/python bench/fill.py
+
+# Minutes: runs of a study one by one and as replicas, and what a study costs; the table of docs/studies.md.
+bench-compare: .venv/made
+	$(ALONE) $(BIN)/python bench/compare.py
 
 # A diagnosis beside a plain forward and backward pass: time and memory.
 bench-diagnose: .venv/made

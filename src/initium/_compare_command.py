@@ -26,6 +26,7 @@ from ._study._toml import write_toml
 
 _HOUR = 3600.0  # what takes longer is asked about
 _MANY = 2000  # starts in cells: a trial of each would take long itself
+_REASONS = 3  # that are told; a grid may have one for each shape
 _INITS_HELP = (
     "Two or more of `initium list`, with arguments as in 'uniform(-0.1, 0.1)'; saved plans, plan.json; or study.toml."
 )
@@ -100,6 +101,10 @@ def compare(
     budget: Annotated[str | None, typer.Option(help="Add none after that time: 90s, 10m, 1h.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes; default: one a processor.")] = None,
     limit: Annotated[float | None, typer.Option(help="Seconds that a run may take. [600, or 20 times a trial]")] = None,
+    chunk: Annotated[
+        int | None, typer.Option(help="Runs that train together; 1 is one by one. [by a rule from the model]")
+    ] = None,
+    memory: Annotated[float, typer.Option(help="GB that a process may take for runs that train together.")] = 1.0,
     yes: Annotated[bool, typer.Option("--yes", help="Also if it takes more than an hour.")] = False,
     out: Annotated[str | None, typer.Option(help="The page to write. [compare.html]")] = None,
 ) -> None:
@@ -123,7 +128,8 @@ def compare(
     wanted = asked(inits or [], given)
     if save_study:
         write_toml(save_study, wanted)
-    study = _study(wanted)
+    engine = Processes(_jobs(jobs), limit, chunk, memory)
+    study = _study(wanted, engine)
     if (trials := len(study.cells) * len(study.inits)) > _MANY and not yes:
         raise SettingError(
             f"The grid has {trials * study.seeds:,} runs, of {trials:,} starts in places; a trial of each takes long "
@@ -161,12 +167,13 @@ _SETTINGS = {
 }
 
 
-def _study(wanted: dict[str, Any]) -> Study:
-    """The study, announced before anything slow is done."""
+def _study(wanted: dict[str, Any], engine: Processes) -> Study:
+    """The study, announced before anything slow is done; processes get ready while the data are read."""
     settings = {name: value for name, value in wanted.items() if name not in ("model", "data", "inits")}
     probe = study_of(wanted["model"], _NOTHING, wanted["inits"], {**settings, "splits": None})
     told = f"Comparing {probe.outline} on {wanted['data']}."
     typer.echo(printable_lines(told), err=True)
+    engine.prepare(probe)
     study = study_of(wanted["model"], wanted["data"], tuple(probe.inits), settings)
     typer.echo(printable_lines(f"Data: {study.data.told_task}; {study.data.preparation}."), err=True)
     for note in study.notes:
@@ -188,10 +195,12 @@ def _check(yes: bool, engine: Processes) -> Any:
                 "Add --yes to train them all the same; fewer seeds, epochs or places of the grid take less."
             )
         slowest = engine.limit_of(max(one.seconds for one in contenders))
+        for why in list(dict.fromkeys(one.way.why for one in contenders if one.way.why))[:_REASONS]:
+            typer.echo(f"Runs train one by one: {why}.", err=True)
         processes = counted(min(jobs, runs), "process")
-        typer.echo(
-            f"Starting {processes}; by a trial about {_long(seconds)}. A run may take {_long(slowest)}.", err=True
-        )
+        told = f"by a trial about {_long(seconds)}"
+        told += " one by one, and less together" if any(one.stacks for one in contenders) else ""
+        typer.echo(f"Starting {processes}; {told}. A run may take {_long(slowest)}.", err=True)
 
     return check
 

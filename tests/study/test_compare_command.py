@@ -221,8 +221,8 @@ os.kill(os.getpid(), signal.SIGKILL) if sys.argv[2] else sys.stdin.read()
 
 
 def started(*more):
-    args = ["he_normal", "zeros", "--data", "iris", "--seeds", "60", "--epochs", "2", "--store", "s.db", *more]
-    return subprocess.Popen([*INITIUM, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    args = ["he_normal", "zeros", "--data", "iris", "--seeds", "60", "--epochs", "2", "--chunk", "4", "--store", "s.db"]
+    return subprocess.Popen([*INITIUM, *args, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def num_kept():

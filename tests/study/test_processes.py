@@ -118,6 +118,8 @@ def test_what_had_finished_before_a_failure_is_there_to_go_on_with(tmp_path):
 class Unpacked:
     """Stands for a contender whose run cannot go through a pipe."""
 
+    stacks = False
+
     def run(self, index):
         return lambda: index
 
@@ -126,7 +128,7 @@ def test_what_cannot_be_packed_is_a_message_and_not_the_end_of_the_process():
     task = _Task()
     task.study(list(sys.path), os.getcwd(), pickle.dumps(None))
     task._folder, task._contenders = os.getcwd(), {0: Unpacked()}
-    begun, answer = map(pickle.loads, task.run(0, 1))
+    begun, answer = map(pickle.loads, task.runs(((0, 1),)))
     assert begun == ("begun", None)
     assert answer[0] == "failed"
     assert "pickle" in answer[1]
@@ -192,13 +194,13 @@ def test_data_goes_to_a_process_once_and_runs_come_back_as_they_are():
 
 def test_a_clock_that_ran_out_is_seen_while_others_answer():
     team = _Team(Processes(2, limit=7.0), load_data("iris"), iter(()))
-    busy, slow = SimpleNamespace(job=(0, 0), until=math.inf), SimpleNamespace(job=(0, 1), until=0.0)
+    busy, slow = SimpleNamespace(job=((0, 0),), until=math.inf), SimpleNamespace(job=((0, 1),), until=0.0)
     team._processes, team._by_place = [busy, slow], [SimpleNamespace(seconds=0.0)]
-    team._answers.put((busy, "run", 1))
+    team._answers.put((busy, "runs", 1))
     assert team._answer() == (slow, "hung", "it took longer than 7 s, which is its limit, and was ended")
-    team._answers.put((slow, "run", 2))  # it was in time, and nobody listened
-    assert team._answer() == (busy, "run", 1)
-    assert team._answer() == (slow, "run", 2)
+    team._answers.put((slow, "runs", 2))  # it was in time, and nobody listened
+    assert team._answer() == (busy, "runs", 1)
+    assert team._answer() == (slow, "runs", 2)
 
 
 def test_what_no_other_process_can_have_is_one_message():

@@ -7,7 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from .._draw import num_threads
-from .._engine import Contender, Engine, Processes, check_engine, decided, train
+from .._engine import Contender, Engine, Processes, check_engine, decided, settled, train
 from .._errors import OutputError, SettingError, TrainingError
 from .._progress import progress as bar
 from .._reading import path_of
@@ -34,6 +34,8 @@ def compare(
     resume: bool = False,
     jobs: int | None = None,
     limit: float | None = None,
+    chunk: int | None = None,
+    memory: float = 1.0,
     engine: Engine | None = None,
     precision: float | None = None,
     budget: float | str | None = None,
@@ -69,6 +71,8 @@ def compare(
             places of a grid only add; anything else that differs is refused.
         jobs: processes; as many as there are processors unless said.
         limit: seconds that a run may take; None is ten minutes, or twenty times what a trial says if that is more.
+        chunk: how many runs train together, as replicas; None is by a rule from the model, and 1 is one by one.
+        memory: GB that a process may take for runs that train together, and their data.
         engine: what trains the runs; None is `jobs` processes of this machine.
         precision: half the width that every interval between the best start and another that trains is to have, in
             points of a score in percent, else in its own unit: runs are added to `seeds` until they have, until no
@@ -116,7 +120,7 @@ def compare(
         study,
         store=store,
         resume=resume,
-        engine=Processes(jobs, limit) if engine is None else engine,
+        engine=Processes(jobs, limit, chunk, memory) if engine is None else engine,
         progress=progress,
         jobs=jobs,
         precision=precision_of(precision, budget),
@@ -193,6 +197,8 @@ def trained(
     with open_store(study, store, resume=resume) as kept:
         if precision and (most := max(kept.facts().get("looks", ()), default=0)) > study.seeds:
             study = replace(study, seeds=most)  # it goes on where it was interrupted
+        if isinstance(engine, Processes):
+            contenders = settled(contenders, kept, jobs=jobs, chunk=engine.chunk, memory=engine.memory * 2**30)
         while True:
             interrupted = _train(study, contenders, engine, kept, progress=progress)
             say_look(kept, study, precision.points if precision else None)

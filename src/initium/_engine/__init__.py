@@ -6,3 +6,4 @@ from ._engine import Engine as Engine
 from ._engine import check_engine as check_engine
 from ._engine import train as train
 from ._processes import Processes as Processes
+from ._replicas import settled as settled

@@ -1,6 +1,7 @@
 """Contender: one start at one place of the grid, decided once, and laid into a new model for every run."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -16,16 +17,18 @@ from .._study._run import Run
 from .._study._signal import LayerSignal
 from .._study._start import Start
 from .._study._study import Study
+from .._study._way import Way
 
+_ALONE = Way()
 _ROWS = 256  # of the training split: what a recipe traces and calibrates with
 
 
 def trainer() -> ModuleType:
-    """The part of an edge that trains: a module with `build`, `checked`, `first_step`, `train` and `settle_process`."""
+    """The part of an edge that trains: a module with `build`, `checked`, `way`, `train`, `train_together` and more."""
     require("torch", to="Training")
-    from ..torch import _train
+    from ..torch import _trainer
 
-    return _train
+    return _trainer
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,26 @@ class Contender:
         start: that was asked for.
         plan: what it decides; None for `framework` on a model that nothing can be said of.
         seconds: that a run of it takes, by a trial.
+        way: whether its runs train together, by a trial.
     """
 
     study: Study
     start: Start
     plan: Plan | None
     seconds: float = 0.0
+    way: Way = _ALONE
+
+    @property
+    def stacks(self) -> bool:
+        """Whether its runs can train together."""
+        return bool(self.way.bytes)
+
+    @cached_property
+    def kind(self) -> Any:
+        """What is equal of contenders whose runs can train together; of one that trains alone nothing is."""
+        study = self.study
+        own = () if self.stacks else (self.start.name, study.key)
+        return (id(self.start.model), study.shape, study.batch_size, study.optimizer, self.way.unused, *own)
 
     def model(self, index: int) -> Any:
         """A model at step zero of one run, as `initialize` makes it of the same example."""
@@ -106,11 +123,20 @@ def _in_cell(cell: Study, kept: dict[Any, Any]) -> list[Contender]:
     try:
         with trainer().checked(cell, kept) as check:
             contenders = [Contender(cell, start, _plan(cell, start, kept)) for start in cell.inits]
-            return [replace(one, seconds=check(one.start, lambda one=one: one.model(0))) for one in contenders]
+            seconds = [check(one.start, lambda one=one: one.model(0)) for one in contenders]
+        ways = [_way(one, kept) for one in contenders]
+        return [replace(one, seconds=two, way=way) for one, two, way in zip(contenders, seconds, ways, strict=True)]
     except InitiumError as error:
         if not cell.name:
             raise
         raise type(error)(f"At {cell.name}: {error}") from error
+
+
+def _way(one: Contender, kept: dict[Any, Any]) -> Way:
+    """Whether its runs train together."""
+    if one.plan and one.plan.own_rates:
+        return Way(why=f"the plan of {one.start.name} has learning rates of its own")
+    return trainer().way(one.study, one.start, kept)
 
 
 def _is_deferred(start: Start) -> bool:

@@ -10,6 +10,7 @@ from .._store import Key, Row
 from .._study._run import Run
 from .._study._study import Study
 from ._contender import Contender
+from ._replicas import in_order
 
 if TYPE_CHECKING:
     from .._store._store import Store
@@ -49,9 +50,8 @@ def train(
     """
     from .._store._store import beating
 
-    # Runs of one index stay together, so that what an interruption leaves is mostly whole pairs.
     wanted = {
-        Key(one.start.name, one.study.key, index): (one, index) for index in range(study.seeds) for one in contenders
+        Key(one.start.name, one.study.key, index): (one, index) for one, index in in_order(contenders, study.seeds)
     }
     num_known = _num_finished(store, wanted, 0, on_run)
     with beating(store):

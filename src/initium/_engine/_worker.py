@@ -20,6 +20,7 @@ def work() -> None:
     os.dup2(2, 1)  # what a model prints goes not among the answers
     asked: queue.Queue[Any] = queue.Queue()
     threading.Thread(target=_read, args=(os.fdopen(os.dup(0), "rb"), asked), daemon=True).start()
+    os.environ.setdefault("MKL_CBWR", "AUTO")  # products are the same bits wherever in memory their factors lie
     _import_quietly()
     task = _Task()
     while True:
@@ -66,12 +67,14 @@ class _Task:
         self._pickled[which] = pickled
         return ()
 
-    def run(self, which: int, index: int) -> Any:
-        """Train one run."""
+    def runs(self, job: tuple[tuple[int, int], ...]) -> Any:
+        """Train some runs together."""
+        from ._replicas import trained
+
         try:
-            contender = self._contender(which)
+            chunk = [(self._contender(which), index) for which, index in job]
             yield pickle.dumps(("begun", None))
-            yield pickle.dumps(("run", contender.run(index)))
+            yield pickle.dumps(("runs", trained(chunk)))
         except BaseException as error:  # whatever somebody's own model raises, also to end its process
             yield pickle.dumps(("failed", _told(error)))
 

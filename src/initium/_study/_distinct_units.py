@@ -37,11 +37,26 @@ def distinct_rows(rows: Array) -> int:
     fill(directions, Normal(0, 1), Weight(shape=directions.shape, axes="io"), key=0)
     sketch = rows @ directions / max(np.sqrt(rows.shape[1]), 1)
     tolerance = _TOLERANCE * np.abs(rows).max(initial=0)
+    if np.isfinite(sketch).all() and _all_differ(sketch, tolerance):
+        return len(sketch)
     count = 0
     while len(sketch):
         sketch = sketch[np.abs(sketch - sketch[0]).max(axis=1) > tolerance]
         count += 1
     return count
+
+
+def _all_differ(sketch: Array, tolerance: float) -> bool:
+    """Whether no two rows are alike, as is usual: only rows that are neighbours in the first column can be."""
+    sketch = sketch[np.argsort(sketch[:, 0])]
+    for step in range(1, len(sketch)):
+        apart = np.abs(sketch[step:] - sketch[:-step])
+        near = apart[:, 0] <= tolerance
+        if not near.any():
+            return True
+        if (apart[near] <= tolerance).all(axis=1).any():
+            return False
+    return True
 
 
 def _incoming(graph: Graph, index: int, values: dict[str, Array]) -> Array:

@@ -1,6 +1,6 @@
 """One network trained once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
@@ -49,6 +49,10 @@ class Run:
     def diverged(self) -> bool:
         """Whether a loss stopped being finite."""
         return not np.isfinite([self.train_loss, self.test_loss]).all()
+
+    def lasting(self, seconds: float) -> "Run":
+        """The run, said to have taken so long."""
+        return replace(self, seconds=seconds)
 
     @property
     def row(self) -> Row:

@@ -1,7 +1,7 @@
 """Source: samples that nobody has split yet, and the splits that are made of them."""
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -63,6 +63,17 @@ class Source:
         parts = [self.x[train], self.y[train], self.x[test], self.y[test]]
         how = f"{num_folds} folds, dealt anew for every {num_folds} runs, split seed {seed}"
         return replace(self._data(parts, how), num_folds=num_folds)
+
+    def num_rows(self, number: int, num_folds: int, seed: int) -> int:
+        """How many samples are trained on beside a fold: those of one dealing differ by a few."""
+        dealing, which = divmod(number, num_folds)
+        if (sizes := (num_folds, seed + dealing)) not in self._rows:
+            self._rows[sizes] = [len(train) for train, _ in self._dealt(*sizes)]
+        return self._rows[sizes][which]
+
+    @cached_property
+    def _rows(self) -> dict[tuple[int, int], list[int]]:
+        return {}
 
     def check_folds(self, num_runs: int, num_folds: int, seed: int) -> None:
         """Refuse now the folds that so many runs would fail on.

@@ -186,6 +186,20 @@ class Study:
             kept[index] = self.data.source.fold(index, self.splits, self.split_seed)
         return kept[index]
 
+    def num_rows(self, index: int) -> int:
+        """How many samples a run trains on."""
+        if self.splits is None or self.data.source is None:
+            return len(self.data.x_train)
+        return self.data.source.num_rows(index, self.splits, self.split_seed)
+
+    @property
+    def bytes_of_data(self) -> int:
+        """That a run has for itself: none where all share one split."""
+        if self.splits is None or self.data.source is None:
+            return 0
+        parts = (self.data.x_train, self.data.y_train, self.data.x_test, self.data.y_test)
+        return sum(part.nbytes for part in parts)
+
     def __getstate__(self) -> dict[str, Any]:
         """Without the fold that was asked for last, which holds the data once more."""
         return {name: value for name, value in self.__dict__.items() if name != "_folds"}

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.func import vmap
 from torch.nn import functional
 
 from .._errors import ModelError, SettingError
@@ -42,6 +43,13 @@ class Judge:
     function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     metric: str | Callable[..., Any] | None
     threshold: float | None
+
+    def of_replicas(self, outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """The mean loss of each replica: `(replica, sample, ...)` to `(replica,)`."""
+        if not self.name:
+            return vmap(self.function)(outputs, y)
+        each = self.function(outputs.flatten(0, 1), y.flatten(0, 1), reduction="none")  # pyright: ignore[reportCallIssue]
+        return each.view(len(y), -1).mean(1)
 
     def merits(self, outputs: torch.Tensor, y: Any) -> Any:
         """One number a sample, whose mean is the score; of F1 and of a function the score alone."""
@@ -175,30 +183,31 @@ def _own(function: Callable[..., Any]) -> Callable[[Any, torch.Tensor], Any]:
     return of
 
 
-def _cross_entropy(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def _cross_entropy(outputs: torch.Tensor, y: torch.Tensor, reduction: str = "mean") -> torch.Tensor:
     if outputs.ndim > 2:
-        return functional.cross_entropy(outputs.flatten(0, -2), y.flatten())
-    return functional.cross_entropy(outputs, y)
+        return functional.cross_entropy(outputs.flatten(0, -2), y.flatten(), reduction=reduction)
+    return functional.cross_entropy(outputs, y, reduction=reduction)
 
 
-def _bce(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return functional.binary_cross_entropy(outputs.reshape(y.shape), y.to(outputs.dtype))
+def _bce(outputs: torch.Tensor, y: torch.Tensor, reduction: str = "mean") -> torch.Tensor:
+    return functional.binary_cross_entropy(outputs.reshape(y.shape), y.to(outputs.dtype), reduction=reduction)
 
 
-def _bce_of_logits(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return functional.binary_cross_entropy_with_logits(outputs.reshape(y.shape), y.to(outputs.dtype))
+def _bce_of_logits(outputs: torch.Tensor, y: torch.Tensor, reduction: str = "mean") -> torch.Tensor:
+    wanted = y.to(outputs.dtype)
+    return functional.binary_cross_entropy_with_logits(outputs.reshape(y.shape), wanted, reduction=reduction)
 
 
-def _mse(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return functional.mse_loss(outputs.reshape(y.shape), y)
+def _mse(outputs: torch.Tensor, y: torch.Tensor, reduction: str = "mean") -> torch.Tensor:
+    return functional.mse_loss(outputs.reshape(y.shape), y, reduction=reduction)
 
 
-def _mae(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return functional.l1_loss(outputs.reshape(y.shape), y)
+def _mae(outputs: torch.Tensor, y: torch.Tensor, reduction: str = "mean") -> torch.Tensor:
+    return functional.l1_loss(outputs.reshape(y.shape), y, reduction=reduction)
 
 
-def _huber(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return functional.huber_loss(outputs.reshape(y.shape), y)
+def _huber(outputs: torch.Tensor, y: torch.Tensor, reduction: str = "mean") -> torch.Tensor:
+    return functional.huber_loss(outputs.reshape(y.shape), y, reduction=reduction)
 
 
 def _as_scores(outputs: Any, y: Any, threshold: float | None) -> Any:

@@ -14,6 +14,7 @@ from .._decisions import Decisions
 from .._errors import ModelError
 from .._graph import Graph
 from .._study._distinct_units import distinct_hidden_units, hidden_widths
+from .._study._prepared import Data
 from .._study._run import Run
 from .._study._start import Start
 from .._study._study import Study
@@ -80,7 +81,7 @@ def first_step(
     """
     with nothing_drawn(), own_draws():
         model = make()
-        yield model, *next(iter(batches(study, index, 0))), _judge(study, model, index).function
+        yield model, *next(iter(batches(study, index, 0))), judge_of(study, model, index).function
 
 
 def settle_process() -> None:
@@ -116,7 +117,7 @@ def train(
             if not pace.goes_on():
                 break
             optimizer.zero_grad(set_to_none=True)
-            course.loss(model(inputs), wanted).backward()
+            course.judge.function(model(inputs), wanted).backward()
             if study.clip is not None:
                 nn.utils.clip_grad_norm_(model.parameters(), study.clip)
             optimizer.step()
@@ -129,20 +130,21 @@ class Course:
     """What one run shows, from step zero on, noted after every epoch; however it is trained.
 
     Attributes:
-        loss: what is minimised: outputs and targets to a mean.
+        judge: whose loss is minimised.
     """
 
-    def __init__(self, study: Study, model: nn.Module, graph: Graph, recipe: str, index: int) -> None:
+    def __init__(
+        self, study: Study, model: nn.Module, graph: Graph, recipe: str, index: int, data: Data | None = None
+    ) -> None:
         self._began = time.perf_counter()
         self._study, self._model, self._graph = study, model, graph
-        self._recipe, self._index, self._data = recipe, index, study.data_of(index)
-        self._judge = _judge(study, model, index)
-        self.loss = self._judge.function
-        self._before, self._curve = _values(model), [evaluate(model, self._data, self._judge)]
+        self._recipe, self._index, self._data = recipe, index, data or study.data_of(index)
+        self.judge = judge_of(study, model, index, self._data)
+        self._before, self._curve = _values(model), [evaluate(model, self._data, self.judge)]
 
     def note(self) -> bool:
         """Evaluate the model as it is after an epoch; whether its losses are finite, or nothing more will come."""
-        self._curve.append(evaluate(self._model, self._data, self._judge))
+        self._curve.append(evaluate(self._model, self._data, self.judge))
         return bool(np.isfinite(self._curve[-1][:2]).all())
 
     def run(self) -> Run:
@@ -168,26 +170,33 @@ class Course:
         )
 
 
-def batches(study: Study, index: int, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def batches(
+    study: Study, index: int, epoch: int, data: Data | None = None
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Inputs and targets of each step of an epoch, in the order that all starts of a run share."""
-    data = study.data_of(index)
+    data = data or study.data_of(index)
     x, y = torch.from_numpy(data.x_train), torch.from_numpy(data.y_train)
     shuffled = torch.from_numpy(_stream.permutation(_stream.key(_order_seed(study, index), f"order.{epoch}"), len(x)))
-    return zip(x[shuffled].split(study.batch_size), y[shuffled].split(study.batch_size), strict=True)
+    return ((x[rows], y[rows]) for rows in shuffled.split(study.batch_size))
 
 
 def _seed_training(study: Study, index: int) -> None:
     """What a model draws while it is trained, as dropout does."""
-    torch.manual_seed(_stream.key(_order_seed(study, index), "dropout"))
+    torch.manual_seed(draw_seed(study, index))
+
+
+def draw_seed(study: Study, index: int) -> int:
+    """Under which a run draws while it is trained."""
+    return _stream.key(_order_seed(study, index), "dropout")
 
 
 def _order_seed(study: Study, index: int) -> int:
     return (study.order_seed + index) % 2**64
 
 
-def _judge(study: Study, model: nn.Module, index: int) -> Judge:
+def judge_of(study: Study, model: nn.Module, index: int, data: Data | None = None) -> Judge:
     """By what it gives as it is trained: with gradients, by which a sigmoid at the end is known; it stays as it was."""
-    rows = torch.from_numpy(study.data_of(index).x_train[:2])
+    rows = torch.from_numpy((data or study.data_of(index)).x_train[:2])
     with quietly(model), torch.enable_grad():
         _seed_training(study, index)
         outputs = model.train()(rows)

@@ -1,0 +1,361 @@
+"""Networks that train together, against plain loops that are written here."""
+
+import copy
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from initium import _stream
+from initium._graph import Graph
+from initium._study._prepared import Data
+from initium._study._study import Study
+from initium._study._way import Way
+from initium.torch._together import train_together
+from initium.torch._way import way
+
+ROWS, FEATURES, CLASSES = 150, 12, 3
+EMPTY = Graph(())
+
+
+def data(kind=np.float64, rows=ROWS, features=(FEATURES,)):
+    draws = np.random.default_rng(1)
+    x = draws.normal(size=(rows + 30, *features)).astype(kind)
+    y = (x.reshape(len(x), -1)[:, :CLASSES] + draws.normal(size=(len(x), CLASSES)) / 2).argmax(1)
+    return Data("made up", "classification", x[:rows], y[:rows], x[rows:], y[rows:], CLASSES)
+
+
+def tokens(rows=120):
+    draws = np.random.default_rng(2)
+    x = draws.integers(0, 9, size=(rows + 30, 7))
+    y = (x[:, 0] + x[:, 3]) % CLASSES
+    return Data("made up", "classification", x[:rows], y[:rows], x[rows:], y[rows:], CLASSES)
+
+
+def study(model, given=None, **settings):
+    return Study(model, given or data(), ["framework", "zeros"], **{"epochs": 10, "batch_size": 16, **settings})
+
+
+def models(made, number, kind=torch.float64):
+    found = []
+    for seed in range(number):
+        torch.manual_seed(seed)
+        found.append(made.model().to(kind))
+    return found
+
+
+def together(studies, nets, found=None, chunk=None):
+    """The runs of copies of some models, run r with order r; and the models as they are afterwards."""
+    nets = copy.deepcopy(nets)
+    found = found or way(studies[0], studies[0].inits[0], {})
+    asked = [(one, net, EMPTY, "a", index) for index, (one, net) in enumerate(zip(studies, nets, strict=True))]
+    chunk = chunk or len(asked)
+    runs = [run for first in range(0, len(asked), chunk) for run in train_together(asked[first : first + chunk], found)]
+    return runs, nets
+
+
+def step_of(made, net):
+    own = {"lr": made.lr, "weight_decay": made.weight_decay}
+    if made.optimizer == "sgd":
+        return torch.optim.SGD(net.parameters(), **own, momentum=made.momentum, foreach=False)
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[made.optimizer]
+    return kind(net.parameters(), **own, foreach=False)
+
+
+def rate(made, step, steps):
+    if step < made.warmup:
+        return made.lr * (step + 1) / (made.warmup + 1)
+    if made.schedule == "cosine":
+        return made.lr * (1 + math.cos(math.pi * (step - made.warmup) / (steps - made.warmup))) / 2
+    if made.schedule == "step":
+        return made.lr * (0.1 if step >= 0.5 * steps else 1) * (0.1 if step >= 0.75 * steps else 1)
+    return made.lr
+
+
+def alone(made, net, index, loss=functional.cross_entropy):
+    """A plain loop: the loss over the training split at step zero and after every epoch."""
+    net = copy.deepcopy(net)
+    x, y = torch.tensor(made.data.x_train), torch.tensor(made.data.y_train)
+    optimizer, step = step_of(made, net), 0
+    steps = made.steps or made.epochs * -(-len(x) // made.batch_size)
+
+    def whole():
+        net.eval()
+        with torch.no_grad():
+            return loss(net(x), y).item()
+
+    found = [whole()]
+    for epoch in range(-(-steps // -(-len(x) // made.batch_size))):
+        order = torch.tensor(_stream.permutation(_stream.key(made.order_seed + index, f"order.{epoch}"), len(x)))
+        net.train()
+        for rows in order.split(made.batch_size):
+            if step == steps:
+                break
+            optimizer.param_groups[0]["lr"] = rate(made, step, steps)
+            optimizer.zero_grad()
+            loss(net(x[rows]), y[rows]).backward()
+            if made.clip is not None:
+                nn.utils.clip_grad_norm_(net.parameters(), made.clip)
+            optimizer.step()
+            step += 1
+        found.append(whole())
+    return found, net
+
+
+def mlp(*sizes, act=nn.Tanh):
+    layers = [layer for wide, after in pairwise(sizes) for layer in (nn.Linear(wide, after), act())]
+    return nn.Sequential(*layers[:-1])
+
+
+def dense():
+    return mlp(FEATURES, 20, 16, CLASSES)
+
+
+class Tied(nn.Module):
+    """Reads and writes by one table, and has a layer that nothing uses."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(9, 6, padding_idx=2)
+        self.back = nn.Linear(6, 9, bias=False)
+        self.back.weight = self.table.weight
+        self.head, self.spare = nn.Linear(9, CLASSES), nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.back(self.table(x).mean(1))))
+
+
+class Shifted(nn.Sequential):
+    """A bias before a normalisation, whose gradient is nothing but rounding."""
+
+    def __init__(self):
+        super().__init__(nn.Linear(FEATURES, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, CLASSES))
+
+
+class Normed(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(FEATURES, 16, bias=False), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, CLASSES))
+
+
+class Frozen(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(FEATURES, 16), nn.GELU(), nn.LayerNorm(16), nn.Linear(16, CLASSES))
+        self[0].weight.requires_grad_(False)
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell, self.head = nn.GRU(4, 8, batch_first=True), nn.Linear(8, CLASSES)
+
+    def forward(self, x):
+        return self.head(self.cell(x.reshape(len(x), 3, 4))[0][:, -1])
+
+
+class Convolutional(nn.Sequential):
+    def __init__(self):
+        super().__init__(
+            nn.Unflatten(1, (1, 3, 4)), nn.Conv2d(1, 5, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(60, CLASSES)
+        )
+
+
+SETTINGS = [
+    [{"momentum": 0.9, "lr": lr} for lr in (0.01, 0.03, 0.1)],
+    [{"momentum": momentum, "weight_decay": decay} for momentum, decay in ((0.0, 0.01), (0.5, 0.0), (0.9, 0.1))],
+    [{"optimizer": "adam", "lr": lr, "weight_decay": decay} for lr, decay in ((0.001, 0.0), (0.01, 0.1))],
+    [{"optimizer": "adamw", "lr": lr, "weight_decay": decay} for lr, decay in ((0.001, 0.0), (0.01, 0.3))],
+    [{"clip": clip, "lr": 0.2} for clip in (0.05, 0.2, None)],
+    [{"schedule": schedule, "warmup": warmup} for schedule in ("constant", "cosine", "step") for warmup in (0, 7)],
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda one: "-".join(one[0]))
+def test_replicas_with_settings_of_their_own_are_plain_loops(settings):
+    studies = [study(dense, **one) for one in settings]
+    nets = models(studies[0], len(studies))
+    runs, ends = together(studies, nets)
+    for index, (made, net, run, end) in enumerate(zip(studies, nets, runs, ends, strict=True)):
+        wanted, after = alone(made, net, index)
+        assert len(wanted) == 11  # 100 steps, each tenth a smaller one
+        assert wanted[-1] < wanted[0]
+        np.testing.assert_allclose(run.train_loss, wanted, rtol=1e-10)
+        for own, other in zip(end.parameters(), after.parameters(), strict=True):
+            torch.testing.assert_close(own, other, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("net", [Tied, Normed, Shifted, Frozen, Recurrent, Convolutional], ids=lambda one: one.__name__)
+def test_what_a_model_is_made_of_trains_as_in_a_plain_loop(net):
+    made = study(net, tokens() if net is Tied else data(), momentum=0.9, lr=0.02, weight_decay=0.01)
+    nets = models(made, 3)
+    found = way(study(net, tokens() if net is Tied else data(np.float32)), made.inits[0], {})
+    assert found.size > 1, found.why
+    runs, ends = together([made] * 3, nets, found)
+    for index in range(3):
+        wanted, after = alone(made, nets[index], index)
+        np.testing.assert_allclose(runs[index].train_loss, wanted, rtol=1e-10)
+        for own, other in zip(ends[index].state_dict().values(), after.state_dict().values(), strict=True):
+            torch.testing.assert_close(own, other, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("net", [dense, Normed, Convolutional], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_in_float32_the_first_step_differs_by_rounding(net, optimizer):
+    made = study(net, data(np.float32), optimizer=optimizer, steps=1, lr=0.01)
+    nets = models(made, 4, torch.float32)
+    runs, _ = together([made] * 4, nets)
+    for index in range(4):
+        np.testing.assert_allclose(runs[index].train_loss, alone(made, nets[index], index)[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_dense_nets_are_the_same_bits_in_chunks_of_any_size(optimizer):
+    made = study(dense, data(np.float32), optimizer=optimizer, lr=0.01, clip=1.0)
+    nets = models(made, 16, torch.float32)
+    whole, ends = together([made] * 16, nets)
+    for chunk in (1, 2, 5):
+        runs, others = together([made] * 16, nets, chunk=chunk)
+        assert [run.train_loss for run in runs] == [run.train_loss for run in whole]
+        for one, other in zip(ends, others, strict=True):
+            assert all(map(torch.equal, one.parameters(), other.parameters()))
+
+
+def test_convolutions_differ_between_chunks_by_rounding():
+    made = study(Convolutional, data(np.float32), steps=1)
+    nets = models(made, 16, torch.float32)
+    whole, _ = together([made] * 16, nets)
+    for chunk in (1, 5):
+        runs, _ = together([made] * 16, nets, chunk=chunk)
+        np.testing.assert_allclose([run.train_loss for run in runs], [run.train_loss for run in whole], rtol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_replica_that_diverges_leaves_its_neighbours_alone(optimizer):
+    calm = study(dense, data(np.float32), optimizer=optimizer, lr=0.01, clip=1.0, weight_decay=0.1)
+    wild = study(dense, data(np.float32), optimizer=optimizer, lr=1e38, clip=1e30, weight_decay=0.1)
+    nets = models(calm, 3, torch.float32)
+    with_it, ends = together([calm, wild, calm], nets)
+    without, others = together([calm, calm, calm], nets)
+    assert with_it[1].diverged
+    assert len(with_it[1].train_loss) == 11
+    assert np.isnan(with_it[1].train_loss[-1])
+    for place in (0, 2):
+        assert with_it[place].train_loss == without[place].train_loss
+        assert all(map(torch.equal, ends[place].parameters(), others[place].parameters()))
+
+
+def test_a_study_of_steps_ends_within_an_epoch():
+    made = study(dense, steps=27, schedule="cosine")  # ten an epoch
+    nets = models(made, 2)
+    runs, _ = together([made] * 2, nets)
+    for index in range(2):
+        wanted, _ = alone(made, nets[index], index)
+        assert len(wanted) == 4
+        np.testing.assert_allclose(runs[index].train_loss, wanted, rtol=1e-10)
+
+
+class Branching(nn.Linear):
+    def __init__(self):
+        super().__init__(FEATURES, CLASSES)
+
+    def forward(self, x):
+        return super().forward(x) * (2 if x.sum().item() > 0 else 1)
+
+
+class Counting(nn.Linear):
+    calls = 0
+
+    def __init__(self):
+        super().__init__(FEATURES, CLASSES)
+
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x) * (2 if self.calls > 50 else 1)
+
+
+class Noisy(nn.Linear):
+    def __init__(self):
+        super().__init__(FEATURES, CLASSES)
+
+    def forward(self, x):
+        return super().forward(x + torch.randn_like(x))
+
+
+class Drawn(nn.Linear):
+    """Each has a number of its own that is no parameter."""
+
+    def __init__(self):
+        super().__init__(FEATURES, CLASSES)
+        self.factor = torch.rand(()).item() + 1
+
+    def forward(self, x):
+        return super().forward(x) * self.factor
+
+
+class Spectral(nn.Sequential):
+    def __init__(self):
+        layer = nn.utils.parametrizations.spectral_norm(nn.Linear(FEATURES, 8))
+        super().__init__(layer, nn.ReLU(), nn.Linear(8, CLASSES))
+
+
+class Large(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(FEATURES, 60_000), nn.ReLU(), nn.Linear(60_000, CLASSES))
+
+
+ONE_BY_ONE = {
+    Branching: ".item()",
+    Counting: "it counts or keeps something in Python as it runs",
+    Noisy: "random",
+    Drawn: "replicas give other numbers than the plain loop",
+    Spectral: "Batching rule not implemented",
+    Large: "replicas would crowd each other out",
+}
+
+
+@pytest.mark.parametrize("net", ONE_BY_ONE, ids=lambda one: one.__name__)
+def test_what_cannot_be_stacked_is_found_out_and_why(net):
+    made = study(net, data(np.float32))
+    before = torch.get_rng_state()
+    found = way(made, made.inits[0], {})
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (found.size, found.bytes) == (1, 0)
+    assert ONE_BY_ONE[net] in found.why
+
+
+def test_a_padding_row_is_never_trained():
+    """The gradient of the sum of all losses would train it, in PyTorch 2.13."""
+    made = study(Tied, tokens())
+    assert way(made, made.inits[0], {}).inside
+
+
+class Dropping(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(FEATURES, 16), nn.Dropout(0.3), nn.Tanh(), nn.Dropout(0.5), nn.Linear(16, CLASSES))
+
+
+def test_dropout_is_what_each_would_draw_by_itself_in_chunks_of_any_size():
+    made = study(Dropping, data(np.float32), momentum=0.9, lr=0.02)
+    nets = models(made, 6, torch.float32)
+    found = way(made, made.inits[0], {})
+    assert found.draws
+    whole, _ = together([made] * 6, nets, found)
+    assert [run.train_loss for run in together([made] * 6, nets, found, chunk=4)[0]] == [r.train_loss for r in whole]
+    exact = study(Dropping, data(), momentum=0.9, lr=0.02)
+    nets = models(exact, 2)
+    runs, _ = together([exact] * 2, nets, found)
+    for index in range(2):
+        torch.manual_seed(_stream.key(index, "dropout"))
+        np.testing.assert_allclose(runs[index].train_loss, alone(exact, nets[index], index)[0], rtol=1e-10)
+
+
+def test_a_chunk_shares_the_data_of_one_index_and_each_has_its_own_order():
+    made = study(dense, momentum=0.5)
+    nets = models(made, 2)
+    asked = [(made, copy.deepcopy(nets[at]), EMPTY, "a", index) for index in (0, 3) for at in (0, 1)]
+    runs = train_together(asked, Way())
+    for (_, _, _, _, index), run, net in zip(asked, runs, nets * 2, strict=True):
+        np.testing.assert_allclose(run.train_loss, alone(made, net, index)[0], rtol=1e-10)
