@@ -184,7 +184,7 @@ def test_a_grid_with_missing_cells_and_runs_still_answers():
     short = cells["depth=20, lr=0.1"]
     cells["depth=20, lr=0.1"] = replace(short, runs={start: runs[:2] for start, runs in short.runs.items()})
     cut = replace(found, cells=cells, num_asked=6)
-    assert "1 place without two runs of every start yet" in " ".join(str(cut).split())
+    assert "1 place without two runs of two starts yet" in " ".join(str(cut).split())
     assert page(cut.report())
     assert cut.contests[1].tuned["he_normal"] != (("lr", 0.1),)  # one run judges there, which is none
 

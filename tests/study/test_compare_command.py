@@ -107,7 +107,7 @@ def test_a_model_in_a_file_takes_its_own_arguments_and_its_change_is_noticed(fol
     asked = ["compare", "he_normal", "author", "--model", "net.py:build", *QUICK, "--store", "s.db"]
     first = run(*asked, "--hidden", "5,6", "--rule", "2.*=zeros")
     assert first.exit_code == 0, first.output
-    assert "hidden=6" in first.stdout
+    assert "hidden 6" in first.stdout
     Path("beside.py").write_text("SIZE = 2 + 2\n")
     sys.modules.pop("beside", None)
     refused = run(*asked, "--hidden", "5,6", "--rule", "2.*=zeros", "--resume")

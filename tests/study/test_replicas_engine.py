@@ -33,7 +33,7 @@ def sizes(contenders, jobs=2, chunk=None, memory=GB):
 
 
 def test_a_chunk_is_an_equal_part_of_what_is_alike_and_keeps_all_processes_busy():
-    study = Study(**IRIS, seeds=20)
+    study = Study(**IRIS, seeds=20, splits=1)
     contenders = [replace(one, way=Way(23, bytes=1000)) for one in decided(study)]
     assert sizes(contenders) == [20, 20]  # 40 runs in 2 parts
     assert sizes(contenders, jobs=1) == [20, 20]  # as one of 23 is not enough

@@ -188,14 +188,14 @@ class Study:
 
     def num_rows(self, index: int) -> int:
         """How many samples a run trains on."""
-        if self.splits is None or self.data.source is None:
+        if not self.has_splits or self.data.source is None:
             return len(self.data.x_train)
-        return self.data.source.num_rows(index, self.splits, self.split_seed)
+        return self.data.source.num_rows(index, self.splits or 1, self.split_seed)
 
     @property
     def bytes_of_data(self) -> int:
         """That a run has for itself: none where all share one split."""
-        if self.splits is None or self.data.source is None:
+        if not self.has_splits or self.data.source is None:
             return 0
         parts = (self.data.x_train, self.data.y_train, self.data.x_test, self.data.y_test)
         return sum(part.nbytes for part in parts)
