@@ -159,3 +159,19 @@ def test_a_grid_pays_for_its_looks_as_well():
     for one, other in zip(once.cell_contests, thrice.cell_contests, strict=True):
         assert other.leads[0].p == pytest.approx(min(12 * one.leads[0].p, 1))
         assert other.leads[0].gap.high > one.leads[0].gap.high
+
+
+def test_a_look_that_an_interruption_allowed_is_paid_for(tmp_path):
+    def stopping(study, runs):
+        for done, (contender, index) in enumerate(runs):
+            if done == 6:
+                raise KeyboardInterrupt
+            yield contender.run(index)
+
+    asked = {"model": "mlp(4, 4, 3)", "data": "iris", "inits": ["he_normal", "orthogonal"], "epochs": 1, "seeds": 5}
+    asked |= {"store": tmp_path / "s.db", "progress": False, "precision": 1000, "splits": 2}
+    cut = initium.compare(**asked, engine=stopping)
+    assert (cut.interrupted, cut.num_runs, cut.study.looks) == (True, 3, (3,))
+    whole = initium.compare(**asked, resume=True)
+    assert (whole.num_runs, whole.study.looks) == (5, (3, 5))
+    assert whole.spent == share(2)

@@ -201,13 +201,15 @@ def trained(
             contenders = settled(contenders, kept, jobs=jobs, chunk=engine.chunk, memory=engine.memory * 2**30)
         while True:
             interrupted = _train(study, contenders, engine, kept, progress=progress)
-            say_look(kept, study, precision.points if precision else None)
-            found = compared(kept, study=study, interrupted=interrupted)
-            if found is None:
+            if (seen := compared(kept, study=study)) is None:
                 raise KeyboardInterrupt(
                     f"Interrupted before two runs of two starts had finished; {len(kept.finished())} of "
                     f"{len(contenders) * study.seeds} runs are kept in '{kept.path}'"
                 )
+            num_seen = min(cell.num_runs for cell in _cells(seen).values()) if interrupted else study.seeds
+            say_look(kept, study, num_seen, precision.points if precision else None)
+            found = compared(kept, study=study, interrupted=interrupted)
+            assert found
             if interrupted or precision is None:
                 break
             cells = list(_cells(found).values())

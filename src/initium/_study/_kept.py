@@ -120,14 +120,14 @@ def _say_more(store: Store, name: str, told: dict[str, dict[str, Any]]) -> None:
     store.say(more)
 
 
-def say_look(store: Store, study: Study, points: float | None) -> None:
+def say_look(store: Store, study: Study, num_runs: int, points: float | None) -> None:
     """Note that somebody looks at what the runs of a study say, and how precise it is to be.
 
     The same runs are looked at once, however often. What was to be precise stays so.
     """
 
     def more(before: dict[str, Any]) -> dict[str, Any]:
-        looks = sorted({*before.get("looks", ()), study.seeds})
+        looks = sorted({*before.get("looks", ()), num_runs})
         asked = before.get("precision") if points is None else points
         return {**_said(study, before), "looks": looks, "precision": asked}
 
