@@ -5,3 +5,6 @@ from ._choice import Choice as Choice
 from ._decide import decide as decide
 from ._decisions import Decisions as Decisions
 from ._fold import folded as folded
+from ._origin import LeftOut as LeftOut
+from ._origin import Origin as Origin
+from ._origin import Sum as Sum

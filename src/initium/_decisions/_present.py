@@ -6,9 +6,11 @@ from collections import Counter
 from .._errors import counted
 from .._ledger import How
 from .._report import Report, Table
+from ..init._law import Loaded
 from ._choice import Choice
 from ._decisions import Decisions
 from ._fold import fold
+from ._inventory import inventory
 
 _DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?:e[+-]?\d+)?(?![\w.])")
 _TABLE = re.compile(r"'([\w+/=]{8})[\w+/=]{32,}'")  # numbers in a text that nobody reads
@@ -16,7 +18,7 @@ _TABLE = re.compile(r"'([\w+/=]{8})[\w+/=]{32,}'")  # numbers in a text that nob
 
 def present(plan: Decisions) -> Report:
     """Repeated blocks folded, numbers to three digits."""
-    rows = fold((choice.path, (str(choice.init), _why(choice))) for choice in plan.choices)
+    rows = fold((choice.path, (_start(choice), _why(choice))) for choice in plan.choices)
     table = Table(
         title="",
         columns=("parameter", "start", "because"),
@@ -26,10 +28,15 @@ def present(plan: Decisions) -> Report:
     own = sum(choice.by == "you" for choice in plan.choices)
     yours = f", {own} by you" if own else ""
     return Report(
-        sections=(table,),
+        sections=(table, *inventory(plan)),
         answer=f"{_counts(plan)}.\nRecipe: {plan.decided_by or 'none'}{yours}.",
         remarks=plan.notes,
     )
+
+
+def _start(choice: Choice) -> str:
+    """Its spec; of what a checkpoint holds under the name that the reason tells, only how it is laid out."""
+    return ", ".join(["copied", *choice.law.views]) if isinstance(choice.law, Loaded) else str(choice.init)
 
 
 def _shortened(spec: str) -> str:
@@ -46,6 +53,7 @@ _IN_WORDS: dict[How, str] = {
     "computed": "computed",
     "constant": "constant",
     "loaded": "loaded",
+    "adapted": "adapted",
     "length": "set to the length of a direction",
     "kept": "left as built",
 }

@@ -21,6 +21,7 @@ from ._decisions import Decisions
 from ._format1 import upgraded
 from ._from_json import JsonError, at, values
 from ._from_json import shown as in_json
+from ._origin import Origin
 
 # The first key of the file: by it a plan is known, and its value says how to read the rest.
 _KEY = "initium plan"
@@ -29,7 +30,7 @@ _SCHEMA = 2
 # Bytes. A parameter takes some 600, with a manifest 750: 300,000 of them. Reading takes up to 25 times the memory.
 _MOST = 250_000_000
 MANIFEST = "manifest"  # a key that a plan may lack; see `_checkpoint/_manifest.py`
-_OPTIONAL = ("version", "remakes")
+_OPTIONAL = ("version", "remakes", "origin")
 _MEND = "Mend the file, or save the plan again."
 
 
@@ -104,6 +105,7 @@ def decisions_of(path: str | PathLike[str], data: Any) -> Decisions:
     """
     data = _checked(path, data)
     kinds = {"recipe": str, "notes": tuple[str, ...], "buffers": tuple[Buffer, ...], "version": int, "remakes": bool}
+    kinds["origin"] = Origin
     try:
         said = {key: at(f'"{key}"', kind, data[key]) for key, kind in kinds.items() if key in data}
     except JsonError as error:

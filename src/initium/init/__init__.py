@@ -8,6 +8,7 @@ from ._computed import mimetic as mimetic
 from ._computed import olora as olora
 from ._computed import pissa as pissa
 from ._computed import sparsity_aware as sparsity_aware
+from ._copied import copied as copied
 from ._elementary import constant as constant
 from ._elementary import framework as framework
 from ._elementary import keep as keep

@@ -9,17 +9,20 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._weight import Weight
 
+if TYPE_CHECKING:
+    from .._stored import Stored
+
 # Of the numbers that a fill writes.
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
-How = Literal["drawn", "computed", "constant", "loaded", "kept"]
+How = Literal["drawn", "computed", "constant", "loaded", "adapted", "kept"]
 
 
 # Below it a cut Gaussian is a uniform one but for cut^4, and its variance a difference of two numbers that cancel.
@@ -213,6 +216,44 @@ class Given(Law):
 
     def make(self, draw: Draw, weight: Weight) -> NDArray[Any]:
         return self.numbers
+
+
+@dataclass(frozen=True)
+class Loaded(Law):
+    """Numbers that exist already, each as it is.
+
+    Attributes:
+        find: gives them; a file is opened no sooner.
+        told: which, in words.
+        views: how they are laid out otherwise.
+    """
+
+    find: Callable[[], "Stored"] = field(compare=False, repr=False)
+    told: str
+    views: tuple[str, ...] = ()
+    how = "loaded"
+    is_whole = False
+
+    def make(self, draw: Draw, weight: Weight) -> NDArray[Any]:
+        from .._stored import widened  # which reads files: rarely needed
+
+        stored = self.find()
+        return widened(stored.read(), stored.dtype)
+
+    def words(self, weight: Weight) -> str:
+        return self.told
+
+
+@dataclass(frozen=True)
+class Adapted(Composed):
+    """Numbers that exist already, fitted to another shape."""
+
+    told: str = ""
+    how = "adapted"
+    precision = Precision.PRODUCTS
+
+    def words(self, weight: Weight) -> str:
+        return self.told
 
 
 @dataclass(frozen=True)

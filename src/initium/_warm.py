@@ -1,0 +1,108 @@
+"""warm_start: a plan from another model's weights."""
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ._edge import building_edge, edge_of
+from ._errors import ModelError, SettingError
+from ._graph import Graph
+from ._initialize import graph_of
+from ._paused import paused
+from ._plan import Plan
+from ._recipes import Recipe, parse_recipe
+from ._rule import Rule, Rules, read_rules
+from ._turn import in_turn
+from .init import Initialiser
+
+
+@in_turn
+def warm_start(
+    model: Any,
+    source: Any,
+    *,
+    rename: Mapping[str, str] | None = None,
+    adapt: bool = True,
+    skip: str | Iterable[str] = (),
+    recipe: str | Initialiser | Recipe = "auto",
+    rules: Rules = (),
+    min_coverage: float | None = None,
+    example: Any = None,
+) -> Plan:
+    """Decide what of a model begins from a checkpoint, and how the rest starts. No numbers are read, nothing is filled.
+
+    Names meet as they are, without what wrappers and older libraries made of them, or with one prefix that is inferred
+    where only one fits. All that is not copied starts from the recipe. The plan says of each parameter where its
+    numbers come from and why, and what of the checkpoint is left out; `plan.apply(model)` reads them.
+
+    Args:
+        model: a torch.nn.Module, on any device, also meta; or a Graph.
+        source: a file of safetensors, an index of several, or .npz; a folder of Hugging Face's; a module; a state dict.
+        rename: a glob of names in the checkpoint, and what they are in the model: `{"encoder.*": "bert.*"}`.
+        adapt: whether what has another shape is fitted, as the plan then says; otherwise it is an error.
+        skip: globs of names in the model that take nothing from the checkpoint, as in `"head.*"`.
+        recipe: of what is new; see `plan`, as are the others.
+        rules: of the user, which win over the checkpoint too.
+        min_coverage: the share of the model's parameters, by elements, that must come from the checkpoint; None is any
+            but none at all.
+        example: inputs to trace the model with.
+
+    Raises:
+        CheckpointError: if the checkpoint cannot be read, nothing of it matches, something does not fit, or too little
+            is covered.
+        InitiumError: as `plan`.
+
+    Example:
+        >>> from torch import nn
+        >>> trained = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2))
+        >>> made = warm_start(nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 3)), trained, skip="2.*")
+        >>> [(choice.path, choice.how) for choice in made]
+        [('0.weight', 'loaded'), ('0.bias', 'loaded'), ('2.weight', 'drawn'), ('2.bias', 'constant')]
+    """
+    from ._warm_start import Wish, decide  # rarely needed, and it opens files
+
+    recipe, rules = parse_recipe(recipe), read_rules(rules)
+    if recipe.calibrates:
+        raise SettingError(
+            f"Recipe `{recipe}` rescales every weight, the loaded ones too. Take another for what is new."
+        )
+    _check_share(min_coverage)
+    wish = Wish(
+        rename=rename or {},
+        adapts=adapt,
+        skip=(skip,) if isinstance(skip, str) else tuple(skip),
+        min_coverage=min_coverage,
+    )
+    with paused():
+        checkpoint = _checkpoint(source)
+        graph, untraced = (model, None) if isinstance(model, Graph) else _graph(model, recipe, rules, example)
+        return Plan.of(decide(graph, recipe, rules, checkpoint, wish, untraced=untraced))
+
+
+def _graph(model: Any, recipe: Recipe, rules: tuple[Rule, ...], example: Any) -> tuple[Graph, ModelError | None]:
+    """What is done with each parameter; where nobody gave inputs to run the model on, what its layers' types say.
+
+    That is enough where nothing is new, and the error says what is needed where something is.
+    """
+    try:
+        return graph_of(model, recipe, rules, example), None
+    except ModelError as error:
+        if not error.needs_example:
+            raise
+        return edge_of(model).survey(model), error
+
+
+def _check_share(share: float | None) -> None:
+    is_number = isinstance(share, int | float) and not isinstance(share, bool)
+    if share is not None and not (is_number and 0 <= share <= 1):
+        raise SettingError(f"min_coverage is a share from 0 to 1, not {share!r}.")
+
+
+def _checkpoint(source: Any) -> Any:
+    from ._stored import file_of, tensors_in
+    from ._warm_start import Checkpoint
+
+    if isinstance(source, str | os.PathLike):
+        file = file_of(source)
+        return Checkpoint(tensors=tensors_in(file), file=str(file))
+    return building_edge().held(source)

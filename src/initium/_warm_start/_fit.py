@@ -1,0 +1,89 @@
+"""fit: how the numbers that are meant for a tensor become its own, or why they cannot."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from .._loaded import unfit
+from .._rule import Decision
+from .._stored import SHAPED, TURNED
+from ._checkpoint import Checkpoint
+from ._match import Match
+from ._target import Target
+
+Shape = tuple[int, ...]
+# Up to the number of its block: `h.0.` of `h.0.attn.c_attn.weight`.
+_BLOCK = re.compile(r"(.*\.)?\d+\.")
+
+
+@dataclass(frozen=True)
+class Fits:
+    """What was found of tensors that are meant for each other.
+
+    Attributes:
+        starts: of those that fit, by path.
+        misfits: of the others, what the checkpoint has and what is wrong.
+    """
+
+    starts: dict[str, Decision] = field(default_factory=dict)
+    misfits: dict[str, str] = field(default_factory=dict)
+
+
+def fit(targets: Iterable[Target], matches: Mapping[str, Match], checkpoint: Checkpoint) -> Fits:
+    """Each number is copied as it is, if need be from a transposed matrix or without axes of size 1."""
+    found = Fits()
+    meant = [target for target in targets if target.path in matches]
+    turned = _turned(meant, matches, checkpoint)
+    for target in meant:
+        one = matches[target.path]
+        shape, dtype = _held(one, checkpoint)
+        views, why = one.views, [one.because]
+        if flaw := unfit(dtype, target.dtype):
+            found.misfits[target.path] = flaw
+            continue
+        if target.path in turned:
+            views, why = (*views, TURNED), [*why, turned[target.path]]
+        elif shape != target.shape:
+            if _without_ones(shape) != _without_ones(target.shape):
+                found.misfits[target.path] = f"checkpoint {shape}   model {target.shape}"
+                continue
+            views, why = (*views, SHAPED), [*why, f"{shape} there"]
+        why += [f"{dtype} there"] if dtype != target.dtype else []
+        start = checkpoint.start(one.names, views)
+        found.starts[target.path] = Decision(init=start, because=", ".join(why), by="checkpoint")
+    return found
+
+
+def _held(one: Match, checkpoint: Checkpoint) -> tuple[Shape, str]:
+    stored = checkpoint.tensors[one.names[0]]
+    return stored.shape, stored.dtype
+
+
+def _without_ones(shape: Shape) -> list[int]:
+    return [size for size in shape if size != 1]
+
+
+def _turned(targets: Iterable[Target], matches: Mapping[str, Match], checkpoint: Checkpoint) -> dict[str, str]:
+    """The matrices that are stored (input, output) on one side alone, and by what that is known.
+
+    Of a square one its shape does not say so, and the others of its block do.
+    """
+    votes: dict[str, set[bool]] = {}
+    squares, found = [], {}
+    for target in targets:
+        shape, _ = _held(matches[target.path], checkpoint)
+        if len(shape) != 2 or target.param is None or target.param.role != "weight":
+            continue
+        if shape[0] == shape[1] == target.shape[0]:
+            squares.append(target.path)
+        elif shape == target.shape[::-1]:
+            found[target.path] = f"{shape} there"
+        if shape[0] != shape[1]:
+            votes.setdefault(_block(target.path), set()).add(shape == target.shape[::-1])
+    alike = [path for path in squares if votes.get(_block(path)) == {True}]
+    return found | dict.fromkeys(alike, "square, and transposed as the others of its block")
+
+
+def _block(path: str) -> str:
+    found = _BLOCK.match(path)
+    return found[0] if found else path.rpartition(".")[0].rpartition(".")[0]
