@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._edge import building_edge, edge_of
 from ._errors import ModelError, SettingError
@@ -15,6 +15,9 @@ from ._rule import Rule, Rules, read_rules
 from ._turn import in_turn
 from .init import Initialiser
 
+if TYPE_CHECKING:
+    from ._warm_start import Checkpoint
+
 
 @in_turn
 def warm_start(
@@ -24,9 +27,11 @@ def warm_start(
     rename: Mapping[str, str] | None = None,
     adapt: bool = True,
     skip: str | Iterable[str] = (),
+    structure: bool = False,
     recipe: str | Initialiser | Recipe = "auto",
     rules: Rules = (),
     min_coverage: float | None = None,
+    trust: bool = False,
     example: Any = None,
 ) -> Plan:
     """Decide what of a model begins from a checkpoint, and how the rest starts. No numbers are read, nothing is filled.
@@ -37,14 +42,17 @@ def warm_start(
 
     Args:
         model: a torch.nn.Module, on any device, also meta; or a Graph.
-        source: a file of safetensors, an index of several, or .npz; a folder of Hugging Face's; a module; a state dict.
+        source: a file of safetensors, of PyTorch's, an index of several, or .npz; a folder of Hugging Face's; a module;
+            a state dict, also nested beside an optimiser's.
         rename: a glob of names in the checkpoint, and what they are in the model: `{"encoder.*": "bert.*"}`.
         adapt: whether what has another shape is fitted, as the plan then says; otherwise it is an error.
         skip: globs of names in the model that take nothing from the checkpoint, as in `"head.*"`.
+        structure: whether what has found nothing by its name is paired by its order and its shape; each pair is told.
         recipe: of what is new; see `plan`, as are the others.
         rules: of the user, which win over the checkpoint too.
         min_coverage: the share of the model's parameters, by elements, that must come from the checkpoint; None is any
             but none at all.
+        trust: whether a file of PyTorch's that holds more than tensors may run its code; such a plan is not saved.
         example: inputs to trace the model with.
 
     Raises:
@@ -71,10 +79,11 @@ def warm_start(
         rename=rename or {},
         adapts=adapt,
         skip=(skip,) if isinstance(skip, str) else tuple(skip),
+        structure=structure,
         min_coverage=min_coverage,
     )
     with paused():
-        checkpoint = _checkpoint(source)
+        checkpoint = _checkpoint(source, trust=trust)
         graph, untraced = (model, None) if isinstance(model, Graph) else _graph(model, recipe, rules, example)
         return Plan.of(decide(graph, recipe, rules, checkpoint, wish, untraced=untraced))
 
@@ -98,11 +107,16 @@ def _check_share(share: float | None) -> None:
         raise SettingError(f"min_coverage is a share from 0 to 1, not {share!r}.")
 
 
-def _checkpoint(source: Any) -> Any:
-    from ._stored import file_of, tensors_in
+def _checkpoint(source: Any, *, trust: bool) -> "Checkpoint":
+    from ._stored import TORCH, file_of, format_of, tensors_in
     from ._warm_start import Checkpoint
 
-    if isinstance(source, str | os.PathLike):
-        file = file_of(source)
-        return Checkpoint(tensors=tensors_in(file), file=str(file))
-    return building_edge().held(source)
+    edge = building_edge()  # which reads its own framework's files
+    if not isinstance(source, str | os.PathLike):
+        return edge.held(source)
+    file = file_of(source)
+    if trust and format_of(file) == TORCH:
+        tensors = edge.trusted(file)
+        return Checkpoint(tensors=tensors, what=f"'{file}', which is trusted", notes=tensors.notes)
+    tensors = tensors_in(file)
+    return Checkpoint(tensors=tensors, file=str(file), notes=tensors.notes)

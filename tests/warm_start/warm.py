@@ -20,7 +20,7 @@ def trained(model, inputs=None, seed=0):
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for value in model.parameters():
-            value.copy_(torch.randn(value.shape, generator=generator))
+            value.copy_(0.3 * torch.randn(value.shape, generator=generator))
     if inputs is not None:
         model(torch.randn(inputs.shape, generator=generator))
     return model.eval()

@@ -10,14 +10,14 @@ from .._spec import unknown_name
 from . import _in_npz, _in_safetensors
 from ._in_safetensors import Stamp, stamp_of
 from ._source import NPZ, SAFETENSORS, format_of
-from ._stored import Stored
+from ._stored import Stored, Tensors
 
-Reader = Callable[[Path], dict[str, Stored]]
+Reader = Callable[[Path], Tensors]
 # An edge adds the format that only its framework reads.
 READERS: dict[str, Reader] = {SAFETENSORS: _in_safetensors.tensors, NPZ: _in_npz.tensors}
 
 
-def tensors_in(path: Path) -> dict[str, Stored]:
+def tensors_in(path: Path) -> Tensors:
     """Every tensor of a checkpoint, by its name. Numbers are read when they are asked for.
 
     Raises:
@@ -28,7 +28,7 @@ def tensors_in(path: Path) -> dict[str, Stored]:
 
 
 @lru_cache(maxsize=4)  # a plan asks for each of its tensors, and the header is one
-def _tensors(path: Path, stamp: Stamp, kind: str) -> dict[str, Stored]:
+def _tensors(path: Path, stamp: Stamp, kind: str) -> Tensors:
     if kind not in READERS:
         raise CheckpointError(f"'{path}' is one of PyTorch's, which alone reads it: `import initium.torch` first.")
     return READERS[kind](path)

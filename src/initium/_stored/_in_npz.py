@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .._errors import CheckpointError
 from .._npz import NpzError, arrays, shapes
-from ._stored import Box, Stored
+from ._stored import Box, Stored, Tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Packed(Stored):
         return found if box is None else found[(*box, ...)]
 
 
-def tensors(path: Path) -> dict[str, Stored]:
+def tensors(path: Path) -> Tensors:
     """Every array of a file, by its name.
 
     Raises:
@@ -48,4 +48,4 @@ def tensors(path: Path) -> dict[str, Stored]:
         found = shapes(path, refuse=CheckpointError)
     except NpzError as error:
         raise CheckpointError(f"'{path}' {error}.") from None
-    return {name: Packed(path, name, shape, dtype.name) for name, (shape, dtype) in found.items()}
+    return Tensors((name, Packed(path, name, shape, dtype.name)) for name, (shape, dtype) in found.items())

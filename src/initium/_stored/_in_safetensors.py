@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .._errors import CheckpointError, few
 from .._reading import check_regular, opened
 from .._safetensors import CODES, HeaderError, Place, places
-from ._stored import Box, Stored, number
+from ._stored import Box, Stored, Tensors, number
 
 _NAMES = {code: dtype for dtype, code in CODES.items()}
 Stamp = tuple[int, int, int]  # of a file: which it is, how long, when it was written
@@ -68,18 +68,19 @@ class InFile(Stored):
             first = begin + sum((ranges[axis].start + at) * steps[axis] for axis, at in enumerate(index))
             file.seek(self.place.start + first * out.itemsize)
             if file.readinto(line.data) != line.nbytes:
-                raise _changed(self.place.file)
+                raise changed(self.place.file)
 
     def _check(self, file: BufferedReader) -> None:
         if stamp_of(os.fstat(file.fileno())) != self.stamp:
-            raise _changed(self.place.file)
+            raise changed(self.place.file)
 
 
 def _all(shape: tuple[int, ...]) -> Box:
     return (slice(None),) * len(shape)
 
 
-def _changed(file: Path) -> CheckpointError:
+def changed(file: Path) -> CheckpointError:
+    """What is said of a file that somebody wrote meanwhile."""
     return CheckpointError(f"'{file}' has changed while it was read. Copy it to where nobody writes, and begin again.")
 
 
@@ -88,7 +89,7 @@ def stamp_of(found: os.stat_result) -> Stamp:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def tensors(path: Path) -> dict[str, Stored]:
+def tensors(path: Path) -> Tensors:
     """Every tensor of a file, or of the files of an index, by its name.
 
     Raises:
@@ -102,13 +103,13 @@ def tensors(path: Path) -> dict[str, Stored]:
         raise CheckpointError(f"'{path}' {error}. Fetch or write it again.") from None
     stamps = _stamps({place.file for place in held.values()})
     if any(stamps.get(file, stamp) != stamp for file, stamp in before.items()):
-        raise _changed(path)
+        raise changed(path)
     if flaws:
         raise CheckpointError(f"'{path}': {few(flaws)}. Fetch or write it again.")
-    return {
-        name: InFile(place, stamps[place.file], place.shape, _NAMES.get(place.code, place.code))
+    return Tensors(
+        (name, InFile(place, stamps[place.file], place.shape, _NAMES.get(place.code, place.code)))
         for name, place in held.items()
-    }
+    )
 
 
 def _stamps(files: Any) -> dict[Path, Stamp]:

@@ -36,6 +36,16 @@ class Stored(ABC):
         out[...] = self.read(box)
 
 
+class Tensors(dict[str, Stored]):
+    """What a checkpoint holds, by name, in the order in which it does.
+
+    Attributes:
+        notes: what a reader must know of how it was read.
+    """
+
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Held(Stored):
     """In memory, as an array of bits.

@@ -14,7 +14,7 @@ from .._rule import Decision, Rule, Rules, read_rules
 from ._checkpoint import Checkpoint
 from ._fit import Fits, fit
 from ._left_out import left_out
-from ._match import match
+from ._matched import matched
 from ._rename import renamed
 from ._target import Target, targets_of
 
@@ -27,12 +27,14 @@ class Wish:
         rename: a glob of names in the checkpoint, and what they are in the model.
         adapts: whether what has another shape is fitted.
         skip: globs of names in the model that take nothing from the checkpoint.
+        structure: whether what has found nothing by its name is paired by its order and its shape.
         min_coverage: the share of the parameters, by elements, that must come from it.
     """
 
     rename: Mapping[str, str] = field(default_factory=dict)
     adapts: bool = True
     skip: tuple[str, ...] = ()
+    structure: bool = False
     min_coverage: float | None = None
 
 
@@ -65,7 +67,8 @@ def decide(
     _check_skip(wish.skip, targets)
     ruled = {param.path for param in graph.params if any(rule.matches(param) for rule in rules)}
     wanted = [one for one in targets if one.path not in ruled and not _is_named(one, wish.skip)]
-    found = match(wanted, checkpoint.tensors, renamed([*checkpoint.tensors], wish.rename))
+    names = renamed([*checkpoint.tensors], wish.rename)
+    found = matched(wanted, checkpoint.tensors, names, structure=wish.structure)
     _check_any(found.by_path, targets, checkpoint, found.notes)
     fits = fit(wanted, found.by_path, checkpoint)
     _check_fit(fits, checkpoint)

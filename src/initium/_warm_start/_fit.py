@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from .._loaded import unfit
 from .._rule import Decision
-from .._stored import SHAPED, TURNED
+from .._stored import SHAPED, TURNED, rows
 from ._checkpoint import Checkpoint
 from ._match import Match
 from ._target import Target
@@ -37,26 +37,46 @@ def fit(targets: Iterable[Target], matches: Mapping[str, Match], checkpoint: Che
     for target in meant:
         one = matches[target.path]
         shape, dtype = _held(one, checkpoint)
-        views, why = one.views, [one.because]
         if flaw := unfit(dtype, target.dtype):
             found.misfits[target.path] = flaw
             continue
-        if target.path in turned:
-            views, why = (*views, TURNED), [*why, turned[target.path]]
-        elif shape != target.shape:
-            if _without_ones(shape) != _without_ones(target.shape):
-                found.misfits[target.path] = f"checkpoint {shape}   model {target.shape}"
-                continue
-            views, why = (*views, SHAPED), [*why, f"{shape} there"]
-        why += [f"{dtype} there"] if dtype != target.dtype else []
+        seen = _views(one, shape, target, turned)
+        if seen is None:
+            found.misfits[target.path] = f"checkpoint {shape}   model {target.shape}"
+            continue
+        views, why = seen
+        told = [one.because, *why, *([f"{dtype} there"] if dtype != target.dtype else [])]
         start = checkpoint.start(one.names, views)
-        found.starts[target.path] = Decision(init=start, because=", ".join(why), by="checkpoint")
+        found.starts[target.path] = Decision(init=start, because=", ".join(told), by="checkpoint")
     return found
 
 
+def _views(
+    one: Match, shape: Shape, target: Target, turned: Mapping[str, str]
+) -> tuple[tuple[str, ...], list[str]] | None:
+    """How the numbers must be laid out to be the target's, and why; None if they cannot."""
+    views, why = (), []
+    wanted = target.shape if one.part is None else (sum(one.part.sizes), *target.shape[1:])
+    if target.path in turned or (one.part and shape != wanted and shape == wanted[::-1]):
+        views, why, shape = (TURNED,), [turned.get(target.path, f"{shape} there")], shape[::-1]
+    if shape != wanted:
+        if one.part or _without_ones(shape) != _without_ones(wanted):
+            return None
+        views, why = (*views, SHAPED), [*why, f"{shape} there"]
+    if one.part:
+        first = sum(one.part.sizes[: one.part.index])
+        views = (*views, rows(first, first + one.part.sizes[one.part.index]))
+    return views, why
+
+
 def _held(one: Match, checkpoint: Checkpoint) -> tuple[Shape, str]:
-    stored = checkpoint.tensors[one.names[0]]
-    return stored.shape, stored.dtype
+    """What all of it is together; what cannot be laid one after another has no shape that fits anything."""
+    held = [checkpoint.tensors[name] for name in one.names]
+    if len(held) == 1:
+        return held[0].shape, held[0].dtype
+    is_alike = len({(stored.dtype, stored.shape[1:]) for stored in held}) == 1 and all(stored.shape for stored in held)
+    shape = (sum(stored.shape[0] for stored in held), *held[0].shape[1:]) if is_alike else ()
+    return shape, held[0].dtype
 
 
 def _without_ones(shape: Shape) -> list[int]:
@@ -72,7 +92,8 @@ def _turned(targets: Iterable[Target], matches: Mapping[str, Match], checkpoint:
     squares, found = [], {}
     for target in targets:
         shape, _ = _held(matches[target.path], checkpoint)
-        if len(shape) != 2 or target.param is None or target.param.role != "weight":
+        is_matrix = len(shape) == 2 and matches[target.path].part is None
+        if not is_matrix or target.param is None or target.param.role != "weight":
             continue
         if shape[0] == shape[1] == target.shape[0]:
             squares.append(target.path)
