@@ -25,7 +25,7 @@ def warm_start(
     source: Any,
     *,
     rename: Mapping[str, str] | None = None,
-    adapt: bool = True,
+    adapt: bool | Mapping[str, Any] = True,
     skip: str | Iterable[str] = (),
     structure: bool = False,
     recipe: str | Initialiser | Recipe = "auto",
@@ -45,7 +45,11 @@ def warm_start(
         source: a file of safetensors, of PyTorch's, an index of several, or .npz; a folder of Hugging Face's; a module;
             a state dict, also nested beside an optimiser's.
         rename: a glob of names in the checkpoint, and what they are in the model: `{"encoder.*": "bert.*"}`.
-        adapt: whether what has another shape is fitted, as the plan then says; otherwise it is an error.
+        adapt: whether what has another shape is fitted, as the plan then says: a vocabulary that has grown, another
+            number of input channels, of positions or of a patch's pixels; a head of other classes starts anew. False
+            makes it an error. Adapters by globs go before those: `{"head.*": (old_names, new_names)}` picks rows by
+            their names, and a text is one of `new`, `grown`, `patches`, `channels`,
+            `resampled((14, 14), (8, 20), prefix=1)`.
         skip: globs of names in the model that take nothing from the checkpoint, as in `"head.*"`.
         structure: whether what has found nothing by its name is paired by its order and its shape; each pair is told.
         recipe: of what is new; see `plan`, as are the others.
@@ -77,7 +81,8 @@ def warm_start(
     _check_share(min_coverage)
     wish = Wish(
         rename=rename or {},
-        adapts=adapt,
+        adapt=adapt,
+        moments=None if example is None else building_edge().channel_moments(example),
         skip=(skip,) if isinstance(skip, str) else tuple(skip),
         structure=structure,
         min_coverage=min_coverage,

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .._stored import Stored
 from ..init import Initialiser, copied
 from ..init._copied import held
+from ..init._fitted import BUILDS, Numbers, fitted, numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,5 +33,21 @@ class Checkpoint:
         """The numbers of some of its tensors, as a start."""
         if self.file:
             return copied(self.file, names[0] if len(names) == 1 else names, views)
+        return held(self._find, names, views, told=self._told)
+
+    def fitted(self, how: str, name: str, **settings: Any) -> Initialiser:
+        """The numbers of one of its tensors, fitted to another shape."""
+        start = BUILDS[how](self.file or self.what, name, **settings)  # which reads the settings
+        return start if self.file else fitted(self._find, how, name, told=self._told, **settings)
+
+    def numbers(self, name: str) -> Numbers:
+        """All of a tensor, to compute with."""
+        return numbers(self.tensors[name], name)
+
+    def _find(self, name: str) -> Stored:
+        return self.tensors[name]
+
+    @property
+    def _told(self) -> str:
         # Two models of one class are not the same start.
-        return held(lambda name: self.tensors[name], names, views, told=f"of {self.what} at {id(self.tensors):#x}")
+        return f"of {self.what} at {id(self.tensors):#x}"

@@ -5,15 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from .._decisions import Decisions, Origin
+import numpy as np
+from numpy.typing import NDArray
+
+from .._decisions import Choice, Decisions, Origin
 from .._decisions import decide as decide_by_rules
 from .._errors import CheckpointError, ModelError, RuleError, counted, listed
 from .._graph import Buffer, Graph, Made, Param
 from .._recipes import Recipe
 from .._rule import Decision, Rule, Rules, read_rules
+from ._adapting import Adapt, Adapting, check_adapt
 from ._checkpoint import Checkpoint
 from ._fit import Fits, fit
 from ._left_out import left_out
+from ._match import Match
 from ._matched import matched
 from ._rename import renamed
 from ._target import Target, targets_of
@@ -25,14 +30,16 @@ class Wish:
 
     Attributes:
         rename: a glob of names in the checkpoint, and what they are in the model.
-        adapts: whether what has another shape is fitted.
+        adapt: whether what has another shape is fitted, or how by globs.
+        moments: E[x x^T] over the channels of the example.
         skip: globs of names in the model that take nothing from the checkpoint.
         structure: whether what has found nothing by its name is paired by its order and its shape.
         min_coverage: the share of the parameters, by elements, that must come from it.
     """
 
     rename: Mapping[str, str] = field(default_factory=dict)
-    adapts: bool = True
+    adapt: Adapt = True
+    moments: NDArray[np.float64] | None = None
     skip: tuple[str, ...] = ()
     structure: bool = False
     min_coverage: float | None = None
@@ -70,22 +77,39 @@ def decide(
     names = renamed([*checkpoint.tensors], wish.rename)
     found = matched(wanted, checkpoint.tensors, names, structure=wish.structure)
     _check_any(found.by_path, targets, checkpoint, found.notes)
-    fits = fit(wanted, found.by_path, checkpoint)
-    _check_fit(fits, checkpoint)
+    check_adapt(wish.adapt, targets)
+    adapting = Adapting(
+        graph=graph,
+        adapt=wish.adapt,
+        vocabularies=_vocabularies(wanted, found.by_path, checkpoint),
+        moments=wish.moments,
+    )
+    fits = fit(wanted, found.by_path, checkpoint, adapting)
+    _check_fit(fits, checkpoint, is_traced=untraced is None)
     _check_coverage(wish.min_coverage, graph.params, fits.starts, checkpoint)
     if untraced and any(param.path not in fits.starts and param.path not in ruled for param in graph.params):
         raise untraced
     made = decide_by_rules(_beside(graph, fits.starts), _warm(recipe, fits.starts, checkpoint), rules)
     return replace(
         made,
+        choices=tuple(_told(choice, fits.new) for choice in made.choices),
         notes=(*checkpoint.notes, *found.notes, *made.notes),
         buffers=tuple(_loaded(buffer, fits.starts) for buffer in made.buffers),
         origin=Origin(
             source=str(checkpoint),
             num_tensors=len(checkpoint.tensors),
-            left_out=left_out(checkpoint, found.by_path, targets, graph, wish.skip),
+            left_out=left_out(checkpoint, found.by_path, targets, graph, wish.skip, fits.new),
         ),
     )
+
+
+def _vocabularies(
+    targets: Sequence[Target], matches: Mapping[str, Match], checkpoint: Checkpoint
+) -> frozenset[tuple[int, int]]:
+    """How many rows each embedding has in the checkpoint, and how many in the model."""
+    tables = [one for one in targets if one.param and one.param.role == "embedding" and one.path in matches]
+    held = [(checkpoint.tensors[matches[one.path].names[0]].shape, one.shape) for one in tables]
+    return frozenset((old[0], new[0]) for old, new in held if old and new)
 
 
 @dataclass(frozen=True)
@@ -129,6 +153,12 @@ def _loaded(buffer: Buffer, starts: Mapping[str, Decision]) -> Buffer:
     return replace(buffer, made=Made(init=said.init, because=said.because), draws_as="") if said else buffer
 
 
+def _told(choice: Choice, new: Mapping[str, str]) -> Choice:
+    """A choice of the recipe, with the reason why the checkpoint is not asked."""
+    why = new.get(choice.path)
+    return replace(choice, because=f"{why}; {choice.because}" if choice.because else why) if why else choice
+
+
 def _is_named(target: Target, globs: Sequence[str]) -> bool:
     return any(fnmatchcase(name, glob) for name in target.names for glob in globs)
 
@@ -154,16 +184,17 @@ def _check_any(
         )
 
 
-def _check_fit(fits: Fits, checkpoint: Checkpoint) -> None:
+def _check_fit(fits: Fits, checkpoint: Checkpoint, *, is_traced: bool) -> None:
     if fits.misfits:
         width = max(map(len, fits.misfits))
         lines = [f"  {path:<{width}}  {what}" for path, what in sorted(fits.misfits.items())]
         num_all = len(fits.misfits) + len(fits.starts)
         first = min(fits.misfits)
+        hint = "" if is_traced else "Pass example=inputs first: the model is run on them, and more can be adapted.\n"
         raise CheckpointError(
             f"{len(fits.misfits)} of {counted(num_all, 'tensor')} in {checkpoint} "
             f"{'does' if len(fits.misfits) == 1 else 'do'} not fit this model.\n{listed(lines)}\n"
-            f"Pass skip=['{first}'] to start it from the recipe, or rules={{'{first}': 'normal(0, 0.02)'}}."
+            f"{hint}Pass skip=['{first}'] to start it from the recipe, or rules={{'{first}': 'normal(0, 0.02)'}}."
         )
 
 

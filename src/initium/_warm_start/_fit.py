@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from .._loaded import unfit
 from .._rule import Decision
 from .._stored import SHAPED, TURNED, rows
+from ._adapting import Adapting
 from ._checkpoint import Checkpoint
 from ._match import Match
 from ._target import Target
@@ -23,14 +24,16 @@ class Fits:
     Attributes:
         starts: of those that fit, by path.
         misfits: of the others, what the checkpoint has and what is wrong.
+        new: those that start from the recipe though something is meant for them, and why.
     """
 
     starts: dict[str, Decision] = field(default_factory=dict)
     misfits: dict[str, str] = field(default_factory=dict)
+    new: dict[str, str] = field(default_factory=dict)
 
 
-def fit(targets: Iterable[Target], matches: Mapping[str, Match], checkpoint: Checkpoint) -> Fits:
-    """Each number is copied as it is, if need be from a transposed matrix or without axes of size 1."""
+def fit(targets: Iterable[Target], matches: Mapping[str, Match], checkpoint: Checkpoint, adapting: Adapting) -> Fits:
+    """Each number is copied as it is, if need be from a transposed matrix or without axes of size 1; or adapted."""
     found = Fits()
     meant = [target for target in targets if target.path in matches]
     turned = _turned(meant, matches, checkpoint)
@@ -40,9 +43,16 @@ def fit(targets: Iterable[Target], matches: Mapping[str, Match], checkpoint: Che
         if flaw := unfit(dtype, target.dtype):
             found.misfits[target.path] = flaw
             continue
-        seen = _views(one, shape, target, turned)
+        seen = None if adapting.is_asked(target) else _views(one, shape, target, turned)
         if seen is None:
-            found.misfits[target.path] = f"checkpoint {shape}   model {target.shape}"
+            made = adapting.adapted(target, one, checkpoint)
+            if made is None:
+                found.misfits[target.path] = f"checkpoint {shape}   model {target.shape}"
+            elif made.start is None:
+                found.new[target.path] = made.because
+            else:
+                why = f"{one.because}, {made.because}"
+                found.starts[target.path] = Decision(init=made.start, because=why, by="checkpoint")
             continue
         views, why = seen
         told = [one.because, *why, *([f"{dtype} there"] if dtype != target.dtype else [])]
@@ -64,8 +74,8 @@ def _views(
             return None
         views, why = (*views, SHAPED), [*why, f"{shape} there"]
     if one.part:
-        first = sum(one.part.sizes[: one.part.index])
-        views = (*views, rows(first, first + one.part.sizes[one.part.index]))
+        first = sum(one.part.sizes[: one.part.block])
+        views = (*views, rows(first, first + one.part.sizes[one.part.block]))
     return views, why
 
 

@@ -15,7 +15,12 @@ _NAMED, _AMONG = 20, 300  # how many are told the nearest name, and of how many:
 
 
 def left_out(
-    checkpoint: Checkpoint, matches: Mapping[str, Match], targets: Sequence[Target], graph: Graph, skip: Sequence[str]
+    checkpoint: Checkpoint,
+    matches: Mapping[str, Match],
+    targets: Sequence[Target],
+    graph: Graph,
+    skip: Sequence[str],
+    new: Mapping[str, str],
 ) -> tuple[LeftOut, ...]:
     """Every tensor of a checkpoint that goes nowhere.
 
@@ -25,7 +30,10 @@ def left_out(
         targets: all of the model's tensors.
         graph: of the model.
         skip: globs of what the user leaves out.
+        new: what starts from the recipe though something is meant for it, and why.
     """
+    replaced = {name: new[path] for path, one in matches.items() if path in new for name in one.names}
+    matches = {path: one for path, one in matches.items() if path not in new}
     used = {name for one in matches.values() for name in one.names}
     known = {plain(name): target for target in targets for name in target.names}
     unsaved = {plain(name) for buffer in graph.buffers if not buffer.is_saved for name in (buffer.path, *buffer.tied)}
@@ -33,7 +41,7 @@ def left_out(
     found = []
     for name, stored in checkpoint.tensors.items():
         if name not in used:
-            why = _why(name, known, matches, unsaved, skip)
+            why = replaced.get(name) or _why(name, known, matches, unsaved, skip)
             why = why or _nearest(name, open_ if len(found) < _NAMED else ())
             found.append(LeftOut(name=name, shape=stored.shape, because=why))
     return tuple(found)

@@ -9,11 +9,11 @@ class Part(NamedTuple):
     """Which of the blocks of a packed tensor is meant.
 
     Attributes:
-        index: of it.
+        block: which.
         sizes: how many rows each block has.
     """
 
-    index: int
+    block: int
     sizes: tuple[int, ...]
 
 

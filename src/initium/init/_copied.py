@@ -1,6 +1,7 @@
 """copied: numbers that a checkpoint holds."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +34,14 @@ def copied(file: str, tensor: Any, views: tuple = ()) -> Initialiser:
     names = (tensor,) if isinstance(tensor, str) else tensor
     if not isinstance(names, tuple) or not names or not all(isinstance(name, str) for name in (*names, *views)):
         raise ValueError(f"a tensor goes by its name, and several by a tuple of names, not {tensor!r}")
-    return held(lambda name: _named(file, name), names, views, told=f"in '{file}'")
+    return held(partial(named, file), names, views, told=f"in '{file}'")
 
 
-def _named(file: str, name: str) -> "Stored":
-    from .._stored import named
+def named(file: str, name: str) -> "Stored":
+    """One tensor of a file, by its name."""
+    from .._stored import named as found
 
-    return named(Path(file), name)
+    return found(Path(file), name)
 
 
 def held(find: Callable[[str], "Stored"], names: tuple[str, ...], views: tuple[str, ...], *, told: str) -> Initialiser:

@@ -46,7 +46,7 @@ def scan(pairs: Iterable[tuple[Tensor, Part]]) -> None:
         CheckpointError: if it cannot be read, or holds what is no number.
     """
     for tensor, part in pairs:
-        for stretch in part.stretches(_STRETCH):
+        for stretch in part.stretches(_STRETCH) if tensor.comes_in_parts else [part]:
             _ = tensor.part(stretch.box)
 
 
