@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ._decisions import in_dtype
 from ._edge import building_edge, edge_of
 from ._errors import ModelError, SettingError
 from ._graph import Graph
@@ -31,6 +32,7 @@ def warm_start(
     recipe: str | Initialiser | Recipe = "auto",
     rules: Rules = (),
     min_coverage: float | None = None,
+    dtype: str | None = None,
     trust: bool = False,
     example: Any = None,
 ) -> Plan:
@@ -56,6 +58,7 @@ def warm_start(
         rules: of the user, which win over the checkpoint too.
         min_coverage: the share of the model's parameters, by elements, that must come from the checkpoint; None is any
             but none at all.
+        dtype: of the floating-point numbers that `write` writes, as in `"bfloat16"`; None is the model's own.
         trust: whether a file of PyTorch's that holds more than tensors may run its code; such a plan is not saved.
         example: inputs to trace the model with.
 
@@ -90,7 +93,8 @@ def warm_start(
     with paused():
         checkpoint = _checkpoint(source, trust=trust)
         graph, untraced = (model, None) if isinstance(model, Graph) else _graph(model, recipe, rules, example)
-        return Plan.of(decide(graph, recipe, rules, checkpoint, wish, untraced=untraced))
+        made = Plan.of(decide(graph, recipe, rules, checkpoint, wish, untraced=untraced))
+    return made if dtype is None else in_dtype(made, dtype)
 
 
 def _graph(model: Any, recipe: Recipe, rules: tuple[Rule, ...], example: Any) -> tuple[Graph, ModelError | None]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from .._errors import counted
 from .._graph import Buffer
 from .._report import List, Table
+from ..init._law import Adapted, Law, Loaded
 from ..init._weight import Weight
 from ._choice import Choice
 from ._decisions import Decisions
@@ -81,7 +82,11 @@ def split_buffers(buffers: Iterable[Buffer]) -> tuple[list[Buffer], list[Buffer]
 
 
 def _is_loaded(buffer: Buffer) -> bool:
+    return isinstance(law_of(buffer), Loaded | Adapted)
+
+
+def law_of(buffer: Buffer) -> Law | None:
+    """What a buffer's numbers are; None if nobody knows."""
     if buffer.made is None or buffer.made.init is None:
-        return False
-    law = buffer.made.init.law(Weight(shape=buffer.shape, axes="b" * len(buffer.shape)))
-    return law.how in ("loaded", "adapted")
+        return None
+    return buffer.made.init.law(Weight(shape=buffer.shape, axes="b" * len(buffer.shape)))

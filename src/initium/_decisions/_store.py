@@ -22,6 +22,7 @@ from ._format1 import upgraded
 from ._from_json import JsonError, at, values
 from ._from_json import shown as in_json
 from ._origin import Origin
+from ._sums import with_sums
 
 # The first key of the file: by it a plan is known, and its value says how to read the rest.
 _KEY = "initium plan"
@@ -41,7 +42,8 @@ def write(plan: Decisions, path: str | PathLike[str]) -> None:
         PlanError: if a start has no spec that a file could hold.
         OutputError: if it cannot be written there.
     """
-    _files.write_text(path, text(plan), mark=MARK)
+    _check_specs(plan)
+    _files.write_text(path, text(with_sums(plan)), mark=MARK)
 
 
 def text(plan: Decisions, manifest: str = "") -> str:

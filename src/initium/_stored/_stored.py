@@ -1,5 +1,7 @@
 """Stored: one tensor whose numbers exist already, of which a part can be had."""
 
+import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Box = Sequence[slice]
+_MOST = 4 << 20  # bytes that are read at a time
 
 
 def number(dtype: str) -> "np.dtype[Any]":
@@ -30,6 +33,15 @@ class Stored(ABC):
     @abstractmethod
     def read(self, box: Box | None = None) -> NDArray[Any]:
         """All of it or a box of it, as bits; costs what is read."""
+
+    def sha256(self) -> str:
+        """Of all its bytes, read row by row."""
+        found, size = hashlib.sha256(), max(1, math.prod(self.shape[1:]) * number(self.dtype).itemsize)
+        step = max(1, _MOST // size)
+        for first in range(0, self.shape[0] if self.shape else 1, step):
+            box = (slice(first, first + step), *[slice(None)] * (len(self.shape) - 1)) if self.shape else None
+            found.update(np.ascontiguousarray(self.read(box)).data)
+        return found.hexdigest()
 
     def read_into(self, out: NDArray[Any], box: Box | None = None) -> None:
         """The same into an array of the same number type."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._initialiser import Initialiser, from_file
-from ._law import Loaded
+from ._law import From, Loaded
 from ._weight import Weight
 
 # Readers of files are imported once a file is read: `import initium` stays light.
@@ -60,7 +60,7 @@ def held(find: Callable[[str], "Stored"], names: tuple[str, ...], views: tuple[s
 
             return viewed(joined([find(name) for name in names]), views, weight.shape)
 
-        return Loaded(found, told=", ".join([f"the numbers of {which} {told}", *views]), views=views)
+        return Loaded(From(find, names), found, told=", ".join([f"the numbers of {which} {told}", *views]), views=views)
 
     which = " and ".join(f"'{name}'" for name in names)
     return Initialiser(law, spec=" ".join(["copied", which, told, *views]), has_roles=False)

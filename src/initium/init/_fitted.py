@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .._errors import CheckpointError
 from ._copied import named
 from ._initialiser import Initialiser, from_file
-from ._law import Adapted, Draw, Normal
+from ._law import Adapted, Draw, From, Normal
 from ._resize import resize_matrix
 from ._weight import Weight
 
@@ -152,8 +152,9 @@ def fitted(find: Callable[[str], "Stored"], how: str, tensor: str, *, told: str,
     """
 
     def law(weight: Weight) -> Adapted:
-        return Adapted(lambda draw: fit(how, numbers(find(tensor), tensor), draw, weight, **settings), text)
+        return Adapted(lambda draw: fit(how, numbers(find(tensor), tensor), draw, weight, **settings), text, source)
 
+    source = From(find, (tensor,))
     text = f"{_WORDS[how]} '{tensor}' {told}"
     spec = " ".join([how, f"'{tensor}'", told, *(f"{name}={value}" for name, value in settings.items())])
     return Initialiser(law, spec=spec, has_roles=False)

@@ -219,15 +219,30 @@ class Given(Law):
 
 
 @dataclass(frozen=True)
+class From:
+    """Tensors that exist already.
+
+    Attributes:
+        find: gives what goes by a name; a file is opened no sooner.
+        names: of those that are meant.
+    """
+
+    find: Callable[[str], "Stored"] = field(compare=False, repr=False)
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Loaded(Law):
     """Numbers that exist already, each as it is.
 
     Attributes:
-        find: gives them; a file is opened no sooner.
+        source: the tensors that hold them.
+        find: gives them as they are wanted.
         told: which, in words.
         views: how they are laid out otherwise.
     """
 
+    source: From
     find: Callable[[], "Stored"] = field(compare=False, repr=False)
     told: str
     views: tuple[str, ...] = ()
@@ -246,9 +261,15 @@ class Loaded(Law):
 
 @dataclass(frozen=True)
 class Adapted(Composed):
-    """Numbers that exist already, fitted to another shape."""
+    """Numbers that exist already, fitted to another shape.
 
-    told: str = ""
+    Attributes:
+        told: which and how, in words.
+        source: the tensors that hold them.
+    """
+
+    told: str
+    source: From
     how = "adapted"
     precision = Precision.PRODUCTS
 
