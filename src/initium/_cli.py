@@ -23,6 +23,7 @@ from ._coordinate_check import coordinate_check as run_coordinate_check
 from ._decisions import in_dtype
 from ._decisions._store import MARK as PLAN_MARK
 from ._diagnose import diagnose as run_diagnosis
+from ._edge import building_edge
 from ._errors import DataError, ModelError, OutputError, SettingError, counted
 from ._graph import Graph
 from ._guide import about
@@ -404,6 +405,8 @@ def verify(
     if plan is None:
         check_regular(path_of(file), refuse=DataError)  # else a manifest would be missed that nobody can write
     decisions, manifest = read(plan or _beside(file))
+    if decisions.origin:
+        _ = building_edge()  # which reads its own framework's files
     if manifest and seed not in (None, manifest.seed):
         manifest = None  # another seed has other digests
     drawn = seed if seed is not None else manifest.seed if manifest else 0

@@ -29,7 +29,9 @@ def warm_start(
     rename: Annotated[
         Values, typer.Option(metavar="OLD=NEW", help="Globs: 'encoder.*=bert.*', of the checkpoint and the model.")
     ] = None,
-    skip: Annotated[Values, typer.Option(metavar="GLOB", help="What takes nothing from the checkpoint: 'head.*'.")] = None,
+    skip: Annotated[
+        Values, typer.Option(metavar="GLOB", help="What takes nothing from the checkpoint: 'head.*'.")
+    ] = None,
     structure: Annotated[
         bool, typer.Option("--structure", help="Pair by order and shape what has found nothing by its name.")
     ] = False,
@@ -37,7 +39,9 @@ def warm_start(
     min_coverage: Annotated[
         float | None, typer.Option(help="Fail if less of the model comes from it: 0.9.", metavar="SHARE")
     ] = None,
-    recipe: Annotated[str, typer.Option(help="Of what the checkpoint lacks: auto, or another of `initium list`.")] = "auto",
+    recipe: Annotated[
+        str, typer.Option(help="Of what the checkpoint lacks: auto, or another of `initium list`.")
+    ] = "auto",
     rules: Annotated[
         Values, typer.Option("--rule", metavar="GLOB=SPEC", help="Wins over the checkpoint: 'head.*=zeros'.")
     ] = None,

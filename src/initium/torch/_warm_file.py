@@ -1,8 +1,10 @@
 """Files of PyTorch's, read without running what they may hold besides."""
 
+import os
 import re
 import warnings
 import zipfile
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from .._errors import CheckpointError, few
-from .._reading import check_regular
+from .._reading import check_regular, opened
 from .._safetensors import SUFFIX, HeaderError, read_index
 from .._stored import READERS, TORCH, Box, Tensors, changed, stamp_of
 from ._warm_held import Living, weights_in
@@ -30,6 +32,18 @@ class _Mapped(Living):
         if stamp_of(self.file.stat()) != self.stamp:
             raise changed(self.file)
         return found
+
+
+class _Bounded:
+    """A file that is never asked for more than it has: Python makes room for what a damaged length claims."""
+
+    def __init__(self, file: BufferedReader) -> None:
+        self._file, self._size = file, os.fstat(file.fileno()).st_size
+        self.readline, self.readinto, self.seek, self.tell = file.readline, file.readinto, file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        left = self._size - self._file.tell()
+        return self._file.read(left if size < 0 else min(size, left))
 
 
 def tensors(path: Path) -> Tensors:
@@ -75,7 +89,11 @@ def _loaded(path: Path, *, trust: bool) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of storages and old formats: nothing that a reader could act on
-            return torch.load(path, map_location="cpu", weights_only=not trust, mmap=is_mapped)
+            if is_mapped:
+                return torch.load(path, map_location="cpu", weights_only=not trust, mmap=True)
+            with opened(path, refuse=CheckpointError) as file:
+                bounded: Any = _Bounded(file)  # it has what PyTorch asks for, not all that a file has
+                return torch.load(bounded, map_location="cpu", weights_only=not trust)
     except Exception as error:  # whatever PyTorch's reader, or a file's own code, may raise
         reason = str(error)
         if not trust and "weights_only" in reason:
