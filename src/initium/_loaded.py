@@ -79,13 +79,9 @@ def _converted(tensor: "Tensor", bits: NDArray[Any], source: str) -> NDArray[Any
 
 def _checked(tensor: "Tensor", bits: NDArray[Any], box: Box) -> NDArray[Any]:
     """The same, if each is a number; of a buffer some may be infinite, as in a mask."""
-    if tensor.dtype not in DTYPES:
+    if tensor.dtype not in DTYPES or _are_finite(bits, tensor.dtype):
         return bits
     numbers = widened(bits, tensor.dtype)
-    # One pass that writes little: what is no number, or infinite, passes through a minimum and a maximum.
-    low, high = (float(find(numbers, initial=0)) for find in (np.min, np.max))
-    if np.isfinite(low) and np.isfinite(high):
-        return bits
     wrong = np.isnan(numbers) if tensor.is_buffer else ~np.isfinite(numbers)
     if wrong.any():
         at = np.unravel_index(int(wrong.argmax()), numbers.shape)
@@ -95,3 +91,17 @@ def _checked(tensor: "Tensor", bits: NDArray[Any], box: Box) -> NDArray[Any]:
             f"skip=['{tensor.path}']."
         )
     return bits
+
+
+def _are_finite(bits: NDArray[Any], dtype: str) -> bool:
+    """Whether all surely are, found in one pass that writes little; very large numbers are looked at once more."""
+    if dtype in _EXPONENTS:
+        words = bits.view(np.uint16)
+        return int((words & 0x7FFF).max(initial=0)) < _EXPONENTS[dtype]
+    line = bits.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.dot(line, line)))  # what is no number, or infinite, stays so in a sum of squares
+
+
+# The bits from which on a number of two bytes is infinite or none.
+_EXPONENTS = {"bfloat16": 0x7F80, "float16": 0x7C00}

@@ -1,5 +1,6 @@
 """A checkpoint makes a Plan like any other."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -7,6 +8,7 @@ from warm import IMAGES, TOKENS, Classifier, Encoder, net, same, saved, trained
 
 import initium
 from initium import CheckpointError, Plan, RuleError, SettingError, warm_start
+from initium._checkpoint._tensors import tensors_of
 
 
 @pytest.fixture
@@ -239,3 +241,44 @@ def test_an_encoder_is_found_within_a_classifier_and_the_other_way_round():
     assert same(other.bert, model)
     assert plan["bert.embed.weight"].because == "its name without `bert.`"
     assert plan["classifier.weight"].how == "drawn"
+
+
+def test_calibrating_rescales_what_is_new_and_nothing_that_was_loaded(source):
+    model = net(5)
+    plan = warm_start(model, source, example=IMAGES, rules={"4.weight": "normal(0, 3)"})
+    plan.apply(model)
+    found = plan.calibrate(model, torch.randn(32, 3, 6, 6))
+    assert torch.equal(model[0].weight, source[0].weight)
+    assert ("0.weight", "its numbers come from a checkpoint") in found.left
+
+
+def test_a_model_that_began_warm_is_diagnosed_and_stands_beside_its_source(source):
+    model, generator = net(5), torch.Generator().manual_seed(3)
+    warm_start(model, source, example=IMAGES).apply(model)
+    images, classes = torch.randn(16, 3, 6, 6, generator=generator), torch.arange(16) % 3
+    here, there = (initium.diagnose(one.eval(), images, classes) for one in (model, source))
+    first, same = (next(layer for layer in one.layers if layer.path == "0.weight") for one in (here, there))
+    assert first.moment == same.moment
+    assert "Signal" in str(here.beside(there))
+
+
+def test_several_ranks_read_only_what_they_hold(tmp_path):
+    """Of Shard(0) each rank reads its own rows: what a mesh of one process says of them is what is read."""
+    from initium._stored import _in_safetensors
+
+    held = nn.Linear(50, 40, bias=False)
+    file = saved(tmp_path / "w.safetensors", held)
+    plan = warm_start(nn.Linear(50, 40, bias=False), file)
+    [tensor] = tensors_of(plan, 0)[0]
+    seen = []
+    read = _in_safetensors.InFile._read
+
+    def noted(self, handle, out, box):
+        seen.append(out.nbytes)
+        read(self, handle, out, box)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_in_safetensors.InFile, "_read", noted)
+        parts = [tensor.part((slice(10 * rank, 10 * rank + 10), slice(None))) for rank in range(4)]
+    assert seen == [10 * 50 * 4] * 4
+    assert (np.concatenate(parts) == held.weight.detach().numpy()).all()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 # What PyTorch's wrappers put into names, wherever they stand; no module of a model is called so.
 _WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
@@ -14,6 +15,7 @@ _NORMED = re.compile(r"(?P<name>weight|bias|weight_[ih]h_l\d+(_reverse)?)(?P<par
 _CELL = re.compile(r"(weight|bias)_([ih]h)_l0")
 
 
+@lru_cache(maxsize=1 << 16)  # each name is looked at from several sides
 def plain(name: str) -> str:
     """A name as every library has it by now."""
     *owners, last = [part for part in name.split(".") if part not in _WRAPPERS] or [name]

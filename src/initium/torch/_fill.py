@@ -1,12 +1,14 @@
 """fill: drawn tensors into PyTorch's memory."""
 
 from collections.abc import Iterable
+from contextlib import closing
 
 import torch
 
 from .._fill import fill_all
 from .._tensor import Box, Tensor
 from ..init._law import Loaded
+from ._at_once import at_once
 from ._memory import has_memory, memory
 from ._shards import Part
 
@@ -30,13 +32,18 @@ def fill(pairs: Iterable[tuple[Tensor, Part]]) -> None:
 
 def _load(pairs: Iterable[tuple[Tensor, Part]]) -> None:
     """What lies in a file, stretch by stretch, straight into memory where the system can write there."""
-    for tensor, part in pairs:
-        for stretch in part.stretches(_STRETCH):
-            box = stretch.box or (slice(None),) * len(tensor.shape)
-            if has_memory(stretch.held):
-                tensor.write(memory(stretch.held), box)
-            else:
-                stretch.held.copy_(drawn(tensor, box))
+    work = [(tensor, stretch) for tensor, part in pairs for stretch in part.stretches(_STRETCH)]
+    with closing(at_once(_load_one, work, threads=torch.get_num_threads())) as done:
+        for _ in done:
+            pass
+
+
+def _load_one(tensor: Tensor, stretch: Part) -> None:
+    box = stretch.box or (slice(None),) * len(tensor.shape)
+    if has_memory(stretch.held):
+        tensor.write(memory(stretch.held), box)
+    else:
+        stretch.held.copy_(drawn(tensor, box))
 
 
 def scan(pairs: Iterable[tuple[Tensor, Part]]) -> None:
