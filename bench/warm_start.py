@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -130,7 +131,7 @@ def read_bytes():
 
 def rank(number, store, file, count, queue):
     distributed.init_process_group("gloo", init_method=f"file://{store}", rank=number, world_size=RANKS)
-    model = deferred(lambda: build(count))
+    model: Any = deferred(lambda: build(count))
     plan = initium.warm_start(model, file)
     for layer in model:
         fully_shard(layer)
@@ -144,7 +145,7 @@ def rank(number, store, file, count, queue):
 
 def sharded(file, count, folder):
     queue = multiprocessing.get_context("spawn").Queue()
-    multiprocessing.spawn(rank, args=(f"{folder}/store", file, count, queue), nprocs=RANKS)
+    torch.multiprocessing.spawn(rank, args=(f"{folder}/store", file, count, queue), nprocs=RANKS)
     for number, was_read, held in sorted(queue.get() for _ in range(RANKS)):
         print(f"rank {number} holds {held / 1e6:.1f} MB and read {was_read / 1e6:.1f} MB")
 

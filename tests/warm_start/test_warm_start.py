@@ -1,14 +1,18 @@
 """A checkpoint makes a Plan like any other."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
+import warm_ranks
 from torch import nn
 from warm import IMAGES, TOKENS, Classifier, Encoder, net, same, saved, trained
 
 import initium
 from initium import CheckpointError, Plan, RuleError, SettingError, warm_start
 from initium._checkpoint._tensors import tensors_of
+from initium._tensor import Tensor
 
 
 @pytest.fixture
@@ -282,3 +286,42 @@ def test_several_ranks_read_only_what_they_hold(tmp_path):
         parts = [tensor.part((slice(10 * rank, 10 * rank + 10), slice(None))) for rank in range(4)]
     assert seen == [10 * 50 * 4] * 4
     assert (np.concatenate(parts) == held.weight.detach().numpy()).all()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/io"), reason="the system does not count what is read")
+def test_under_fsdp2_each_rank_reads_what_it_holds(tmp_path):
+    source = trained(warm_ranks.build())
+    saved(tmp_path / "w.safetensors", source)
+    torch.multiprocessing.spawn(warm_ranks.rank, args=(str(tmp_path),), nprocs=2)
+    for number in (0, 1):
+        found = torch.load(tmp_path / f"{number}.pt")
+        assert all(torch.equal(value, source.state_dict()[name]) for name, value in found["whole"].items())
+        assert found["held"] == sum(value.nbytes for value in source.parameters()) / 2
+        assert found["held"] <= found["read"] < found["held"] + 100_000  # the header, and what Python reads besides
+
+
+def test_ctrl_c_leaves_a_model_on_meta_as_it_was(file, monkeypatch):
+    with torch.device("meta"):
+        model = net()
+    plan = warm_start(model, file, example=IMAGES)
+    write, calls = Tensor.write, []
+
+    def interrupted(self, out, box):
+        calls.append(self.path)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        write(self, out, box)
+
+    monkeypatch.setattr(Tensor, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        plan.apply(model)
+    assert all(value.is_meta for value in model.parameters())
+
+
+def test_a_buffer_of_another_shape_is_not_passed_over(source):
+    plan = warm_start(net(), source)
+    model = net()
+    model[1].running_mean = torch.zeros(5)
+    with pytest.raises(initium.PlanError, match=r"buffer 1.running_mean has shape \(5,\), and the plan loads \(4,\)"):
+        plan.apply(model)

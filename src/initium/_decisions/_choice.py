@@ -53,7 +53,7 @@ class Choice(Decision):
     @property
     def is_from_checkpoint(self) -> bool:
         """Whether its numbers come from a checkpoint, as they are or adapted."""
-        return self.law.how in ("loaded", "adapted")
+        return self.law.is_loaded
 
     @cached_property
     def law(self) -> Law:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from .._errors import counted
 from .._graph import Buffer
 from .._report import List, Table
-from ..init._law import Adapted, Law, Loaded
-from ..init._weight import Weight
 from ._choice import Choice
 from ._decisions import Decisions
+from ._fold import fold
 from ._origin import Origin
+from ._shortened import shortened
 
 _KINDS = {"loaded": "loaded", "adapted": "adapted", "new": "new, from the recipe or a rule", "kept": "left as built"}
 
@@ -47,17 +47,24 @@ def _kind(choice: Choice) -> str:
     return how if how in ("loaded", "adapted", "kept") else "new"
 
 
-def _lists(plan: Decisions, origin: Origin) -> Iterator[List]:
+def _lists(plan: Decisions, origin: Origin) -> Iterator[Table | List]:
     by_kind = {kind: [one for one in plan.choices if _kind(one) == kind] for kind in _KINDS}
     yield _list("Adapted", (f"{_told(one)}: {one.because}" for one in by_kind["adapted"]))
-    yield _list("New", (f"{_told(one)}: {one.init}, {one.because}" for one in by_kind["new"]))
+    yield _list("New", (f"{_told(one)}: {shortened(str(one.init))}, {one.because}" for one in by_kind["new"]))
     yield _list("Left as built", (f"{_told(one)}: {one.because}" for one in by_kind["kept"]))
     tied = [(name, one.path) for one in plan.choices for name in one.param.tied]
     yield _list("Tied", (f"{name} is {path}" for name, path in tied))
     loaded, others = split_buffers(plan.buffers)
-    yield _list("Buffers that are loaded", (f"{one.path} {one.shape}: {_why(one)}" for one in loaded))
+    yield _loaded(loaded)
     yield _list("Buffers that it lacks", (f"{one.path} {one.shape}" for one in others))
     yield _list("Left out of it", (f"{one.name} {one.shape}: {one.because}" for one in origin.left_out))
+
+
+def _loaded(buffers: Iterable[Buffer]) -> Table:
+    """Each with its reason, as the parameters have theirs."""
+    rows = fold((one.path, _why(one)) for one in buffers)
+    lines = tuple((row.paths, row.kind) for row in rows)
+    return Table(title="Buffers that are loaded", columns=("buffer", "because"), rows=lines, words=("because",))
 
 
 def _list(title: str, lines: Iterable[str]) -> List:
@@ -77,16 +84,5 @@ def split_buffers(buffers: Iterable[Buffer]) -> tuple[list[Buffer], list[Buffer]
     """Those that a checkpoint gives, and the others."""
     loaded, others = [], []
     for one in buffers:
-        (loaded if _is_loaded(one) else others).append(one)
+        (loaded if one.is_loaded else others).append(one)
     return loaded, others
-
-
-def _is_loaded(buffer: Buffer) -> bool:
-    return isinstance(law_of(buffer), Loaded | Adapted)
-
-
-def law_of(buffer: Buffer) -> Law | None:
-    """What a buffer's numbers are; None if nobody knows."""
-    if buffer.made is None or buffer.made.init is None:
-        return None
-    return buffer.made.init.law(Weight(shape=buffer.shape, axes="b" * len(buffer.shape)))

@@ -1,6 +1,5 @@
 """A plan as a report: its table and what it sums up to."""
 
-import re
 from collections import Counter
 
 from .._errors import counted
@@ -11,9 +10,7 @@ from ._choice import Choice
 from ._decisions import Decisions
 from ._fold import fold
 from ._inventory import inventory
-
-_DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?:e[+-]?\d+)?(?![\w.])")
-_TABLE = re.compile(r"'([\w+/=]{8})[\w+/=]{32,}'")  # numbers in a text that nobody reads
+from ._shortened import shortened
 
 
 def present(plan: Decisions) -> Report:
@@ -22,7 +19,7 @@ def present(plan: Decisions) -> Report:
     table = Table(
         title="",
         columns=("parameter", "start", "because"),
-        rows=tuple((row.paths, _shortened(row.kind[0]), row.kind[1]) for row in rows),
+        rows=tuple((row.paths, shortened(row.kind[0]), row.kind[1]) for row in rows),
         words=("start", "because"),
     )
     own = sum(choice.by == "you" for choice in plan.choices)
@@ -37,11 +34,6 @@ def present(plan: Decisions) -> Report:
 def _start(choice: Choice) -> str:
     """Its spec; of what a checkpoint holds under the name that the reason tells, only how it is laid out."""
     return ", ".join(["copied", *choice.law.views]) if isinstance(choice.law, Loaded) else str(choice.init)
-
-
-def _shortened(spec: str) -> str:
-    """A spec with its decimals to three digits and its tables left out, for reading."""
-    return _DECIMAL.sub(lambda found: f"{float(found[0]):.3g}", _TABLE.sub(r"'\1...'", spec))
 
 
 def _why(choice: Choice) -> str:

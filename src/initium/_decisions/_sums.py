@@ -6,7 +6,6 @@ from dataclasses import replace
 from .._errors import CheckpointError
 from ..init._law import Adapted, From, Loaded
 from ._decisions import Decisions
-from ._inventory import law_of
 from ._origin import Sum
 
 
@@ -39,5 +38,5 @@ def changed(plan: Decisions) -> Iterator[tuple[str, str]]:
 
 def _sources(plan: Decisions) -> Iterator[From]:
     by_it = (choice.law for choice in plan.choices if choice.by == "checkpoint")  # a rule may name another file
-    laws = [*by_it, *map(law_of, plan.buffers)]
+    laws = [*by_it, *(buffer.law for buffer in plan.buffers)]
     yield from (law.source for law in laws if isinstance(law, Loaded | Adapted))

@@ -65,6 +65,11 @@ class Law:
     precision: ClassVar[Precision] = Precision.BITS
     is_whole: ClassVar[bool] = True
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether its numbers exist already, in a file or a model, as they are or adapted."""
+        return self.how in ("loaded", "adapted")
+
     def make(self, draw: Draw, weight: Weight) -> NDArray[Any]:
         """The whole weight; never asked of what the fill draws by itself."""
         raise NotImplementedError

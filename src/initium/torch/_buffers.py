@@ -9,7 +9,7 @@ from torch import nn
 
 from .. import _stream
 from .._decisions import Decisions, starts_anew
-from .._errors import ModelError, listed
+from .._errors import ModelError, PlanError, listed
 from .._tensor import Tensor, of_buffer
 from ._deferred import record_of
 from ._fill import drawn
@@ -71,11 +71,18 @@ def _planned(model: nn.Module, plan: Decisions, seed: int) -> dict[str, Make]:
         buffer = told.get(here.path)
         if buffer is None and here.made and here.made.origin is not None:
             buffer = replace(here, draws_as=_first(model, here.made.origin))
-        if buffer is None or buffer.shape != here.shape:
+        if buffer is None:
+            continue
+        if buffer.shape != here.shape:
+            if buffer.is_loaded:
+                raise PlanError(
+                    f"This plan was made for another model: buffer {here.path} has shape {here.shape}, and the plan "
+                    f"loads {buffer.shape}. Plan this model itself."
+                )
             continue
         # The model may have been converted since it was planned.
         if tensor := of_buffer(replace(buffer, dtype=here.dtype), plan, seed):
-            make = tensor if tensor.law.how in ("loaded", "adapted") else partial(drawn, tensor)
+            make = tensor if tensor.law.is_loaded else partial(drawn, tensor)
             found |= dict.fromkeys((here.path, *here.tied), make)
     return found
 

@@ -46,4 +46,4 @@ class Write:
     @property
     def is_loaded(self) -> bool:
         """Whether they come from a checkpoint."""
-        return isinstance(self.numbers, Tensor) and self.numbers.law.how in ("loaded", "adapted")
+        return isinstance(self.numbers, Tensor) and self.numbers.law.is_loaded
