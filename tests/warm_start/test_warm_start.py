@@ -1,5 +1,6 @@
 """A checkpoint makes a Plan like any other."""
 
+import hashlib
 import os
 
 import numpy as np
@@ -325,3 +326,29 @@ def test_a_buffer_of_another_shape_is_not_passed_over(source):
     model[1].running_mean = torch.zeros(5)
     with pytest.raises(initium.PlanError, match=r"buffer 1.running_mean has shape \(5,\), and the plan loads \(4,\)"):
         plan.apply(model)
+
+
+def test_loading_over_a_trained_model_is_what_was_asked_and_no_loss(source):
+    model = trained(net(), IMAGES, seed=4)
+    notes = warm_start(model, source, skip="4.*", example=IMAGES).notes
+    assert any("started anew: `4.weight`" in note for note in notes)
+    assert not any("0-1,4.weight" in note or "`0" in note for note in notes)
+
+
+def test_a_saved_plan_knows_its_checkpoint_and_says_which_tensor_is_another(file, source, tmp_path):
+    plan = warm_start(net(), file)
+    plan.save(tmp_path / "plan.json")
+    plan.write(tmp_path / "out.safetensors")
+    again = Plan.load(tmp_path / "plan.json")
+    held = source.state_dict()["4.bias"].numpy().tobytes()
+    assert {one.name: one.sha256 for one in again.origin.sums}["4.bias"] == hashlib.sha256(held).hexdigest()
+    assert again.verify(tmp_path / "out.safetensors")
+    with torch.no_grad():
+        source[4].bias[1] += 1
+    saved(file, source)
+    assert [str(one) for one in again.verify(tmp_path / "out.safetensors").differences][1:] == [
+        "4.bias has another SHA-256 in the checkpoint than when the plan was saved"
+    ]
+    model = net()
+    again.apply(model)  # which reads no more than it writes
+    assert same(model, source)
