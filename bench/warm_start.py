@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 from torch import distributed, multiprocessing, nn
 from torch.distributed.fsdp import fully_shard
+from torch.multiprocessing.spawn import spawn
 
 import initium
 from initium._stored import Held
@@ -145,7 +146,7 @@ def rank(number, store, file, count, queue):
 
 def sharded(file, count, folder):
     queue = multiprocessing.get_context("spawn").Queue()
-    torch.multiprocessing.spawn(rank, args=(f"{folder}/store", file, count, queue), nprocs=RANKS)
+    spawn(rank, args=(f"{folder}/store", file, count, queue), nprocs=RANKS)
     for number, was_read, held in sorted(queue.get() for _ in range(RANKS)):
         print(f"rank {number} holds {held / 1e6:.1f} MB and read {was_read / 1e6:.1f} MB")
 
