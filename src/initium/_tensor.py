@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from . import _fill, _stream
 from ._decisions import Choice, Decisions
-from ._errors import SpecError, listed
+from ._errors import CheckpointError, SpecError, listed
 from ._graph import Buffer
 from .init import Initialiser
-from .init._law import Constant, Elementwise, Given, Law
+from .init._law import Constant, Elementwise, Given, Law, Loaded
 from .init._weight import Weight
 
 Box = Sequence[slice]
@@ -32,6 +32,7 @@ class Tensor:
         law: what they are drawn from.
         weight: its shape as it is stored, and how its elements are numbered.
         key: of its stream.
+        is_buffer: whether it is none of the parameters.
     """
 
     path: str = ""
@@ -41,6 +42,7 @@ class Tensor:
     law: Law
     weight: Weight
     key: int
+    is_buffer: bool = False
 
     @classmethod
     def of(cls, init: Initialiser, weight: Weight, *, dtype: str, key: int, **names: Any) -> "Tensor":
@@ -81,6 +83,10 @@ class Tensor:
         """
         order = self.weight.order
         cuts = (slice(None),) * len(order) if box is None else tuple(box)
+        if isinstance(self.law, Loaded):
+            from ._loaded import read  # which opens files: rarely needed
+
+            return read(self, self.law, cuts)
         if isinstance(self.law, Given):
             out = _fill.rounded(self.law.numbers[(*(cuts[axis] for axis in order), ...)], self.dtype)
         else:
@@ -91,7 +97,11 @@ class Tensor:
 
     def write(self, out: NDArray[Any], box: Box) -> None:
         """A box of it into an array: in place where elements are numbered as they are stored, else beside it."""
-        if isinstance(self.law, Given) or self.weight.order != tuple(range(out.ndim)):
+        if isinstance(self.law, Loaded):
+            from ._loaded import read_into
+
+            read_into(self, self.law, out, box)
+        elif isinstance(self.law, Given) or self.weight.order != tuple(range(out.ndim)):
             out[...] = self.part(box)
         else:
             _fill.fill_all([self.job(out, box)])
@@ -102,7 +112,11 @@ class Tensor:
         Raises:
             SpecError: saying how far they reach.
         """
-        if self.dtype in _fill.DTYPES:
+        if isinstance(self.law, Loaded):
+            from ._loaded import check
+
+            check(self, self.law)
+        elif self.dtype in _fill.DTYPES:
             nothing = (slice(0, 0),) * len(self.shape)  # every law is looked at, whatever the box holds
             _fill.check(self.job(np.empty([0] * len(self.shape), self.number), nothing))
         elif self.dtype != "bool" and isinstance(self.law, Given) and self.law.numbers.size:
@@ -118,12 +132,13 @@ def _check_range(numbers: NDArray[Any], dtype: str) -> None:
 
 
 def check_all(tensors: Iterable[Tensor]) -> None:
-    """Refuse tensors whose numbers leave their dtype.
+    """Refuse tensors whose numbers leave their dtype, or are not there.
 
     Raises:
-        SpecError: naming all of them.
+        SpecError: naming all of the first kind.
+        CheckpointError: naming all of the second.
     """
-    misfits = []
+    misfits, absent = [], []
     fit = set[tuple[Law, str]]()  # of what is drawn element by element the shape does not matter
     for tensor in tensors:
         if isinstance(tensor.law, Elementwise) and (tensor.law, tensor.dtype) in fit:
@@ -131,12 +146,19 @@ def check_all(tensors: Iterable[Tensor]) -> None:
         try:
             tensor.check()
             fit.add((tensor.law, tensor.dtype))
+        except CheckpointError as error:
+            absent.append(f"  {tensor.path}  {error}")
         except SpecError as error:
             misfits.append(f"  {tensor.path}  {tensor.start}: {str(error).replace(str(tensor.law), 'it')}")
     if misfits:
         raise SpecError(
             f"These starts leave the numbers of their dtype:\n{listed(sorted(misfits))}\n"
             "Choose a smaller std or limit, or float32."
+        )
+    if absent:
+        raise CheckpointError(
+            f"These numbers are not where the plan says:\n{listed(sorted(absent))}\n"
+            "Plan the model with this checkpoint again, `initium.warm_start(model, source)`."
         )
 
 
@@ -165,9 +187,11 @@ def of_buffer(buffer: Buffer, decisions: Decisions, seed: int) -> Tensor | None:
     same = (choice.init.sees(choice.param) for choice in copied if choice.param.shape == buffer.shape)
     weight = next(same, Weight(shape=buffer.shape, axes="b" * len(buffer.shape)))
     law = init.law(weight.in_order)
+    if isinstance(law, Loaded):
+        law, weight = init.law(stored := Weight(shape=buffer.shape, axes="b" * len(buffer.shape))), stored
     if isinstance(law, Constant):  # whatever number was recorded: it is no start that may be too large
         law = Given(np.broadcast_to(law.value, buffer.shape))
-    if law.how == "kept" or (buffer.dtype not in _fill.DTYPES and not isinstance(law, Given)):
+    if law.how == "kept" or (buffer.dtype not in _fill.DTYPES and not isinstance(law, Given | Loaded)):
         return None
     return Tensor(
         path=buffer.path,
@@ -177,4 +201,5 @@ def of_buffer(buffer: Buffer, decisions: Decisions, seed: int) -> Tensor | None:
         law=law,
         weight=weight,
         key=_stream.key(seed, buffer.draws_as or buffer.path),
+        is_buffer=True,
     )

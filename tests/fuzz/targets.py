@@ -13,11 +13,14 @@ from typing import Any
 import hostile
 import numpy as np
 import safetensors
+import safetensors.torch
+import torch
 import typer
 from bounds import attempt, check_shown
 from hypothesis import strategies as st
 
-from initium import Plan, _cli, array, cite, parse
+import initium.torch
+from initium import Plan, _cli, array, cite, parse, warm_start
 from initium._as_exit import as_exit
 from initium._checkpoint import read
 from initium._compare import show
@@ -245,6 +248,51 @@ def check_toml(data, folder):
     attempt(lambda: read_toml(str(folder / "s.toml")))
 
 
+# Checkpoints that a model begins from
+
+
+def check_warm(ending):
+    """Whatever a file holds: the model has its numbers afterwards, or is as it was."""
+
+    def check(data, folder):
+        file = folder / f"w.{ending}"
+        file.write_bytes(data)
+        before = {name: value.clone() for name, value in WARM.state_dict().items()}
+        plan = attempt(lambda: warm_start(WARM_GRAPH, file))
+        done = attempt(lambda: plan.apply(WARM)) if plan else None
+        here = WARM.state_dict()
+        if done is None:
+            assert all(torch.equal(value, here[name]) for name, value in before.items())
+            return
+        check_shown(str(plan))
+        check_shown(str(done))
+        assert all(torch.isfinite(value).all() for value in here.values())
+        plan.save(folder / "plan.json")
+        assert Plan.load(folder / "plan.json") == plan
+
+    return check
+
+
+def _saved(state, ending):
+    """A file of a state dict, as bytes."""
+    out = io.BytesIO()
+    if ending == "npz":
+        np.savez(out, **{name: value.numpy() for name, value in state.items()})
+    else:
+        torch.save({"model": state, "epoch": 3}, out, _use_new_zipfile_serialization=ending == "pt")
+    return out.getvalue()
+
+
+WARM = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 2))
+WARM_GRAPH = initium.torch.survey(WARM)
+_WARM_FILE = safetensors.torch.save({f"model.{name}": value for name, value in WARM.state_dict().items()})
+_WARM_LENGTH = int.from_bytes(_WARM_FILE[:8], "little")
+
+
+def _warm_reheaded(text):
+    return len(text).to_bytes(8, "little") + text + _WARM_FILE[8 + _WARM_LENGTH :]
+
+
 def _store():
     """A study of two starts and two runs, as its file."""
     import tempfile
@@ -314,5 +362,16 @@ TARGETS = (
     Target("indexes", _either(INDEX.decode()), check_index),
     Target("stores", hostile.changed(_store()), check_store),
     Target("studies", hostile.changed(b'inits = ["zeros"]\nlr = [0.1, 1]\n[rules]\n"head.*" = "ones"\n'), check_toml),
+    Target(
+        "warm_safetensors",
+        st.one_of(
+            hostile.edited(json.loads(_WARM_FILE[8 : 8 + _WARM_LENGTH])).map(_warm_reheaded),
+            hostile.changed(_WARM_FILE),
+        ),
+        check_warm("safetensors"),
+    ),
+    Target("warm_torch", hostile.changed(_saved(WARM.state_dict(), "pt")), check_warm("pt")),
+    Target("warm_old_torch", hostile.changed(_saved(WARM.state_dict(), "old")), check_warm("pth")),
+    Target("warm_npz", hostile.changed(_saved(WARM.state_dict(), "npz")), check_warm("npz")),
     Target("npz", st.one_of(hostile.changed(_npz(False)), hostile.changed(_npz(True))), check_npz),
 )

@@ -1,5 +1,6 @@
 """A plan's numbers on disk: written, hashed and verified without a model and without a framework."""
 
+from ._asked import asked as asked
 from ._manifest import digest as digest
 from ._manifest import manifest as manifest
 from ._manifest import read as read

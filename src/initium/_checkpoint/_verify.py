@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from os import PathLike
 
-from .._decisions import Decisions
+from .._decisions import Decisions, changed
 from .._errors import DataError
 from .._progress import progress
 from .._reading import opened, path_of, read
@@ -34,6 +34,7 @@ def verify(
         fitting, misfits = pairs(tensors, held, unknown)
         seen = _compared(fitting, manifest.sha256 if manifest else {})
         differences += _contradictions(tensors, manifest) + misfits + [one.difference for one in seen if one.difference]
+        differences += [Difference(path=name, what=what) for name, what in changed(plan)]
         close = [one.place.path for one in seen if one.is_close]
     return Verification(
         path=path,

@@ -47,7 +47,8 @@ def _notes_of_loss(graph: Graph, choices: Mapping[str, Choice]) -> Iterator[str]
     if any(choice.law.how == "kept" and choice.by == "you" for choice in choices.values()):
         return
     written = [path for path in graph.written if path in choices and not choices[path].param.built]  # those are named
-    lost = [path for path in (*graph.learned, *written) if path in choices and choices[path].law.how != "kept"]
+    touched = [path for path in (*graph.learned, *written) if path in choices and choices[path].law.how != "kept"]
+    lost = [path for path in touched if choices[path].by != "checkpoint"]  # to load over it is what was asked
     if lost:
         why = f"trained or loaded before ({graph.trained})" if graph.trained else _WRITTEN
         yield f"{why}, and started anew: {folded(lost)}"

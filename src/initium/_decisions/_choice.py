@@ -50,6 +50,11 @@ class Choice(Decision):
         """How its numbers come about."""
         return "length" if self.follows else self.law.how
 
+    @property
+    def is_from_checkpoint(self) -> bool:
+        """Whether its numbers come from a checkpoint, as they are or adapted."""
+        return self.law.is_loaded
+
     @cached_property
     def law(self) -> Law:
         """The numbers that the initialiser gives this parameter.

@@ -85,7 +85,8 @@ def _decided(param: Param, own: Rule | None, usual: Rule | None, recipe: Recipe)
         said = own.decide(param, _tried(param, usual))
         return replace(said, because=said.because or own.reason, by="you"), f"your rule {own}"
     assert usual  # every parameter is decided by now
-    return usual.decide(param), f"{recipe}: {usual}"
+    said = usual.decide(param)
+    return said, str(usual) if said.by == "checkpoint" else f"{recipe}: {usual}"
 
 
 _SAID = tuple(field.name for field in fields(Decision))

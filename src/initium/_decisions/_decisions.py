@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from .._graph import Buffer
 from ._choice import Choice
+from ._origin import Origin
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Decisions:
     buffers: tuple[Buffer, ...] = ()
     version: int | None = None
     remakes: bool = False
+    origin: Origin | None = None
 
     @property
     def decided_by(self) -> str:

@@ -1,40 +1,39 @@
 """A plan as a report: its table and what it sums up to."""
 
-import re
 from collections import Counter
 
 from .._errors import counted
 from .._ledger import How
 from .._report import Report, Table
+from ..init._law import Loaded
 from ._choice import Choice
 from ._decisions import Decisions
 from ._fold import fold
-
-_DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?:e[+-]?\d+)?(?![\w.])")
-_TABLE = re.compile(r"'([\w+/=]{8})[\w+/=]{32,}'")  # numbers in a text that nobody reads
+from ._inventory import inventory
+from ._shortened import shortened
 
 
 def present(plan: Decisions) -> Report:
     """Repeated blocks folded, numbers to three digits."""
-    rows = fold((choice.path, (str(choice.init), _why(choice))) for choice in plan.choices)
+    rows = fold((choice.path, (_start(choice), _why(choice))) for choice in plan.choices)
     table = Table(
         title="",
         columns=("parameter", "start", "because"),
-        rows=tuple((row.paths, _shortened(row.kind[0]), row.kind[1]) for row in rows),
+        rows=tuple((row.paths, shortened(row.kind[0]), row.kind[1]) for row in rows),
         words=("start", "because"),
     )
     own = sum(choice.by == "you" for choice in plan.choices)
     yours = f", {own} by you" if own else ""
     return Report(
-        sections=(table,),
+        sections=(table, *inventory(plan)),
         answer=f"{_counts(plan)}.\nRecipe: {plan.decided_by or 'none'}{yours}.",
         remarks=plan.notes,
     )
 
 
-def _shortened(spec: str) -> str:
-    """A spec with its decimals to three digits and its tables left out, for reading."""
-    return _DECIMAL.sub(lambda found: f"{float(found[0]):.3g}", _TABLE.sub(r"'\1...'", spec))
+def _start(choice: Choice) -> str:
+    """Its spec; of what a checkpoint holds under the name that the reason tells, only how it is laid out."""
+    return ", ".join(["copied", *choice.law.views]) if isinstance(choice.law, Loaded) else str(choice.init)
 
 
 def _why(choice: Choice) -> str:
@@ -46,6 +45,7 @@ _IN_WORDS: dict[How, str] = {
     "computed": "computed",
     "constant": "constant",
     "loaded": "loaded",
+    "adapted": "adapted",
     "length": "set to the length of a direction",
     "kept": "left as built",
 }

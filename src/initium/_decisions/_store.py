@@ -21,6 +21,8 @@ from ._decisions import Decisions
 from ._format1 import upgraded
 from ._from_json import JsonError, at, values
 from ._from_json import shown as in_json
+from ._origin import Origin
+from ._sums import with_sums
 
 # The first key of the file: by it a plan is known, and its value says how to read the rest.
 _KEY = "initium plan"
@@ -29,7 +31,7 @@ _SCHEMA = 2
 # Bytes. A parameter takes some 600, with a manifest 750: 300,000 of them. Reading takes up to 25 times the memory.
 _MOST = 250_000_000
 MANIFEST = "manifest"  # a key that a plan may lack; see `_checkpoint/_manifest.py`
-_OPTIONAL = ("version", "remakes")
+_OPTIONAL = ("version", "remakes", "origin")
 _MEND = "Mend the file, or save the plan again."
 
 
@@ -40,7 +42,8 @@ def write(plan: Decisions, path: str | PathLike[str]) -> None:
         PlanError: if a start has no spec that a file could hold.
         OutputError: if it cannot be written there.
     """
-    _files.write_text(path, text(plan), mark=MARK)
+    _check_specs(plan)
+    _files.write_text(path, text(with_sums(plan)), mark=MARK)
 
 
 def text(plan: Decisions, manifest: str = "") -> str:
@@ -104,6 +107,7 @@ def decisions_of(path: str | PathLike[str], data: Any) -> Decisions:
     """
     data = _checked(path, data)
     kinds = {"recipe": str, "notes": tuple[str, ...], "buffers": tuple[Buffer, ...], "version": int, "remakes": bool}
+    kinds["origin"] = Origin
     try:
         said = {key: at(f'"{key}"', kind, data[key]) for key, kind in kinds.items() if key in data}
     except JsonError as error:

@@ -9,5 +9,6 @@ from ._header import header as header
 from ._index import ENDING as ENDING
 from ._index import SUFFIX as SUFFIX
 from ._index import index as index
+from ._index import read_index as read_index
 from ._index import shards_of as shards_of
 from ._places import places as places

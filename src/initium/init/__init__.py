@@ -8,6 +8,7 @@ from ._computed import mimetic as mimetic
 from ._computed import olora as olora
 from ._computed import pissa as pissa
 from ._computed import sparsity_aware as sparsity_aware
+from ._copied import copied as copied
 from ._elementary import constant as constant
 from ._elementary import framework as framework
 from ._elementary import keep as keep
@@ -16,6 +17,11 @@ from ._elementary import ones as ones
 from ._elementary import truncated_normal as truncated_normal
 from ._elementary import uniform as uniform
 from ._elementary import zeros as zeros
+from ._fitted import channels as channels
+from ._fitted import grown as grown
+from ._fitted import patches as patches
+from ._fitted import picked as picked
+from ._fitted import resampled as resampled
 from ._gain import Stability as Stability
 from ._gain import gain as gain
 from ._gain import stability as stability

@@ -67,6 +67,8 @@ def _is_one(laws: tuple[Law, ...]) -> bool:
 CATALOGUE: dict[str, Callable[..., Initialiser]] = {}
 ALIASES: dict[str, Callable[..., Initialiser]] = {}
 COMPUTED: dict[str, Callable[..., Any]] = {}
+# Starts that a checkpoint makes: a spec names them, and nobody chooses one from a list.
+FROM_FILES: dict[str, Callable[..., Initialiser]] = {}
 
 
 def alias(name: str, function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
@@ -81,12 +83,21 @@ def computed(function: Callable[P, R]) -> Callable[P, R]:
     return function
 
 
+def from_file(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
+    """Enter a function of what a file holds. See `initialiser`."""
+    return _entered(function, FROM_FILES)
+
+
 def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
     """Enter a function in the catalogue; what it returns bears its name and arguments.
 
     Arguments are checked by their annotation, so that the function can be one line: `float` is a finite
     number, `int` a whole one from 1, `str` a word; of a `Gain` that is a function the number is kept.
     """
+    return _entered(function, CATALOGUE)
+
+
+def _entered(function: Callable[P, Initialiser], table: dict[str, Callable[..., Initialiser]]) -> Any:
     signature = inspect.signature(function)
     name = function.__name__
     takes_tuple = any(parameter.annotation is tuple for parameter in signature.parameters.values())
@@ -124,7 +135,7 @@ def initialiser(function: Callable[P, Initialiser]) -> Callable[P, Initialiser]:
             raise SpecError(f"`{name}`: {error}.") from None
         return replace(made, spec=format_call(canonical(name, signature, values)))
 
-    CATALOGUE[name] = build
+    table[name] = build
     return build
 
 

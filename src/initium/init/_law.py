@@ -9,17 +9,20 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._weight import Weight
 
+if TYPE_CHECKING:
+    from .._stored import Stored
+
 # Of the numbers that a fill writes.
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
-How = Literal["drawn", "computed", "constant", "loaded", "kept"]
+How = Literal["drawn", "computed", "constant", "loaded", "adapted", "kept"]
 
 
 # Below it a cut Gaussian is a uniform one but for cut^4, and its variance a difference of two numbers that cancel.
@@ -61,6 +64,11 @@ class Law:
     how: ClassVar[How] = "computed"
     precision: ClassVar[Precision] = Precision.BITS
     is_whole: ClassVar[bool] = True
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether its numbers exist already, in a file or a model, as they are or adapted."""
+        return self.how in ("loaded", "adapted")
 
     def make(self, draw: Draw, weight: Weight) -> NDArray[Any]:
         """The whole weight; never asked of what the fill draws by itself."""
@@ -213,6 +221,65 @@ class Given(Law):
 
     def make(self, draw: Draw, weight: Weight) -> NDArray[Any]:
         return self.numbers
+
+
+@dataclass(frozen=True)
+class From:
+    """Tensors that exist already.
+
+    Attributes:
+        find: gives what goes by a name; a file is opened no sooner.
+        names: of those that are meant.
+    """
+
+    find: Callable[[str], "Stored"] = field(compare=False, repr=False)
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Loaded(Law):
+    """Numbers that exist already, each as it is.
+
+    Attributes:
+        source: the tensors that hold them.
+        find: gives them as they are wanted.
+        told: which, in words.
+        views: how they are laid out otherwise.
+    """
+
+    source: From
+    find: Callable[[], "Stored"] = field(compare=False, repr=False)
+    told: str
+    views: tuple[str, ...] = ()
+    how = "loaded"
+    is_whole = False
+
+    def make(self, draw: Draw, weight: Weight) -> NDArray[Any]:
+        from .._stored import widened  # which reads files: rarely needed
+
+        stored = self.find()
+        return widened(stored.read(), stored.dtype)
+
+    def words(self, weight: Weight) -> str:
+        return self.told
+
+
+@dataclass(frozen=True)
+class Adapted(Composed):
+    """Numbers that exist already, fitted to another shape.
+
+    Attributes:
+        told: which and how, in words.
+        source: the tensors that hold them.
+    """
+
+    told: str
+    source: From
+    how = "adapted"
+    precision = Precision.PRODUCTS
+
+    def words(self, weight: Weight) -> str:
+        return self.told
 
 
 @dataclass(frozen=True)

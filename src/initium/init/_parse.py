@@ -7,7 +7,7 @@ from typing import Any
 
 from .._errors import InitiumError, SpecError
 from .._spec import parse_call, unknown_name
-from ._initialiser import ALIASES, CATALOGUE, Initialiser
+from ._initialiser import ALIASES, CATALOGUE, FROM_FILES, Initialiser
 
 
 def names() -> dict[str, Callable[..., Initialiser]]:
@@ -30,9 +30,9 @@ def parse(spec: str) -> Initialiser:
         True
     """
     call = parse_call(spec)
-    known = names()
+    known = names() | FROM_FILES
     if call.name not in known:
-        raise unknown_name("initialiser", call.name, known, "`initium list` shows all of them.")
+        raise unknown_name("initialiser", call.name, names(), "`initium list` shows all of them.")
     try:
         return known[call.name](*call.args, **call.kwargs)
     except SpecError as error:

@@ -35,6 +35,9 @@ from ._start import Start as Start
 from ._start import start as __getattr__  # noqa: F401  Python asks it for the catalogue's names
 from ._survey import survey as survey
 from ._trace import trace as trace
+from ._warm_example import channel_moments as channel_moments
+from ._warm_file import trusted as trusted
+from ._warm_held import held as held
 
 if TYPE_CHECKING:
     from ..init import *  # noqa: F403

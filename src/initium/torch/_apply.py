@@ -12,9 +12,9 @@ from .._ledger import Entry, Ledger
 from .._paused import paused
 from .._tensor import Tensor, check_all
 from ._deferred import mark
-from ._fill import fill
-from ._history import note_left
-from ._lengths import check_spectral_norms, free_parameters, renew_spectral_norms
+from ._fill import fill, scan
+from ._history import note_left, note_loaded
+from ._lengths import check_spectral_norms, free_parameters, renew_spectral_norms, spectral_buffers
 from ._materialise import Device, check_device, materialised
 from ._parameters import parameters
 from ._path import plain_paths
@@ -42,7 +42,8 @@ def apply(plan: Decisions, model: nn.Module, *, seed: int = 0, device: Device = 
     return Ledger(
         entries=tuple(_entry(choice, by_path.get(choice.path)) for choice in plan.choices if choice.path in values),
         seed=int(seed),
-        buffers=tuple(write.path for write in writes if write.is_buffer),
+        buffers=tuple(write.path for write in writes if write.is_buffer and not write.is_loaded),
+        loaded_buffers=tuple(write.path for write in writes if write.is_buffer and write.is_loaded),
         on_meta=tuple(_on_meta(model)),
     )
 
@@ -55,28 +56,38 @@ def _check(model: nn.Module, values: Mapping[str, torch.Tensor], writes: Sequenc
     check_device(device, touched)
     check_shards(touched)
     check_spectral_norms(model, touched)
-    drawn = [write for write in writes if isinstance(write.numbers, Tensor)]
+    drawn = [write for write in writes if isinstance(write.numbers, Tensor) and not write.is_buffer]
     check_writable({write.path: local(write.value) for write in drawn}, needs_memory=False)
     check_apart(_apart(writes))
-    check_all([write.numbers for write in drawn if isinstance(write.numbers, Tensor)])
+    check_all([write.numbers for write in writes if isinstance(write.numbers, Tensor)])
+    # What has numbers would hold some of the new and some of the old, if reading failed half-way.
+    there = [(write.numbers, write.value) for write in writes if write.is_loaded and not write.value.is_meta]
+    scan((tensor, part) for tensor, value in there if isinstance(tensor, Tensor) for part in parts(value))
 
 
 def _write(model: nn.Module, writes: Sequence[Write], device: Device) -> None:
     free_parameters(model)
     blank = [write.value for write in writes if write.value.is_meta]
-    drawn = [(write.numbers, write.value) for write in writes if isinstance(write.numbers, Tensor)]
+    drawn = [(w.numbers, w.value) for w in writes if isinstance(w.numbers, Tensor) and not w.is_buffer]
     touched = {write.path: write.value for write in writes}
     with where_made(touched.values()), materialised(touched, device):
         fill((tensor, part) for tensor, value in drawn for part in parts(value))
         for _, value in drawn:
             notice(value)
         for write in writes:
-            if not isinstance(write.numbers, Tensor):
-                put(write.value, write.numbers())
-        renew_spectral_norms(model, {id(write.value) for write in writes})
+            if write.is_buffer or not isinstance(write.numbers, Tensor):
+                put(write.value, write.made())
+        renew_spectral_norms(model, {id(write.value) for write in _to_renew(model, writes)})
     for value in blank:
         mark(value)
-    note_left(model, touched.values())
+    note_left(model, [write.value for write in writes if not write.is_loaded])
+    note_loaded(model, [write.value for write in writes if write.is_loaded])
+
+
+def _to_renew(model: nn.Module, writes: Sequence[Write]) -> Iterator[Write]:
+    """Those whose spectral norm has vectors of other numbers: a checkpoint may hold them with the weights."""
+    has_vectors = not {write.path for write in writes if write.is_loaded}.isdisjoint(spectral_buffers(model))
+    yield from (write for write in writes if not (write.is_loaded and has_vectors))
 
 
 def _check_params(values: Mapping[str, torch.Tensor], writes: Sequence[Write]) -> None:

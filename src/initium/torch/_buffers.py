@@ -9,8 +9,8 @@ from torch import nn
 
 from .. import _stream
 from .._decisions import Decisions, starts_anew
-from .._errors import ModelError, listed
-from .._tensor import of_buffer
+from .._errors import ModelError, PlanError, listed
+from .._tensor import Tensor, of_buffer
 from ._deferred import record_of
 from ._fill import drawn
 from ._history import RUNNING, norms, statistics_of
@@ -19,7 +19,7 @@ from ._read import buffers_of, named
 from ._torch import NormBase
 from ._write import Write
 
-Make = Callable[[], torch.Tensor]
+Make = Tensor | Callable[[], torch.Tensor]
 
 
 def buffer_writes(model: nn.Module, plan: Decisions, seed: int) -> tuple[Write, ...]:
@@ -40,7 +40,9 @@ def buffer_writes(model: nn.Module, plan: Decisions, seed: int) -> tuple[Write, 
         module, path = model.get_submodule(owner), plain(full)
         record = record_of(module).get(name)
         is_anew = record is not None and record.is_random and plan.remakes
-        if value.is_meta or is_anew or (id(module) in stale and name in RUNNING):  # another seed draws others
+        is_loaded = isinstance(planned.get(path), Tensor)
+        # Another seed draws others.
+        if value.is_meta or is_anew or is_loaded or (id(module) in stale and name in RUNNING):
             make = planned.get(path) or _maker(module, name, value, _stream.key(seed, path))
             is_unset = record is not None and record.is_unset
             found += [Write(path, value, make, is_buffer=True, is_unset=is_unset)] if make else []
@@ -69,11 +71,19 @@ def _planned(model: nn.Module, plan: Decisions, seed: int) -> dict[str, Make]:
         buffer = told.get(here.path)
         if buffer is None and here.made and here.made.origin is not None:
             buffer = replace(here, draws_as=_first(model, here.made.origin))
-        if buffer is None or buffer.shape != here.shape:
+        if buffer is None:
+            continue
+        if buffer.shape != here.shape:
+            if buffer.is_loaded:
+                raise PlanError(
+                    f"This plan was made for another model: buffer {here.path} has shape {here.shape}, and the plan "
+                    f"loads {buffer.shape}. Plan this model itself."
+                )
             continue
         # The model may have been converted since it was planned.
         if tensor := of_buffer(replace(buffer, dtype=here.dtype), plan, seed):
-            found |= dict.fromkeys((here.path, *here.tied), partial(drawn, tensor))
+            make = tensor if tensor.law.is_loaded else partial(drawn, tensor)
+            found |= dict.fromkeys((here.path, *here.tied), make)
     return found
 
 

@@ -22,6 +22,8 @@ from ._torch import NormBase, OutProjection, own_parameters, version_of
 RUNNING = {"running_mean": 0, "running_var": 1, "num_batches_tracked": 0}
 # Each parameter as Initium left it, by the module that owns it: its version, and its first numbers.
 _LEFT: WeakKeyDictionary[nn.Module, dict[str, tuple[int, list[float]]]] = WeakKeyDictionary()
+# What Initium copied from a checkpoint, likewise.
+_LOADED: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
 _FIRST = 4  # numbers that tell what raises no version: `.data`, a fused optimiser
 
 
@@ -43,6 +45,17 @@ def note_left(model: nn.Module, values: Iterable[torch.Tensor]) -> None:
     for _, module, name, value in named(model):
         if id(value) in filled and not value.is_inference():
             _LEFT.setdefault(module, {})[name] = (version_of(value), _first(value))
+
+
+def note_loaded(model: nn.Module, values: Iterable[torch.Tensor]) -> None:
+    """Remember what a checkpoint gave, which to start anew is to lose."""
+    loaded = {id(value) for value in values}
+    for _, module, name, value in named(model):
+        if id(value) in loaded:
+            _LEFT.get(module, {}).pop(name, None)
+            _LOADED.setdefault(module, set()).add(name)
+        elif name in _LOADED.get(module, ()) and name in _LEFT.get(module, {}):
+            _LOADED[module].discard(name)  # filled since
 
 
 def _first(value: torch.Tensor) -> list[float]:
@@ -173,6 +186,8 @@ def _trained(model: nn.Module, statistics: tuple[Statistics, ...]) -> str:
     slopes = [module for module in model.modules() if isinstance(module, nn.PReLU) and not module.weight.is_meta]
     if not all(_is_typed(number, slope.weight.dtype) for slope in slopes for number in set(slope.weight.tolist())):
         return "its slopes are not as they are built"
+    if loaded := [path for path, module, name, _ in named(model) if name in _LOADED.get(module, ())]:
+        return f"copied from a checkpoint: {folded(loaded)}"
     since = {path: _since(module, name, value) for path, module, name, value in named(model)}
     if changed := [path for path, is_written in since.items() if is_written]:
         return f"written since Initium filled it: {folded(changed)}"

@@ -37,4 +37,13 @@ class Write:
         """All of its numbers once it is written; those of a sharded one are made once more, beside it."""
         if not is_sharded(self.value):
             return self.value
-        return drawn(self.numbers) if isinstance(self.numbers, Tensor) else self.numbers().to(self.value.dtype)
+        return self.made().to(self.value.dtype)
+
+    def made(self) -> torch.Tensor:
+        """All of its numbers, made beside it."""
+        return drawn(self.numbers) if isinstance(self.numbers, Tensor) else self.numbers()
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether they come from a checkpoint."""
+        return isinstance(self.numbers, Tensor) and self.numbers.law.is_loaded

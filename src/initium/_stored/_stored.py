@@ -1,0 +1,86 @@
+"""Stored: one tensor whose numbers exist already, of which a part can be had."""
+
+import hashlib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Box = Sequence[slice]
+_MOST = 4 << 20  # bytes that are read at a time
+
+
+def number(dtype: str) -> "np.dtype[Any]":
+    """Of an array that holds the bits of a dtype; NumPy cannot name bfloat16."""
+    return np.dtype("uint16" if dtype == "bfloat16" else dtype)
+
+
+class Stored(ABC):
+    """One tensor whose numbers exist already.
+
+    Attributes:
+        shape: of all of it.
+        dtype: as frameworks spell it; of what none of them computes in, as its file does.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @abstractmethod
+    def read(self, box: Box | None = None) -> NDArray[Any]:
+        """All of it or a box of it, as bits; costs what is read."""
+
+    def sha256(self) -> str:
+        """Of all its bytes, read row by row."""
+        found, size = hashlib.sha256(), max(1, math.prod(self.shape[1:]) * number(self.dtype).itemsize)
+        step = max(1, _MOST // size)
+        for first in range(0, self.shape[0] if self.shape else 1, step):
+            box = (slice(first, first + step), *[slice(None)] * (len(self.shape) - 1)) if self.shape else None
+            found.update(np.ascontiguousarray(self.read(box)).data)
+        return found.hexdigest()
+
+    def read_into(self, out: NDArray[Any], box: Box | None = None) -> None:
+        """The same into an array of the same number type."""
+        out[...] = self.read(box)
+
+
+class Tensors(dict[str, Stored]):
+    """What a checkpoint holds, by name, in the order in which it does.
+
+    Attributes:
+        notes: what a reader must know of how it was read.
+    """
+
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Held(Stored):
+    """In memory, as an array of bits.
+
+    Attributes:
+        numbers: all of them.
+        dtype: that the bits are of.
+    """
+
+    numbers: NDArray[Any] = field(repr=False)
+    dtype: str = ""
+
+    def __post_init__(self) -> None:
+        """Fill in what the array says itself."""
+        object.__setattr__(self, "shape", self.numbers.shape)
+        object.__setattr__(self, "dtype", self.dtype or self.numbers.dtype.name)
+
+    def read(self, box: Box | None = None) -> NDArray[Any]:
+        return self.numbers if box is None else self.numbers[(*box, ...)]
+
+
+def widened(bits: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """The numbers that bits stand for, as NumPy computes with them."""
+    if dtype == "bfloat16":
+        return (bits.astype(np.uint32) << 16).view(np.float32)
+    return bits

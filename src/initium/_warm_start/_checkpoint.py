@@ -1,0 +1,53 @@
+"""The Checkpoint: what there is to begin from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._stored import Stored
+from ..init import Initialiser, copied
+from ..init._copied import held
+from ..init._fitted import BUILDS, Numbers, fitted, numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """What there is to begin from.
+
+    Attributes:
+        tensors: by name, in the order in which they are held.
+        file: that holds them; empty if they are in memory.
+        what: it is, if it is no file, as in `a state dict`.
+        notes: what a reader must know of how it was read.
+    """
+
+    tensors: Mapping[str, Stored]
+    file: str = ""
+    what: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"'{self.file}'" if self.file else self.what
+
+    def start(self, names: tuple[str, ...], views: tuple[str, ...] = ()) -> Initialiser:
+        """The numbers of some of its tensors, as a start."""
+        if self.file:
+            return copied(self.file, names[0] if len(names) == 1 else names, views)
+        return held(self._find, names, views, told=self._told)
+
+    def fitted(self, how: str, name: str, **settings: Any) -> Initialiser:
+        """The numbers of one of its tensors, fitted to another shape."""
+        start = BUILDS[how](self.file or self.what, name, **settings)  # which reads the settings
+        return start if self.file else fitted(self._find, how, name, told=self._told, **settings)
+
+    def numbers(self, name: str) -> Numbers:
+        """All of a tensor, to compute with."""
+        return numbers(self.tensors[name], name)
+
+    def _find(self, name: str) -> Stored:
+        return self.tensors[name]
+
+    @property
+    def _told(self) -> str:
+        # Two models of one class are not the same start.
+        return f"of {self.what} at {id(self.tensors):#x}"

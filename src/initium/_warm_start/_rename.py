@@ -1,0 +1,70 @@
+"""renamed: the names that a user's rules give to tensors of a checkpoint."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from .._errors import CheckpointError, RuleError, listed
+from .._rule import shown
+
+
+class Renamed(NamedTuple):
+    """What a user calls a tensor.
+
+    Attributes:
+        new: its name in the model.
+        rule: which says so.
+    """
+
+    new: str
+    rule: str
+
+
+def renamed(names: Sequence[str], rules: Mapping[str, str]) -> dict[str, Renamed]:
+    """What a tensor is called in the model, where a rule says so; what a star stood for stands there too.
+
+    Args:
+        names: of the tensors.
+        rules: a glob of names in the checkpoint, and of names in the model with as many stars.
+
+    Raises:
+        RuleError: if a rule is none, or matches nothing.
+        CheckpointError: if two tensors get one name.
+    """
+    if not isinstance(rules, Mapping) or not all(isinstance(x, str) for pair in rules.items() for x in pair):
+        raise RuleError(f"rename maps globs to globs, as in {{'encoder.*': 'bert.*'}}; got {shown(rules)}.")
+    found: dict[str, Renamed] = {}
+    for old, new in rules.items():
+        if old.count("*") != new.count("*"):
+            raise RuleError(f"rename '{old}' to '{new}': both have as many stars, since each stands for the same text.")
+        pattern = re.compile("(.*)".join(map(re.escape, old.split("*"))))
+        hits = {name: _put(new, hit.groups()) for name in names if (hit := pattern.fullmatch(name))}
+        if not hits:
+            raise RuleError(f"rename: the checkpoint has no tensor by the name '{old}'.{_nearest(old, names)}")
+        rule = f"{old}={new}"
+        found |= {name: Renamed(made, rule) for name, made in hits.items() if name not in found}
+    _check_once(names, found)
+    return found
+
+
+def _put(new: str, texts: Sequence[str]) -> str:
+    first, *others = new.split("*")
+    return first + "".join(text + part for text, part in zip(texts, others, strict=True))
+
+
+def _nearest(old: str, names: Sequence[str]) -> str:
+    import difflib  # rarely needed
+
+    near = difflib.get_close_matches(old, names[:2000], n=1, cutoff=0.3)
+    return f" The closest is '{near[0]}'." if near else ""
+
+
+def _check_once(names: Sequence[str], found: Mapping[str, Renamed]) -> None:
+    by_new: dict[str, list[str]] = {}
+    for name in names:
+        by_new.setdefault(found[name].new if name in found else name, []).append(name)
+    lines = [
+        f"  {new}  {', '.join(olds)}" for new, olds in by_new.items() if len(olds) > 1 and any(o in found for o in olds)
+    ]
+    if lines:
+        raise CheckpointError(f"By `rename` several tensors get one name:\n{listed(sorted(lines))}\nNarrow its globs.")

@@ -1,0 +1,132 @@
+"""Files of PyTorch's, read without running what they may hold besides."""
+
+import os
+import re
+import warnings
+import zipfile
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from .._errors import CheckpointError, few
+from .._reading import check_regular, opened
+from .._safetensors import SUFFIX, HeaderError, read_index
+from .._stored import READERS, TORCH, Box, Tensors, changed, stamp_of
+from ._warm_held import Living, weights_in
+
+_GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
+
+
+class _Mapped(Living):
+    """A tensor of a file that is mapped into memory."""
+
+    def __init__(self, stored: Living, file: Path) -> None:
+        super().__init__(stored.value)
+        self.file, self.stamp = file, stamp_of(file.stat())
+
+    def read(self, box: Box | None = None) -> NDArray[Any]:
+        found = super().read(box).copy()
+        if stamp_of(self.file.stat()) != self.stamp:
+            raise changed(self.file)
+        return found
+
+
+class _Bounded:
+    """A file that is never asked for more than it has: Python makes room for what a damaged length claims."""
+
+    def __init__(self, file: BufferedReader) -> None:
+        self._file, self._size = file, os.fstat(file.fileno()).st_size
+        self.readline, self.readinto, self.seek, self.tell = file.readline, file.readinto, file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        left = self._size - self._file.tell()
+        return self._file.read(left if size < 0 else min(size, left))
+
+
+def tensors(path: Path) -> Tensors:
+    """Every tensor of a file, or of the files of an index, by its name.
+
+    Raises:
+        CheckpointError: if it cannot be read, or needs code to be.
+    """
+    if not path.name.endswith(SUFFIX):
+        return _tensors(path)
+    try:
+        by_name = read_index(path)
+    except HeaderError as error:
+        raise CheckpointError(f"'{path}' {error}. Fetch or write it again.") from None
+    held = {file: _tensors(file) for file in sorted(set(by_name.values()))}
+    if lacking := [name for name, file in by_name.items() if name not in held[file]]:
+        raise CheckpointError(f"'{path}' places {few(lacking)} in files that lack them. Fetch or write it again.")
+    return Tensors((name, held[file][name]) for name, file in by_name.items())
+
+
+def trusted(path: Path) -> Tensors:
+    """The same of a file whose code may run.
+
+    Raises:
+        CheckpointError: if it cannot be read.
+    """
+    return _mapped(weights_in(_loaded(path, trust=True), f"'{path}'"), path)
+
+
+def _tensors(path: Path) -> Tensors:
+    return _mapped(weights_in(_loaded(path, trust=False), f"'{path}'"), path)
+
+
+def _mapped(found: Tensors, path: Path) -> Tensors:
+    made = Tensors((name, _Mapped(one, path) if isinstance(one, Living) else one) for name, one in found.items())
+    made.notes = found.notes
+    return made
+
+
+def _loaded(path: Path, *, trust: bool) -> Any:
+    check_regular(path, refuse=CheckpointError)
+    is_mapped = _is_mapped(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of storages and old formats: nothing that a reader could act on
+            if is_mapped:
+                return torch.load(path, map_location="cpu", weights_only=not trust, mmap=True)
+            with opened(path, refuse=CheckpointError) as file:
+                bounded: Any = _Bounded(file)  # it has what PyTorch asks for, not all that a file has
+                return torch.load(bounded, map_location="cpu", weights_only=not trust)
+    except Exception as error:  # whatever PyTorch's reader, or a file's own code, may raise
+        reason = str(error)
+        if not trust and "weights_only" in reason:
+            raise CheckpointError(_needs_code(path, reason)) from None
+        first = next(iter(reason.splitlines()), type(error).__name__)
+        raise CheckpointError(f"'{path}' cannot be read by PyTorch: {first}") from None
+
+
+def _is_mapped(path: Path) -> bool:
+    """Whether it is an archive, as PyTorch writes now; one that is packed would grow as it is read.
+
+    Raises:
+        CheckpointError: if it is packed, or broken.
+    """
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            packed = [one.filename for one in archive.infolist() if one.compress_type != zipfile.ZIP_STORED]
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+        raise CheckpointError(f"'{path}' is a broken archive: {error}") from None
+    if packed:
+        raise CheckpointError(f"'{path}' is packed, as PyTorch packs nothing. Save it again by `torch.save`.")
+    return True
+
+
+def _needs_code(path: Path, reason: str) -> str:
+    names = dict.fromkeys(f"`{name}`" for name in _GLOBAL.findall(reason))
+    what = f" ({few([*names])})" if names else ""
+    return (
+        f"'{path}' holds more than tensors{what}, and to read that is to run code from the file. If you know who "
+        "wrote it, pass trust=True; or load it yourself and save its state dict as safetensors."
+    )
+
+
+READERS[TORCH] = tensors

@@ -1,0 +1,130 @@
+"""held: a module or a state dict as a checkpoint."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from .._errors import CheckpointError, few, with_article
+from .._fill import bits
+from .._rule import shown
+from .._stored import Box, Held, Stored, Tensors
+from .._warm_start import Checkpoint
+from ._path import plain_paths
+from ._read import dtype_name
+from ._shards import is_sharded
+
+# Under which name programs save a model's weights beside an optimiser's, the first that is there.
+_USUAL = ("state_dict", "model_state_dict", "model_state", "model", "module", "net", "network", "weights", "params")
+_DEEPEST = 4  # that weights are looked for
+
+
+class Living(Stored):
+    """A tensor in PyTorch's memory, as it is when it is read."""
+
+    def __init__(self, value: torch.Tensor) -> None:
+        self.value, self.shape, self.dtype = value.detach(), tuple(value.shape), dtype_name(value)
+
+    def read(self, box: Box | None = None) -> NDArray[Any]:
+        found = (self.value if box is None else self.value[(*box, ...)]).cpu().resolve_neg().resolve_conj()
+        return (found.view(torch.uint16) if found.dtype == torch.bfloat16 else found).numpy()
+
+
+def held(source: Any) -> Checkpoint:
+    """What a module or a state dict holds, by name.
+
+    Raises:
+        CheckpointError: if it is neither, or holds what has no numbers.
+    """
+    if isinstance(source, nn.Module):
+        plain = plain_paths(source)
+        tensors = {plain(name): value for name, value in source.state_dict().items()}
+        found = stored_by_name(tensors)
+        return Checkpoint(tensors=found, what=with_article(type(source).__name__), notes=found.notes)
+    if isinstance(source, Mapping):
+        found = weights_in(source, "The dict")
+        return Checkpoint(tensors=found, what="a state dict", notes=found.notes)
+    raise CheckpointError(
+        f"A checkpoint is the path of a file or a folder, a module, or a dict of tensors by name, not {shown(source)}."
+    )
+
+
+def weights_in(saved: Any, what: str) -> Tensors:
+    """The tensors of what a program saved, which may be nested beside the state of an optimiser.
+
+    Raises:
+        CheckpointError: if there are none, several dicts may be meant, or a tensor has no numbers.
+    """
+    if isinstance(saved, nn.Module):
+        return stored_by_name(saved.state_dict())
+    found = dict(_dicts(saved))
+    usual = [place for place in found if place.rpartition(".")[2] in _USUAL]
+    top = [place for place in found if not place]
+    likely = top or sorted(usual, key=lambda place: _USUAL.index(place.rpartition(".")[2]))[:1] or [*found]
+    if not likely:
+        raise CheckpointError(f"{what} holds no tensors by name, but {with_article(type(saved).__name__)}.")
+    if len(likely) > 1:
+        names = few([f"`{place}`" for place in likely])
+        raise CheckpointError(f"{what} holds several dicts of tensors: {names}. Pass the one that is meant as a dict.")
+    [place] = likely
+    tensors = stored_by_name(found[place])
+    others = few([f"`{other}`" for other in found if other != place])
+    tensors.notes += (f"its tensors lie under `{place}`{f'; not taken: {others}' if others else ''}",) if place else ()
+    return tensors
+
+
+def _dicts(saved: Any, place: str = "", depth: int = 0) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every dict that holds tensors by name, by where it lies; none within another."""
+    if not isinstance(saved, Mapping) or depth > _DEEPEST:
+        return
+    if any(isinstance(value, torch.Tensor | np.ndarray) and isinstance(name, str) for name, value in saved.items()):
+        yield place, saved
+        return
+    for name, value in saved.items():
+        if isinstance(name, str):
+            yield from _dicts(value, f"{place}.{name}" if place else name, depth + 1)
+
+
+def stored_by_name(tensors: Mapping[Any, Any]) -> Tensors:
+    """Tensors and arrays by their names, in their order.
+
+    Raises:
+        CheckpointError: naming what has no numbers that can be copied.
+    """
+    wrong = [f"`{name}` is {flaw}" for name, value in tensors.items() if (flaw := _flaw(value))]
+    if wrong:
+        raise CheckpointError(f"A checkpoint holds plain tensors with numbers, and {few(wrong)}. Leave those out.")
+    others = [f"`{name}`" for name, value in tensors.items() if not _is_one(name, value)]
+    found = Tensors((name, _stored(value)) for name, value in tensors.items() if _is_one(name, value))
+    found.notes = (f"no tensors, and left out: {few(others)}",) if others else ()
+    return found
+
+
+def _is_one(name: Any, value: Any) -> bool:
+    return isinstance(name, str) and isinstance(value, torch.Tensor | np.ndarray)
+
+
+def _flaw(value: Any) -> str:
+    """Why a tensor's numbers cannot be copied; empty if they can, or if it is none."""
+    if isinstance(value, np.ndarray):
+        return "an array of objects" if value.dtype.hasobject else ""
+    if not isinstance(value, torch.Tensor):
+        return ""
+    flaws = {
+        "quantised": value.is_quantized,
+        "on meta": value.is_meta,
+        "sharded": is_sharded(value),
+        "sparse": value.layout is not torch.strided,
+        "nested": value.is_nested,
+    }
+    return next((flaw for flaw, holds in flaws.items() if holds), "")
+
+
+def _stored(value: Any) -> Stored:
+    if isinstance(value, torch.Tensor):
+        return Living(value)
+    found = bits(value)
+    return Held(found, "bfloat16" if found is not value else "")

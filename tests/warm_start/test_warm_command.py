@@ -1,0 +1,100 @@
+"""`initium warm-start` as a person meets it."""
+
+import pytest
+import torch
+from typer.testing import CliRunner
+from warm import IMAGES, net, same, saved, trained
+
+from initium import Plan, _cli, warm_start
+
+MODULE = """
+import torch
+from torch import nn
+
+def build(classes=3):
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, classes))
+
+def five():
+    return build(5)
+
+def images():
+    return torch.zeros(2, 3, 6, 6)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.py").write_text(MODULE)
+    saved(tmp_path / "w.safetensors", trained(net(), IMAGES), lambda name: f"net.{name}")
+    return tmp_path
+
+
+def run(*args):
+    return CliRunner().invoke(_cli.app, ["warm-start", *args])
+
+
+def test_the_ledger_is_shown_and_the_numbers_are_written(folder):
+    found = run("model.py:build", "w.safetensors", "--out", "out.safetensors", "--plan", "plan.json")
+    assert found.exit_code == 0, found.output
+    assert "From 'w.safetensors', which holds 9 tensors" in found.stdout
+    assert "its name with `net.` before it" in found.stdout
+    model = net()
+    warm_start(model, folder / "out.safetensors").apply(model)
+    assert same(model, trained(net(), IMAGES))
+    assert Plan.load(folder / "plan.json").verify(folder / "out.safetensors")
+    again = CliRunner().invoke(_cli.app, ["verify", "out.safetensors", "plan.json"])
+    assert again.exit_code == 0, again.output
+
+
+def test_a_head_of_other_classes_needs_inputs_to_be_known(folder):
+    refused = run("model.py:five", "w.safetensors")
+    assert refused.exit_code == 2
+    assert "Pass example=inputs first" in refused.stderr
+    found = run("model.py:five", "w.safetensors", "--example", "model.py:images")
+    assert found.exit_code == 0, found.output
+    assert "a new head: 3 outputs there, 5 here" in " ".join(found.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--rename", "a"], "SettingError: `--rename` is written OLD=NEW, as in 'encoder.*=bert.*'; got 'a'."),
+        (["--min-coverage", "2"], "SettingError: min_coverage is a share from 0 to 1, not 2.0."),
+        (["--skip", "fc.*"], "RuleError: `skip` matches nothing of the model by 'fc.*'."),
+        (
+            ["--no-adapt", "--rename", "net.4.*=5.*", "--skip", "4.*", "--min-coverage", "0.9"],
+            "min_coverage asks for 90",
+        ),
+        (["--dtype", "int8"], "SettingError: `dtype` is one of float32, float64, float16, bfloat16, not 'int8'."),
+        (["--out", "w.bin"], "OutputError: A checkpoint is a file that ends in .safetensors, not 'w.bin'."),
+    ],
+)
+def test_what_is_refused_is_one_message_and_exit_code_2(folder, args, message):
+    found = run("model.py:build", "w.safetensors", "--example", "model.py:images", *args)
+    assert found.exit_code == 2
+    assert message in found.stderr
+    assert "Traceback" not in found.output
+    assert sorted(one.name for one in folder.iterdir() if one.is_file()) == ["model.py", "w.safetensors"]
+
+
+def test_digests_dtype_and_renames(folder):
+    found = run(
+        "model.py:build",
+        "w.safetensors",
+        "--rename",
+        "net.*=*",
+        "--digests",
+        "--dtype",
+        "bfloat16",
+        "--out",
+        "b.safetensors",
+    )
+    assert found.exit_code == 0, found.output
+    assert "your rename net.*=*" in found.stdout
+    lines = [line for line in found.stdout.splitlines() if line.endswith("  net.0.weight")]
+    assert len(lines) == 1
+    assert len(lines[0].split()[0]) == 64
+    model = net().bfloat16()
+    warm_start(model, folder / "b.safetensors").apply(model)
+    assert torch.equal(model[0].weight, trained(net(), IMAGES)[0].weight.bfloat16())
