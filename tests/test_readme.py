@@ -36,6 +36,7 @@ WRITES = {
     "result.save(": ["breast_cancer.html"],
     "plan.write(": ["init.safetensors"],
     'store="study.db"': ["study.db"],
+    "torch.save(": ["weights.pt"],
 }
 
 
