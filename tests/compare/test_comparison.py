@@ -281,3 +281,28 @@ def test_the_fastest_start_is_told_after_what_to_take():
     told = Comparison(found.study, runs)
     assert told.fastest.startswith("Fastest: he_normal reaches ")
     assert told.report().answer == f"{told.verdict}\n{told.fastest}"
+
+
+def fallen(to, seed=0):
+    """R^2 that left chance and then fell below it."""
+    ends = to + 0.1 * scipy.stats.norm.rvs(size=NUM_RUNS, random_state=seed)
+    return [
+        replace(run("x", at), test_score=(-1.0, 0.2, 0.2, end), merits=np.full(1, end)) for at, end in enumerate(ends)
+    ]
+
+
+@pytest.mark.parametrize("others", [{"a": -3.0}, {"a": -3.0, "b": -0.5}, {"a": -3.0, "b": -3.0, "c": -1.0}])
+def test_a_start_that_never_trained_does_not_lead_though_its_mean_is_the_best(others):
+    stuck = [replace(run("x", at), test_score=(-0.01,) * 4, merits=np.full(1, -0.01)) for at in range(NUM_RUNS)]
+    runs = {"zeros": stuck} | {name: fallen(to, at) for at, (name, to) in enumerate(others.items())}
+    runs = {name: [replace(one, recipe=name) for one in group] for name, group in runs.items()}
+    study = comparison(**{name: {} for name in ("he_normal", "zeros", "ones", "normal")[: len(runs)]}).study
+    found = Comparison(replace(study, score="R^2", chance=0.0, splits=5, num_train=400, starts=tuple(runs)), runs)
+    best = max(others, key=lambda name: others[name])
+    assert found.summaries[0].recipe == best
+    assert found.summaries[-1].recipe == "zeros"
+    assert found.verdict.startswith(f"Use {best}: ")
+    assert found.verdict.endswith("Never trained: zeros.")
+    assert all(pair.gap.mean > 0 for pair in found.differences)
+    assert found.outcome.pairs == tuple(pair for pair in found.differences if pair.first == best)
+    assert page(found.report())

@@ -193,3 +193,35 @@ def test_of_one_split_speed_speaks_of_its_samples_and_of_too_few_runs_it_does_no
     )
     assert fastest(raced(210, 211, p=(0.2,)), shared).endswith("in 210 to 211 steps, on these test samples.")
     assert fastest(replace(raced(210, 294, p=(1.0,)), is_tested=False), ACCURACY) == ""
+
+
+def test_no_start_is_recommended_that_another_is_shown_to_beat():
+    pairs = [pair("a", "b", p_same=0.6), pair("a", "c", 0.01), pair("b", "c", p=0.0001)]
+    kind, text = said(["a", "b", "c"], pairs)
+    assert kind is Kind.OPEN
+    assert text.startswith("Use either: a or b; not c. No difference is shown, and more runs")
+    assert "between a and b" in text
+    # What never trained beats nothing.
+    assert said(["b", "c", "a"], [pair("a", "b", p=0.001), *pairs[1:]], failed=["a"])[1].startswith("Use b: ")
+    through = [pair("a", "b", 0.3, p=0.001), pair("a", "c", 0.4), pair("b", "c", 0.1, p=0.002)]
+    assert said(["a", "b", "c"], through)[1] == (
+        "Use a: its test accuracy beats that of b, by 30.00 points [29.80, 30.20] (corrected p <= 0.001). c is behind "
+        "one of these."
+    )
+
+
+def test_what_is_seen_of_any_pair_is_told_of_that_pair():
+    pairs = [pair("a", "b"), pair("a", "c", 0.02), pair("b", "c", 0.01, p_runs_alone=0.001, num_won=19)]
+    kind, text = said(["a", "b", "c"], pairs)
+    assert kind is Kind.SEEN
+    assert "samples b beat c (19 of 20 runs, by 1.00 points" in text
+    both = [
+        replace(pairs[0], p_runs_alone=0.002),
+        replace(pairs[1], p_runs_alone=0.001),
+        replace(pairs[2], p_runs_alone=1),
+    ]
+    assert "samples a beat b and c (13 of 20 runs against c, by 2.00" in said(["a", "b", "c"], both)[1]
+
+
+def test_the_fewest_runs_that_can_show_a_difference_are_not_too_few():
+    assert said(["a", "b"], [pair("a", "b", p=0.01)], num_runs=5)[0] is Kind.WINNER

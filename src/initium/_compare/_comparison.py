@@ -40,6 +40,7 @@ class Comparison(Reported):
         command: the command line that repeats it.
         store: the file that the runs are kept in.
         causes: by start, what a diagnosis at step zero says of those whose runs all failed.
+        margin: the difference in score that is too small to matter; None is 0.01 of accuracy, or 0.02.
         lacking: the starts that have too few runs to be compared yet, and how many they have.
     """
 
@@ -84,19 +85,24 @@ class Comparison(Reported):
 
     @cached_property
     def summaries(self) -> tuple[Summary, ...]:
-        """One row for each start, the best mean test score first; as they were asked for if none trained."""
+        """One row for each start, the best mean test score first, those that never trained last.
+
+        As they were asked for if none trained.
+        """
         luck = beyond_chance(self.study)
         rows = [
             summarise(runs, self.scores[recipe], target=self.target, beyond_chance=luck)
             for recipe, runs in self.runs.items()
         ]
-        trained = any(row.num_failed < self.num_runs for row in rows)
-        return tuple(sorted(rows, key=lambda row: -row.score.mean) if trained else rows)
+        lost = [row.num_failed == self.num_runs for row in rows]
+        order = sorted(range(len(rows)), key=lambda at: (lost[at], -rows[at].score.mean))
+        return tuple(rows if all(lost) else (rows[at] for at in order))
 
     @cached_property
     def differences(self) -> tuple[Difference, ...]:
         """All pairs of starts, the better first, Holm-corrected together."""
-        merits = {row.recipe: self.merits[row.recipe] for row in self.summaries}
+        by_score = sorted(self.summaries, key=lambda row: -row.score.mean)
+        merits = {row.recipe: self.merits[row.recipe] for row in by_score}
         return differences(merits, margin=self.measured.margin, ratio=self._ratio, spent=self.spent)
 
     @cached_property

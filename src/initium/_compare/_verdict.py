@@ -101,17 +101,20 @@ def _nothing(summaries: Sequence[Summary], num_runs: int, causes: Mapping[str, s
 
 
 def _winner(outcome: Outcome, measured: Measured) -> str:
-    tested = [pair for pair in outcome.pairs if pair.second in outcome.behind]
+    tested = [pair for pair in outcome.pairs if pair.is_significant]
     lost = f" {_lost(outcome)}" if outcome.lost else ""
     if not tested:
         return f"Use {outcome.best[0]}: no other trained.{lost}"
     closest = min(tested, key=lambda pair: pair.gap.mean)
     p = f"corrected p <= {max(pair.p for pair in tested):.2g}"
     whom, by = f"that of {closest.second}", measured.gap(closest.gap)
+    beaten = [pair.second for pair in tested]
+    through = [name for name in outcome.behind if name not in beaten]  # beaten by what the best beats
     if len(tested) > 1:
-        whom = f"that of {listed(outcome.behind)}" if outcome.lost else "every other's"
+        whom = f"that of {listed(beaten)}" if outcome.lost or through else "every other's"
         by, p = f"{by} or more", f"{p}; the closest is {closest.second}"
-    return f"Use {outcome.best[0]}: its {measured.what} beats {whom}, by {by} ({p}).{lost}"
+    rest = f" {listed(through)} {'is' if len(through) == 1 else 'are'} behind one of these." if through else ""
+    return f"Use {outcome.best[0]}: its {measured.what} beats {whom}, by {by} ({p}).{rest}{lost}"
 
 
 def _choice(outcome: Outcome) -> str:
@@ -133,8 +136,8 @@ def _same(outcome: Outcome, measured: Measured, num_runs: int) -> str:
 
 
 def _seen(outcome: Outcome, measured: Measured, num_runs: int) -> str:
-    seen = [pair for pair in _of_leader(outcome) if pair.is_seen]
-    pair = max(seen, key=lambda pair: pair.gap.mean)
+    pair = max((pair for pair in outcome.pairs if pair.is_seen), key=lambda pair: pair.gap.mean)
+    seen = [one for one in outcome.pairs if one.is_seen and one.first == pair.first]
     won = "every run" if pair.num_won == num_runs else f"{pair.num_won} of {num_runs} runs"
     won += f" against {pair.second}" if len(seen) > 1 else ""
     return (
@@ -145,7 +148,7 @@ def _seen(outcome: Outcome, measured: Measured, num_runs: int) -> str:
 
 
 def _open(outcome: Outcome, measured: Measured, num_runs: int) -> str:
-    pair = max(_of_leader(outcome), key=lambda pair: pair.gap.mean)
+    pair = max(outcome.pairs, key=lambda pair: pair.gap.mean)
     gap = f"between {pair.first} and {pair.second}, {measured.gap(pair.gap)}"
     if math.isfinite(pair.runs_needed):
         return (
@@ -156,10 +159,6 @@ def _open(outcome: Outcome, measured: Measured, num_runs: int) -> str:
         f"No difference is shown, and more runs would not show one as large as that {gap}{_samples(pair, measured)}."
         f"{_floor(pair, measured)}"
     )
-
-
-def _of_leader(outcome: Outcome) -> list[Difference]:
-    return [pair for pair in outcome.pairs if pair.first == outcome.best[0]]
 
 
 _AMONG = {Kind.SAME: _same, Kind.SEEN: _seen, Kind.OPEN: _open}
