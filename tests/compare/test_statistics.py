@@ -89,7 +89,7 @@ def test_a_crossed_test_adds_both_variances():
     expected = 2 * scipy.stats.t(11).sf(gap.mean() / np.hypot(runs, samples))
     assert crossed(gap).p() == pytest.approx(expected, rel=1e-12)
     assert crossed(np.zeros((5, 6))).p() == 1
-    assert crossed(np.ones((5, 6))).p() == 0
+    assert crossed(np.ones((5, 6))).p() == pytest.approx(2 / 2**5)
 
 
 def test_a_crossed_test_holds_its_level_when_runs_and_samples_both_vary():
@@ -227,3 +227,50 @@ def test_the_floor_of_crossed_runs_leaves_out_what_more_runs_take_away():
     samples = scipy.stats.norm.rvs(size=(1, 400), random_state=4)
     assert crossed(cells).fixed < 0.3 * crossed(cells).variance
     assert crossed(samples + cells).fixed == pytest.approx(samples.var(ddof=1) / 400, rel=0.1)
+
+
+@pytest.mark.parametrize("num_runs", [5, 10, 20])
+def test_differences_that_do_not_vary_are_as_sure_as_their_signs(num_runs):
+    fold = np.array([1.0, 0, 0, 0, 0, 0])  # each run is right on one sample more
+    found = estimated([fold] * num_runs, ratio=0.25)
+    flips = 2 / 2**num_runs
+    assert resampled(np.full(num_runs, 1 / 6), ratio=0.25).p() == pytest.approx(flips)
+    assert flips <= found.p() * (1 + 1e-9)  # and no surer than 30 samples are
+    around = gap_interval([fold] * num_runs, ratio=0.25)
+    assert around.low < 1 / 6 < around.high
+    assert (around.low > 0) == (found.p() < 0.05)
+
+
+def test_where_no_sample_differs_one_in_3_of_them_may():
+    for ratio in (None, 0.25):
+        of = estimated(np.zeros((20, 100)), ratio=ratio)
+        num = 100 if ratio is None else 500
+        assert of.num_samples == num
+        assert of.p() == 1
+        assert of.half_width(0.05) == pytest.approx(3 / num, rel=0.1)  # the rule of three
+
+
+@pytest.mark.parametrize("num", [30, 60, 150, 250, 350, 600])
+def test_that_no_sample_differs_says_less_of_few_samples(num):
+    """As many that agree, though one in a hundred differs, come by luck with 0.99^n."""
+    found = estimated(np.zeros((20, num)))
+    assert (found.p_within(0.01) < 0.05) == (num > 300)
+
+
+@pytest.mark.parametrize(("num", "is_shared"), [(60, False), (60, True), (250, True), (350, False)])
+def test_starts_that_differ_by_the_margin_are_rarely_called_the_same(num, is_shared):
+    tries, called = 300, 0
+    for seed in range(tries):
+        wrong = (scipy.stats.uniform.rvs(size=num, random_state=seed) < 0.01) * 1.0
+        order = np.arange(num)
+        gaps = [wrong if is_shared else wrong[(order + seed) % 5 == at % 5] for at in range(10)]
+        called += estimated(gaps, ratio=None if is_shared else 0.25).p_within(0.01) < 0.05
+    assert called <= scipy.stats.binom.isf(0.001, tries, 0.05)
+
+
+def test_continuous_differences_keep_the_plain_two_tests():
+    gaps = scipy.stats.norm.rvs(scale=0.01, size=(10, 60), random_state=2)
+    found = estimated(gaps)
+    assert found.p_within(0.01) == pytest.approx(
+        scipy.stats.t(9).sf((0.01 - abs(found.mean)) / np.sqrt(found.variance)), rel=1e-12
+    )
