@@ -144,7 +144,7 @@ def raced(*means, p=()):
         Pace(name, Interval(mean, mean - 10, mean + 10), 20, NOWHERE) for name, mean in zip(names, means, strict=True)
     )
     leads = tuple(Lead("a", name, NOWHERE, each, NOWHERE, 1.0) for name, each in zip(names[1:], p, strict=True))
-    return Speed(0.88, 0.9, 900, paces, leads, is_tested=True)
+    return Speed(0.88, 0.9, 900, 20, paces, leads, is_tested=True)
 
 
 @pytest.mark.parametrize(
@@ -225,3 +225,21 @@ def test_what_is_seen_of_any_pair_is_told_of_that_pair():
 
 def test_the_fewest_runs_that_can_show_a_difference_are_not_too_few():
     assert said(["a", "b"], [pair("a", "b", p=0.01)], num_runs=5)[0] is Kind.WINNER
+
+
+def test_a_start_that_gets_there_in_half_its_runs_is_told_apart():
+    some = raced(210, 214, 500, p=(0.2, 0.12))
+    some = replace(some, paces=(*some.paces[:2], replace(some.paces[2], num_reached=10)))
+    assert fastest(some, ACCURACY) == (
+        "Neither a nor b is shown to be the fastest: they reach 88.0 % in 210 to 214 steps. c does in 10 of 20 runs."
+    )
+    alone = raced(210, 900, p=(0.12,))
+    alone = replace(alone, paces=(alone.paces[0], replace(alone.paces[1], num_reached=3)))
+    assert fastest(alone, ACCURACY) == "a reaches 88.0 % in 210 steps [200, 220]. b does in 3 of 20 runs."
+    assert fastest(replace(alone, paces=tuple(replace(one, num_reached=10) for one in alone.paces)), ACCURACY) == ""
+
+
+def test_the_words_fit_small_numbers():
+    assert "210 steps [200, 220], a little faster than b, the next" in fastest(raced(210, 218, p=(0.01,)), ACCURACY)
+    assert fastest(raced(1, 1, p=(0.5,)), ACCURACY).endswith("they reach 88.0 % in 1 step.")
+    assert "reaches 88.0 % in 1 step [-9, 11], 3 times as fast" in fastest(raced(1, 3, p=(0.01,)), ACCURACY)

@@ -118,7 +118,7 @@ class Comparison(Reported):
 
     @cached_property
     def speed(self) -> Speed | None:
-        """How soon each start gets to a score that most reach; None where no start trained."""
+        """How soon each start gets to a score that most reach; None where none trained, or none ends above chance."""
         if self.outcome.kind is Kind.NOTHING_TRAINED:
             return None
         enough = runs_needed(len(self.runs), has_splits=self.measured.has_splits)
@@ -156,7 +156,7 @@ class Comparison(Reported):
 
     @property
     def fastest(self) -> str:
-        """Which start is the fastest; empty where there are too few runs to tell, or none trained."""
+        """Which start is the fastest; empty where there are too few runs to tell, or nothing is reached."""
         return fastest(self.speed, self.measured) if self.speed else ""
 
     @property

@@ -179,25 +179,28 @@ def _floor(pair: Difference, measured: Measured) -> str:
 
 def fastest(speed: Speed, measured: Measured) -> str:
     """Which start is the fastest, in a sentence; nothing where there are too few runs to tell."""
-    if not speed.is_tested:
+    most = [pace.recipe for pace in speed.paces if 2 * pace.num_reached > speed.num_runs]
+    if not speed.is_tested or speed.paces[0].recipe not in most:
         return ""
     first, goal = speed.paces[0], measured.goal(speed.target)
-    never = [pace.recipe for pace in speed.level[1:] if not pace.num_reached]
-    level = [pace for pace in speed.level if pace.recipe not in never]
+    level = [pace for pace in speed.level if pace.recipe in most]
     slower = [pace for pace in speed.paces if pace.recipe in speed.behind]
     where = "" if measured.has_splits else ", on these test samples"
     p = f"corrected p <= {max((lead.p_steps for lead in speed.behind.values()), default=1):.2g}{where}"
-    rest = f" {listed(never)} never {'does' if len(never) == 1 else 'do'}." if never else ""
+    rest = _seldom([pace for pace in speed.level if pace.recipe not in most], speed.num_runs)
     if len(level) == 1 and not slower:
-        return f"Only {first.recipe} reaches {goal}, in {_steps(first.steps)}{where}."
+        only = "Only " if not any(pace.num_reached for pace in speed.paces[1:]) else ""
+        return f"{only}{first.recipe} reaches {goal}{',' if only else ''} in {_steps(first.steps)}{where}." + (
+            "" if only else rest
+        )
     if len(level) == 1:
         return (
-            f"Fastest: {first.recipe} reaches {goal} in {_steps(first.steps)}, {_times(slower[0], first)} as fast as "
+            f"Fastest: {first.recipe} reaches {goal} in {_steps(first.steps)}, {_faster(first, slower[0])} "
             f"{slower[0].recipe}, the next ({p}).{rest}"
         )
     few, many = (f"{one(pace.steps.mean for pace in level):,.0f}" for one in (min, max))
-    took = few if few == many else f"{few} to {many}"
-    text = f"{_none([pace.recipe for pace in level])} is shown to be the fastest: they reach {goal} in {took} steps"
+    took = f"{few}{f' to {many}' if few != many else ''} step{'' if few == many == '1' else 's'}"
+    text = f"{_none([pace.recipe for pace in level])} is shown to be the fastest: they reach {goal} in {took}"
     if not slower:
         return f"{text}{where}.{rest}"
     names = listed([pace.recipe for pace in slower])
@@ -205,13 +208,22 @@ def fastest(speed: Speed, measured: Measured) -> str:
     return f"{text}. Slower than {first.recipe}: {names}, in {by} ({p}).{rest}"
 
 
+def _seldom(paces: Sequence[Pace], num_runs: int) -> str:
+    never = [pace.recipe for pace in paces if not pace.num_reached]
+    text = f" {listed(never)} never {'does' if len(never) == 1 else 'do'}." if never else ""
+    some = [f"{pace.recipe} does in {pace.num_reached} of {num_runs} runs" for pace in paces if pace.num_reached]
+    return f"{text} {listed(some)}." if some else text
+
+
 def _none(names: Sequence[str]) -> str:
     return f"Neither {names[0]} nor {names[1]}" if len(names) == 2 else f"None of {listed(names)}"
 
 
 def _steps(steps: Interval) -> str:
-    return f"{steps.mean:,.0f} steps [{steps.low:,.0f}, {steps.high:,.0f}]"
+    mean = f"{steps.mean:,.0f}"
+    return f"{mean} step{'' if mean == '1' else 's'} [{steps.low:,.0f}, {steps.high:,.0f}]"
 
 
-def _times(slow: Pace, fast: Pace) -> str:
-    return f"{slow.steps.mean / fast.steps.mean:.2g} times" if fast.steps.mean else "many times"
+def _faster(fast: Pace, slow: Pace) -> str:
+    times = f"{slow.steps.mean / fast.steps.mean:.2g}" if fast.steps.mean else "many"
+    return "a little faster than" if times == "1" else f"{times} times as fast as"
