@@ -100,6 +100,8 @@ def test_few_runs_are_told_that_they_could_not_have_found_anything():
         "Too few runs to tell: 4 of each start cannot show any difference among 2 starts, however large; 6 or more can."
     )
     assert found.verdict.startswith("Use he_normal: its test accuracy beats")
+    looked = Comparison(replace(found.study, precision=0.5, looks=(2, 4)), few.runs)
+    assert looked.verdict.endswith("however large; 8 or more can.")  # 2 / 2^8 < 0.05 / 6 < 2 / 2^7
 
 
 def test_collapsed_layers_and_stuck_runs_are_remarked():

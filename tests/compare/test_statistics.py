@@ -274,3 +274,51 @@ def test_continuous_differences_keep_the_plain_two_tests():
     assert found.p_within(0.01) == pytest.approx(
         scipy.stats.t(9).sf((0.01 - abs(found.mean)) / np.sqrt(found.variance)), rel=1e-12
     )
+
+
+@pytest.mark.parametrize("spent", [1.0, 0.5, 1 / 6])
+def test_the_fewest_runs_pay_for_each_look(spent):
+    needed = runs_needed(3, has_splits=False, spent=spent)
+    assert holm([float(sign_flip_p(np.ones(needed - 1)))] * 3, spent)[0] >= 0.05
+    assert holm([float(sign_flip_p(np.ones(needed)))] * 3, spent)[0] < 0.05
+
+
+def test_what_so_many_runs_do_not_show_takes_more():
+    """Six runs of which one goes the other way: a t test is sure, and a test of signs cannot be."""
+    run_gaps = np.array([0.1, 0.11, 0.12, 0.1, 0.11, -0.002])
+    rows = run_gaps[:, None] + 0.01 * scipy.stats.norm.rvs(size=(6, 60), random_state=1)
+    found = differences({"a": rows, "b": np.zeros((6, 60))}, margin=0.01)[0]
+    assert found.p_both < 0.05 < found.p
+    assert found.runs_needed == 7
+    assert found.num_won == 5
+
+
+def test_every_p_and_every_interval_pays_for_each_look_and_for_each_pair():
+    base = merits(0, 3)
+    groups = {"a": base + 0.05 * merits(0.2, 1), "b": base, "c": base + 0.05 * merits(0, 2)}
+    once, often = (differences(groups, margin=0.05, ratio=0.01, spent=spent) for spent in (1.0, 0.1))
+    for one, other in zip(once, often, strict=True):
+        for name in ("p", "p_same", "p_runs_alone"):
+            assert getattr(other, name) == pytest.approx(min(10 * getattr(one, name), 1))
+        assert other.gap.low < one.gap.low
+        assert other.floor > one.floor
+        assert other.runs_needed > one.runs_needed
+    assert any(0 < one.p_same < 0.05 for one in once)
+    alone = differences({name: groups[name] for name in "bc"}, margin=0.05, ratio=0.01)[0]
+    assert once[2].runs_needed > alone.runs_needed  # of three pairs a third of the level
+
+
+def test_a_tie_is_not_won():
+    gaps = np.array([0.1, 0.0, 0.2, 0.0, 0.3, -0.1])
+    found = differences({"a": gaps[:, None] + np.ones((6, 8)), "b": np.ones((6, 8))}, margin=MARGIN)[0]
+    assert found.num_won == 3
+
+
+def test_flips_that_are_drawn_count_the_one_that_was_seen():
+    assert sign_flip_p(np.ones(40)) == 1 / 100_000
+
+
+def test_crossed_runs_have_the_degrees_of_freedom_of_the_smaller_factor():
+    few = merits(0.2, 5)[:, :4]
+    found = crossed(few)
+    assert found.p() == pytest.approx(2 * scipy.stats.t(3).sf(abs(found.mean) / np.sqrt(found.variance)), rel=1e-12)

@@ -11,8 +11,8 @@ from initium._compare._statistics import Difference, Interval
 from initium._compare._summary import Summary
 from initium._compare._verdict import Measured, fastest, verdict
 
-ACCURACY = Measured("accuracy", True, 0.01, 1797, has_splits=True)
-R2 = Measured("R^2", False, 0.02, 442, has_splits=True)
+ACCURACY = Measured("accuracy", True, 0.01, 1797, has_splits=True, enough=5)
+R2 = Measured("R^2", False, 0.02, 442, has_splits=True, enough=5)
 NOWHERE = Interval(0.0, 0.0, 0.0)
 
 
@@ -28,7 +28,7 @@ def pair(first, second, mean=0.005, **facts):
 
 def said(names, pairs, measured=ACCURACY, *, failed=(), num_runs=20, causes=None):
     rows = [row(name) for name in names]
-    outcome = decided(rows, pairs, failed=failed, num_runs=num_runs, has_splits=measured.has_splits)
+    outcome = decided(rows, pairs, failed=failed, num_runs=num_runs, enough=measured.enough)
     return outcome.kind, verdict(outcome, measured, summaries=rows, num_runs=num_runs, causes=causes or {})
 
 
@@ -97,7 +97,7 @@ def test_runs_that_can_show_nothing():
         "Too few runs to tell: 4 of each start cannot show any difference among 2 starts, however large; 5 or more "
         "can.",
     )
-    shared = replace(ACCURACY, has_splits=False)
+    shared = replace(ACCURACY, has_splits=False, enough=6)
     assert said(["a", "b"], pairs, shared, num_runs=5)[1].endswith("however large; 6 or more can.")
 
 
@@ -134,7 +134,7 @@ def test_a_start_that_never_trained_is_not_recommended_though_no_test_tells():
 def test_words_never_steer():
     """A start may be called as a sentence begins."""
     names = ["Use nothing", "Nothing trained"]
-    outcome = decided([row(one) for one in names], [pair(*names, p=0.001)], failed=(), num_runs=9, has_splits=True)
+    outcome = decided([row(one) for one in names], [pair(*names, p=0.001)], failed=(), num_runs=9, enough=5)
     assert outcome == Outcome(Kind.WINNER, (names[0],), (names[1],), (), (pair(*names, p=0.001),))
 
 
@@ -243,3 +243,15 @@ def test_the_words_fit_small_numbers():
     assert "210 steps [200, 220], a little faster than b, the next" in fastest(raced(210, 218, p=(0.01,)), ACCURACY)
     assert fastest(raced(1, 1, p=(0.5,)), ACCURACY).endswith("they reach 88.0 % in 1 step.")
     assert "reaches 88.0 % in 1 step [-9, 11], 3 times as fast" in fastest(raced(1, 3, p=(0.01,)), ACCURACY)
+
+
+def test_more_runs_than_anybody_trains_are_not_called_none():
+    one = pair("a", "b", floor=0.0)
+    assert said(["a", "b"], [one])[1] == (
+        "Use either: a or b. No difference is shown: one as large as that between a and b, 0.50 points [0.30, 0.70], "
+        "would take more than 10,000 runs."
+    )
+    assert said(["a", "b"], [replace(one, p_runs_alone=0.001)])[1].endswith(
+        "say it of other data. More than 10,000 runs would do as well."
+    )
+    assert "310 times as fast as b" in fastest(raced(1, 310, p=(0.01,)), ACCURACY)

@@ -113,7 +113,7 @@ class Comparison(Reported):
             self.differences,
             failed=self.failed,
             num_runs=self.num_runs,
-            has_splits=self.measured.has_splits,
+            enough=self.measured.enough,
         )
 
     @cached_property
@@ -121,14 +121,13 @@ class Comparison(Reported):
         """How soon each start gets to a score that most reach; None where none trained, or none ends above chance."""
         if self.outcome.kind is Kind.NOTHING_TRAINED:
             return None
-        enough = runs_needed(len(self.runs), has_splits=self.measured.has_splits)
         return speed(
             self.runs,
             failed=self.failed,
             chance=self.study.chance,
             steps=self.study.steps_at(len(next(iter(self.runs.values()))[0].test_score)),
             ratio=self._ratio,
-            is_enough=self.num_runs >= enough,
+            is_enough=self.num_runs >= self.measured.enough,
             spent=self.spent,
         )
 
@@ -137,7 +136,9 @@ class Comparison(Reported):
         """What the verdict speaks of."""
         study, usual = self.study, 0.01 if self.study.is_share else 0.02
         num_samples = study.num_test + (study.num_train if study.splits else 0)
-        return Measured(study.score, study.is_share, self.margin or usual, num_samples, has_splits=bool(study.splits))
+        has_splits = bool(study.splits)
+        enough = runs_needed(len(self.runs), has_splits=has_splits, spent=self.spent)
+        return Measured(study.score, study.is_share, self.margin or usual, num_samples, has_splits, enough)
 
     @property
     def _ratio(self) -> float | None:

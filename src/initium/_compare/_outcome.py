@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from .._study._enough import runs_needed
 from ._statistics import Difference
 from ._summary import Summary
 
@@ -47,16 +46,17 @@ def decided(
     *,
     failed: Sequence[str],
     num_runs: int,
-    has_splits: bool,
+    enough: int,
 ) -> Outcome:
     """What the tests carry.
 
-    `summaries` come best first, those that never trained last, and each difference names its better start first.
+    `summaries` come best first, those that never trained last, and each difference names its better start first;
+    fewer than `enough` runs can show nothing.
     """
     names = [summary.recipe for summary in summaries]
     if len(failed) == len(names):
         return Outcome(Kind.NOTHING_TRAINED)
-    if num_runs < runs_needed(len(names), has_splits=has_splits):
+    if num_runs < enough:
         return Outcome(Kind.TOO_FEW_RUNS)
     if any(math.isnan(pair.p) for pair in differences):
         return Outcome(Kind.NOT_TESTED)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .._study._enough import runs_needed
+from ._estimate import MOST_RUNS
 from ._listed import listed
 from ._outcome import Kind, Outcome
 from ._speed import Pace, Speed
@@ -22,6 +22,7 @@ class Measured:
         margin: the difference that is too small to matter.
         num_samples: that are tested.
         has_splits: whether runs have splits of their own.
+        enough: the fewest runs of each start that can show anything.
     """
 
     score: str
@@ -29,6 +30,7 @@ class Measured:
     margin: float
     num_samples: int
     has_splits: bool
+    enough: int
 
     def gap(self, value: Interval) -> str:
         """A difference with its interval."""
@@ -72,10 +74,9 @@ def verdict(
         case Kind.NOTHING_TRAINED:
             return _nothing(summaries, num_runs, causes)
         case Kind.TOO_FEW_RUNS:
-            enough = runs_needed(len(summaries), has_splits=measured.has_splits)
             return (
                 f"Too few runs to tell: {num_runs} of each start cannot show any difference among {len(summaries)} "
-                f"starts, however large; {enough} or more can."
+                f"starts, however large; {measured.enough} or more can."
             )
         case Kind.NOT_TESTED:
             return (
@@ -155,6 +156,11 @@ def _open(outcome: Outcome, measured: Measured, num_runs: int) -> str:
             f"{num_runs} runs are too few to tell them apart: a difference as large as that {gap}, would take about "
             f"{pair.runs_needed:,.0f}."
         )
+    if pair.gap.mean > pair.floor:
+        return (
+            f"No difference is shown: one as large as that {gap}, would take more than {MOST_RUNS:,} runs"
+            f"{_samples(pair, measured)}."
+        )
     return (
         f"No difference is shown, and more runs would not show one as large as that {gap}{_samples(pair, measured)}."
         f"{_floor(pair, measured)}"
@@ -174,6 +180,8 @@ def _samples(pair: Difference, measured: Measured) -> str:
 def _floor(pair: Difference, measured: Measured) -> str:
     if math.isfinite(pair.runs_needed):
         return f" About {pair.runs_needed:,.0f} runs would do as well."
+    if pair.gap.mean > pair.floor:
+        return f" More than {MOST_RUNS:,} runs would do as well."
     return f" No number of runs narrows that interval to less than {measured.size(pair.floor)} either way."
 
 
@@ -225,5 +233,6 @@ def _steps(steps: Interval) -> str:
 
 
 def _faster(fast: Pace, slow: Pace) -> str:
-    times = f"{slow.steps.mean / fast.steps.mean:.2g}" if fast.steps.mean else "many"
+    ratio = slow.steps.mean / fast.steps.mean if fast.steps.mean else math.inf
+    times = f"{ratio:.2g}" if ratio < 10 else f"{ratio:,.0f}" if ratio < math.inf else "many"
     return "a little faster than" if times == "1" else f"{times} times as fast as"
