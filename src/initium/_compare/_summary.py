@@ -106,8 +106,8 @@ def beyond_chance(study: Facts) -> float:
         return -np.inf
     if not study.is_share:
         return study.chance
-    binomial, num_samples = require("scipy.stats", to="A comparison").binom, study.num_test
-    return min(float(binomial.isf(_LUCK, num_samples, study.chance)), num_samples - 1) / num_samples
+    binomial, num = require("scipy.stats", to="A comparison").binom, study.num_answers or study.num_test
+    return min(float(binomial.isf(_LUCK, num, study.chance)), num - 1) / num
 
 
 def _median_final(runs: Sequence[Run]) -> float:
