@@ -185,7 +185,7 @@ def test_a_diverged_run_counts_as_the_worst_and_leaves_no_loss():
     row = found.summaries[0]
     assert (row.recipe, row.num_diverged, row.num_reached) == ("he_normal", 1, 11)
     assert row.loss.mean == pytest.approx(0.1)
-    assert "he_normal: 1 of 12 runs diverged (a loss was not finite)." in found.remarks
+    assert "he_normal: 1 of 12 runs diverged (a loss or score was not finite)." in found.remarks
 
 
 def test_epochs_race_to_the_best_starts_median_final_training_loss():
@@ -308,3 +308,22 @@ def test_a_start_that_never_trained_does_not_lead_though_its_mean_is_the_best(ot
     assert all(pair.gap.mean > 0 for pair in found.differences)
     assert found.outcome.pairs == tuple(pair for pair in found.differences if pair.first == best)
     assert page(found.report())
+
+
+def test_a_run_whose_score_is_no_number_diverged():
+    """A metric may be none of a finite loss: of a start that answers all alike, say."""
+    found = comparison(he_normal={"accuracy": 0.9, "seed": 1}, zeros={"accuracy": 0.5})
+    one_number = {
+        name: [replace(run, merits=run.merits.mean(keepdims=True)) for run in runs] for name, runs in found.runs.items()
+    }
+    lost = one_number["zeros"][3]
+    scores = (*lost.test_score[:3], np.nan)
+    one_number["zeros"][3] = replace(lost, test_score=scores, merits=np.full(1, np.nan))
+    said = Comparison(replace(found.study, score="f1", chance=None, splits=5), one_number)
+    assert [row.num_diverged for row in said.summaries] == [0, 1]
+    assert said.verdict.startswith("Use he_normal: its test f1 beats that of zeros")
+    assert "zeros: 1 of 12 runs diverged (a loss or score was not finite)." in said.remarks
+    # What no score had been before it trained is nothing that a run is lost for.
+    early = [replace(run, test_score=(np.nan, *run.test_score[1:])) for run in found.runs["zeros"]]
+    early = Comparison(found.study, {**found.runs, "zeros": early})
+    assert [row.num_diverged for row in early.summaries] == [0, 0]

@@ -291,6 +291,10 @@ def test_what_so_many_runs_do_not_show_takes_more():
     assert found.p_both < 0.05 < found.p
     assert found.runs_needed == 7
     assert found.num_won == 5
+    sure = {"a": np.abs(rows), "b": np.zeros((6, 60))}
+    assert differences(sure, margin=9.0)[0].p_runs_alone == 2 / 2**6
+    looked = differences(sure, margin=9.0, spent=0.5)[0]
+    assert (looked.p_runs_alone, looked.p_same, looked.runs_needed) == (1, 1, 7)
 
 
 def test_every_p_and_every_interval_pays_for_each_look_and_for_each_pair():
