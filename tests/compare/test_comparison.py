@@ -100,6 +100,8 @@ def test_few_runs_are_told_that_they_could_not_have_found_anything():
         "Too few runs to tell: 4 of each start cannot show any difference among 2 starts, however large; 6 or more can."
     )
     assert found.verdict.startswith("Use he_normal: its test accuracy beats")
+    looked = Comparison(replace(found.study, precision=0.5, looks=(2, 4)), few.runs)
+    assert looked.verdict.endswith("however large; 8 or more can.")  # 2 / 2^8 < 0.05 / 6 < 2 / 2^7
 
 
 def test_collapsed_layers_and_stuck_runs_are_remarked():
@@ -183,7 +185,7 @@ def test_a_diverged_run_counts_as_the_worst_and_leaves_no_loss():
     row = found.summaries[0]
     assert (row.recipe, row.num_diverged, row.num_reached) == ("he_normal", 1, 11)
     assert row.loss.mean == pytest.approx(0.1)
-    assert "he_normal: 1 of 12 runs diverged (a loss was not finite)." in found.remarks
+    assert "he_normal: 1 of 12 runs diverged (a loss or score was not finite)." in found.remarks
 
 
 def test_epochs_race_to_the_best_starts_median_final_training_loss():
@@ -281,3 +283,47 @@ def test_the_fastest_start_is_told_after_what_to_take():
     told = Comparison(found.study, runs)
     assert told.fastest.startswith("Fastest: he_normal reaches ")
     assert told.report().answer == f"{told.verdict}\n{told.fastest}"
+
+
+def fallen(to, seed=0):
+    """R^2 that left chance and then fell below it."""
+    ends = to + 0.1 * scipy.stats.norm.rvs(size=NUM_RUNS, random_state=seed)
+    return [
+        replace(run("x", at), test_score=(-1.0, 0.2, 0.2, end), merits=np.full(1, end)) for at, end in enumerate(ends)
+    ]
+
+
+@pytest.mark.parametrize("others", [{"a": -3.0}, {"a": -3.0, "b": -0.5}, {"a": -3.0, "b": -3.0, "c": -1.0}])
+def test_a_start_that_never_trained_does_not_lead_though_its_mean_is_the_best(others):
+    stuck = [replace(run("x", at), test_score=(-0.01,) * 4, merits=np.full(1, -0.01)) for at in range(NUM_RUNS)]
+    runs = {"zeros": stuck} | {name: fallen(to, at) for at, (name, to) in enumerate(others.items())}
+    runs = {name: [replace(one, recipe=name) for one in group] for name, group in runs.items()}
+    study = comparison(**{name: {} for name in ("he_normal", "zeros", "ones", "normal")[: len(runs)]}).study
+    found = Comparison(replace(study, score="R^2", chance=0.0, splits=5, num_train=400, starts=tuple(runs)), runs)
+    best = max(others, key=lambda name: others[name])
+    assert found.summaries[0].recipe == best
+    assert found.summaries[-1].recipe == "zeros"
+    assert found.verdict.startswith(f"Use {best}: ")
+    assert found.verdict.endswith("Never trained: zeros.")
+    assert all(pair.gap.mean > 0 for pair in found.differences)
+    assert found.outcome.pairs == tuple(pair for pair in found.differences if pair.first == best)
+    assert page(found.report())
+
+
+def test_a_run_whose_score_is_no_number_diverged():
+    """A metric may be none of a finite loss: of a start that answers all alike, say."""
+    found = comparison(he_normal={"accuracy": 0.9, "seed": 1}, zeros={"accuracy": 0.5})
+    one_number = {
+        name: [replace(run, merits=run.merits.mean(keepdims=True)) for run in runs] for name, runs in found.runs.items()
+    }
+    lost = one_number["zeros"][3]
+    scores = (*lost.test_score[:3], np.nan)
+    one_number["zeros"][3] = replace(lost, test_score=scores, merits=np.full(1, np.nan))
+    said = Comparison(replace(found.study, score="f1", chance=None, splits=5), one_number)
+    assert [row.num_diverged for row in said.summaries] == [0, 1]
+    assert said.verdict.startswith("Use he_normal: its test f1 beats that of zeros")
+    assert "zeros: 1 of 12 runs diverged (a loss or score was not finite)." in said.remarks
+    # What no score had been before it trained is nothing that a run is lost for.
+    early = [replace(run, test_score=(np.nan, *run.test_score[1:])) for run in found.runs["zeros"]]
+    early = Comparison(found.study, {**found.runs, "zeros": early})
+    assert [row.num_diverged for row in early.summaries] == [0, 0]

@@ -77,3 +77,32 @@ def test_too_few_runs_are_not_tested():
     found = speed(groups, failed=(), chance=0.1, steps=STEPS, ratio=0.25, is_enough=False)
     assert not found.is_tested
     assert not found.behind
+
+
+def test_where_none_ends_above_chance_nothing_is_raced_to():
+    fell = [run((-0.6, 0.3, -0.5, -1.0), at) for at in range(6)]
+    lost = [run((0.1, 0.9, 0.9, 0.9), at, (1.0, 1.0, 1.0, np.nan if at % 2 else 1.0)) for at in range(6)]
+    for runs in (fell, lost):
+        assert speed({"a": runs, "b": runs}, failed=(), chance=0.0, steps=STEPS, ratio=0.25, is_enough=True) is None
+
+
+def test_a_start_that_never_trained_reaches_a_score_by_luck_alone():
+    groups = {
+        "slow": [run((0.1, 0.1, 0.12, 0.14), at) for at in range(6)],
+        "stuck": [run((0.14, 0.14, 0.14, 0.1), at) for at in range(6)],
+    }
+    found = speed(groups, failed=["stuck"], chance=0.1, steps=STEPS, ratio=0.25, is_enough=True)
+    assert [(pace.recipe, pace.num_reached) for pace in found.paces] == [("slow", 6), ("stuck", 0)]
+
+
+@pytest.mark.parametrize("ratio", [None, 0.25])
+def test_speed_pays_for_each_look(ratio):
+    groups = {
+        "a": [run((0.1, 0.8 + at % 3 / 20, 0.9, 0.9), at) for at in range(8)],
+        "b": [run((0.1, 0.6 + at % 4 / 20, 0.85, 0.9), at) for at in range(8)],
+    }
+    usual = {"failed": (), "chance": 0.1, "steps": STEPS, "ratio": ratio, "is_enough": True}
+    (once,), (often,) = (speed(groups, **usual, spent=spent).leads for spent in (1.0, 0.5))
+    assert often.p_steps == pytest.approx(2 * once.p_steps)
+    assert often.p_area == pytest.approx(2 * once.p_area)
+    assert often.steps.low < once.steps.low

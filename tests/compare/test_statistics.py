@@ -89,7 +89,7 @@ def test_a_crossed_test_adds_both_variances():
     expected = 2 * scipy.stats.t(11).sf(gap.mean() / np.hypot(runs, samples))
     assert crossed(gap).p() == pytest.approx(expected, rel=1e-12)
     assert crossed(np.zeros((5, 6))).p() == 1
-    assert crossed(np.ones((5, 6))).p() == 0
+    assert crossed(np.ones((5, 6))).p() == pytest.approx(2 / 2**5)
 
 
 def test_a_crossed_test_holds_its_level_when_runs_and_samples_both_vary():
@@ -227,3 +227,102 @@ def test_the_floor_of_crossed_runs_leaves_out_what_more_runs_take_away():
     samples = scipy.stats.norm.rvs(size=(1, 400), random_state=4)
     assert crossed(cells).fixed < 0.3 * crossed(cells).variance
     assert crossed(samples + cells).fixed == pytest.approx(samples.var(ddof=1) / 400, rel=0.1)
+
+
+@pytest.mark.parametrize("num_runs", [5, 10, 20])
+def test_differences_that_do_not_vary_are_as_sure_as_their_signs(num_runs):
+    fold = np.array([1.0, 0, 0, 0, 0, 0])  # each run is right on one sample more
+    found = estimated([fold] * num_runs, ratio=0.25)
+    flips = 2 / 2**num_runs
+    assert resampled(np.full(num_runs, 1 / 6), ratio=0.25).p() == pytest.approx(flips)
+    assert flips <= found.p() * (1 + 1e-9)  # and no surer than 30 samples are
+    around = gap_interval([fold] * num_runs, ratio=0.25)
+    assert around.low < 1 / 6 < around.high
+    assert (around.low > 0) == (found.p() < 0.05)
+
+
+def test_where_no_sample_differs_one_in_3_of_them_may():
+    for ratio in (None, 0.25):
+        of = estimated(np.zeros((20, 100)), ratio=ratio)
+        num = 100 if ratio is None else 500
+        assert of.num_samples == num
+        assert of.p() == 1
+        assert of.half_width(0.05) == pytest.approx(3 / num, rel=0.1)  # the rule of three
+
+
+@pytest.mark.parametrize("num", [30, 60, 150, 250, 350, 600])
+def test_that_no_sample_differs_says_less_of_few_samples(num):
+    """As many that agree, though one in a hundred differs, come by luck with 0.99^n."""
+    found = estimated(np.zeros((20, num)))
+    assert (found.p_within(0.01) < 0.05) == (num > 300)
+
+
+@pytest.mark.parametrize(("num", "is_shared"), [(60, False), (60, True), (250, True), (350, False)])
+def test_starts_that_differ_by_the_margin_are_rarely_called_the_same(num, is_shared):
+    tries, called = 300, 0
+    for seed in range(tries):
+        wrong = (scipy.stats.uniform.rvs(size=num, random_state=seed) < 0.01) * 1.0
+        order = np.arange(num)
+        gaps = [wrong if is_shared else wrong[(order + seed) % 5 == at % 5] for at in range(10)]
+        called += estimated(gaps, ratio=None if is_shared else 0.25).p_within(0.01) < 0.05
+    assert called <= scipy.stats.binom.isf(0.001, tries, 0.05)
+
+
+def test_continuous_differences_keep_the_plain_two_tests():
+    gaps = scipy.stats.norm.rvs(scale=0.01, size=(10, 60), random_state=2)
+    found = estimated(gaps)
+    assert found.p_within(0.01) == pytest.approx(
+        scipy.stats.t(9).sf((0.01 - abs(found.mean)) / np.sqrt(found.variance)), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("spent", [1.0, 0.5, 1 / 6])
+def test_the_fewest_runs_pay_for_each_look(spent):
+    needed = runs_needed(3, has_splits=False, spent=spent)
+    assert holm([float(sign_flip_p(np.ones(needed - 1)))] * 3, spent)[0] >= 0.05
+    assert holm([float(sign_flip_p(np.ones(needed)))] * 3, spent)[0] < 0.05
+
+
+def test_what_so_many_runs_do_not_show_takes_more():
+    """Six runs of which one goes the other way: a t test is sure, and a test of signs cannot be."""
+    run_gaps = np.array([0.1, 0.11, 0.12, 0.1, 0.11, -0.002])
+    rows = run_gaps[:, None] + 0.01 * scipy.stats.norm.rvs(size=(6, 60), random_state=1)
+    found = differences({"a": rows, "b": np.zeros((6, 60))}, margin=0.01)[0]
+    assert found.p_both < 0.05 < found.p
+    assert found.runs_needed == 7
+    assert found.num_won == 5
+    sure = {"a": np.abs(rows), "b": np.zeros((6, 60))}
+    assert differences(sure, margin=9.0)[0].p_runs_alone == 2 / 2**6
+    looked = differences(sure, margin=9.0, spent=0.5)[0]
+    assert (looked.p_runs_alone, looked.p_same, looked.runs_needed) == (1, 1, 7)
+
+
+def test_every_p_and_every_interval_pays_for_each_look_and_for_each_pair():
+    base = merits(0, 3)
+    groups = {"a": base + 0.05 * merits(0.2, 1), "b": base, "c": base + 0.05 * merits(0, 2)}
+    once, often = (differences(groups, margin=0.05, ratio=0.01, spent=spent) for spent in (1.0, 0.1))
+    for one, other in zip(once, often, strict=True):
+        for name in ("p", "p_same", "p_runs_alone"):
+            assert getattr(other, name) == pytest.approx(min(10 * getattr(one, name), 1))
+        assert other.gap.low < one.gap.low
+        assert other.floor > one.floor
+        assert other.runs_needed > one.runs_needed
+    assert any(0 < one.p_same < 0.05 for one in once)
+    alone = differences({name: groups[name] for name in "bc"}, margin=0.05, ratio=0.01)[0]
+    assert once[2].runs_needed > alone.runs_needed  # of three pairs a third of the level
+
+
+def test_a_tie_is_not_won():
+    gaps = np.array([0.1, 0.0, 0.2, 0.0, 0.3, -0.1])
+    found = differences({"a": gaps[:, None] + np.ones((6, 8)), "b": np.ones((6, 8))}, margin=MARGIN)[0]
+    assert found.num_won == 3
+
+
+def test_flips_that_are_drawn_count_the_one_that_was_seen():
+    assert sign_flip_p(np.ones(40)) == 1 / 100_000
+
+
+def test_crossed_runs_have_the_degrees_of_freedom_of_the_smaller_factor():
+    few = merits(0.2, 5)[:, :4]
+    found = crossed(few)
+    assert found.p() == pytest.approx(2 * scipy.stats.t(3).sf(abs(found.mean) / np.sqrt(found.variance)), rel=1e-12)

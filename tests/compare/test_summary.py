@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -54,3 +56,12 @@ def test_luck_reaches_the_binomial_quantile():
 @pytest.mark.parametrize("y", [np.arange(8) % 2, np.array([1] * 3 + [0] * 297)])
 def test_a_perfect_score_is_never_luck(y):
     assert beyond_chance(data(y)) < 1
+
+
+def test_luck_counts_every_answer_of_a_text_and_of_labels():
+    """Twenty pieces of 32 tokens are 640 guesses."""
+    found = data(np.arange(640).reshape(20, 32) % 10)
+    assert (found.num_test, found.num_answers) == (20, 640)
+    guess = scipy.stats.binom(640, 0.1)
+    assert guess.sf(round(640 * beyond_chance(found))) <= 0.001 < guess.sf(round(640 * beyond_chance(found)) - 1)
+    assert beyond_chance(replace(found, num_answers=0)) == 7 / 20 > beyond_chance(found)  # as kept before

@@ -11,8 +11,8 @@ from initium._compare._statistics import Difference, Interval
 from initium._compare._summary import Summary
 from initium._compare._verdict import Measured, fastest, verdict
 
-ACCURACY = Measured("accuracy", True, 0.01, 1797, has_splits=True)
-R2 = Measured("R^2", False, 0.02, 442, has_splits=True)
+ACCURACY = Measured("accuracy", True, 0.01, 1797, has_splits=True, enough=5)
+R2 = Measured("R^2", False, 0.02, 442, has_splits=True, enough=5)
 NOWHERE = Interval(0.0, 0.0, 0.0)
 
 
@@ -28,7 +28,7 @@ def pair(first, second, mean=0.005, **facts):
 
 def said(names, pairs, measured=ACCURACY, *, failed=(), num_runs=20, causes=None):
     rows = [row(name) for name in names]
-    outcome = decided(rows, pairs, failed=failed, num_runs=num_runs, has_splits=measured.has_splits)
+    outcome = decided(rows, pairs, failed=failed, num_runs=num_runs, enough=measured.enough)
     return outcome.kind, verdict(outcome, measured, summaries=rows, num_runs=num_runs, causes=causes or {})
 
 
@@ -97,7 +97,7 @@ def test_runs_that_can_show_nothing():
         "Too few runs to tell: 4 of each start cannot show any difference among 2 starts, however large; 5 or more "
         "can.",
     )
-    shared = replace(ACCURACY, has_splits=False)
+    shared = replace(ACCURACY, has_splits=False, enough=6)
     assert said(["a", "b"], pairs, shared, num_runs=5)[1].endswith("however large; 6 or more can.")
 
 
@@ -134,7 +134,7 @@ def test_a_start_that_never_trained_is_not_recommended_though_no_test_tells():
 def test_words_never_steer():
     """A start may be called as a sentence begins."""
     names = ["Use nothing", "Nothing trained"]
-    outcome = decided([row(one) for one in names], [pair(*names, p=0.001)], failed=(), num_runs=9, has_splits=True)
+    outcome = decided([row(one) for one in names], [pair(*names, p=0.001)], failed=(), num_runs=9, enough=5)
     assert outcome == Outcome(Kind.WINNER, (names[0],), (names[1],), (), (pair(*names, p=0.001),))
 
 
@@ -144,7 +144,7 @@ def raced(*means, p=()):
         Pace(name, Interval(mean, mean - 10, mean + 10), 20, NOWHERE) for name, mean in zip(names, means, strict=True)
     )
     leads = tuple(Lead("a", name, NOWHERE, each, NOWHERE, 1.0) for name, each in zip(names[1:], p, strict=True))
-    return Speed(0.88, 0.9, 900, paces, leads, is_tested=True)
+    return Speed(0.88, 0.9, 900, 20, paces, leads, is_tested=True)
 
 
 @pytest.mark.parametrize(
@@ -193,3 +193,65 @@ def test_of_one_split_speed_speaks_of_its_samples_and_of_too_few_runs_it_does_no
     )
     assert fastest(raced(210, 211, p=(0.2,)), shared).endswith("in 210 to 211 steps, on these test samples.")
     assert fastest(replace(raced(210, 294, p=(1.0,)), is_tested=False), ACCURACY) == ""
+
+
+def test_no_start_is_recommended_that_another_is_shown_to_beat():
+    pairs = [pair("a", "b", p_same=0.6), pair("a", "c", 0.01), pair("b", "c", p=0.0001)]
+    kind, text = said(["a", "b", "c"], pairs)
+    assert kind is Kind.OPEN
+    assert text.startswith("Use either: a or b; not c. No difference is shown, and more runs")
+    assert "between a and b" in text
+    # What never trained beats nothing.
+    assert said(["b", "c", "a"], [pair("a", "b", p=0.001), *pairs[1:]], failed=["a"])[1].startswith("Use b: ")
+    through = [pair("a", "b", 0.3, p=0.001), pair("a", "c", 0.4), pair("b", "c", 0.1, p=0.002)]
+    assert said(["a", "b", "c"], through)[1] == (
+        "Use a: its test accuracy beats that of b, by 30.00 points [29.80, 30.20] (corrected p <= 0.001). c is behind "
+        "one of these."
+    )
+
+
+def test_what_is_seen_of_any_pair_is_told_of_that_pair():
+    pairs = [pair("a", "b"), pair("a", "c", 0.02), pair("b", "c", 0.01, p_runs_alone=0.001, num_won=19)]
+    kind, text = said(["a", "b", "c"], pairs)
+    assert kind is Kind.SEEN
+    assert "samples b beat c (19 of 20 runs, by 1.00 points" in text
+    both = [
+        replace(pairs[0], p_runs_alone=0.002),
+        replace(pairs[1], p_runs_alone=0.001),
+        replace(pairs[2], p_runs_alone=1),
+    ]
+    assert "samples a beat b and c (13 of 20 runs against c, by 2.00" in said(["a", "b", "c"], both)[1]
+
+
+def test_the_fewest_runs_that_can_show_a_difference_are_not_too_few():
+    assert said(["a", "b"], [pair("a", "b", p=0.01)], num_runs=5)[0] is Kind.WINNER
+
+
+def test_a_start_that_gets_there_in_half_its_runs_is_told_apart():
+    some = raced(210, 214, 500, p=(0.2, 0.12))
+    some = replace(some, paces=(*some.paces[:2], replace(some.paces[2], num_reached=10)))
+    assert fastest(some, ACCURACY) == (
+        "Neither a nor b is shown to be the fastest: they reach 88.0 % in 210 to 214 steps. c does in 10 of 20 runs."
+    )
+    alone = raced(210, 900, p=(0.12,))
+    alone = replace(alone, paces=(alone.paces[0], replace(alone.paces[1], num_reached=3)))
+    assert fastest(alone, ACCURACY) == "a reaches 88.0 % in 210 steps [200, 220]. b does in 3 of 20 runs."
+    assert fastest(replace(alone, paces=tuple(replace(one, num_reached=10) for one in alone.paces)), ACCURACY) == ""
+
+
+def test_the_words_fit_small_numbers():
+    assert "210 steps [200, 220], a little faster than b, the next" in fastest(raced(210, 218, p=(0.01,)), ACCURACY)
+    assert fastest(raced(1, 1, p=(0.5,)), ACCURACY).endswith("they reach 88.0 % in 1 step.")
+    assert "reaches 88.0 % in 1 step [-9, 11], 3 times as fast" in fastest(raced(1, 3, p=(0.01,)), ACCURACY)
+
+
+def test_more_runs_than_anybody_trains_are_not_called_none():
+    one = pair("a", "b", floor=0.0)
+    assert said(["a", "b"], [one])[1] == (
+        "Use either: a or b. No difference is shown: one as large as that between a and b, 0.50 points [0.30, 0.70], "
+        "would take more than 10,000 runs."
+    )
+    assert said(["a", "b"], [replace(one, p_runs_alone=0.001)])[1].endswith(
+        "say it of other data. More than 10,000 runs would do as well."
+    )
+    assert "310 times as fast as b" in fastest(raced(1, 310, p=(0.01,)), ACCURACY)

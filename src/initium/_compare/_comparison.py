@@ -40,6 +40,7 @@ class Comparison(Reported):
         command: the command line that repeats it.
         store: the file that the runs are kept in.
         causes: by start, what a diagnosis at step zero says of those whose runs all failed.
+        margin: the difference in score that is too small to matter; None is 0.01 of accuracy, or 0.02.
         lacking: the starts that have too few runs to be compared yet, and how many they have.
     """
 
@@ -84,19 +85,24 @@ class Comparison(Reported):
 
     @cached_property
     def summaries(self) -> tuple[Summary, ...]:
-        """One row for each start, the best mean test score first; as they were asked for if none trained."""
+        """One row for each start, the best mean test score first, those that never trained last.
+
+        As they were asked for if none trained.
+        """
         luck = beyond_chance(self.study)
         rows = [
             summarise(runs, self.scores[recipe], target=self.target, beyond_chance=luck)
             for recipe, runs in self.runs.items()
         ]
-        trained = any(row.num_failed < self.num_runs for row in rows)
-        return tuple(sorted(rows, key=lambda row: -row.score.mean) if trained else rows)
+        lost = [row.num_failed == self.num_runs for row in rows]
+        order = sorted(range(len(rows)), key=lambda at: (lost[at], -rows[at].score.mean))
+        return tuple(rows if all(lost) else (rows[at] for at in order))
 
     @cached_property
     def differences(self) -> tuple[Difference, ...]:
         """All pairs of starts, the better first, Holm-corrected together."""
-        merits = {row.recipe: self.merits[row.recipe] for row in self.summaries}
+        by_score = sorted(self.summaries, key=lambda row: -row.score.mean)
+        merits = {row.recipe: self.merits[row.recipe] for row in by_score}
         return differences(merits, margin=self.measured.margin, ratio=self._ratio, spent=self.spent)
 
     @cached_property
@@ -107,22 +113,21 @@ class Comparison(Reported):
             self.differences,
             failed=self.failed,
             num_runs=self.num_runs,
-            has_splits=self.measured.has_splits,
+            enough=self.measured.enough,
         )
 
     @cached_property
     def speed(self) -> Speed | None:
-        """How soon each start gets to a score that most reach; None where no start trained."""
+        """How soon each start gets to a score that most reach; None where none trained, or none ends above chance."""
         if self.outcome.kind is Kind.NOTHING_TRAINED:
             return None
-        enough = runs_needed(len(self.runs), has_splits=self.measured.has_splits)
         return speed(
             self.runs,
             failed=self.failed,
             chance=self.study.chance,
             steps=self.study.steps_at(len(next(iter(self.runs.values()))[0].test_score)),
             ratio=self._ratio,
-            is_enough=self.num_runs >= enough,
+            is_enough=self.num_runs >= self.measured.enough,
             spent=self.spent,
         )
 
@@ -131,7 +136,9 @@ class Comparison(Reported):
         """What the verdict speaks of."""
         study, usual = self.study, 0.01 if self.study.is_share else 0.02
         num_samples = study.num_test + (study.num_train if study.splits else 0)
-        return Measured(study.score, study.is_share, self.margin or usual, num_samples, has_splits=bool(study.splits))
+        has_splits = bool(study.splits)
+        enough = runs_needed(len(self.runs), has_splits=has_splits, spent=self.spent)
+        return Measured(study.score, study.is_share, self.margin or usual, num_samples, has_splits, enough)
 
     @property
     def _ratio(self) -> float | None:
@@ -150,7 +157,7 @@ class Comparison(Reported):
 
     @property
     def fastest(self) -> str:
-        """Which start is the fastest; empty where there are too few runs to tell, or none trained."""
+        """Which start is the fastest; empty where there are too few runs to tell, or nothing is reached."""
         return fastest(self.speed, self.measured) if self.speed else ""
 
     @property

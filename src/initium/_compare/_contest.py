@@ -83,15 +83,14 @@ def family(contests: Sequence[Contest], spent: float) -> tuple[Contest, ...]:
     """The same, corrected by Holm over all pairs of all of them.
 
     The permutation test has as few values as there are runs, 2 / 2^R the least, and could not carry a correction over
-    a grid; it has to agree at 5 % by itself. Where differences do not vary at all, a t test has nothing to go by, and
-    its p of 0 gives way to that of the permutations.
+    a grid; it has to agree at 5 % by itself.
 
     Args:
         contests: all that are told at once.
         spent: of the error that may be made; less than 1 where the runs are looked at more than once.
     """
     leads = [lead for contest in contests for lead in contest.leads]
-    raw = np.array([lead.p or lead.p_runs for lead in leads])
+    raw = np.array([lead.p for lead in leads])
     tested = ~np.isnan(raw)
     p = np.full(len(raw), np.nan)
     p[tested] = np.maximum(

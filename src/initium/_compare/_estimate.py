@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from .._require import require
 Array = NDArray[Any]
 
 # Nobody trains more; beyond it no number of runs is named.
-_MOST_RUNS = 10_000
+MOST_RUNS = 10_000
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Estimate:
         sampled: the part that more samples narrow, in proportion to how many there are; NaN where nobody knows it.
         num_runs: R.
         most_df: degrees of freedom however many runs there are; R - 1 if that is fewer.
+        num_samples: that are tested, each counted once; of one number a run, the runs.
+        grain: the smallest difference that any of them showed; 1 if none did.
     """
 
     mean: float
@@ -35,19 +37,27 @@ class Estimate:
     sampled: float
     num_runs: int
     most_df: float = math.inf
+    num_samples: float = math.inf
+    grain: float = 1.0
 
     def p(self) -> float:
         """Two-sided, that the true difference is 0."""
-        return min(2 * self._above(abs(self.mean)), 1.0) if self.variance else float(self.mean == 0)
+        return min(2 * self._above(abs(self.mean), self.variance), 1.0)
 
     def p_within(self, margin: float) -> float:
         """That the true difference is `margin` or more, either way; small where it is closer to 0 than that.
 
-        The larger of two one-sided tests.
-        Reference: Schuirmann, "A comparison of the two one-sided tests procedure and the power approach for assessing
-            the equivalence of average bioavailability", J. Pharmacokinetics and Biopharmaceutics 1987.
+        The larger of two one-sided tests. Differences of the samples that are 0 or a grain and more vary by
+        margin (grain - margin) at least if the margin is their mean, however rarely these few showed one: where none of
+        n differs, there is one in 3 / n at most.
+        References: Schuirmann, "A comparison of the two one-sided tests procedure and the power approach for assessing
+            the equivalence of average bioavailability", J. Pharmacokinetics and Biopharmaceutics 1987; Wilson,
+            "Probable inference, the law of succession, and statistical inference", JASA 1927, for the variance of a
+            share as it is at the bound.
         """
-        return self._above(margin - abs(self.mean))
+        return self._above(
+            margin - abs(self.mean), max(self.variance, margin * (self.grain - margin) / self.num_samples)
+        )
 
     def half_width(self, level: float) -> float:
         """Of the interval that covers the true difference all but `level` of the time."""
@@ -59,7 +69,7 @@ class Estimate:
 
     def runs_needed(self, level: float) -> float:
         """About how many runs would show a difference as large as this one; infinite if none would."""
-        runs = np.arange(2, _MOST_RUNS + 1)
+        runs = np.arange(2, MOST_RUNS + 1)
         each = (self.variance - self.fixed) * self.num_runs
         widths = self._quantile(level, self._df(runs)) * np.sqrt(each / runs + self.fixed)
         shown = np.flatnonzero(abs(self.mean) > widths)
@@ -74,17 +84,33 @@ class Estimate:
     def _df(self, runs: Any) -> Any:
         return np.minimum(runs - 1, self.most_df)
 
-    def _above(self, distance: float) -> float:
-        if self.variance == 0:
+    def _above(self, distance: float, variance: float) -> float:
+        if variance == 0:
             return float(distance <= 0)
-        return float(_student().sf(distance / math.sqrt(self.variance), self._df(self.num_runs)))
+        return float(_student().sf(distance / math.sqrt(variance), self._df(self.num_runs)))
+
+    def _varied(self) -> "Estimate":
+        """The same, as sure as its number of runs and samples allows where all differences are alike.
+
+        A t test takes that for certainty. But all of one sign have p = 2 / 2^R by flipping signs, which gives the
+        variance that has the t test agree; and where none of n samples differs, one in 3 / n may (the rule of three).
+        """
+        if not self.variance <= (1e-12 * self.mean) ** 2:
+            return self
+        df = self._df(self.num_runs)
+        by_signs = (self.mean / float(_student().isf(0.5 ** (df + 1), df))) ** 2
+        by_samples = (3 * self.grain / (1.96 * self.num_samples)) ** 2 if self.num_samples < math.inf else 0.0
+        more = max(by_signs - by_samples, 0.0)
+        return replace(self, variance=by_samples + more, fixed=by_samples, sampled=by_samples + more)
 
     @staticmethod
     def _quantile(level: float, df: Any) -> Any:
         return _student().isf(level / 2, df)
 
 
-def resampled(gaps: Array, *, ratio: float, sampling: float = math.nan) -> Estimate:
+def resampled(
+    gaps: Array, *, ratio: float, sampling: float = math.nan, num_samples: float = math.inf, grain: float = 1.0
+) -> Estimate:
     """From differences of runs on splits of their own, `(run,)`, whose training sets overlap.
 
     The variance is v (1 / R + ratio), with v that of the R differences and `ratio` that of test to training samples,
@@ -94,11 +120,14 @@ def resampled(gaps: Array, *, ratio: float, sampling: float = math.nan) -> Estim
         gaps: the differences.
         ratio: of test to training samples.
         sampling: the part of v that comes from testing on so few samples.
+        num_samples: as of an Estimate.
+        grain: likewise.
 
     Reference: Nadeau and Bengio, "Inference for the generalization error", Machine Learning 2003, equation 8.
     """
     each, weight = float(gaps.var(ddof=1)), 1 / len(gaps) + ratio
-    return Estimate(float(gaps.mean()), each * weight, each * ratio, min(sampling, each) * weight, len(gaps))
+    parts = each * weight, each * ratio, min(sampling, each) * weight
+    return Estimate(float(gaps.mean()), *parts, len(gaps), num_samples=num_samples, grain=grain)._varied()
 
 
 def crossed(gaps: Array) -> Estimate:
@@ -122,7 +151,9 @@ def crossed(gaps: Array) -> Estimate:
         float(by_sample),
         num_runs,
         num_samples - 1,
-    )
+        num_samples,
+        _grain(gaps),
+    )._varied()
 
 
 def estimated(gaps: Sequence[Array] | Array, *, ratio: float | None = None) -> Estimate:
@@ -138,7 +169,18 @@ def estimated(gaps: Sequence[Array] | Array, *, ratio: float | None = None) -> E
         return crossed(np.stack(rows))
     known = min(map(len, rows)) > 1
     sampling = float(np.mean([row.var(ddof=1) / len(row) for row in rows])) if known else math.nan
-    return resampled(np.array([row.mean() for row in rows]), ratio=ratio or 0.0, sampling=sampling)
+    tested = sum(map(len, rows))
+    if known and ratio:  # the folds are dealt anew of the same samples
+        tested = min(tested, tested / len(rows) * (1 + 1 / ratio))
+    means = np.array([row.mean() for row in rows])
+    return resampled(
+        means, ratio=ratio or 0.0, sampling=sampling, num_samples=tested, grain=_grain(np.concatenate(rows))
+    )
+
+
+def _grain(gaps: Array) -> float:
+    sizes = np.abs(gaps[gaps != 0])
+    return float(sizes.min()) if sizes.size else 1.0
 
 
 def _student() -> Any:

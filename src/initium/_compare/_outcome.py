@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from .._study._enough import runs_needed
 from ._statistics import Difference
 from ._summary import Summary
 
@@ -28,10 +27,10 @@ class Outcome:
 
     Attributes:
         kind: what it comes to.
-        best: the start with the best mean, and those that are not shown to be behind it.
-        behind: those that are.
-        lost: those that are not shown to be, and never trained.
-        pairs: of a winner with all others; else of the best with each other.
+        best: of the starts that trained those that no other is shown to beat, the best mean first.
+        behind: those that one that trained is shown to beat.
+        lost: those that are not shown to be beaten, and never trained.
+        pairs: of a winner with all others that it scores above; else of the best with each other.
     """
 
     kind: Kind
@@ -47,22 +46,26 @@ def decided(
     *,
     failed: Sequence[str],
     num_runs: int,
-    has_splits: bool,
+    enough: int,
 ) -> Outcome:
-    """What the tests carry. `summaries` come best first, and each difference names its better start first."""
+    """What the tests carry.
+
+    `summaries` come best first, those that never trained last, and each difference names its better start first;
+    fewer than `enough` runs can show nothing.
+    """
     names = [summary.recipe for summary in summaries]
     if len(failed) == len(names):
         return Outcome(Kind.NOTHING_TRAINED)
-    if num_runs < runs_needed(len(names), has_splits=has_splits):
+    if num_runs < enough:
         return Outcome(Kind.TOO_FEW_RUNS)
     if any(math.isnan(pair.p) for pair in differences):
         return Outcome(Kind.NOT_TESTED)
-    of_leader = {pair.second: pair for pair in differences if pair.first == names[0]}
-    behind = tuple(name for name, pair in of_leader.items() if pair.is_significant)
-    lost = tuple(name for name in failed if name not in behind)
+    beaten = {pair.second for pair in differences if pair.is_significant and pair.first not in failed}
+    behind = tuple(name for name in names if name in beaten)
+    lost = tuple(name for name in failed if name not in beaten)
     best = tuple(name for name in names if name not in (*behind, *lost))
     if len(best) == 1:
-        return Outcome(Kind.WINNER, best, behind, lost, tuple(of_leader.values()))
+        return Outcome(Kind.WINNER, best, behind, lost, tuple(pair for pair in differences if pair.first == best[0]))
     among = tuple(pair for pair in differences if pair.first in best and pair.second in best)
-    kind = Kind.SEEN if any(of_leader[name].is_seen for name in best[1:]) else Kind.OPEN
+    kind = Kind.SEEN if any(pair.is_seen for pair in among) else Kind.OPEN
     return Outcome(Kind.SAME if all(pair.is_same for pair in among) else kind, best, behind, lost, among)

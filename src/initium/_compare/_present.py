@@ -45,7 +45,7 @@ def present(comparison: "Comparison") -> Report:
             scores,
             summary_table(comparison),
             *_ranking(comparison, _leader_table),
-            *_ranking(comparison, _speed_table),
+            *(_ranking(comparison, _speed_table) if comparison.speed else ()),
             *_ranking(comparison, _pairs),
             *curves,
             _units_table(comparison),

@@ -21,7 +21,7 @@ def remarks(summaries: Sequence[Summary], num_runs: int, causes: Mapping[str, st
 def _remarks(summary: Summary, num_runs: int) -> list[str]:
     clauses = []
     if summary.num_diverged:
-        clauses.append(f"{summary.num_diverged} of {num_runs} runs diverged (a loss was not finite)")
+        clauses.append(f"{summary.num_diverged} of {num_runs} runs diverged (a loss or score was not finite)")
     if summary.num_stuck:
         clauses.append(f"{summary.num_stuck} of {num_runs} runs never left chance")
     collapsed = [i for i, width in enumerate(summary.widths) if width > 1 and summary.units_start[i] == 1]

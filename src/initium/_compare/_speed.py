@@ -60,6 +60,7 @@ class Speed:
         target: the score that is raced to.
         share: of the best start's gain over chance, the median of its runs, that it stands for.
         num_steps: of a whole training.
+        num_runs: of each start.
         paces: of each start.
         leads: of each pair of starts, the faster first.
         is_tested: whether there are enough runs to tell.
@@ -68,6 +69,7 @@ class Speed:
     target: float
     share: float
     num_steps: int
+    num_runs: int
     paces: tuple[Pace, ...]
     leads: tuple[Lead, ...]
     is_tested: bool
@@ -93,12 +95,12 @@ def speed(
     ratio: float | None,
     is_enough: bool,
     spent: float = 1.0,
-) -> Speed:
-    """How fast the starts are.
+) -> Speed | None:
+    """How fast the starts are; None where none ends above chance in most runs, so that there is nothing to race to.
 
     Args:
         runs: of each start, paired.
-        failed: the starts that never trained, which no target waits for.
+        failed: the starts that never trained, which no target waits for, and which reach it by luck alone: never.
         chance: the score of the best constant answer; None is the median one before training.
         steps: done at each point of a curve, from 0 on.
         ratio: of test to training samples, if runs have splits of their own; else only other seeds are asked about.
@@ -109,18 +111,21 @@ def speed(
     base = _median([curve[0] for curve in itertools.chain(*curves.values())]) if chance is None else chance
     worst = min([base, *(value for each in curves.values() for value in each[:, -1] if np.isfinite(value))])
     share, target = target_of({recipe: each for recipe, each in curves.items() if recipe not in failed}, base)
-    taken = {recipe: np.array([steps_to(one, target, steps) for one in each]) for recipe, each in curves.items()}
+    if not base < target < np.inf:
+        return None
+    goals = {recipe: np.inf if recipe in failed else target for recipe in curves}
+    taken = {recipe: np.array([steps_to(one, goals[recipe], steps) for one in each]) for recipe, each in curves.items()}
     areas = {recipe: mean_score(np.where(np.isfinite(each), each, worst), steps) for recipe, each in curves.items()}
-    order = sorted(curves, key=lambda recipe: (taken[recipe].mean(), -areas[recipe].mean()))
+    order = sorted(curves, key=lambda recipe: (taken[recipe].mean(), recipe in failed, -areas[recipe].mean()))
     paces = tuple(
-        Pace(one, interval(taken[one]), int(sum(_reaches(run, target) for run in curves[one])), interval(areas[one]))
+        Pace(one, interval(taken[one]), sum(_reaches(run, goals[one]) for run in curves[one]), interval(areas[one]))
         for one in order
     )
     pairs = list(itertools.combinations(order, 2))
     by_steps = _tested([taken[b] - taken[a] for a, b in pairs], ratio, spent=spent if is_enough else 0.0)
     by_area = _tested([areas[a] - areas[b] for a, b in pairs], ratio, spent=spent if is_enough else 0.0)
     leads = tuple(Lead(*pair, *one, *other) for pair, one, other in zip(pairs, by_steps, by_area, strict=True))
-    return Speed(target, share, int(steps[-1]), paces, leads, is_enough)
+    return Speed(target, share, int(steps[-1]), len(areas[order[0]]), paces, leads, is_enough)
 
 
 def target_of(curves: Mapping[str, Array], base: float) -> tuple[float, float]:

@@ -52,7 +52,8 @@ class Difference:
             too few runs.
         p_runs_alone: that of the first, corrected likewise.
         p_same: of two one-sided tests that they differ by the margin or more, corrected likewise.
-        runs_needed: about how many would show a difference as large as seen; infinite if none would.
+        runs_needed: about how many would show a difference as large as seen, and more than there are if they did not;
+            infinite if none would, or more than 10,000.
         samples_needed: how many times the samples would, likewise.
         num_won: runs in which the first scored above the second.
     """
@@ -136,7 +137,8 @@ def differences(
     gaps = [[one - other for one, other in zip(merits[a], merits[b], strict=True)] for a, b in pairs]
     found = [estimated(gap, ratio=ratio) for gap in gaps]
     by_run = np.array([[row.mean() for row in gap] for gap in gaps])  # (pair, run)
-    least, has_splits = runs_needed(len(merits), has_splits=ratio is not None), ratio is not None
+    has_splits = ratio is not None
+    least = runs_needed(len(merits), has_splits=has_splits, spent=spent)
     is_known = has_splits or all(len(row) > 1 for gap in gaps for row in gap)
     p_runs = sign_flip_p(by_run)
     p_both = np.array([one.p() if is_known else math.nan for one in found])
@@ -157,7 +159,7 @@ def differences(
             p=p[at],
             p_runs_alone=p_runs_alone[at],
             p_same=p_same[at],
-            runs_needed=max(one.runs_needed(level), least),
+            runs_needed=max(one.runs_needed(level), least, 0 if p[at] < LEVEL else by_run.shape[1] + 1),
             samples_needed=one.samples_needed(level),
             num_won=int((by_run[at] > 0).sum()),
         )

@@ -24,7 +24,7 @@ class Summary:
         loss: final test loss over the runs that did not diverge.
         epochs: median epochs to the target training loss; None if more than half the runs never met it.
         num_reached: runs that met the target.
-        num_diverged: runs with a loss that stopped being finite.
+        num_diverged: runs with a loss that stopped being finite, or a score that ended so.
         num_stuck: other runs that never left chance.
         units_start: distinct units of each hidden layer before the first step (median run).
         units_end: the same after the last step, over runs that did not diverge.
@@ -70,7 +70,7 @@ def summarise(runs: Sequence[Run], scores: np.ndarray, *, target: float, beyond_
 
 def has_failed(run: Run, beyond_chance: float) -> bool:
     """Whether a run diverged or never left chance."""
-    return run.diverged or max(run.test_score[1:]) <= beyond_chance
+    return run.diverged or float(np.nanmax(run.test_score[1:])) <= beyond_chance
 
 
 def epochs_to(run: Run, target: float) -> float:
@@ -106,8 +106,8 @@ def beyond_chance(study: Facts) -> float:
         return -np.inf
     if not study.is_share:
         return study.chance
-    binomial, num_samples = require("scipy.stats", to="A comparison").binom, study.num_test
-    return min(float(binomial.isf(_LUCK, num_samples, study.chance)), num_samples - 1) / num_samples
+    binomial, num = require("scipy.stats", to="A comparison").binom, study.num_answers or study.num_test
+    return min(float(binomial.isf(_LUCK, num, study.chance)), num - 1) / num
 
 
 def _median_final(runs: Sequence[Run]) -> float:

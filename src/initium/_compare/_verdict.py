@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .._study._enough import runs_needed
+from ._estimate import MOST_RUNS
 from ._listed import listed
 from ._outcome import Kind, Outcome
 from ._speed import Pace, Speed
@@ -22,6 +22,7 @@ class Measured:
         margin: the difference that is too small to matter.
         num_samples: that are tested.
         has_splits: whether runs have splits of their own.
+        enough: the fewest runs of each start that can show anything.
     """
 
     score: str
@@ -29,6 +30,7 @@ class Measured:
     margin: float
     num_samples: int
     has_splits: bool
+    enough: int
 
     def gap(self, value: Interval) -> str:
         """A difference with its interval."""
@@ -72,10 +74,9 @@ def verdict(
         case Kind.NOTHING_TRAINED:
             return _nothing(summaries, num_runs, causes)
         case Kind.TOO_FEW_RUNS:
-            enough = runs_needed(len(summaries), has_splits=measured.has_splits)
             return (
                 f"Too few runs to tell: {num_runs} of each start cannot show any difference among {len(summaries)} "
-                f"starts, however large; {enough} or more can."
+                f"starts, however large; {measured.enough} or more can."
             )
         case Kind.NOT_TESTED:
             return (
@@ -101,17 +102,20 @@ def _nothing(summaries: Sequence[Summary], num_runs: int, causes: Mapping[str, s
 
 
 def _winner(outcome: Outcome, measured: Measured) -> str:
-    tested = [pair for pair in outcome.pairs if pair.second in outcome.behind]
+    tested = [pair for pair in outcome.pairs if pair.is_significant]
     lost = f" {_lost(outcome)}" if outcome.lost else ""
     if not tested:
         return f"Use {outcome.best[0]}: no other trained.{lost}"
     closest = min(tested, key=lambda pair: pair.gap.mean)
     p = f"corrected p <= {max(pair.p for pair in tested):.2g}"
     whom, by = f"that of {closest.second}", measured.gap(closest.gap)
+    beaten = [pair.second for pair in tested]
+    through = [name for name in outcome.behind if name not in beaten]  # beaten by what the best beats
     if len(tested) > 1:
-        whom = f"that of {listed(outcome.behind)}" if outcome.lost else "every other's"
+        whom = f"that of {listed(beaten)}" if outcome.lost or through else "every other's"
         by, p = f"{by} or more", f"{p}; the closest is {closest.second}"
-    return f"Use {outcome.best[0]}: its {measured.what} beats {whom}, by {by} ({p}).{lost}"
+    rest = f" {listed(through)} {'is' if len(through) == 1 else 'are'} behind one of these." if through else ""
+    return f"Use {outcome.best[0]}: its {measured.what} beats {whom}, by {by} ({p}).{rest}{lost}"
 
 
 def _choice(outcome: Outcome) -> str:
@@ -133,8 +137,8 @@ def _same(outcome: Outcome, measured: Measured, num_runs: int) -> str:
 
 
 def _seen(outcome: Outcome, measured: Measured, num_runs: int) -> str:
-    seen = [pair for pair in _of_leader(outcome) if pair.is_seen]
-    pair = max(seen, key=lambda pair: pair.gap.mean)
+    pair = max((pair for pair in outcome.pairs if pair.is_seen), key=lambda pair: pair.gap.mean)
+    seen = [one for one in outcome.pairs if one.is_seen and one.first == pair.first]
     won = "every run" if pair.num_won == num_runs else f"{pair.num_won} of {num_runs} runs"
     won += f" against {pair.second}" if len(seen) > 1 else ""
     return (
@@ -145,21 +149,22 @@ def _seen(outcome: Outcome, measured: Measured, num_runs: int) -> str:
 
 
 def _open(outcome: Outcome, measured: Measured, num_runs: int) -> str:
-    pair = max(_of_leader(outcome), key=lambda pair: pair.gap.mean)
+    pair = max(outcome.pairs, key=lambda pair: pair.gap.mean)
     gap = f"between {pair.first} and {pair.second}, {measured.gap(pair.gap)}"
     if math.isfinite(pair.runs_needed):
         return (
             f"{num_runs} runs are too few to tell them apart: a difference as large as that {gap}, would take about "
             f"{pair.runs_needed:,.0f}."
         )
+    if pair.gap.mean > pair.floor:
+        return (
+            f"No difference is shown: one as large as that {gap}, would take more than {MOST_RUNS:,} runs"
+            f"{_samples(pair, measured)}."
+        )
     return (
         f"No difference is shown, and more runs would not show one as large as that {gap}{_samples(pair, measured)}."
         f"{_floor(pair, measured)}"
     )
-
-
-def _of_leader(outcome: Outcome) -> list[Difference]:
-    return [pair for pair in outcome.pairs if pair.first == outcome.best[0]]
 
 
 _AMONG = {Kind.SAME: _same, Kind.SEEN: _seen, Kind.OPEN: _open}
@@ -175,30 +180,35 @@ def _samples(pair: Difference, measured: Measured) -> str:
 def _floor(pair: Difference, measured: Measured) -> str:
     if math.isfinite(pair.runs_needed):
         return f" About {pair.runs_needed:,.0f} runs would do as well."
+    if pair.gap.mean > pair.floor:
+        return f" More than {MOST_RUNS:,} runs would do as well."
     return f" No number of runs narrows that interval to less than {measured.size(pair.floor)} either way."
 
 
 def fastest(speed: Speed, measured: Measured) -> str:
     """Which start is the fastest, in a sentence; nothing where there are too few runs to tell."""
-    if not speed.is_tested:
+    most = [pace.recipe for pace in speed.paces if 2 * pace.num_reached > speed.num_runs]
+    if not speed.is_tested or speed.paces[0].recipe not in most:
         return ""
     first, goal = speed.paces[0], measured.goal(speed.target)
-    never = [pace.recipe for pace in speed.level[1:] if not pace.num_reached]
-    level = [pace for pace in speed.level if pace.recipe not in never]
+    level = [pace for pace in speed.level if pace.recipe in most]
     slower = [pace for pace in speed.paces if pace.recipe in speed.behind]
     where = "" if measured.has_splits else ", on these test samples"
     p = f"corrected p <= {max((lead.p_steps for lead in speed.behind.values()), default=1):.2g}{where}"
-    rest = f" {listed(never)} never {'does' if len(never) == 1 else 'do'}." if never else ""
+    rest = _seldom([pace for pace in speed.level if pace.recipe not in most], speed.num_runs)
     if len(level) == 1 and not slower:
-        return f"Only {first.recipe} reaches {goal}, in {_steps(first.steps)}{where}."
+        only = "Only " if not any(pace.num_reached for pace in speed.paces[1:]) else ""
+        return f"{only}{first.recipe} reaches {goal}{',' if only else ''} in {_steps(first.steps)}{where}." + (
+            "" if only else rest
+        )
     if len(level) == 1:
         return (
-            f"Fastest: {first.recipe} reaches {goal} in {_steps(first.steps)}, {_times(slower[0], first)} as fast as "
+            f"Fastest: {first.recipe} reaches {goal} in {_steps(first.steps)}, {_faster(first, slower[0])} "
             f"{slower[0].recipe}, the next ({p}).{rest}"
         )
     few, many = (f"{one(pace.steps.mean for pace in level):,.0f}" for one in (min, max))
-    took = few if few == many else f"{few} to {many}"
-    text = f"{_none([pace.recipe for pace in level])} is shown to be the fastest: they reach {goal} in {took} steps"
+    took = f"{few}{f' to {many}' if few != many else ''} step{'' if few == many == '1' else 's'}"
+    text = f"{_none([pace.recipe for pace in level])} is shown to be the fastest: they reach {goal} in {took}"
     if not slower:
         return f"{text}{where}.{rest}"
     names = listed([pace.recipe for pace in slower])
@@ -206,13 +216,23 @@ def fastest(speed: Speed, measured: Measured) -> str:
     return f"{text}. Slower than {first.recipe}: {names}, in {by} ({p}).{rest}"
 
 
+def _seldom(paces: Sequence[Pace], num_runs: int) -> str:
+    never = [pace.recipe for pace in paces if not pace.num_reached]
+    text = f" {listed(never)} never {'does' if len(never) == 1 else 'do'}." if never else ""
+    some = [f"{pace.recipe} does in {pace.num_reached} of {num_runs} runs" for pace in paces if pace.num_reached]
+    return f"{text} {listed(some)}." if some else text
+
+
 def _none(names: Sequence[str]) -> str:
     return f"Neither {names[0]} nor {names[1]}" if len(names) == 2 else f"None of {listed(names)}"
 
 
 def _steps(steps: Interval) -> str:
-    return f"{steps.mean:,.0f} steps [{steps.low:,.0f}, {steps.high:,.0f}]"
+    mean = f"{steps.mean:,.0f}"
+    return f"{mean} step{'' if mean == '1' else 's'} [{steps.low:,.0f}, {steps.high:,.0f}]"
 
 
-def _times(slow: Pace, fast: Pace) -> str:
-    return f"{slow.steps.mean / fast.steps.mean:.2g} times" if fast.steps.mean else "many times"
+def _faster(fast: Pace, slow: Pace) -> str:
+    ratio = slow.steps.mean / fast.steps.mean if fast.steps.mean else math.inf
+    times = f"{ratio:.2g}" if ratio < 10 else f"{ratio:,.0f}" if ratio < math.inf else "many"
+    return "a little faster than" if times == "1" else f"{times} times as fast as"

@@ -28,7 +28,7 @@ class Row:
         train_loss: over the training split, after the last epoch.
         test_loss: over the test split.
         score: accuracy, R^2 or the metric that was asked for.
-        diverged: whether a loss stopped being finite.
+        diverged: whether a loss stopped being finite, or the score ended so.
         seconds: that it took.
         curve: of each epoch from 0 on, the training loss, the test loss and the score.
         detail: whatever else belongs to it, for whoever wrote it to read.

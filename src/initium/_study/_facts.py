@@ -35,6 +35,7 @@ class Facts:
         looks: with how many runs of each start somebody has looked at the study.
         precision: how precise it is to be, in points; None if nobody asked.
         num_steps: of a whole training; 0 where nobody noted it.
+        num_answers: that a score counts, of a text one a token; 0 where nobody noted it.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Facts:
     looks: tuple[int, ...] = ()
     precision: float | None = None
     num_steps: int = 0
+    num_answers: int = 0
 
     @property
     def is_share(self) -> bool:
@@ -114,4 +116,5 @@ def facts(study: Study) -> Facts:
         order_seed=study.order_seed,
         splits=(study.splits or 0) if study.has_splits else 0,
         num_steps=study.num_steps(len(data.x_train)),
+        num_answers=data.y_test.size,
     )

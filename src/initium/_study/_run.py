@@ -47,8 +47,8 @@ class Run:
 
     @property
     def diverged(self) -> bool:
-        """Whether a loss stopped being finite."""
-        return not np.isfinite([self.train_loss, self.test_loss]).all()
+        """Whether a loss stopped being finite, or the score that it ended with is no finite number."""
+        return not np.isfinite([*self.train_loss, *self.test_loss, self.test_score[-1]]).all()
 
     def lasting(self, seconds: float) -> "Run":
         """The run, said to have taken so long."""
