@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from grids import NUM_SAMPLES, facts, grid, run_of
+from grids import NUM_SAMPLES, facts, grid, run, run_of
 
 from initium._compare._comparison import Comparison
 from initium._compare._grid import Grid
@@ -214,4 +214,121 @@ def test_a_comparison_of_one_cell_is_a_grid_too():
     }
     assert Grid({"lr=0.1": Comparison(said, runs)}, ("lr",)).answer.startswith(
         "Too few runs to tell: 6 of each start cannot"
+    )
+
+
+def of_accuracies(settings, accuracies, seeds=12):
+    """A cell of runs that are right so often: a number for all runs of a start, or one for each."""
+    said = facts(settings, accuracies, seeds)
+    runs = {
+        start: [
+            run(start, i, one, seed=1_000 * place + i)
+            for i, one in enumerate(of if isinstance(of, list) else [of] * seeds)
+        ]
+        for place, (start, of) in enumerate(accuracies.items())
+    }
+    return said.name, Comparison(said, runs)
+
+
+def test_a_place_is_not_dead_where_a_start_with_too_few_runs_to_judge_trained():
+    # ones has two runs at one rate, of which one judges.
+    few = {"he_normal": [0.95] * 2, "ones": [0.95] * 2}
+    cells = [
+        of_accuracies({"lr": 0.1}, {"zeros": 0.1, "he_normal": 0.95}),
+        of_accuracies({"lr": 1.0}, {"zeros": [0.1] * 2, **few}),
+    ]
+    found = Grid(dict(cells), ("lr",), num_asked=2)
+    (contest,) = found.contests
+    assert (contest.failed, [*contest.scores], contest.is_dead) == (("zeros",), ["zeros", "he_normal"], False)
+    assert found.answer.startswith("Take he_normal")
+    cells = [
+        of_accuracies({"lr": 0.1}, {"zeros": 0.1, "bad": 0.1}),
+        of_accuracies({"lr": 1.0}, {"zeros": [0.1] * 2, "bad": [0.1] * 2, "ones": [0.95] * 2}),
+    ]
+    assert Grid(dict(cells), ("lr",), num_asked=2).answer.splitlines()[0] == (
+        "No start is named: none that has runs enough to be judged trained."
+    )
+
+
+def mostly_lost(num, of=12):
+    """Runs of which some train, too few to be shown better than those that never do."""
+    return [0.95 if i % 4 == 3 and i < 4 * num else 0.1 for i in range(of)]
+
+
+def depths(*each):
+    cells = dict(of_accuracies({"depth": depth}, accuracies) for depth, accuracies in each)
+    return Grid(cells, ("depth",), num_asked=len(cells))
+
+
+def test_a_start_that_never_trained_is_told_as_lost_and_not_recommended():
+    noisy = mostly_lost(3)
+    found = depths(*((depth, {"he_normal": noisy, "zeros": 0.1, "bad": 0.0}) for depth in (3, 20)))
+    assert all("zeros" in contest.failed for contest in found.contests)
+    first, along = found.answer.splitlines()
+    assert first == "Take he_normal: it is not shown to be behind anywhere; bad is. Never trained: zeros."
+    assert along.startswith("At every depth bad is behind another by at least ")
+    assert along.endswith("], and zeros does not train.")
+    alone = depths(*((depth, {"he_normal": noisy, "zeros": 0.1}) for depth in (3, 20)))
+    assert alone.answer.splitlines() == [
+        "Take he_normal: no other trained.",
+        "At every depth only he_normal trains.",
+    ]
+    both = depths(*((depth, {"he_normal": noisy, "orthogonal": noisy, "zeros": 0.1}) for depth in (3, 20)))
+    assert both.answer.splitlines() == [
+        "No start that trained is shown to be better than another at 2 places. Never trained: zeros.",
+        "At every depth no difference is shown, and zeros does not train.",
+    ]
+
+
+def test_a_start_that_beats_all_others_that_trained_is_named_with_those_that_did_not():
+    # Three runs in twelve train: too few for a lead over zeros, unlike one over runs that are like them but worse.
+    noisy = mostly_lost(3)
+    better = [one + 0.05 for one in noisy]
+    cells = {}
+    for depth in (3, 20):
+        name, cell = of_accuracies({"depth": depth}, {"better": better, "worse": noisy, "zeros": 0.1})
+        cells[name] = replace(cell, runs={**cell.runs, "worse": [worse(one) for one in cell.runs["better"]]})
+    found = Grid(cells, ("depth",), num_asked=2)
+    first, along = found.answer.splitlines()
+    assert first == ("Take better: it beats worse at 2 of 2 places and is behind at none. Never trained: zeros.")
+    assert along.startswith("At every depth better beats worse by at least ")
+    assert along.endswith("], and zeros does not train.")
+
+
+def worse(run):
+    """The same, of a few samples wrong that were right."""
+    merits = run.merits.copy()
+    merits[run.merits.nonzero()[0][:3]] = 0
+    return run_of("worse", run.index, merits)
+
+
+def test_starts_that_trained_and_are_behind_somewhere_are_no_reason_to_take_one_that_did_not():
+    noisy = mostly_lost(3)
+    cells = {}
+    for depth, names in ((3, ("one", "other")), (20, ("other", "one"))):
+        name, cell = of_accuracies({"depth": depth}, {names[0]: noisy, "zeros": 0.1})
+        runs = {**cell.runs, names[1]: [replace(worse(one), recipe=names[1]) for one in cell.runs[names[0]]]}
+        cells[name] = Comparison(replace(cell.study, starts=("one", "other", "zeros")), runs)
+    assert Grid(cells, ("depth",), num_asked=2).answer.splitlines()[0] == (
+        "No start is right everywhere: each that trained is behind another somewhere. Never trained: zeros."
+    )
+
+
+def test_a_start_that_is_named_and_failed_at_some_places_is_told_with_them():
+    noisy = mostly_lost(3)
+    found = depths(
+        (3, {"he_normal": noisy, "ones": noisy}),
+        (10, {"he_normal": noisy, "ones": 0.1}),
+        (20, {"he_normal": noisy, "ones": 0.1}),
+        (50, {"he_normal": 0.1, "ones": 0.1}),
+    )
+    assert found.answer.splitlines() == [
+        "No start is shown to be better than another at 3 places. ones never trained at depth 10 and depth 20.",
+        "At depth 3 no difference is shown; at depth 10 and 20 only he_normal trains; at depth 50 nothing trains.",
+    ]
+    many = depths((3, {"a": noisy, "b": noisy}), *((depth, {"a": noisy, "b": 0.1}) for depth in range(10, 14)))
+    assert many.answer.splitlines()[0].endswith(" b never trained at 4 places, the first depth 10.")
+    partly = depths((3, {"a": noisy, "b": noisy, "c": noisy}), (20, {"a": noisy, "b": noisy, "c": 0.1}))
+    assert partly.answer.splitlines()[1] == (
+        "At depth 3 no difference is shown; at depth 20 no difference is shown, and c does not train."
     )

@@ -46,7 +46,8 @@ def tuned_contest(place: Place) -> Contest | None:
         place.at,
         scores,
         tuple(_lead(place, pair, best, settings) for pair in pairs),
-        tuple(start for start, tried in settings.items() if all(start in place.cells[at].failed for at in tried)),
+        place.starts,
+        tuple(start for start in place.starts if _never_trained(place, start)),
         max(len(_judged(place.cells[at], start)) for start, at in best.items()),
         best,
     )
@@ -55,6 +56,11 @@ def tuned_contest(place: Place) -> Contest | None:
 def chosen(place: Place, start: str, tried: tuple[At, ...]) -> At:
     """The setting with the best mean over the runs that choose."""
     return max(tried, key=lambda at: _mean_of_choosers(place.cells[at], start))
+
+
+def _never_trained(place: Place, start: str) -> bool:
+    """Whether no run did, at any setting; of settings with too few runs to judge as well."""
+    return all(start in cell.failed for cell in place.cells.values() if start in cell.runs)
 
 
 def _settings(place: Place, start: str) -> tuple[At, ...]:
