@@ -332,3 +332,22 @@ def test_a_start_that_is_named_and_failed_at_some_places_is_told_with_them():
     assert partly.answer.splitlines()[1] == (
         "At depth 3 no difference is shown; at depth 20 no difference is shown, and c does not train."
     )
+
+
+@pytest.mark.parametrize(("looks", "fewest", "then"), [((6,), 7, 8), ((3, 7), 8, 9), ((2, 4, 8), 9, 10)])
+def test_looks_leave_less_to_spend_so_more_runs_are_needed(looks, fewest, then):
+    """A look may spend 5 % / (k (k + 1)); all gaps of one sign have p = 2 / 2^R."""
+    assert 2 / 2**fewest < 0.05 / (len(looks) * (len(looks) + 1)) < 2 / 2 ** (fewest - 1)
+    assert 2 / 2**then < 0.05 / ((len(looks) + 1) * (len(looks) + 2)) < 2 / 2 ** (then - 1)
+
+    def of(num, axes):
+        looked = (*looks[:-1], num)
+        return grid(axes, ("a", "b"), lambda start, **_: 0.95 if start == "a" else 0.3, seeds=num, looks=looked,
+                    precision=0.5).answer  # fmt: skip
+
+    few = f"Too few runs to tell: {fewest - 1} of each start cannot show any difference, however large; {then} or more"
+    assert of(fewest - 1, {"depth": (3, 20)}) == f"{few} can."
+    assert of(fewest, {"depth": (3, 20)}).startswith("Take a: it beats the other at 2 of 2 places")
+    # Two of three judge.
+    assert "Too few runs to tell" in of(-(-3 * fewest // 2) - 1, {"lr": (0.1, 1.0)})
+    assert of(-(-3 * fewest // 2), {"lr": (0.1, 1.0)}).startswith("Take a")

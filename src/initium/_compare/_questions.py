@@ -1,21 +1,21 @@
 """questions: what a grid answers, a sentence a question."""
 
+import itertools
 from collections.abc import Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ._contest import Contest
 from ._listed import listed
 from ._places import At, place_words, values_of
+from ._precision import share
 from ._scale import Scale
 from ._standing import Standing, standing
+from ._statistics import LEVEL
 from ._tuned import chooses
 
 if TYPE_CHECKING:
     from ._grid import Grid
 
-# Fewer paired runs cannot show anything at 5 %, however alike: 2 / 2^6 is the first p below it.
-_FEWEST = 6
 _MOST_PLACES = 3  # that are told by name
 _MOST_GAPS = 3  # in one sentence; where more is to be told, the tables have the gaps
 _NOTHING = {
@@ -35,7 +35,7 @@ def questions(grid: "Grid") -> tuple[str, ...]:
     told = [_start(grid, over)]
     if over.kind == "nothing trains":
         return told[0], *_causes_hint(grid)
-    if over.kind != "not tested" and _num_runs(grid) >= _FEWEST:
+    if over.kind != "not tested" and not _are_few(grid):
         told = [" ".join([*told, *_failing(over)])]
         told += [_along(axis, _by_value(grid, axis), scale) for axis in grid.axes if _num_values(grid, axis) > 1]
     dead = [contest for contest in grid.contests if contest.is_dead and not _is_told(grid, contest)]
@@ -60,7 +60,7 @@ def _start(grid: "Grid", over: Standing) -> str:
             f"No start is named: the {what} is one number a run, and whether other test samples would tell the same "
             "needs one of each sample. With --splits (from Python: splits=5) other splits are asked instead."
         )
-    if _num_runs(grid) < _FEWEST:
+    if _are_few(grid):
         num = max(cell.num_runs for cell in grid.cells.values())
         why = f": a third of them choose the {' and '.join(grid.tuned)}" if grid.tuned else ""
         return (
@@ -123,7 +123,7 @@ def _with_setting(grid: "Grid", start: str) -> str:
 
 def _along(axis: str, by_value: Sequence[tuple[Any, Standing]], scale: Scale) -> str:
     """What changes along an axis; values in a row of which the same is told are told together."""
-    groups = [list(group) for _, group in groupby(by_value, key=lambda one: one[1].says)]
+    groups = [list(group) for _, group in itertools.groupby(by_value, key=lambda one: one[1].says)]
     told = [_told([found for _, found in group], scale, in_short=len(groups) > _MOST_GAPS) for group in groups]
     if len(groups) == 1:
         return f"At every {axis} {told[0]}."
@@ -193,11 +193,20 @@ def _has(at: At, axis: str, value: Any) -> bool:
     return dict(at)[axis] == value
 
 
-def _num_runs(grid: "Grid") -> int:
-    return max((contest.num_runs for contest in grid.contests), default=0)
+def _are_few(grid: "Grid") -> bool:
+    """Whether the runs that judge cannot show anything, however alike."""
+    return max((contest.num_runs for contest in grid.contests), default=0) < _fewest(grid.spent)
+
+
+def _fewest(spent: float) -> int:
+    """The fewest paired runs that can show anything: all of one sign have p = 2 / 2^runs."""
+    return next(runs for runs in itertools.count(2) if 2 / 2**runs < LEVEL * spent)
 
 
 def _seeds_needed(grid: "Grid") -> int:
+    """Of which enough judge; where looks are paid for, at the next one."""
+    study = next(iter(grid.cells.values())).study
+    fewest = _fewest(grid.spent if study.precision is None else share(len(study.looks) + 1))
     if not grid.tuned:
-        return _FEWEST
-    return next(seeds for seeds in range(1, 10 * _FEWEST) if sum(not chooses(i) for i in range(seeds)) >= _FEWEST)
+        return fewest
+    return next(seeds for seeds in itertools.count(1) if sum(not chooses(i) for i in range(seeds)) >= fewest)
