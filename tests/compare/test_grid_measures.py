@@ -1,6 +1,7 @@
 """What a grid measures beside who is ahead: against hand-made truth, SciPy's own functions and counts by hand."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,6 +38,14 @@ def test_a_rate_at_the_edge_of_the_grid_is_a_lower_bound():
     found = grid({"lr": LRS}, ("he_normal", "zeros"), lambda start, lr: 0.99)
     assert tables(found)["How much lr a start bears"].rows[0][1:3] == (">= 10 [10, 10]", "0.01 to 10")
     assert tables(found)["How much lr a start bears"].rows[0][3].startswith(">= 3.0 [")
+
+
+def test_what_is_near_the_best_is_told_in_points():
+    found = grid({"lr": LRS}, ("he_normal", "zeros"), lambda start, lr: 0.9)
+    for margin, told in ((None, "1 point of test accuracy"), (0.05, "5 points of test accuracy")):
+        cells = {name: replace(cell, margin=margin) for name, cell in found.cells.items()}
+        note = tables(replace(found, cells=cells))["How much lr a start bears"].note
+        assert f"whose mean is within {told} of it" in note
 
 
 def test_one_failed_run_in_ten_is_borne_and_two_are_not():
