@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import scipy.stats
 from grids import NUM_SAMPLES, facts, grid, run, run_of
 
 from initium._compare._comparison import Comparison
@@ -351,3 +352,60 @@ def test_looks_leave_less_to_spend_so_more_runs_are_needed(looks, fewest, then):
     # Two of three judge.
     assert "Too few runs to tell" in of(-(-3 * fewest // 2) - 1, {"lr": (0.1, 1.0)})
     assert of(-(-3 * fewest // 2), {"lr": (0.1, 1.0)}).startswith("Take a")
+
+
+def chosen_badly(cell, start):
+    """The same, but that the runs of a start which choose are right nowhere."""
+    runs = [one if one.index % 3 else run_of(start, one.index, [0.0] * NUM_SAMPLES) for one in cell.runs[start]]
+    return replace(cell, runs={**cell.runs, start: runs})
+
+
+def test_a_start_that_is_behind_the_other_at_a_setting_is_not_ahead_however_sure_that_is():
+    cells = dict([of_accuracies({"lr": 0.1}, {"a": 0.7, "b": 0.95}), of_accuracies({"lr": 1.0}, {"a": 0.3, "b": 0.3})])
+    cells["lr=0.1"] = chosen_badly(cells["lr=0.1"], "b")
+    (contest,) = Grid(cells, ("lr",)).contests
+    assert (contest.tuned["a"], contest.tuned["b"]) == ((("lr", 0.1),), (("lr", 1.0),))
+    (lead,) = contest.leads
+    assert (lead.first, lead.gap.low > 0.2, lead.p) == ("a", True, 1.0)
+
+
+def test_a_setting_without_runs_in_common_shows_nothing():
+    cells = dict([of_accuracies({"lr": 0.1}, {"a": 0.95, "b": 0.5}), of_accuracies({"lr": 1.0}, {"a": 0.3, "b": 0.3})])
+    assert Grid(cells, ("lr",)).contests[0].shown
+    later = {
+        start: [replace(one, index=one.index + 12) for one in runs] for start, runs in cells["lr=1.0"].runs.items()
+    }
+    cells["lr=1.0"] = replace(cells["lr=1.0"], runs=later)
+    (contest,) = Grid(cells, ("lr",)).contests
+    assert contest.tuned == {"a": (("lr", 0.1),), "b": (("lr", 0.1),)}
+    assert contest.leads[0].gap.low > 0.2
+    assert not contest.shown
+
+
+def test_the_gap_at_the_best_setting_is_as_wide_as_the_look_may_spend():
+    def of(**more):
+        found = grid({"lr": (0.1, 1.0)}, ("a", "b"), lambda start, lr: 0.95 if start == "a" else 0.3, **more)
+        return found.contests[0].leads[0].gap
+
+    once, twice = of(), of(looks=(6, 12), precision=1.0)
+    assert once.mean == twice.mean
+    df = 7  # of the runs that judge; fewer than the samples
+    ratio = scipy.stats.t.isf(0.05 / 6 / 2, df) / scipy.stats.t.isf(0.05 / 2, df)
+    assert (twice.high - twice.mean) / (once.high - once.mean) == pytest.approx(ratio)
+
+
+def test_gaps_that_do_not_vary_are_corrected_by_what_flipping_signs_tells_of_them():
+    def cell(depth):
+        said = facts({"depth": depth}, ("a", "b"), 7)
+        runs = {start: [run_of(start, i, [one] * NUM_SAMPLES) for i in range(7)] for start, one in (("a", 1), ("b", 0))}
+        return said.name, Comparison(said, runs)
+
+    for num in (1, 4):
+        contests = Grid(dict(cell(depth) for depth in range(num)), ("depth",)).contests
+        assert [contest.leads[0].p for contest in contests] == [pytest.approx(num * 2 / 2**7)] * num
+
+
+def test_the_test_of_flipped_signs_pays_for_its_looks():
+    found = grid({"depth": (3,)}, ("a", "b"), lambda start, depth: 0.95 if start == "a" else 0.3, seeds=10,
+                 looks=(5, 10), precision=1.0)  # fmt: skip
+    assert found.contests[0].leads[0].p == pytest.approx(6 * 2 / 2**10)
