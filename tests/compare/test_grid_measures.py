@@ -1,15 +1,18 @@
 """What a grid measures beside who is ahead: against hand-made truth, SciPy's own functions and counts by hand."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import scipy.stats
-from grids import grid
+from grids import NUM_SAMPLES, facts, grid, run_of
 
+from initium._compare._comparison import Comparison
+from initium._compare._grid import Grid
 from initium._compare._grid_figures import heat_maps
 from initium._compare._profiles import improvement, profile
-from initium._compare._resample import draws
+from initium._compare._resample import draws, percentiles
 from initium._compare._scale import Scale
 from initium._compare._spread import spread_p, spreads, std_interval, wilson
 from initium._compare._stable import stable
@@ -37,6 +40,14 @@ def test_a_rate_at_the_edge_of_the_grid_is_a_lower_bound():
     found = grid({"lr": LRS}, ("he_normal", "zeros"), lambda start, lr: 0.99)
     assert tables(found)["How much lr a start bears"].rows[0][1:3] == (">= 10 [10, 10]", "0.01 to 10")
     assert tables(found)["How much lr a start bears"].rows[0][3].startswith(">= 3.0 [")
+
+
+def test_what_is_near_the_best_is_told_in_points():
+    found = grid({"lr": LRS}, ("he_normal", "zeros"), lambda start, lr: 0.9)
+    for margin, told in ((None, "1 point of test accuracy"), (0.05, "5 points of test accuracy")):
+        cells = {name: replace(cell, margin=margin) for name, cell in found.cells.items()}
+        note = tables(replace(found, cells=cells))["How much lr a start bears"].note
+        assert f"whose mean is within {told} of it" in note
 
 
 def test_one_failed_run_in_ten_is_borne_and_two_are_not():
@@ -155,3 +166,70 @@ def test_a_heat_map_marks_what_fails_and_keeps_its_colours_for_the_others():
     assert trace["zmin"] > 70
     alone = grid({"lr": (0.1, 1.0)}, ("he_normal", "ones"), lambda start, lr: 0.8)
     assert heat_maps(alone, Scale.of(alone["lr=0.1"].study)).plots[0]["data"][0]["y"] == ["ones", "he_normal"]
+
+
+def right(settings, **starts):
+    """A cell in which so many samples are right in each of twelve runs."""
+    said = facts(settings, starts, 12)
+    runs = {
+        start: [run_of(start, i, (np.arange(NUM_SAMPLES) < num).astype(float)) for i in range(12)]
+        for start, num in starts.items()
+    }
+    return said.name, Comparison(said, runs)
+
+
+def test_a_value_more_than_a_point_below_the_best_is_not_in_the_good_range():
+    def of(*lrs, **starts):
+        cells = (right({"lr": lr}, **{start: nums[at] for start, nums in starts.items()}) for at, lr in enumerate(lrs))
+        return stable(Grid(dict(cells), ("lr",)).places[0], "lr")
+
+    falls, rises = of(0.01, 0.1, 1.0, falls=(108, 108, 100), rises=(100, 106, 108))  # of 120
+    assert (falls.low, falls.high, falls.is_cut) == (0.01, 0.1, True)
+    assert (rises.low, rises.high, rises.is_cut) == (1.0, 1.0, True)
+    (within,) = of(0.01, 0.1, 1.0, 10.0, within=(100, 108, 107, 90))
+    assert (within.low, within.high, within.is_cut) == (0.1, 1.0, False)
+
+
+def test_runs_of_two_starts_and_of_two_cells_are_resampled_each_by_itself():
+    scores = scipy.stats.norm.rvs(size=30, random_state=2)
+    alike = improvement([scores], [scores])
+    assert alike.low < 0.4
+    assert alike.high > 0.6
+    one, two = (profile(cells, np.zeros(1)) for cells in ([scores], [scores, scores]))
+    widths = [float((each.high - each.low)[0]) for each in (one, two)]
+    assert widths[1] / widths[0] == pytest.approx(1 / np.sqrt(2), rel=0.15)
+
+
+def test_what_is_infinite_in_a_resample_is_ordered_too():
+    found = percentiles(1.0, np.array([1.0, np.inf]))
+    assert (found.low, found.high) == (1.0, np.inf)
+
+
+@pytest.mark.parametrize(("one", "is_t_larger"), [((-1, -1, -1, 1, 1, 50), True), ((-1.2, -1, -1.1, 1, 1.1, 1), False)])
+def test_the_test_of_spread_is_the_larger_of_two(one, is_t_larger):
+    """Both by SciPy; the medians are 0, the means are not."""
+    distances = np.abs(one)
+    t = scipy.stats.ttest_1samp(distances, 0).pvalue
+    flips = scipy.stats.permutation_test((distances,), np.mean, permutation_type="samples").pvalue
+    assert bool(t > flips) is is_t_larger
+    assert spread_p(np.array(one, float), np.zeros(6)) == pytest.approx(max(t, flips))
+
+
+def test_a_spread_that_one_place_alone_would_show_is_not_shown_among_five_or_at_a_second_look():
+    def cell(**starts):
+        said = facts({}, starts, 9, score="R^2", chance=0.0)
+        runs = {start: [run_of(start, i, [x]) for i, x in enumerate(of)] for start, of in starts.items()}
+        return Comparison(said, runs)
+
+    wide = np.array([-0.4, 0.3, -0.2, 0.3, 0.0, -0.3, 0.2, 0.01, -0.01]) + 0.5
+    narrow = np.full(9, 0.5) + 0.2 * np.roll(wide - 0.5, 4)
+    both = cell(wide=wide, narrow=narrow)
+    assert 0.025 < spread_p(wide, narrow) < 0.05
+
+    def told(num, spent=1.0):
+        found = spreads([((("depth", at),), dict.fromkeys(("wide", "narrow"), both)) for at in range(num)], spent)
+        return {one.narrower for one in found if one.start == "wide"}
+
+    assert told(1) == {("narrow",)}
+    assert told(5) == {()}
+    assert told(1, spent=1 / 2) == {()}

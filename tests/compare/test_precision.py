@@ -5,8 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.stats
+from grids import NUM_SAMPLES, facts, run_of
 
 import initium
+from initium._compare import _precision
 from initium._compare._comparison import Comparison
 from initium._compare._grid import Grid
 from initium._compare._precision import Precision, precision_of, seconds_of, share
@@ -42,8 +45,6 @@ def test_looks_spend_the_error_and_never_more():
 
 
 def test_a_look_widens_the_interval_by_the_quantile_of_its_share():
-    import scipy.stats
-
     gaps = np.linspace(-0.05, 0.07, 20)
     for looks in ((), (20,), (10, 20), (5, 10, 20)):
         level = 0.05 * share(len(looks))
@@ -175,3 +176,78 @@ def test_a_look_that_an_interruption_allowed_is_paid_for(tmp_path):
     whole = initium.compare(**asked, resume=True)
     assert (whole.num_runs, whole.study.looks) == (5, (3, 5))
     assert whole.spent == share(2)
+
+
+def half(one):
+    return (one.gap.high - one.gap.low) / 2
+
+
+def test_no_more_runs_than_the_most_are_added_or_asked_for(monkeypatch):
+    gaps = np.tile([-0.01, 0.03], 6)
+    assert Precision(1e-6).more(9_990, [made(gaps)], seconds=1, spent=0) == 10_000
+    assert Precision(1e-6).more(10_000, [made(gaps)], seconds=1, spent=0) == 10_000
+    monkeypatch.setattr(_precision, "_MOST", 12)
+    told = made(gaps, precision=0.001, looks=(12,)).remarks[-1]
+    assert told.startswith("Less precise than asked: +-")
+    assert told.endswith("where +-0.001 was asked; 12 runs are the most.")
+
+
+def test_an_interval_a_fifth_wider_than_runs_can_make_it_is_worth_more_runs():
+    found = made(np.tile([-0.01, 0.03], 10), precision=0.001, looks=(20,))
+    (gap,) = found.differences
+    assert 1.1 < half(gap) / gap.floor < 1.25
+    assert found.remarks[-1].startswith("Less precise than asked")
+    assert Precision(0.001).more(20, [found], seconds=1, spent=0) == 40
+
+
+def test_only_intervals_from_the_best_matter_and_the_widest_is_told():
+    gaps, other = np.tile([0.0, 0.02], 6), np.tile([0.05, 0.02], 6)
+    found = made(gaps, more=[("third", 0.9 - other)], precision=1.0, looks=(12,))
+    widths = {(one.first, one.second): half(one) for one in found.differences}
+    near, far = widths["ahead", "behind"], widths["ahead", "third"]
+    assert near < far < widths["behind", "third"]
+    assert Precision(1.01 * far).more(12, [found], seconds=1, spent=0) == 12
+    assert Precision(0.99 * far).more(12, [found], seconds=1, spent=0) == 24
+    assert found.remarks[-1].startswith(f"Precise enough: +-{far:.2g} after 12 runs, where +-1 was asked.")
+    assert f"{near:.2g}" != f"{far:.2g}"
+
+
+def uneven(num_runs, settings=None):
+    """Of three starts on one split: two whose runs differ by chance, and one that some samples do not suit."""
+    draws = scipy.stats.uniform.rvs(size=(2, num_runs, NUM_SAMPLES), random_state=1)
+    suited = (np.arange(NUM_SAMPLES) >= 0.3 * NUM_SAMPLES).astype(float)
+    right = {"best": draws[0] < 0.95, "next": draws[1] < 0.85, "uneven": np.tile(suited, (num_runs, 1))}
+    runs = {start: [run_of(start, i, row.astype(float)) for i, row in enumerate(of)] for start, of in right.items()}
+    said = facts(settings or {}, right, num_runs, precision=0.5, looks=(num_runs,))
+    return Comparison(said, runs)
+
+
+def test_runs_are_asked_for_as_long_as_one_interval_lacks_them_though_a_wider_one_does_not():
+    found = uneven(40)
+    lacks = Precision(0.5).lacks(found)
+    assert [one.second for one in lacks] == ["next"]
+    assert half(lacks[0]) < max(map(half, found.differences))
+    assert Precision(0.5).more(40, [found], seconds=1, spent=0) == 80
+    assert found.remarks[-1] == (
+        f"Less precise than asked: +-{100 * half(lacks[0]):.2g} points after 40 runs, where +-0.5 was asked; --resume "
+        "with the same --precision adds runs."
+    )
+
+
+def test_a_grid_tells_once_how_precise_it_is():
+    from initium._compare._grid_report import remarks
+
+    cells = {f"depth={depth}": uneven(num, settings={"depth": depth}) for depth, num in ((2, 40), (3, 20))}
+    lacks = [one for cell in cells.values() for one in Precision(0.5).lacks(cell)]
+    (told,) = remarks(Grid(cells, ("depth",)))
+    assert told.startswith(
+        f"Less precise than asked: +-{100 * max(map(half, lacks)):.2g} points at the place that lacks most after 40"
+    )
+    sure = made(np.linspace(-0.05, 0.07, 20), looks=(20,), precision=1.0)
+    wide = made(np.linspace(-0.06, 0.08, 20), looks=(20,), precision=1.0)
+    both = {str(n): replace(one, study=replace(one.study, settings={"depth": n})) for n, one in enumerate((sure, wide))}
+    (told,) = remarks(Grid(both, ("depth",)))
+    assert told.startswith(f"Precise enough: +-{half(wide.differences[0]):.2g} at the place that is least precise")
+    unpaid = {name: replace(one, study=replace(one.study, precision=None, looks=(5, 20))) for name, one in both.items()}
+    (told,) = remarks(Grid(unpaid, ("depth",)))
+    assert told.startswith("The runs were looked at before")

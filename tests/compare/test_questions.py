@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from grids import NUM_SAMPLES, facts, grid, run_of
+import scipy.stats
+from grids import NUM_SAMPLES, facts, grid, run, run_of
 
 from initium._compare._comparison import Comparison
 from initium._compare._grid import Grid
@@ -215,3 +216,196 @@ def test_a_comparison_of_one_cell_is_a_grid_too():
     assert Grid({"lr=0.1": Comparison(said, runs)}, ("lr",)).answer.startswith(
         "Too few runs to tell: 6 of each start cannot"
     )
+
+
+def of_accuracies(settings, accuracies, seeds=12):
+    """A cell of runs that are right so often: a number for all runs of a start, or one for each."""
+    said = facts(settings, accuracies, seeds)
+    runs = {
+        start: [
+            run(start, i, one, seed=1_000 * place + i)
+            for i, one in enumerate(of if isinstance(of, list) else [of] * seeds)
+        ]
+        for place, (start, of) in enumerate(accuracies.items())
+    }
+    return said.name, Comparison(said, runs)
+
+
+def test_a_place_is_not_dead_where_a_start_with_too_few_runs_to_judge_trained():
+    # ones has two runs at one rate, of which one judges.
+    few = {"he_normal": [0.95] * 2, "ones": [0.95] * 2}
+    cells = [
+        of_accuracies({"lr": 0.1}, {"zeros": 0.1, "he_normal": 0.95}),
+        of_accuracies({"lr": 1.0}, {"zeros": [0.1] * 2, **few}),
+    ]
+    found = Grid(dict(cells), ("lr",), num_asked=2)
+    (contest,) = found.contests
+    assert (contest.failed, [*contest.scores], contest.is_dead) == (("zeros",), ["zeros", "he_normal"], False)
+    assert found.answer.startswith("Take he_normal")
+    cells = [
+        of_accuracies({"lr": 0.1}, {"zeros": 0.1, "bad": 0.1}),
+        of_accuracies({"lr": 1.0}, {"zeros": [0.1] * 2, "bad": [0.1] * 2, "ones": [0.95] * 2}),
+    ]
+    assert Grid(dict(cells), ("lr",), num_asked=2).answer.splitlines()[0] == (
+        "No start is named: none that has runs enough to be judged trained."
+    )
+
+
+def mostly_lost(num, of=12):
+    """Runs of which some train, too few to be shown better than those that never do."""
+    return [0.95 if i % 4 == 3 and i < 4 * num else 0.1 for i in range(of)]
+
+
+def depths(*each):
+    cells = dict(of_accuracies({"depth": depth}, accuracies) for depth, accuracies in each)
+    return Grid(cells, ("depth",), num_asked=len(cells))
+
+
+def test_a_start_that_never_trained_is_told_as_lost_and_not_recommended():
+    noisy = mostly_lost(3)
+    found = depths(*((depth, {"he_normal": noisy, "zeros": 0.1, "bad": 0.0}) for depth in (3, 20)))
+    assert all("zeros" in contest.failed for contest in found.contests)
+    first, along = found.answer.splitlines()
+    assert first == "Take he_normal: it is not shown to be behind anywhere; bad is. Never trained: zeros."
+    assert along.startswith("At every depth bad is behind another by at least ")
+    assert along.endswith("], and zeros does not train.")
+    alone = depths(*((depth, {"he_normal": noisy, "zeros": 0.1}) for depth in (3, 20)))
+    assert alone.answer.splitlines() == [
+        "Take he_normal: no other trained.",
+        "At every depth only he_normal trains.",
+    ]
+    both = depths(*((depth, {"he_normal": noisy, "orthogonal": noisy, "zeros": 0.1}) for depth in (3, 20)))
+    assert both.answer.splitlines() == [
+        "No start that trained is shown to be better than another at 2 places. Never trained: zeros.",
+        "At every depth no difference is shown, and zeros does not train.",
+    ]
+
+
+def test_a_start_that_beats_all_others_that_trained_is_named_with_those_that_did_not():
+    # Three runs in twelve train: too few for a lead over zeros, unlike one over runs that are like them but worse.
+    noisy = mostly_lost(3)
+    better = [one + 0.05 for one in noisy]
+    cells = {}
+    for depth in (3, 20):
+        name, cell = of_accuracies({"depth": depth}, {"better": better, "worse": noisy, "zeros": 0.1})
+        cells[name] = replace(cell, runs={**cell.runs, "worse": [worse(one) for one in cell.runs["better"]]})
+    found = Grid(cells, ("depth",), num_asked=2)
+    first, along = found.answer.splitlines()
+    assert first == ("Take better: it beats worse at 2 of 2 places and is behind at none. Never trained: zeros.")
+    assert along.startswith("At every depth better beats worse by at least ")
+    assert along.endswith("], and zeros does not train.")
+
+
+def worse(run):
+    """The same, of a few samples wrong that were right."""
+    merits = run.merits.copy()
+    merits[run.merits.nonzero()[0][:3]] = 0
+    return run_of("worse", run.index, merits)
+
+
+def test_starts_that_trained_and_are_behind_somewhere_are_no_reason_to_take_one_that_did_not():
+    noisy = mostly_lost(3)
+    cells = {}
+    for depth, names in ((3, ("one", "other")), (20, ("other", "one"))):
+        name, cell = of_accuracies({"depth": depth}, {names[0]: noisy, "zeros": 0.1})
+        runs = {**cell.runs, names[1]: [replace(worse(one), recipe=names[1]) for one in cell.runs[names[0]]]}
+        cells[name] = Comparison(replace(cell.study, starts=("one", "other", "zeros")), runs)
+    assert Grid(cells, ("depth",), num_asked=2).answer.splitlines()[0] == (
+        "No start is right everywhere: each that trained is behind another somewhere. Never trained: zeros."
+    )
+
+
+def test_a_start_that_is_named_and_failed_at_some_places_is_told_with_them():
+    noisy = mostly_lost(3)
+    found = depths(
+        (3, {"he_normal": noisy, "ones": noisy}),
+        (10, {"he_normal": noisy, "ones": 0.1}),
+        (20, {"he_normal": noisy, "ones": 0.1}),
+        (50, {"he_normal": 0.1, "ones": 0.1}),
+    )
+    assert found.answer.splitlines() == [
+        "No start is shown to be better than another at 3 places. ones never trained at depth 10 and depth 20.",
+        "At depth 3 no difference is shown; at depth 10 and 20 only he_normal trains; at depth 50 nothing trains.",
+    ]
+    many = depths((3, {"a": noisy, "b": noisy}), *((depth, {"a": noisy, "b": 0.1}) for depth in range(10, 14)))
+    assert many.answer.splitlines()[0].endswith(" b never trained at 4 places, the first depth 10.")
+    partly = depths((3, {"a": noisy, "b": noisy, "c": noisy}), (20, {"a": noisy, "b": noisy, "c": 0.1}))
+    assert partly.answer.splitlines()[1] == (
+        "At depth 3 no difference is shown; at depth 20 no difference is shown, and c does not train."
+    )
+
+
+@pytest.mark.parametrize(("looks", "fewest", "then"), [((6,), 7, 8), ((3, 7), 8, 9), ((2, 4, 8), 9, 10)])
+def test_looks_leave_less_to_spend_so_more_runs_are_needed(looks, fewest, then):
+    """A look may spend 5 % / (k (k + 1)); all gaps of one sign have p = 2 / 2^R."""
+    assert 2 / 2**fewest < 0.05 / (len(looks) * (len(looks) + 1)) < 2 / 2 ** (fewest - 1)
+    assert 2 / 2**then < 0.05 / ((len(looks) + 1) * (len(looks) + 2)) < 2 / 2 ** (then - 1)
+
+    def of(num, axes):
+        looked = (*looks[:-1], num)
+        return grid(axes, ("a", "b"), lambda start, **_: 0.95 if start == "a" else 0.3, seeds=num, looks=looked,
+                    precision=0.5).answer  # fmt: skip
+
+    few = f"Too few runs to tell: {fewest - 1} of each start cannot show any difference, however large; {then} or more"
+    assert of(fewest - 1, {"depth": (3, 20)}) == f"{few} can."
+    assert of(fewest, {"depth": (3, 20)}).startswith("Take a: it beats the other at 2 of 2 places")
+    # Two of three judge.
+    assert "Too few runs to tell" in of(-(-3 * fewest // 2) - 1, {"lr": (0.1, 1.0)})
+    assert of(-(-3 * fewest // 2), {"lr": (0.1, 1.0)}).startswith("Take a")
+
+
+def chosen_badly(cell, start):
+    """The same, but that the runs of a start which choose are right nowhere."""
+    runs = [one if one.index % 3 else run_of(start, one.index, [0.0] * NUM_SAMPLES) for one in cell.runs[start]]
+    return replace(cell, runs={**cell.runs, start: runs})
+
+
+def test_a_start_that_is_behind_the_other_at_a_setting_is_not_ahead_however_sure_that_is():
+    cells = dict([of_accuracies({"lr": 0.1}, {"a": 0.7, "b": 0.95}), of_accuracies({"lr": 1.0}, {"a": 0.3, "b": 0.3})])
+    cells["lr=0.1"] = chosen_badly(cells["lr=0.1"], "b")
+    (contest,) = Grid(cells, ("lr",)).contests
+    assert (contest.tuned["a"], contest.tuned["b"]) == ((("lr", 0.1),), (("lr", 1.0),))
+    (lead,) = contest.leads
+    assert (lead.first, lead.gap.low > 0.2, lead.p) == ("a", True, 1.0)
+
+
+def test_a_setting_without_runs_in_common_shows_nothing():
+    cells = dict([of_accuracies({"lr": 0.1}, {"a": 0.95, "b": 0.5}), of_accuracies({"lr": 1.0}, {"a": 0.3, "b": 0.3})])
+    assert Grid(cells, ("lr",)).contests[0].shown
+    later = {
+        start: [replace(one, index=one.index + 12) for one in runs] for start, runs in cells["lr=1.0"].runs.items()
+    }
+    cells["lr=1.0"] = replace(cells["lr=1.0"], runs=later)
+    (contest,) = Grid(cells, ("lr",)).contests
+    assert contest.tuned == {"a": (("lr", 0.1),), "b": (("lr", 0.1),)}
+    assert contest.leads[0].gap.low > 0.2
+    assert not contest.shown
+
+
+def test_the_gap_at_the_best_setting_is_as_wide_as_the_look_may_spend():
+    def of(**more):
+        found = grid({"lr": (0.1, 1.0)}, ("a", "b"), lambda start, lr: 0.95 if start == "a" else 0.3, **more)
+        return found.contests[0].leads[0].gap
+
+    once, twice = of(), of(looks=(6, 12), precision=1.0)
+    assert once.mean == twice.mean
+    df = 7  # of the runs that judge; fewer than the samples
+    ratio = scipy.stats.t.isf(0.05 / 6 / 2, df) / scipy.stats.t.isf(0.05 / 2, df)
+    assert (twice.high - twice.mean) / (once.high - once.mean) == pytest.approx(ratio)
+
+
+def test_gaps_that_do_not_vary_are_corrected_by_what_flipping_signs_tells_of_them():
+    def cell(depth):
+        said = facts({"depth": depth}, ("a", "b"), 7)
+        runs = {start: [run_of(start, i, [one] * NUM_SAMPLES) for i in range(7)] for start, one in (("a", 1), ("b", 0))}
+        return said.name, Comparison(said, runs)
+
+    for num in (1, 4):
+        contests = Grid(dict(cell(depth) for depth in range(num)), ("depth",)).contests
+        assert [contest.leads[0].p for contest in contests] == [pytest.approx(num * 2 / 2**7)] * num
+
+
+def test_the_test_of_flipped_signs_pays_for_its_looks():
+    found = grid({"depth": (3,)}, ("a", "b"), lambda start, depth: 0.95 if start == "a" else 0.3, seeds=10,
+                 looks=(5, 10), precision=1.0)  # fmt: skip
+    assert found.contests[0].leads[0].p == pytest.approx(6 * 2 / 2**10)

@@ -45,6 +45,7 @@ class Contest:
         at: where.
         scores: every start's score, in the runs that judge.
         leads: all pairs, the better first.
+        starts: all that have runs there, those that are too few to be scored included.
         failed: the starts that never trained there.
         num_runs: the most runs that judge a pair.
         tuned: what each start is tuned to, if it was.
@@ -53,6 +54,7 @@ class Contest:
     at: At
     scores: dict[str, Interval]
     leads: tuple[Lead, ...]
+    starts: tuple[str, ...]
     failed: tuple[str, ...]
     num_runs: int
     tuned: dict[str, At] = field(default_factory=dict)
@@ -60,7 +62,7 @@ class Contest:
     @property
     def is_dead(self) -> bool:
         """Whether nothing trained."""
-        return len(self.failed) == len(self.scores)
+        return set(self.failed) >= set(self.starts)
 
     @property
     def shown(self) -> tuple[Lead, ...]:
@@ -74,6 +76,7 @@ def cell_contest(cell: "Comparison", at: At) -> Contest:
         at,
         {row.recipe: row.score for row in cell.summaries},
         tuple(Lead(one.first, one.second, one.gap, one.p_runs, one.p_both) for one in cell.differences),
+        tuple(cell.runs),
         cell.failed,
         cell.num_runs,
     )

@@ -11,7 +11,7 @@ from .._report._plots import Plot, axis, faint, layout, line_style, numbers
 from ._places import Place, at_of, place_words, values_of
 from ._profiles import profile, taus_of
 from ._scale import Scale
-from ._stable import is_failing
+from ._stable import FAILING, is_failing
 
 if TYPE_CHECKING:
     from ._comparison import Comparison
@@ -26,8 +26,8 @@ def heat_maps(grid: "Grid", scale: Scale) -> Figure:
     return Figure(
         f"{scale.title} over the grid",
         _heat_maps(grid, scale),
-        f"Mean over runs; one scale of colours for all, from the lowest score that is not marked. {_MARK} more than "
-        "one run in ten diverged or never left chance. A white cell has no runs yet.",
+        f"Mean over runs; one scale of colours for all, from the lowest score that is not marked. {_MARK} {FAILING}. "
+        "A white cell has no runs yet.",
     )
 
 

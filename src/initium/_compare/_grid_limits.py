@@ -33,7 +33,7 @@ def _stable(grid: "Grid", axis: str) -> list[Table]:
         return []
     rest = [other for other in (*grid.posed, *grid.tuned) if other != axis]
     found = [one for place in grid.places for one in stable(place, axis)]
-    edge = f"{values[-1]:g}"
+    edge, near = f"{values[-1]:g}", next(iter(grid.cells.values())).measured.bound
     rows = [
         (one.start, *words(tuple((name, dict(one.at)[name]) for name in rest)),
          _largest(one.largest, one.is_largest_tried), *_range(one))
@@ -46,7 +46,7 @@ def _stable(grid: "Grid", axis: str) -> list[Table]:
             tuple(rows),
             note=f"Stable up to: the largest {axis} at which no more than {SHARE:.0%} of the runs diverge or stay at "
             f"chance; >= where that is {edge}, the largest tried. Does well: the {axis} around the best whose mean is "
-            f"within {_margin(grid)} of it; decades: how wide that is, >= where it reaches an end of what was tried. "
+            f"within {near} of it; decades: how wide that is, >= where it reaches an end of what was tried. "
             "[95% bootstrap interval over runs], in steps of the grid.",
             only=only_if_long(rows),
         )
@@ -65,11 +65,6 @@ def _largest(value: Interval, is_edge: bool) -> str:
         return "none"
     ends = ["none" if end == 0 else f"{end:g}" for end in (value.low, value.high)]
     return f"{'>= ' if is_edge else ''}{value.mean:g} [{', '.join(ends)}]"
-
-
-def _margin(grid: "Grid") -> str:
-    study, margin = (first := next(iter(grid.cells.values()))).study, first.measured.margin
-    return f"{100 * margin:g} point of {study.score}" if study.is_share else f"{margin:g} of {study.score}"
 
 
 def _deaths(grid: "Grid") -> list[Table]:

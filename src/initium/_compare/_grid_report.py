@@ -8,6 +8,7 @@ from .._report import Report
 from ._grid_figures import heat_maps, profiles, signals
 from ._grid_limits import limit_tables
 from ._grid_tables import best_table, cell_tables, improvement_table, pair_table, score_tables
+from ._precision import looked
 from ._present import present
 from ._scale import Scale
 
@@ -44,8 +45,8 @@ def grid_report(grid: "Grid") -> Report:
 
 
 def remarks(grid: "Grid") -> tuple[str, ...]:
-    """Of each start where it never trained and why, told once; and what else was found, where."""
-    return (*_failures(grid), *_lacking(grid))
+    """Of each start where it never trained and why, told once; what else was found, where; and how precise it is."""
+    return (*_failures(grid), *_lacking(grid), *looked(*grid.cells.values()))
 
 
 def _failures(grid: "Grid") -> list[str]:

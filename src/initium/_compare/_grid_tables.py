@@ -11,7 +11,7 @@ from ._places import At, at_of, place_words, values_of
 from ._present import summary_table
 from ._profiles import improvement
 from ._scale import Scale, interval_words, p_words
-from ._stable import is_failing
+from ._stable import FAILING, is_failing
 
 if TYPE_CHECKING:
     from ._comparison import Comparison
@@ -68,7 +68,7 @@ def score_tables(grid: "Grid", scale: Scale) -> list[Table]:
                 for start, at in rows
             ),
             note=("Mean and half the width of its 95% interval; the page has both ends. " if only == "text" else
-                  "Mean [95% interval]. ") + f"{_MARK} more than one run in ten diverged or never left chance.",
+                  "Mean [95% interval]. ") + f"{_MARK} {FAILING}.",
             only=only,
         )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Precision: when a comparison has runs enough, and what looking at it more than once costs."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,11 +76,11 @@ def is_near_floor(one: "Difference") -> bool:
     return _half(one) <= _NEAR * one.floor
 
 
-def looked(comparison: "Comparison") -> tuple[str, ...]:
-    """What to know of how often the runs were looked at, and of how precise they are."""
-    study = comparison.study
+def looked(*comparisons: "Comparison") -> tuple[str, ...]:
+    """What to know of how often the runs were looked at, and of how precise they are; of all places of a grid once."""
+    study = comparisons[0].study
     if study.precision is not None:
-        return _ending(comparison, study.precision)
+        return _ending(comparisons, study.precision)
     if len(study.looks) < 2:
         return ()
     return (
@@ -89,21 +89,27 @@ def looked(comparison: "Comparison") -> tuple[str, ...]:
     )
 
 
-def _ending(comparison: "Comparison", points: float) -> tuple[str, ...]:
-    wide = max(_mattering(comparison), key=_half, default=None)
-    if wide is None:
+def _ending(comparisons: Sequence["Comparison"], points: float) -> tuple[str, ...]:
+    asked = Precision(points)
+    every = [one for comparison in comparisons for one in _mattering(comparison)]
+    if not every:
         return ()
-    scale, unit = (100, " points") if comparison.study.is_share else (1, "")
-    told = f"+-{scale * _half(wide):.2g}{unit} after {comparison.num_runs} runs, where +-{points:g} was asked"
-    if Precision(points).is_met(comparison, wide):
+    lacking = [one for comparison in comparisons for one in asked.lacks(comparison)]
+    wide = max(lacking or every, key=_half)
+    num_runs = max(comparison.num_runs for comparison in comparisons)
+    scale, unit = (100, " points") if comparisons[0].study.is_share else (1, "")
+    where = f" at the place that {'lacks most' if lacking else 'is least precise'}" if len(comparisons) > 1 else ""
+    told = f"+-{scale * _half(wide):.2g}{unit}{where} after {num_runs} runs, where +-{points:g} was asked"
+    if lacking:
+        way = "--resume with the same --precision adds runs" if num_runs < _MOST else f"{_MOST:,} runs are the most"
+        return (f"Less precise than asked: {told}; {way}.",)
+    if asked.is_met(comparisons[0], wide):
         return (f"Precise enough: {told}.",)
-    if is_near_floor(wide):
-        least = f"+-{scale * wide.floor:.2g}{unit}"
-        return (
-            f"As precise as runs can be: {told}; however many there are, it stays above {least}. More data would "
-            "narrow it.",
-        )
-    return (f"Less precise than asked: {told}; --resume with the same --precision adds runs.",)
+    least = f"+-{scale * wide.floor:.2g}{unit}"
+    return (
+        f"As precise as runs can be: {told}; however many there are, it stays above {least}. More data would narrow "
+        "it.",
+    )
 
 
 def seconds_of(budget: Any) -> float | None:

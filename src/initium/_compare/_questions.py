@@ -1,24 +1,26 @@
 """questions: what a grid answers, a sentence a question."""
 
+import itertools
 from collections.abc import Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ._contest import Contest
-from ._grid_outcome import Outcome, outcome
 from ._listed import listed
 from ._places import At, place_words, values_of
+from ._precision import share
 from ._scale import Scale
+from ._standing import Standing, standing
+from ._statistics import LEVEL
 from ._tuned import chooses
 
 if TYPE_CHECKING:
     from ._grid import Grid
 
-# Fewer paired runs cannot show anything at 5 %, however alike: 2 / 2^6 is the first p below it.
-_FEWEST = 6
+_MOST_PLACES = 3  # that are told by name
 _MOST_GAPS = 3  # in one sentence; where more is to be told, the tables have the gaps
 _NOTHING = {
     "nothing trains": "nothing trains",
+    "none judged": "no start with runs enough trains",
     "not tested": "nothing is tested",
     "alike": "no difference is shown",
     "mixed": "each start is behind another in some cell",
@@ -29,11 +31,12 @@ def questions(grid: "Grid") -> tuple[str, ...]:
     """Which start to take, and what changes along each axis."""
     scale = Scale.of(next(iter(grid.cells.values())).study)
     # Where runs are too few to be judged at a start's best, cells tell whether anything trained.
-    over = outcome(grid.contests or grid.cell_contests)
+    over = standing(grid.contests or grid.cell_contests)
     told = [_start(grid, over)]
     if over.kind == "nothing trains":
         return told[0], *_causes_hint(grid)
-    if over.kind != "not tested" and _num_runs(grid) >= _FEWEST:
+    if over.kind != "not tested" and not _are_few(grid):
+        told = [" ".join([*told, *_failing(over)])]
         told += [_along(axis, _by_value(grid, axis), scale) for axis in grid.axes if _num_values(grid, axis) > 1]
     dead = [contest for contest in grid.contests if contest.is_dead and not _is_told(grid, contest)]
     if dead:
@@ -46,7 +49,7 @@ def _causes_hint(grid: "Grid") -> tuple[str, ...]:
     return () if has_cause else ("A diagnosis at step zero may say why: `initium diagnose`.",)
 
 
-def _start(grid: "Grid", over: Outcome) -> str:
+def _start(grid: "Grid", over: Standing) -> str:
     """Which start to take."""
     each = f", each at its own best {' and '.join(grid.tuned)}" if grid.tuned else ""
     if over.kind == "nothing trains":
@@ -57,7 +60,7 @@ def _start(grid: "Grid", over: Outcome) -> str:
             f"No start is named: the {what} is one number a run, and whether other test samples would tell the same "
             "needs one of each sample. With --splits (from Python: splits=5) other splits are asked instead."
         )
-    if _num_runs(grid) < _FEWEST:
+    if _are_few(grid):
         num = max(cell.num_runs for cell in grid.cells.values())
         why = f": a third of them choose the {' and '.join(grid.tuned)}" if grid.tuned else ""
         return (
@@ -65,12 +68,18 @@ def _start(grid: "Grid", over: Outcome) -> str:
             f"{_seeds_needed(grid)} or more can{why}."
         )
     where = f"at {over.num} places" if over.num > 1 else ""
+    if over.kind == "none judged":
+        return "No start is named: none that has runs enough to be judged trained."
+    if over.kind == "only one":
+        return f"Take {_with_setting(grid, over.ahead[0])}{each}: no other trained."
     if over.kind == "alike":
-        return f"No start is shown to be better than another{where and f' {where}'}{each}."
+        which = "No start that trained" if over.lost else "No start"
+        return f"{which} is shown to be better than another{where and f' {where}'}{each}."
     if over.kind == "mixed":
-        return f"No start is right everywhere: each is behind another somewhere{each}."
+        which = "each that trained" if over.lost else "each"
+        return f"No start is right everywhere: {which} is behind another somewhere{each}."
     if over.kind == "one ahead":
-        rest = "the other" if len(over.behind) == 1 else "every other"
+        rest = _beaten(over, "the other")
         shown = f" at {over.num_shown} of {over.num} places and is behind at none" if over.num > 1 else ""
         return f"Take {_with_setting(grid, over.ahead[0])}: it beats {rest}{shown}{each}."
     losers = f"{_losers(over, 'places')} {'is' if len(over.behind) == 1 else 'are'}"
@@ -78,6 +87,28 @@ def _start(grid: "Grid", over: Outcome) -> str:
         return f"Take {_with_setting(grid, over.ahead[0])}{each}: it is not shown to be behind anywhere; {losers}."
     either, none = ("", "neither") if len(over.ahead) == 2 else ("any of ", "none")
     return f"Take {either}{' or '.join(_in_a_row(over.ahead))}{each}: {none} is shown to be behind; {losers}."
+
+
+def _failing(over: Standing) -> list[str]:
+    """Which starts never trained: anywhere, or of those that are named somewhere."""
+    if over.kind == "none judged":
+        return []
+    lost = [f"Never trained: {listed(over.lost)}."] if over.lost and over.kind != "only one" else []
+    return lost + [f"{start} never trained at {_places(at)}." for start, at in over.lapses]
+
+
+def _places(places: Sequence[At]) -> str:
+    """All if they are few."""
+    words = [place_words(at) for at in places[:_MOST_PLACES]]
+    return f"{len(places)} places, the first {words[0]}" if len(places) > _MOST_PLACES else listed(words)
+
+
+def _beaten(found: Standing, only: str) -> str:
+    """What the one start that is ahead beats."""
+    names = [name for name, _ in found.behind]
+    if found.lost:
+        return listed(names)
+    return "every other" if len(names) > 1 else only
 
 
 def _in_a_row(names: Sequence[str]) -> tuple[str, str]:
@@ -90,9 +121,9 @@ def _with_setting(grid: "Grid", start: str) -> str:
     return f"{start} at {place_words(next(iter(settings)))}" if len(settings) == 1 else start
 
 
-def _along(axis: str, by_value: Sequence[tuple[Any, Outcome]], scale: Scale) -> str:
+def _along(axis: str, by_value: Sequence[tuple[Any, Standing]], scale: Scale) -> str:
     """What changes along an axis; values in a row of which the same is told are told together."""
-    groups = [list(group) for _, group in groupby(by_value, key=lambda one: one[1].says)]
+    groups = [list(group) for _, group in itertools.groupby(by_value, key=lambda one: one[1].says)]
     told = [_told([found for _, found in group], scale, in_short=len(groups) > _MOST_GAPS) for group in groups]
     if len(groups) == 1:
         return f"At every {axis} {told[0]}."
@@ -104,22 +135,32 @@ def _along(axis: str, by_value: Sequence[tuple[Any, Outcome]], scale: Scale) -> 
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 
-def _told(found: Sequence[Outcome], scale: Scale, *, in_short: bool) -> str:
-    """What is told of values in a row; a lead is told where it is smallest."""
+def _told(found: Sequence[Standing], scale: Scale, *, in_short: bool) -> str:
+    """What is told of values in a row: who is behind, and who does not train."""
+    words, lost = _shown(found, scale, in_short=in_short), found[0].lost
+    if not lost or found[0].kind in ("only one", "none judged"):
+        return words
+    return f"{words}, and {listed(lost)} {'does' if len(lost) == 1 else 'do'} not train"
+
+
+def _shown(found: Sequence[Standing], scale: Scale, *, in_short: bool) -> str:
+    """A lead is told where it is smallest."""
     least = min(found, key=lambda one: one.closest.gap.mean if one.closest else 0.0)
     lead = least.closest
+    if least.kind == "only one":
+        return f"only {least.ahead[0]} trains"
     if least.kind not in ("one ahead", "some behind") or not lead:
         return _NOTHING[least.kind]
     gap = "" if in_short else f" by {'at least ' if len(found) > 1 else ''}{scale.gap(lead.gap)}"
     others = f", {lead.second}" if gap and len(least.behind) > 1 else ""
     if least.kind == "one ahead":
         part = f" in {least.num_shown} of {least.num} cells" if least.num_shown < least.num else ""
-        return f"{lead.first} beats {'every other' if len(least.behind) > 1 else lead.second}{part}{others}{gap}"
-    best = least.ahead[0] if len(least.ahead) == 1 else "the best"
+        return f"{lead.first} beats {_beaten(least, lead.second)}{part}{others}{gap}"
+    best = "another" if lead.first not in least.ahead else lead.first if len(least.ahead) == 1 else "the best"
     return f"{_losers(least, 'cells')} {_are(least.behind)} {best}{others}{gap}"
 
 
-def _losers(found: Outcome, what: str) -> str:
+def _losers(found: Standing, what: str) -> str:
     """Those that are behind, and in how many of the contests if not in all."""
     return listed([f"{name} ({num} of {found.num} {what})" if num < found.num else name for name, num in found.behind])
 
@@ -128,11 +169,11 @@ def _are(behind: Sequence[object]) -> str:
     return "is behind" if len(behind) == 1 else "are behind"
 
 
-def _by_value(grid: "Grid", axis: str) -> list[tuple[Any, Outcome]]:
+def _by_value(grid: "Grid", axis: str) -> list[tuple[Any, Standing]]:
     """What is shown at each value: of a task at the best setting, of a setting in the cells that have it."""
     contests = grid.cell_contests if axis in grid.tuned else grid.contests
     return [
-        (value, outcome([contest for contest in contests if dict(contest.at)[axis] == value]))
+        (value, standing([contest for contest in contests if dict(contest.at)[axis] == value]))
         for value in values_of(grid.cells.values(), axis)
     ]
 
@@ -152,11 +193,20 @@ def _has(at: At, axis: str, value: Any) -> bool:
     return dict(at)[axis] == value
 
 
-def _num_runs(grid: "Grid") -> int:
-    return max((contest.num_runs for contest in grid.contests), default=0)
+def _are_few(grid: "Grid") -> bool:
+    """Whether the runs that judge cannot show anything, however alike."""
+    return max((contest.num_runs for contest in grid.contests), default=0) < _fewest(grid.spent)
+
+
+def _fewest(spent: float) -> int:
+    """The fewest paired runs that can show anything: all of one sign have p = 2 / 2^runs."""
+    return next(runs for runs in itertools.count(2) if 2 / 2**runs < LEVEL * spent)
 
 
 def _seeds_needed(grid: "Grid") -> int:
+    """Of which enough judge; where looks are paid for, at the next one."""
+    study = next(iter(grid.cells.values())).study
+    fewest = _fewest(grid.spent if study.precision is None else share(len(study.looks) + 1))
     if not grid.tuned:
-        return _FEWEST
-    return next(seeds for seeds in range(1, 10 * _FEWEST) if sum(not chooses(i) for i in range(seeds)) >= _FEWEST)
+        return fewest
+    return next(seeds for seeds in itertools.count(1) if sum(not chooses(i) for i in range(seeds)) >= fewest)

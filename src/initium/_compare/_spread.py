@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._require import require
+from ._by_run import by_run
 from ._estimate import estimated
 from ._places import At
 from ._statistics import LEVEL, Array, Interval, holm, sign_flip_p
@@ -90,10 +91,7 @@ def wilson(num: int, of: int) -> Interval:
 
 
 def _paired(cells: "dict[str, Comparison]", a: str, b: str) -> tuple[Array, Array]:
-    one, other = (
-        {run.index: score for run, score in zip(cells[start].runs[start], cells[start].scores[start], strict=True)}
-        for start in (a, b)
-    )
+    one, other = (by_run(cells[start], start, cells[start].scores[start]) for start in (a, b))
     common = [index for index in one if index in other]
     return np.array([one[index] for index in common]), np.array([other[index] for index in common])
 

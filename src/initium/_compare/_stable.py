@@ -1,10 +1,12 @@
 """The learning rates that a start bears: the largest stable one, and the range in which it does well."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._by_run import by_run
 from ._places import At, Place, is_number
 from ._resample import draws, percentiles
 from ._statistics import Array, Interval
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 # A value is stable if no more than one run in ten fails there: with ten runs, one may.
 SHARE = 0.1
+FAILING = f"more than {SHARE:.0%} of the runs diverged or never left chance"
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def _of(at: At, start: str, cells: "dict[float, Comparison]") -> Stable | None:
     if len(cells) < 2 or len(common) < 2:
         return None
     values, cell = np.array([*cells], np.float64), next(iter(cells.values()))
-    failed, scores = (np.array([_by_run(cell, start, common)[kind] for cell in cells.values()]).T for kind in (0, 1))
+    failed = _of_runs(common, [_failed(cell, start) for cell in cells.values()])
+    scores = _of_runs(common, [by_run(cell, start, cell.scores[start]) for cell in cells.values()])
     weights = np.vstack([np.full(len(common), 1 / len(common)), draws(len(common))])
     largest = _largest(values, weights @ failed)
     low, high = _good(values, weights @ scores, cell.measured.margin)
@@ -90,14 +94,14 @@ def _of(at: At, start: str, cells: "dict[float, Comparison]") -> Stable | None:
     )
 
 
-def _by_run(cell: "Comparison", start: str, common: list[int]) -> tuple[list[bool], list[float]]:
+def _failed(cell: "Comparison", start: str) -> dict[int, bool]:
     luck = beyond_chance(cell.study)
-    found = {
-        run.index: (has_failed(run, luck), score)
-        for run, score in zip(cell.runs[start], cell.scores[start].tolist(), strict=True)
-    }
-    failed, scores = zip(*(found[index] for index in common), strict=True)
-    return [*failed], [*scores]
+    return by_run(cell, start, (has_failed(run, luck) for run in cell.runs[start]))
+
+
+def _of_runs(common: list[int], values: Sequence[Mapping[int, float]]) -> Array:
+    """`(run, value of the setting)`."""
+    return np.array([[of[index] for of in values] for index in common], np.float64)
 
 
 def _largest(values: Array, failed: Array) -> Array:

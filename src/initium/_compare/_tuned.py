@@ -2,11 +2,11 @@
 
 import itertools
 import math
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._by_run import by_run
 from ._contest import Contest, Lead
 from ._estimate import estimated
 from ._places import At, Place
@@ -14,8 +14,6 @@ from ._statistics import LEVEL, Array, Interval, gap_interval, interval, sign_fl
 
 if TYPE_CHECKING:
     from ._comparison import Comparison
-
-T = TypeVar("T")
 
 # Run 0, 3, 6, ... choose and the others judge: a choice among learning rates needs fewer runs than a test.
 EVERY = 3
@@ -46,7 +44,8 @@ def tuned_contest(place: Place) -> Contest | None:
         place.at,
         scores,
         tuple(_lead(place, pair, best, settings) for pair in pairs),
-        tuple(start for start, tried in settings.items() if all(start in place.cells[at].failed for at in tried)),
+        place.starts,
+        tuple(start for start in place.starts if _never_trained(place, start)),
         max(len(_judged(place.cells[at], start)) for start, at in best.items()),
         best,
     )
@@ -55,6 +54,11 @@ def tuned_contest(place: Place) -> Contest | None:
 def chosen(place: Place, start: str, tried: tuple[At, ...]) -> At:
     """The setting with the best mean over the runs that choose."""
     return max(tried, key=lambda at: _mean_of_choosers(place.cells[at], start))
+
+
+def _never_trained(place: Place, start: str) -> bool:
+    """Whether no run did, at any setting; of settings with too few runs to judge as well."""
+    return all(start in cell.failed for cell in place.cells.values() if start in cell.runs)
 
 
 def _settings(place: Place, start: str) -> tuple[At, ...]:
@@ -81,7 +85,7 @@ def _lead(place: Place, pair: tuple[str, str], best: dict[str, At], settings: di
 def _gap(place: Place, pair: tuple[str, str], at: tuple[At, At]) -> tuple[Interval, float, Array]:
     """Of two starts at a setting each: the mean gap with its interval, its p, and the gaps of the runs that judge."""
     cells = [place.cells[one] for one in at]
-    one, other = (_by_run(cell, start, cell.merits[start]) for cell, start in zip(cells, pair, strict=True))
+    one, other = (by_run(cell, start, cell.merits[start]) for cell, start in zip(cells, pair, strict=True))
     gaps = [one[index] - other[index] for index in one if index in other and not chooses(index)]
     means = np.array([gap.mean() for gap in gaps])
     if len(gaps) < _FEWEST:
@@ -97,13 +101,9 @@ def _gap(place: Place, pair: tuple[str, str], at: tuple[At, At]) -> tuple[Interv
 
 
 def _judged(cell: "Comparison", start: str) -> dict[int, float]:
-    return {index: score for index, score in _by_run(cell, start, cell.scores[start]).items() if not chooses(index)}
+    return {index: score for index, score in by_run(cell, start, cell.scores[start]).items() if not chooses(index)}
 
 
 def _mean_of_choosers(cell: "Comparison", start: str) -> float:
-    scores = [score for index, score in _by_run(cell, start, cell.scores[start]).items() if chooses(index)]
+    scores = [score for index, score in by_run(cell, start, cell.scores[start]).items() if chooses(index)]
     return float(np.mean(scores)) if scores else math.nan
-
-
-def _by_run(cell: "Comparison", start: str, values: Iterable[T]) -> dict[int, T]:
-    return {run.index: value for run, value in zip(cell.runs[start], values, strict=True)}
