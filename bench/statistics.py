@@ -1,31 +1,43 @@
 """How often `compare` errs, on studies of which the truth is known: the figures in docs/compare.md.
 
-    python bench/statistics.py [STUDIES]
+    python bench/statistics.py [PART ...] [--studies 2000] [--jobs 2]
 
-Each of 2,000 studies draws new data from a population and trains starts on it in closed form: least squares on a random
-projection of the features that its start sees. A seed draws the projection, so that the smaller it is ("kept": how many
-of eight dimensions) the more a seed decides; data decide the rest. All features are alike in the population, so that no
-start is better, but in the data of one study one is. `lift` makes those of the first start better. The tests are those
-of `compare`. Shares are per cent with Wilson's 95 % intervals.
+tests     the t test with no true difference and with one; fewer runs; several starts; speed
+verdicts  what a comparison says of starts that are alike, by its own decisions; a tenth of the studies
+same      how often starts are called the same whose difference is the margin, with few samples; a fifth
+looks     runs added for --precision, the result looked at each time; half of the studies
+grid      anything shown in a grid of starts that are alike; a twentieth: docs/grids.md
+
+The last four go through Comparison, from made runs to what is decided. Each of 2,000 studies draws new data from a
+population and trains starts on it in closed form: least squares on a random projection of the features that its start
+sees. A seed draws the projection, so that the smaller it is ("kept": how many of eight dimensions) the more a seed
+decides; data decide the rest. All features are alike in the population, so that no start is better, but in the data of
+one study one is. `lift` makes those of the first start better. The tests are those of `compare`. Shares are per cent
+with Wilson's 95 % intervals.
 """
 
+import argparse
 import itertools
 import os
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import null_grids
 import numpy as np
+from made_runs import FOLDS, comparison, decide_only
 from scipy.stats import binomtest
 
 from initium._compare._estimate import crossed, resampled
+from initium._compare._outcome import Kind
+from initium._compare._precision import Precision
 from initium._compare._speed import mean_score, steps_to, target_of
-from initium._compare._statistics import holm, sign_flip_p
+from initium._compare._statistics import LEVEL, holm, sign_flip_p
 
-FOLDS, RATIO, EPOCHS, RATE = 5, 0.25, 10, 0.3
+RATIO, EPOCHS, RATE = 0.25, 10, 0.3
+MARGIN, LOOKS = 0.01, (5, 40)  # runs at the first look, and the most
 FEATURES = 8  # that a start sees
 TASKS, RUNS = ("classes", "numbers"), (5, 10, 20, 100)
 
@@ -171,47 +183,199 @@ def power(setting, gaps, before, p_before):
     ]
 
 
-def main(studies):
+def judged(merits, test, setting, **given):
+    """What `compare` decides, of merits `(start, run, sample)`."""
+    score = "accuracy" if setting.task == "classes" else "R^2"
+    return comparison(merits, test, score=score, has_splits=not setting.is_shared, **given)
+
+
+def verdicts(job):
+    """Of each study of starts that are alike: whether any is called behind, and which kind of sentence it gets."""
+    setting, studies = job
+    rng = np.random.default_rng([3, *map(ord, repr(setting))])
+    found = []
+    for _ in range(studies):
+        merits, test = study(rng, setting)
+        outcome = judged(merits[:, -1], test, setting).outcome
+        found.append([bool(outcome.behind), *(outcome.kind is one for one in (Kind.SAME, Kind.SEEN, Kind.OPEN))])
+    return np.array(found)
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Two starts of which the first gets one sample in a hundred right that the second never does.
+
+    All other samples are alike to both, but for what each gets wrong, or right, by itself.
+    """
+
+    samples: int
+    runs: int
+    noise: float
+    is_shared: bool = False
+    task: str = "classes"
+
+
+def at_the_margin(job):
+    """Of each study whether its starts are called the same, and whether one is called behind."""
+    setting, studies = job
+    rng = np.random.default_rng([4, *map(ord, repr(setting))])
+    found = []
+    for _ in range(studies):
+        test = tested(rng, setting, rng.normal(size=setting.samples))
+        right, alone = (rng.random((2, setting.samples)).T < (0.9, MARGIN)).T
+        flips = rng.random((2, setting.runs, setting.samples)) < setting.noise
+        merits = np.stack([right | alone, right & ~alone])[:, None] ^ flips
+        outcome = judged(merits, test, setting, margin=MARGIN * (1 - 2 * setting.noise)).outcome
+        found.append([outcome.kind is Kind.SAME, bool(outcome.behind)])
+    return np.array(found)
+
+
+def sequential(job):
+    """Of each study whether any look calls a start behind, if looks are paid for and if not; the last interval; looks.
+
+    Runs are doubled, as `compare` does it, for a precision that is never met.
+    """
+    setting, studies = job
+    rng = np.random.default_rng([5, *map(ord, repr(setting))])
+    never, found = Precision(1e-9), []
+    for _ in range(studies):
+        merits, test = study(rng, setting)
+        looks, runs = [], LOOKS[0]
+        while True:
+            seen = (*(one.num_runs for one in looks), runs)
+            one = judged(merits[:, -1, :runs], test[:runs], setting, looks=seen, precision=never.points)
+            looks.append(one)
+            runs = never.more(runs, [one], 0.0, 0.0)
+            if runs == one.num_runs or runs > LOOKS[-1]:
+                break
+        gap = looks[-1].differences[0].gap
+        named = [any(one.outcome.behind for one in looks), any(map(_would_err, looks))]
+        found.append([*named, gap.low <= 0 <= gap.high, len(looks)])
+    return np.array(found)
+
+
+def _would_err(found):
+    """Whether the test shows anything at the whole level."""
+    shared = not found.study.splits
+    return min(holm([max(one.p_both, one.p_runs if shared else 0) for one in found.differences])) < LEVEL
+
+
+def tell_tests(every, studies):
     names = ["task", "samples", "kept", "runs"]
-    with ProcessPoolExecutor(2) as pool:
+    nulls = [Setting(*one) for one in itertools.product(TASKS, (60, 400), RUNS, (4, 8))]
+    title = "No true difference: the test, the larger of it and sign flips, sign flips alone; intervals that cover 0"
+    columns = ["errs", "larger errs", "flips err", "covers"]
+    table(title, [*names, *columns], (null(one, gaps) for one, (gaps, _) in every(simulate, nulls, studies)))
 
-        def every(settings):
-            return zip(settings, pool.map(simulate, [(one, studies) for one in settings]), strict=True)
+    few = [Setting("classes", 30, runs) for runs in (2, 3, 4, 5)]
+    rows = ([*told(one), share(family(gaps[:, :, 0]) < 0.05)] for one, (gaps, _) in every(simulate, few, studies))
+    table("No true difference, and fewer runs than are tested", [*names, "errs"], rows)
 
-        nulls = [Setting(*one) for one in itertools.product(TASKS, (60, 400), RUNS, (4, 8))]
-        title = (
-            "No true difference: the test, the larger of it and sign flips, sign flips alone; intervals that cover 0"
-        )
-        columns = ["errs", "larger errs", "flips err", "covers"]
-        table(title, [*names, *columns], (null(one, gaps) for one, (gaps, _) in every(nulls)))
+    many = [Setting(task, 60, runs, starts=num) for task in TASKS for num in (4, 8) for runs in (5, 10, 20)]
+    rows = (
+        [*told(one), one.starts, share(family(gaps[:, :, 0]) < 0.05)]
+        for one, (gaps, _) in every(simulate, many, studies)
+    )
+    table("Any false difference among several starts", [*names, "starts", "errs"], rows)
 
-        few = [Setting("classes", 30, runs) for runs in (2, 3, 4, 5)]
-        rows = ([*told(one), share(family(gaps[:, :, 0]) < 0.05)] for one, (gaps, _) in every(few))
-        table("No true difference, and fewer runs than are tested", [*names, "errs"], rows)
+    lifted = [
+        Setting(task, 400, runs, kept, lift=lift)
+        for task in TASKS for lift in (0.1, 0.2) for kept in (4, 8) for runs in (10, 20, 100)
+    ]  # fmt: skip
+    title = "A true difference: shown, shown by the test before; intervals that cover it; called smaller than it is"
+    both = zip(
+        every(simulate, lifted, studies),
+        every(simulate, [replace(one, is_shared=True) for one in lifted], studies),
+        strict=True,
+    )
+    rows = (power(one, gaps, *before) for (one, (gaps, _)), (_, before) in both)
+    table(title, [*names, "difference", "shown", "before", "covers", "called smaller"], rows)
 
-        many = [Setting(task, 60, runs, starts=num) for task in TASKS for num in (4, 8) for runs in (5, 10, 20)]
-        rows = ([*told(one), one.starts, share(family(gaps[:, :, 0]) < 0.05)] for one, (gaps, _) in every(many))
-        table("Any false difference among several starts", [*names, "starts", "errs"], rows)
+    fast = [
+        Setting(task, 60, runs, kept, starts, has_curves=True)
+        for task in TASKS for kept in (4, 8) for starts in (2, 4) for runs in (5, 10, 20)
+    ]  # fmt: skip
+    rows = (
+        [*told(one), one.starts, *(share(family(gaps[:, :, what]) < 0.05) for what in (0, 1))]
+        for one, (gaps, _) in every(simulate, fast, studies)
+    )
+    table("No start is faster: steps to the target, area", [*names, "starts", "steps err", "area errs"], rows)
 
-        lifted = [
-            Setting(task, 400, runs, kept, lift=lift)
-            for task in TASKS for lift in (0.1, 0.2) for kept in (4, 8) for runs in (10, 20, 100)
-        ]  # fmt: skip
-        title = "A true difference: shown, shown by the test before; intervals that cover it; called smaller than it is"
-        both = zip(every(lifted), every([replace(one, is_shared=True) for one in lifted]), strict=True)
-        rows = (power(one, gaps, *before) for (one, (gaps, _)), (_, before) in both)
-        table(title, [*names, "difference", "shown", "before", "covers", "called smaller"], rows)
 
-        fast = [
-            Setting(task, 60, runs, kept, starts, has_curves=True)
-            for task in TASKS for kept in (4, 8) for starts in (2, 4) for runs in (5, 10, 20)
-        ]  # fmt: skip
-        rows = (
-            [*told(one), one.starts, *(share(family(gaps[:, :, what]) < 0.05) for what in (0, 1))]
-            for one, (gaps, _) in every(fast)
-        )
-        table("No start is faster: steps to the target, area", [*names, "starts", "steps err", "area errs"], rows)
+def tell_verdicts(every, studies):
+    settings = [
+        Setting(task, samples, runs, 8, starts, is_shared=is_shared)
+        for is_shared in (False, True) for task in TASKS for samples in (60, 400)
+        for runs in (5, 20) for starts in (2, 4)
+    ]  # fmt: skip
+    rows = (
+        [*told(one), one.starts, how(one), *map(share, found.T)]
+        for one, found in every(verdicts, settings, studies // 10)
+    )
+    columns = ["task", "samples", "kept", "runs", "starts", "splits", "any behind", "the same", "seen", "open"]
+    table("No true difference: what a comparison says", columns, rows)
+
+
+def tell_same(every, studies):
+    settings = [
+        Margin(samples, runs, noise, is_shared)
+        for is_shared in (False, True) for noise in (0, 0.02) for samples in (60, 150, 360) for runs in (5, 20)
+    ]  # fmt: skip
+    rows = (
+        [one.samples, one.runs, one.noise, how(one), *map(share, found.T)]
+        for one, found in every(at_the_margin, settings, studies // 5)
+    )
+    columns = ["samples", "runs", "noise", "splits", "called the same", "called behind"]
+    table("A true difference as large as the margin, of one sample in a hundred", columns, rows)
+
+
+def tell_looks(every, studies):
+    settings = [
+        Setting("classes", 60, LOOKS[-1], 8),
+        Setting("classes", 60, LOOKS[-1], 8, starts=4),
+        Setting("classes", 400, LOOKS[-1], 8),
+        Setting("numbers", 60, LOOKS[-1], 8),
+        Setting("numbers", 400, LOOKS[-1], 8, is_shared=True),
+    ]
+    rows = (
+        [one.task, one.samples, one.starts, how(one), *map(share, found.T[:3]), f"{found[:, 3].mean():.2f}"]
+        for one, found in every(sequential, settings, studies // 2)
+    )
+    columns = ["task", "samples", "starts", "splits", "any look errs", "unpaid", "last interval covers", "looks"]
+    table("No true difference, looked at after 5, 10, 20 and 40 runs", columns, rows)
+
+
+def tell_grid(every, studies):
+    found = every(null_grids.simulate, null_grids.KINDS, studies // 20)
+    rows = ([one.what, *map(share, claims.T)] for one, claims in found)
+    columns = ["null grids", "pairs of cells", "at the best setting", "the two chosen settings alone"]
+    table("Grids of starts that are alike: anything shown", columns, rows)
+
+
+def how(setting):
+    return "one" if setting.is_shared else "own"
+
+
+PARTS = {"tests": tell_tests, "verdicts": tell_verdicts, "same": tell_same, "looks": tell_looks, "grid": tell_grid}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; all unless said")
+    parser.add_argument("--studies", type=int, default=2000)
+    parser.add_argument("--jobs", type=int, default=2)
+    asked = parser.parse_args()
+    if unknown := set(asked.parts) - set(PARTS):
+        parser.error(f"no part is called {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
+    decide_only()
+    with ProcessPoolExecutor(asked.jobs) as pool:
+
+        def every(made, settings, studies):
+            return zip(settings, pool.map(made, [(one, studies) for one in settings]), strict=True)
+
+        for name in asked.parts or PARTS:
+            PARTS[name](every, asked.studies)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
+    main()
