@@ -20,91 +20,24 @@ import argparse
 import itertools
 import os
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import null_grids
 import numpy as np
-from made_runs import FOLDS, comparison, decide_only
+from closed_form import EPOCHS, Setting, study
+from known_studies import LOOKS, Margin, at_the_margin, sequential, verdicts
+from made_runs import decide_only
 from scipy.stats import binomtest
 
 from initium._compare._estimate import crossed, resampled
-from initium._compare._outcome import Kind
-from initium._compare._precision import Precision
 from initium._compare._speed import mean_score, steps_to, target_of
-from initium._compare._statistics import LEVEL, holm, sign_flip_p
+from initium._compare._statistics import holm, sign_flip_p
 
-RATIO, EPOCHS, RATE = 0.25, 10, 0.3
-MARGIN, LOOKS = 0.01, (5, 40)  # runs at the first look, and the most
-FEATURES = 8  # that a start sees
+RATIO = 0.25
 TASKS, RUNS = ("classes", "numbers"), (5, 10, 20, 100)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a study is like."""
-
-    task: str
-    samples: int
-    runs: int
-    kept: int = 4
-    starts: int = 2
-    lift: float = 0.0
-    is_shared: bool = False  # one split for all runs
-    has_curves: bool = False
-
-
-def data(rng, setting):
-    """Features `(start, sample, feature)` and targets."""
-    x = rng.normal(size=(setting.starts, setting.samples, FEATURES))
-    size = np.full(setting.starts, 0.35)
-    size[0] += setting.lift
-    if setting.task == "classes":
-        y = np.sign(rng.permutation(np.arange(setting.samples) % 2) - 0.5)
-        return x + size[:, None, None] * y[:, None], y
-    signal = (x.sum(axis=2) * size[:, None]).sum(axis=0) / np.sqrt(setting.starts)
-    return x, signal + rng.normal(size=setting.samples)
-
-
-def tested(rng, setting, y):
-    """Which samples each run is tested on, `(run, sample)`: folds dealt anew for every five runs, or one for all."""
-    found = np.zeros((setting.runs, len(y)), bool)
-    for first in range(0, 1 if setting.is_shared else setting.runs, FOLDS):
-        order = rng.permutation(len(y))
-        order = order[np.argsort(y[order] > 0, kind="stable")] if setting.task == "classes" else order
-        fold = np.empty(len(y), int)
-        fold[order] = np.arange(len(y)) % FOLDS
-        for run in range(first, min(first + FOLDS, setting.runs)):
-            found[run] = fold == run - first
-    return np.repeat(found[:1], setting.runs, axis=0) if setting.is_shared else found
-
-
-def study(rng, setting):
-    """Of each start the merits `(run, sample)` at each point of training, or after it; and what is tested."""
-    x, y = data(rng, setting)
-    test = tested(rng, setting, y)
-    maps = rng.normal(size=(setting.runs, FEATURES, setting.kept)) / np.sqrt(FEATURES)  # run r shares its draws
-    spread = np.array([y[row].var() for row in test])[:, None]
-    found = []
-    for one in x:
-        z = one @ maps  # (run, sample, dimension)
-        kept = np.swapaxes(z * ~test[..., None] / (~test).sum(axis=1)[:, None, None], 1, 2)
-        weights = trained(kept @ z, kept @ y[:, None], setting)
-        for guess in ((z @ each)[..., 0] for each in weights):
-            right = np.where(guess == 0, 0.5, guess * y > 0)
-            found.append(right if setting.task == "classes" else 1 - (guess - y) ** 2 / spread)
-    return np.array(found).reshape(setting.starts, -1, *test.shape), test
-
-
-def trained(second, onto, setting):
-    """Least squares, or gradient descent from 0 after each step."""
-    if not setting.has_curves:
-        return [np.linalg.solve(second, onto)]
-    roots, axes = np.linalg.eigh(second)
-    inside = np.swapaxes(axes, 1, 2) @ onto
-    return [axes @ (inside * ((1 - (1 - RATE * roots) ** t) / roots)[..., None]) for t in range(EPOCHS + 1)]
 
 
 def simulate(job):
@@ -181,83 +114,6 @@ def power(setting, gaps, before, p_before):
         covers(estimates, truth),
         share(p_same < 0.05),
     ]
-
-
-def judged(merits, test, setting, **given):
-    """What `compare` decides, of merits `(start, run, sample)`."""
-    score = "accuracy" if setting.task == "classes" else "R^2"
-    return comparison(merits, test, score=score, has_splits=not setting.is_shared, **given)
-
-
-def verdicts(job):
-    """Of each study of starts that are alike: whether any is called behind, and which kind of sentence it gets."""
-    setting, studies = job
-    rng = np.random.default_rng([3, *map(ord, repr(setting))])
-    found = []
-    for _ in range(studies):
-        merits, test = study(rng, setting)
-        outcome = judged(merits[:, -1], test, setting).outcome
-        found.append([bool(outcome.behind), *(outcome.kind is one for one in (Kind.SAME, Kind.SEEN, Kind.OPEN))])
-    return np.array(found)
-
-
-@dataclass(frozen=True)
-class Margin:
-    """Two starts of which the first gets one sample in a hundred right that the second never does.
-
-    All other samples are alike to both, but for what each gets wrong, or right, by itself.
-    """
-
-    samples: int
-    runs: int
-    noise: float
-    is_shared: bool = False
-    task: str = "classes"
-
-
-def at_the_margin(job):
-    """Of each study whether its starts are called the same, and whether one is called behind."""
-    setting, studies = job
-    rng = np.random.default_rng([4, *map(ord, repr(setting))])
-    found = []
-    for _ in range(studies):
-        test = tested(rng, setting, rng.normal(size=setting.samples))
-        right, alone = (rng.random((2, setting.samples)).T < (0.9, MARGIN)).T
-        flips = rng.random((2, setting.runs, setting.samples)) < setting.noise
-        merits = np.stack([right | alone, right & ~alone])[:, None] ^ flips
-        outcome = judged(merits, test, setting, margin=MARGIN * (1 - 2 * setting.noise)).outcome
-        found.append([outcome.kind is Kind.SAME, bool(outcome.behind)])
-    return np.array(found)
-
-
-def sequential(job):
-    """Of each study whether any look calls a start behind, if looks are paid for and if not; the last interval; looks.
-
-    Runs are doubled, as `compare` does it, for a precision that is never met.
-    """
-    setting, studies = job
-    rng = np.random.default_rng([5, *map(ord, repr(setting))])
-    never, found = Precision(1e-9), []
-    for _ in range(studies):
-        merits, test = study(rng, setting)
-        looks, runs = [], LOOKS[0]
-        while True:
-            seen = (*(one.num_runs for one in looks), runs)
-            one = judged(merits[:, -1, :runs], test[:runs], setting, looks=seen, precision=never.points)
-            looks.append(one)
-            runs = never.more(runs, [one], 0.0, 0.0)
-            if runs == one.num_runs or runs > LOOKS[-1]:
-                break
-        gap = looks[-1].differences[0].gap
-        named = [any(one.outcome.behind for one in looks), any(map(_would_err, looks))]
-        found.append([*named, gap.low <= 0 <= gap.high, len(looks)])
-    return np.array(found)
-
-
-def _would_err(found):
-    """Whether the test shows anything at the whole level."""
-    shared = not found.study.splits
-    return min(holm([max(one.p_both, one.p_runs if shared else 0) for one in found.differences])) < LEVEL
 
 
 def tell_tests(every, studies):
