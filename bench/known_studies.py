@@ -13,6 +13,24 @@ from initium._compare._statistics import LEVEL, holm
 MARGIN, LOOKS = 0.01, (5, 40)  # runs at the first look, and the most
 
 
+def judged(merits, test, setting, **given):
+    """What `compare` decides, of merits `(start, run, sample)`."""
+    score = "accuracy" if setting.task == "classes" else "R^2"
+    return comparison(merits, test, score=score, has_splits=not setting.is_shared, **given)
+
+
+def verdicts(job):
+    """Of each study of starts that are alike: whether any is called behind, and which kind of sentence it gets."""
+    setting, studies = job
+    rng = np.random.default_rng([3, *map(ord, repr(setting))])
+    found = []
+    for _ in range(studies):
+        merits, test = study(rng, setting)
+        outcome = judged(merits[:, -1], test, setting).outcome
+        found.append([bool(outcome.behind), *(outcome.kind is one for one in (Kind.SAME, Kind.SEEN, Kind.OPEN))])
+    return np.array(found)
+
+
 @dataclass(frozen=True)
 class Margin:
     """Two starts of which the first gets one sample in a hundred right that the second never does.
@@ -70,21 +88,3 @@ def _would_err(found):
     """Whether the test shows anything at the whole level."""
     shared = not found.study.splits
     return min(holm([max(one.p_both, one.p_runs if shared else 0) for one in found.differences])) < LEVEL
-
-
-def judged(merits, test, setting, **given):
-    """What `compare` decides, of merits `(start, run, sample)`."""
-    score = "accuracy" if setting.task == "classes" else "R^2"
-    return comparison(merits, test, score=score, has_splits=not setting.is_shared, **given)
-
-
-def verdicts(job):
-    """Of each study of starts that are alike: whether any is called behind, and which kind of sentence it gets."""
-    setting, studies = job
-    rng = np.random.default_rng([3, *map(ord, repr(setting))])
-    found = []
-    for _ in range(studies):
-        merits, test = study(rng, setting)
-        outcome = judged(merits[:, -1], test, setting).outcome
-        found.append([bool(outcome.behind), *(outcome.kind is one for one in (Kind.SAME, Kind.SEEN, Kind.OPEN))])
-    return np.array(found)
