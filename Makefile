@@ -93,7 +93,8 @@ bench-accuracy: .venv/made
 bench-plans: .venv/made
 	$(BIN)/python bench/plan_tables.py
 
-# Half an hour on one core: how often `compare` errs, on 2,000 studies a line; the figures of docs/compare.md.
+# 35 minutes on one core: how often `compare` errs; the figures of docs/compare.md and docs/grids.md. All but `tests`
+# of its parts, as in `python bench/statistics.py looks`, are minutes.
 bench-statistics: .venv/made
 	$(BIN)/python bench/statistics.py
 

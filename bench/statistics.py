@@ -1,98 +1,43 @@
 """How often `compare` errs, on studies of which the truth is known: the figures in docs/compare.md.
 
-    python bench/statistics.py [STUDIES]
+    python bench/statistics.py [PART ...] [--studies 2000] [--jobs 2]
 
-Each of 2,000 studies draws new data from a population and trains starts on it in closed form: least squares on a random
-projection of the features that its start sees. A seed draws the projection, so that the smaller it is ("kept": how many
-of eight dimensions) the more a seed decides; data decide the rest. All features are alike in the population, so that no
-start is better, but in the data of one study one is. `lift` makes those of the first start better. The tests are those
-of `compare`. Shares are per cent with Wilson's 95 % intervals.
+tests     the t test with no true difference and with one; fewer runs; several starts; speed
+verdicts  what a comparison says of starts that are alike, by its own decisions; a tenth of the studies
+same      how often starts are called the same whose difference is the margin, with few samples; a fifth
+looks     runs added for --precision, the result looked at each time; half of the studies
+grid      anything shown in a grid of starts that are alike; a twentieth: docs/grids.md
+
+The last four go through Comparison, from made runs to what is decided. Each of 2,000 studies draws new data from a
+population and trains starts on it in closed form: least squares on a random projection of the features that its start
+sees. A seed draws the projection, so that the smaller it is ("kept": how many of eight dimensions) the more a seed
+decides; data decide the rest. All features are alike in the population, so that no start is better, but in the data of
+one study one is. `lift` makes those of the first start better. The tests are those of `compare`. Shares are per cent
+with Wilson's 95 % intervals.
 """
 
+import argparse
 import itertools
 import os
-import sys
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import null_grids
 import numpy as np
+from closed_form import EPOCHS, Setting, study
+from known_studies import LOOKS, Margin, at_the_margin, sequential, verdicts
+from made_runs import decide_only
 from scipy.stats import binomtest
 
 from initium._compare._estimate import crossed, resampled
 from initium._compare._speed import mean_score, steps_to, target_of
 from initium._compare._statistics import holm, sign_flip_p
 
-FOLDS, RATIO, EPOCHS, RATE = 5, 0.25, 10, 0.3
-FEATURES = 8  # that a start sees
+RATIO = 0.25
 TASKS, RUNS = ("classes", "numbers"), (5, 10, 20, 100)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a study is like."""
-
-    task: str
-    samples: int
-    runs: int
-    kept: int = 4
-    starts: int = 2
-    lift: float = 0.0
-    is_shared: bool = False  # one split for all runs
-    has_curves: bool = False
-
-
-def data(rng, setting):
-    """Features `(start, sample, feature)` and targets."""
-    x = rng.normal(size=(setting.starts, setting.samples, FEATURES))
-    size = np.full(setting.starts, 0.35)
-    size[0] += setting.lift
-    if setting.task == "classes":
-        y = np.sign(rng.permutation(np.arange(setting.samples) % 2) - 0.5)
-        return x + size[:, None, None] * y[:, None], y
-    signal = (x.sum(axis=2) * size[:, None]).sum(axis=0) / np.sqrt(setting.starts)
-    return x, signal + rng.normal(size=setting.samples)
-
-
-def tested(rng, setting, y):
-    """Which samples each run is tested on, `(run, sample)`: folds dealt anew for every five runs, or one for all."""
-    found = np.zeros((setting.runs, len(y)), bool)
-    for first in range(0, 1 if setting.is_shared else setting.runs, FOLDS):
-        order = rng.permutation(len(y))
-        order = order[np.argsort(y[order] > 0, kind="stable")] if setting.task == "classes" else order
-        fold = np.empty(len(y), int)
-        fold[order] = np.arange(len(y)) % FOLDS
-        for run in range(first, min(first + FOLDS, setting.runs)):
-            found[run] = fold == run - first
-    return np.repeat(found[:1], setting.runs, axis=0) if setting.is_shared else found
-
-
-def study(rng, setting):
-    """Of each start the merits `(run, sample)` at each point of training, or after it; and what is tested."""
-    x, y = data(rng, setting)
-    test = tested(rng, setting, y)
-    maps = rng.normal(size=(setting.runs, FEATURES, setting.kept)) / np.sqrt(FEATURES)  # run r shares its draws
-    spread = np.array([y[row].var() for row in test])[:, None]
-    found = []
-    for one in x:
-        z = one @ maps  # (run, sample, dimension)
-        kept = np.swapaxes(z * ~test[..., None] / (~test).sum(axis=1)[:, None, None], 1, 2)
-        weights = trained(kept @ z, kept @ y[:, None], setting)
-        for guess in ((z @ each)[..., 0] for each in weights):
-            right = np.where(guess == 0, 0.5, guess * y > 0)
-            found.append(right if setting.task == "classes" else 1 - (guess - y) ** 2 / spread)
-    return np.array(found).reshape(setting.starts, -1, *test.shape), test
-
-
-def trained(second, onto, setting):
-    """Least squares, or gradient descent from 0 after each step."""
-    if not setting.has_curves:
-        return [np.linalg.solve(second, onto)]
-    roots, axes = np.linalg.eigh(second)
-    inside = np.swapaxes(axes, 1, 2) @ onto
-    return [axes @ (inside * ((1 - (1 - RATE * roots) ** t) / roots)[..., None]) for t in range(EPOCHS + 1)]
 
 
 def simulate(job):
@@ -171,47 +116,122 @@ def power(setting, gaps, before, p_before):
     ]
 
 
-def main(studies):
+def tell_tests(every, studies):
     names = ["task", "samples", "kept", "runs"]
-    with ProcessPoolExecutor(2) as pool:
+    nulls = [Setting(*one) for one in itertools.product(TASKS, (60, 400), RUNS, (4, 8))]
+    title = "No true difference: the test, the larger of it and sign flips, sign flips alone; intervals that cover 0"
+    columns = ["errs", "larger errs", "flips err", "covers"]
+    table(title, [*names, *columns], (null(one, gaps) for one, (gaps, _) in every(simulate, nulls, studies)))
 
-        def every(settings):
-            return zip(settings, pool.map(simulate, [(one, studies) for one in settings]), strict=True)
+    few = [Setting("classes", 30, runs) for runs in (2, 3, 4, 5)]
+    rows = ([*told(one), share(family(gaps[:, :, 0]) < 0.05)] for one, (gaps, _) in every(simulate, few, studies))
+    table("No true difference, and fewer runs than are tested", [*names, "errs"], rows)
 
-        nulls = [Setting(*one) for one in itertools.product(TASKS, (60, 400), RUNS, (4, 8))]
-        title = (
-            "No true difference: the test, the larger of it and sign flips, sign flips alone; intervals that cover 0"
-        )
-        columns = ["errs", "larger errs", "flips err", "covers"]
-        table(title, [*names, *columns], (null(one, gaps) for one, (gaps, _) in every(nulls)))
+    many = [Setting(task, 60, runs, starts=num) for task in TASKS for num in (4, 8) for runs in (5, 10, 20)]
+    rows = (
+        [*told(one), one.starts, share(family(gaps[:, :, 0]) < 0.05)]
+        for one, (gaps, _) in every(simulate, many, studies)
+    )
+    table("Any false difference among several starts", [*names, "starts", "errs"], rows)
 
-        few = [Setting("classes", 30, runs) for runs in (2, 3, 4, 5)]
-        rows = ([*told(one), share(family(gaps[:, :, 0]) < 0.05)] for one, (gaps, _) in every(few))
-        table("No true difference, and fewer runs than are tested", [*names, "errs"], rows)
+    lifted = [
+        Setting(task, 400, runs, kept, lift=lift)
+        for task in TASKS for lift in (0.1, 0.2) for kept in (4, 8) for runs in (10, 20, 100)
+    ]  # fmt: skip
+    title = "A true difference: shown, shown by the test before; intervals that cover it; called smaller than it is"
+    both = zip(
+        every(simulate, lifted, studies),
+        every(simulate, [replace(one, is_shared=True) for one in lifted], studies),
+        strict=True,
+    )
+    rows = (power(one, gaps, *before) for (one, (gaps, _)), (_, before) in both)
+    table(title, [*names, "difference", "shown", "before", "covers", "called smaller"], rows)
 
-        many = [Setting(task, 60, runs, starts=num) for task in TASKS for num in (4, 8) for runs in (5, 10, 20)]
-        rows = ([*told(one), one.starts, share(family(gaps[:, :, 0]) < 0.05)] for one, (gaps, _) in every(many))
-        table("Any false difference among several starts", [*names, "starts", "errs"], rows)
+    fast = [
+        Setting(task, 60, runs, kept, starts, has_curves=True)
+        for task in TASKS for kept in (4, 8) for starts in (2, 4) for runs in (5, 10, 20)
+    ]  # fmt: skip
+    rows = (
+        [*told(one), one.starts, *(share(family(gaps[:, :, what]) < 0.05) for what in (0, 1))]
+        for one, (gaps, _) in every(simulate, fast, studies)
+    )
+    table("No start is faster: steps to the target, area", [*names, "starts", "steps err", "area errs"], rows)
 
-        lifted = [
-            Setting(task, 400, runs, kept, lift=lift)
-            for task in TASKS for lift in (0.1, 0.2) for kept in (4, 8) for runs in (10, 20, 100)
-        ]  # fmt: skip
-        title = "A true difference: shown, shown by the test before; intervals that cover it; called smaller than it is"
-        both = zip(every(lifted), every([replace(one, is_shared=True) for one in lifted]), strict=True)
-        rows = (power(one, gaps, *before) for (one, (gaps, _)), (_, before) in both)
-        table(title, [*names, "difference", "shown", "before", "covers", "called smaller"], rows)
 
-        fast = [
-            Setting(task, 60, runs, kept, starts, has_curves=True)
-            for task in TASKS for kept in (4, 8) for starts in (2, 4) for runs in (5, 10, 20)
-        ]  # fmt: skip
-        rows = (
-            [*told(one), one.starts, *(share(family(gaps[:, :, what]) < 0.05) for what in (0, 1))]
-            for one, (gaps, _) in every(fast)
-        )
-        table("No start is faster: steps to the target, area", [*names, "starts", "steps err", "area errs"], rows)
+def tell_verdicts(every, studies):
+    settings = [
+        Setting(task, samples, runs, 8, starts, is_shared=is_shared)
+        for is_shared in (False, True) for task in TASKS for samples in (60, 400)
+        for runs in (5, 20) for starts in (2, 4)
+    ]  # fmt: skip
+    rows = (
+        [*told(one), one.starts, how(one), *map(share, found.T)]
+        for one, found in every(verdicts, settings, studies // 10)
+    )
+    columns = ["task", "samples", "kept", "runs", "starts", "splits", "any behind", "the same", "seen", "open"]
+    table("No true difference: what a comparison says", columns, rows)
+
+
+def tell_same(every, studies):
+    settings = [
+        Margin(samples, runs, noise, is_shared)
+        for is_shared in (False, True) for noise in (0, 0.02) for samples in (60, 150, 360) for runs in (5, 20)
+    ]  # fmt: skip
+    rows = (
+        [one.samples, one.runs, one.noise, how(one), *map(share, found.T)]
+        for one, found in every(at_the_margin, settings, studies // 5)
+    )
+    columns = ["samples", "runs", "noise", "splits", "called the same", "called behind"]
+    table("A true difference as large as the margin, of one sample in a hundred", columns, rows)
+
+
+def tell_looks(every, studies):
+    settings = [
+        Setting("classes", 60, LOOKS[-1], 8),
+        Setting("classes", 60, LOOKS[-1], 8, starts=4),
+        Setting("classes", 400, LOOKS[-1], 8),
+        Setting("numbers", 60, LOOKS[-1], 8),
+        Setting("numbers", 400, LOOKS[-1], 8, is_shared=True),
+    ]
+    rows = (
+        [one.task, one.samples, one.starts, how(one), *map(share, found.T[:3]), f"{found[:, 3].mean():.2f}"]
+        for one, found in every(sequential, settings, studies // 2)
+    )
+    columns = ["task", "samples", "starts", "splits", "any look errs", "unpaid", "last interval covers", "looks"]
+    table("No true difference, looked at after 5, 10, 20 and 40 runs", columns, rows)
+
+
+def tell_grid(every, studies):
+    found = every(null_grids.simulate, null_grids.KINDS, studies // 20)
+    rows = ([one.what, *map(share, claims.T)] for one, claims in found)
+    columns = ["null grids", "pairs of cells", "at the best setting", "the two chosen settings alone"]
+    table("Grids of starts that are alike: anything shown", columns, rows)
+
+
+def how(setting):
+    return "one" if setting.is_shared else "own"
+
+
+PARTS = {"tests": tell_tests, "verdicts": tell_verdicts, "same": tell_same, "looks": tell_looks, "grid": tell_grid}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; all unless said")
+    parser.add_argument("--studies", type=int, default=2000)
+    parser.add_argument("--jobs", type=int, default=2)
+    asked = parser.parse_args()
+    if unknown := set(asked.parts) - set(PARTS):
+        parser.error(f"no part is called {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
+    decide_only()
+    with ProcessPoolExecutor(asked.jobs) as pool:
+
+        def every(made, settings, studies):
+            return zip(settings, pool.map(made, [(one, studies) for one in settings]), strict=True)
+
+        for name in asked.parts or PARTS:
+            PARTS[name](every, asked.studies)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
+    main()
