@@ -123,10 +123,24 @@ def test_ctrl_c_reports_and_saves_what_has_finished(tmp_path):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    assert "of 400 runs of each start had finished; they are above and saved." in err
+    assert re.search(r"Interrupted: \d+ of 800 runs had finished; they are saved, ", err)
     assert "(interrupted: 400 were asked for)" in " ".join(out.split())
     assert MARK in (tmp_path / "compare.html").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["compare.html"]
+
+
+def test_ctrl_c_counts_the_runs_of_all_places_of_a_grid(tmp_path, monkeypatch):
+    def some(study, runs):
+        for start, index in [one for one in runs if one[0].study.name == "lr=0.1" or one[0].start.name == "zeros"]:
+            yield start.run(index)
+        raise KeyboardInterrupt
+
+    real = _compare_command.trained
+    monkeypatch.setattr(_compare_command, "trained", lambda study, **how: real(study, **{**how, "engine": some}))
+    args = ("he_normal", "zeros", "--data", "iris", "--epochs", "1", "--seeds", "3", "--jobs", "1")
+    result = compare(tmp_path, *args, "--lr", "0.1,0.01", "--store", str(tmp_path / "a.db"))
+    assert result.exit_code == 130
+    assert "Interrupted: 9 of 12 runs had finished; they are saved, " in result.stderr
 
 
 IMPORTED = """

@@ -19,6 +19,7 @@ from ._printable import printable_lines
 from ._report._page import check_page
 from ._shown import show_result, show_store
 from ._store._export import check_export
+from ._store._store import Store
 from ._study._prepared import Data
 from ._study._settings import check_whole
 from ._study._study import AXES, Study
@@ -153,9 +154,8 @@ def compare(
         raise Interrupted(f"{error}. Go on with: {_resumed()}") from None
     show_result(judged(result, margin), page, export_, names=wanted["inits"])
     if result.interrupted:
-        done = _finished(result)
         raise Interrupted(
-            f"Interrupted: {done} of {study.seeds} runs of each start had finished; they are above and saved. Go on "
+            f"Interrupted: {_finished(result)} had finished; they are saved, and above is what can be compared. Go on "
             f"with: {_resumed()}"
         )
 
@@ -216,10 +216,14 @@ def _jobs(jobs: int | None) -> int:
     return num_threads() if jobs is None else jobs
 
 
-def _finished(result: Comparison | Grid) -> int:
-    """Runs that each start has, at each place that has any to be compared."""
-    cells = [result] if isinstance(result, Comparison) else result.cells.values()
-    return min(num for one in cells for num in (one.num_runs, *one.lacking.values()))
+def _finished(result: Comparison | Grid) -> str:
+    """How many runs are kept of those that were asked for; many may be of places where nothing can be compared yet."""
+    first, places = (
+        (result, 1) if isinstance(result, Comparison) else (next(iter(result.cells.values())), result.num_asked)
+    )
+    with Store.read(Path(result.store)) as store:
+        num = len(store.finished())
+    return f"{num:,} of {counted(len(first.study.starts) * places * first.study.seeds, 'run')}"
 
 
 def _resumed() -> str:
