@@ -35,7 +35,7 @@ def grid_report(grid: "Grid") -> Report:
         title=f"{first.study.model} on {first.study.data}: which start trains it better?",
         subtitle=f"{first.study.num_train} training and {first.study.num_test} test samples; "
         f"{counted(len(grid.cells), 'place')} of a grid over {', '.join(grid.axes)}{left}",
-        answer=grid.answer,
+        answer=grid.verdict,
         remarks=remarks(grid),
         sections=sections,
         facts=present(first).facts,
