@@ -61,7 +61,7 @@ def _failures(grid: "Grid") -> list[str]:
         anywhere = (
             "no run trained anywhere" if len(where) == len(grid.cells) else f"no run trained at {_places(grid, where)}"
         )
-        found.append(f"{start}: {anywhere}{why and f';{at} at step zero {why}'}.")
+        found.append(f"{start}: {anywhere}{why and f';{at} a diagnosis at step zero finds: {why}'}.")
     return found
 
 
