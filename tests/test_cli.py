@@ -41,6 +41,12 @@ def test_a_comparison_ends_with_a_table_and_a_page(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["compare.html"]
 
 
+def test_a_page_that_takes_the_place_of_another_says_so(tmp_path):
+    args = ("he_normal", "zeros", "--seeds", "2", "--epochs", "1", "--data", "iris", "--jobs", "1")
+    again = [compare(tmp_path, *args).stdout.splitlines()[-1] for _ in range(2)]
+    assert again == [f"Page with curves: {tmp_path}/out.html", f"Page with curves: {tmp_path}/out.html (replaced)"]
+
+
 def test_the_published_examples_are_one_line_each(tmp_path):
     classes = compare(
         tmp_path, "xavier_uniform", "uniform(-0.1, 0.1)", "--model", "mlp(10, 20, 2)", "--seeds", "2", "--epochs", "2",
