@@ -47,6 +47,17 @@ def test_a_page_that_takes_the_place_of_another_says_so(tmp_path):
     assert again == [f"Page with curves: {tmp_path}/out.html", f"Page with curves: {tmp_path}/out.html (replaced)"]
 
 
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_what_is_going_on_is_broken_between_words_for_a_terminal_alone(is_terminal, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    words = "Data: classification of 3 classes; 5 folds, dealt anew for every 5 runs, split seed 0."
+    _compare_command._say(words)
+    lines = capsys.readouterr().err.splitlines()
+    assert " ".join(lines) == words
+    assert [len(line) <= 40 for line in lines] == ([True] * 3 if is_terminal else [False])
+
+
 def test_the_published_examples_are_one_line_each(tmp_path):
     classes = compare(
         tmp_path, "xavier_uniform", "uniform(-0.1, 0.1)", "--model", "mlp(10, 20, 2)", "--seeds", "2", "--epochs", "2",

@@ -1,7 +1,9 @@
 """`initium compare`."""
 
 import shlex
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -172,12 +174,12 @@ def _study(wanted: dict[str, Any], engine: Processes) -> Study:
     settings = {name: value for name, value in wanted.items() if name not in ("model", "data", "inits")}
     probe = study_of(wanted["model"], _NOTHING, wanted["inits"], {**settings, "splits": None})
     told = f"Comparing {probe.outline} on {wanted['data']}."
-    typer.echo(printable_lines(told), err=True)
+    _say(told)
     engine.prepare(probe)
     study = study_of(wanted["model"], wanted["data"], tuple(probe.inits), settings)
-    typer.echo(printable_lines(f"Data: {study.data.told_task}; {study.data.preparation}."), err=True)
+    _say(f"Data: {study.data.told_task}; {study.data.preparation}.")
     for note in study.notes:
-        typer.echo(f"Note: {note}.", err=True)
+        _say(f"Note: {note}.")
     return study
 
 
@@ -187,7 +189,7 @@ def _check(yes: bool, engine: Processes) -> Any:
     def check(study: Study, contenders: tuple[Contender, ...], jobs: int) -> None:
         runs = len(contenders) * study.seeds
         for note in dict.fromkeys(note for one in contenders for note in one.notes):
-            typer.echo(f"Note: {note}.", err=True)
+            _say(f"Note: {note}.")
         seconds = sum(one.seconds for one in contenders) * study.seeds / min(jobs, runs)
         if seconds > _HOUR and not yes:
             raise SettingError(
@@ -196,13 +198,22 @@ def _check(yes: bool, engine: Processes) -> Any:
             )
         slowest = engine.limit_of(max(one.seconds for one in contenders))
         for why in list(dict.fromkeys(one.way.why for one in contenders if one.way.why))[:_REASONS]:
-            typer.echo(f"Runs train one by one: {why}.", err=True)
+            _say(f"Runs train one by one: {why}.")
         processes = counted(min(jobs, runs), "process")
         told = f"by a trial about {_long(seconds)}"
         told += " one by one, and less together" if any(one.stacks for one in contenders) else ""
-        typer.echo(f"Starting {processes}; {told}. A run may take {_long(slowest)}.", err=True)
+        _say(f"Starting {processes}; {told}. A run may take {_long(slowest)}.")
 
     return check
+
+
+def _say(line: str) -> None:
+    """What is going on, on stderr; a terminal has it broken between words, and a file as one line."""
+    line = printable_lines(line)
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+    typer.echo(line, err=True)
 
 
 def _long(seconds: float) -> str:
