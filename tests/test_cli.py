@@ -41,6 +41,23 @@ def test_a_comparison_ends_with_a_table_and_a_page(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["compare.html"]
 
 
+def test_a_page_that_takes_the_place_of_another_says_so(tmp_path):
+    args = ("he_normal", "zeros", "--seeds", "2", "--epochs", "1", "--data", "iris", "--jobs", "1")
+    again = [compare(tmp_path, *args).stdout.splitlines()[-1] for _ in range(2)]
+    assert again == [f"Page with curves: {tmp_path}/out.html", f"Page with curves: {tmp_path}/out.html (replaced)"]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_what_is_going_on_is_broken_between_words_for_a_terminal_alone(is_terminal, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    words = "Data: classification of 3 classes; 5 folds, dealt anew for every 5 runs, split seed 0."
+    _compare_command._say(words)
+    lines = capsys.readouterr().err.splitlines()
+    assert " ".join(lines) == words
+    assert [len(line) <= 40 for line in lines] == ([True] * 3 if is_terminal else [False])
+
+
 def test_the_published_examples_are_one_line_each(tmp_path):
     classes = compare(
         tmp_path, "xavier_uniform", "uniform(-0.1, 0.1)", "--model", "mlp(10, 20, 2)", "--seeds", "2", "--epochs", "2",
@@ -123,10 +140,24 @@ def test_ctrl_c_reports_and_saves_what_has_finished(tmp_path):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    assert "of 400 runs of each start had finished; they are above and saved." in err
+    assert re.search(r"Interrupted: \d+ of 800 runs had finished; they are saved, ", err)
     assert "(interrupted: 400 were asked for)" in " ".join(out.split())
     assert MARK in (tmp_path / "compare.html").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["compare.html"]
+
+
+def test_ctrl_c_counts_the_runs_of_all_places_of_a_grid(tmp_path, monkeypatch):
+    def some(study, runs):
+        for start, index in [one for one in runs if one[0].study.name == "lr=0.1" or one[0].start.name == "zeros"]:
+            yield start.run(index)
+        raise KeyboardInterrupt
+
+    real = _compare_command.trained
+    monkeypatch.setattr(_compare_command, "trained", lambda study, **how: real(study, **{**how, "engine": some}))
+    args = ("he_normal", "zeros", "--data", "iris", "--epochs", "1", "--seeds", "3", "--jobs", "1")
+    result = compare(tmp_path, *args, "--lr", "0.1,0.01", "--store", str(tmp_path / "a.db"))
+    assert result.exit_code == 130
+    assert "Interrupted: 9 of 12 runs had finished; they are saved, " in result.stderr
 
 
 IMPORTED = """

@@ -2,7 +2,7 @@ import pytest
 
 from initium import SpecError, UnknownNameError, parse
 from initium._recipes import parse_recipe
-from initium._spec import Call, format_call, parse_call
+from initium._spec import Call, format_call, parse_call, takes_no
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,8 @@ def test_a_name_without_end_is_compared_by_its_beginning():
     with pytest.raises(UnknownNameError) as error:
         parse("x" * 90_000)
     assert str(error.value).startswith(f"No initialiser is called '{'x' * 500}...'; ")
+
+
+def test_what_is_refused_is_not_told_as_what_is_meant():
+    assert str(takes_no("`net`", "depth", (), "depth")) == "`net` takes no `depth`; it takes no argument."
+    assert str(takes_no("`net`", "depht", ["depth"], "depth")).endswith("it takes depth. The closest is `depth`.")

@@ -1,7 +1,9 @@
 """`initium compare`."""
 
 import shlex
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +21,7 @@ from ._printable import printable_lines
 from ._report._page import check_page
 from ._shown import show_result, show_store
 from ._store._export import check_export
+from ._store._store import Store
 from ._study._prepared import Data
 from ._study._settings import check_whole
 from ._study._study import AXES, Study
@@ -153,9 +156,8 @@ def compare(
         raise Interrupted(f"{error}. Go on with: {_resumed()}") from None
     show_result(judged(result, margin), page, export_, names=wanted["inits"])
     if result.interrupted:
-        done = _finished(result)
         raise Interrupted(
-            f"Interrupted: {done} of {study.seeds} runs of each start had finished; they are above and saved. Go on "
+            f"Interrupted: {_finished(result)} had finished; they are saved, and above is what can be compared. Go on "
             f"with: {_resumed()}"
         )
 
@@ -172,12 +174,12 @@ def _study(wanted: dict[str, Any], engine: Processes) -> Study:
     settings = {name: value for name, value in wanted.items() if name not in ("model", "data", "inits")}
     probe = study_of(wanted["model"], _NOTHING, wanted["inits"], {**settings, "splits": None})
     told = f"Comparing {probe.outline} on {wanted['data']}."
-    typer.echo(printable_lines(told), err=True)
+    _say(told)
     engine.prepare(probe)
     study = study_of(wanted["model"], wanted["data"], tuple(probe.inits), settings)
-    typer.echo(printable_lines(f"Data: {study.data.told_task}; {study.data.preparation}."), err=True)
+    _say(f"Data: {study.data.told_task}; {study.data.preparation}.")
     for note in study.notes:
-        typer.echo(f"Note: {note}.", err=True)
+        _say(f"Note: {note}.")
     return study
 
 
@@ -187,7 +189,7 @@ def _check(yes: bool, engine: Processes) -> Any:
     def check(study: Study, contenders: tuple[Contender, ...], jobs: int) -> None:
         runs = len(contenders) * study.seeds
         for note in dict.fromkeys(note for one in contenders for note in one.notes):
-            typer.echo(f"Note: {note}.", err=True)
+            _say(f"Note: {note}.")
         seconds = sum(one.seconds for one in contenders) * study.seeds / min(jobs, runs)
         if seconds > _HOUR and not yes:
             raise SettingError(
@@ -196,13 +198,22 @@ def _check(yes: bool, engine: Processes) -> Any:
             )
         slowest = engine.limit_of(max(one.seconds for one in contenders))
         for why in list(dict.fromkeys(one.way.why for one in contenders if one.way.why))[:_REASONS]:
-            typer.echo(f"Runs train one by one: {why}.", err=True)
+            _say(f"Runs train one by one: {why}.")
         processes = counted(min(jobs, runs), "process")
         told = f"by a trial about {_long(seconds)}"
         told += " one by one, and less together" if any(one.stacks for one in contenders) else ""
-        typer.echo(f"Starting {processes}; {told}. A run may take {_long(slowest)}.", err=True)
+        _say(f"Starting {processes}; {told}. A run may take {_long(slowest)}.")
 
     return check
+
+
+def _say(line: str) -> None:
+    """What is going on, on stderr; a terminal has it broken between words, and a file as one line."""
+    line = printable_lines(line)
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+    typer.echo(line, err=True)
 
 
 def _long(seconds: float) -> str:
@@ -216,10 +227,14 @@ def _jobs(jobs: int | None) -> int:
     return num_threads() if jobs is None else jobs
 
 
-def _finished(result: Comparison | Grid) -> int:
-    """Runs that each start has, at each place that has any to be compared."""
-    cells = [result] if isinstance(result, Comparison) else result.cells.values()
-    return min(num for one in cells for num in (one.num_runs, *one.lacking.values()))
+def _finished(result: Comparison | Grid) -> str:
+    """How many runs are kept of those that were asked for; many may be of places where nothing can be compared yet."""
+    first, places = (
+        (result, 1) if isinstance(result, Comparison) else (next(iter(result.cells.values())), result.num_asked)
+    )
+    with Store.read(Path(result.store)) as store:
+        num = len(store.finished())
+    return f"{num:,} of {counted(len(first.study.starts) * places * first.study.seeds, 'run')}"
 
 
 def _resumed() -> str:

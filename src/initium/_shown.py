@@ -22,13 +22,13 @@ from ._study._kept import axes_of
 def show_result(result: Comparison | Grid, page: str, table: str | None, *, names: list[Any]) -> None:
     """The page, the table, the runs, and what to know of them."""
     result = _with_command(result)
-    result.save(page)
+    saved = _saved(result, page)
     for alias, name in renamed(names):
         typer.echo(f"{alias} is {name}: one method, two names.")
     Console(highlight=False).print(result)
     if table:
         _export(result.store, table)
-    typer.echo(f"\nRuns: {printable(result.store)}\nPage with curves: {printable(page)}")
+    typer.echo(f"\nRuns: {printable(result.store)}\n{saved}")
 
 
 def show_store(path: str, page: str | None, table: str | None, margin: float | None) -> None:
@@ -43,8 +43,14 @@ def show_store(path: str, page: str | None, table: str | None, margin: float | N
     if table:
         _export(path, table)
     if page:
-        _with_command(result).save(page)
-        typer.echo(f"\nPage with curves: {printable(page)}")
+        typer.echo(f"\n{_saved(_with_command(result), page)}")
+
+
+def _saved(result: Comparison | Grid, page: str) -> str:
+    """Write the page, and say where it is, and whether another was there before."""
+    replaced = " (replaced)" if Path(page).exists() else ""
+    result.save(page)
+    return f"Page with curves: {printable(page)}{replaced}"
 
 
 def _export(path: str, table: str) -> None:

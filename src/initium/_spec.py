@@ -14,7 +14,15 @@ _LONGEST = 100_000
 _NAMED = 500  # letters of a name that is looked for among others
 _EXAMPLES = "A spec is a name or a call: `he_normal`, `uniform(-0.1, 0.1)`, `mlp(10, 20, 2)`."
 
-
+# What other libraries call a name; by its letters alone another would be nearest. In snake case.
+_ELSEWHERE = {
+    **dict.fromkeys(("random", "random_normal", "rand_normal", "randn", "gaussian", "gauss"), "normal"),
+    **dict.fromkeys(("random_uniform", "rand_uniform", "rand"), "uniform"),
+    **dict.fromkeys(("msra", "he_init", "kaiming_init"), "he_normal"),
+    **dict.fromkeys(("none", "as_built", "unchanged"), "framework"),
+    "xavier_init": "glorot_normal",
+    "eye": "identity",
+}
 _HYPHENED = re.compile(r"[A-Za-z]\w*(-\w+)+")
 
 
@@ -78,7 +86,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> Unknow
     known = sorted(known)
     name = name if len(name) <= _NAMED else f"{name[:_NAMED]}..."  # no name is so long, and each letter is compared
     snake = re.sub(r"(?<=[a-z])(?=[A-Z])|-", "_", name).lower()  # HeNormal is he_normal in other libraries
-    near = difflib.get_close_matches(snake, known, n=1)
+    meant = _ELSEWHERE.get(snake.strip("_"))
+    near = [meant] if meant in known else difflib.get_close_matches(snake, known, n=1)
     alike = [one for one in known if snake in one] if len(snake) > 1 else []
     hint = f"the closest is '{near[0]}'" if near else f"known: {', '.join(alike or known)}"
     if not near and len(alike or known) > 20:
@@ -87,8 +96,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> Unknow
 
 
 def takes_no(what: str, wrong: str, known: Sequence[str], near: str) -> SettingError:
-    """The error for an argument that something does not take, with what may be meant, if anything is."""
-    hint = f" The closest is `{near}`." if near else ""
+    """The error for an argument that something does not take, with what may be meant, if anything else is."""
+    hint = f" The closest is `{near}`." if near not in ("", wrong) else ""
     return SettingError(f"{what} takes no `{wrong}`; it takes {', '.join(known) or 'no argument'}.{hint}")
 
 

@@ -1,9 +1,13 @@
 """Why a start never trained, as a diagnosis at step zero says."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 import initium
+from initium._compare import Grid
+from initium._compare._grid_report import remarks
 
 DEEP = "mlp(8, 16, 16, 16, 16, 16, 16, 16, 16, 16, 2)"
 
@@ -28,7 +32,7 @@ def test_a_start_that_never_trained_is_told_why_and_one_that_did_is_not():
     assert [*found.causes] == ["zeros"]
     assert found.causes["zeros"].startswith("zeros that never move at `0.weight`")
     (told,) = [remark for remark in found.remarks if remark.startswith("zeros:")]
-    assert f"; at step zero {found.causes['zeros']}." in told
+    assert f"; a diagnosis at step zero finds: {found.causes['zeros']}." in told
 
 
 def test_at_each_place_of_a_grid_by_its_own_settings():
@@ -39,8 +43,15 @@ def test_at_each_place_of_a_grid_by_its_own_settings():
     assert fast.causes["he_normal"].startswith("step out of proportion")
     assert fast.causes["zeros"] == found["lr=0.05"].causes["zeros"]
     assert found.report().remarks == (
-        f"he_normal: no run trained at lr=10000; at step zero {fast.causes['he_normal']}.",
-        f"zeros: no run trained anywhere; at step zero {fast.causes['zeros']}.",
+        f"he_normal: no run trained at lr=10000; a diagnosis at step zero finds: {fast.causes['he_normal']}.",
+        f"zeros: no run trained anywhere; a diagnosis at step zero finds: {fast.causes['zeros']}.",
+    )
+    two = Grid(
+        {name: cell if name == "lr=10000" else replace(cell, causes={}) for name, cell in found.cells.items()}, ("lr",)
+    )
+    assert (
+        f"zeros: no run trained anywhere; at 1 of them a diagnosis at step zero finds: {fast.causes['zeros']}."
+        in remarks(two)
     )
 
 

@@ -119,6 +119,22 @@ def test_where_all_failed_all_are_shown():
     assert not [trace for trace in points["data"] if trace["mode"] == "text"]
 
 
+@pytest.mark.parametrize("score", ["accuracy", "r2"])
+@pytest.mark.parametrize("climbs", [{"a": (0.3, 0.5), "b": (0.2, 0.5)}, {"a": (0.3, 0.55), "b": (0.2, 0.52)}])
+def test_curves_of_what_hardly_trained_lie_within_their_axis(score, climbs):
+    found = compared(a=CHANCE, b=CHANCE, facts=replace(FACTS, score=score))
+    runs = {
+        name: [replace(one, test_score=(first, last, last), merits=one.merits[:2]) for one in found.runs[name]]
+        for name, (first, last) in climbs.items()
+    }
+    plot = by_title(replace(found, runs=runs))["Learning curves"].plots[0]
+    drawn = [value for trace in plot["data"] for value in trace["y"]]
+    low, high = plot["layout"]["yaxis"]["range"]
+    if score == "r2" and max(map(max, climbs.values())) > 0.5:
+        drawn = [trace["y"][-1] for trace in plot["data"]]  # one may begin anywhere, and is seen from where it is good
+    assert low < min(drawn) <= max(drawn) < high
+
+
 def test_an_accuracy_near_one_is_drawn_as_error_on_a_log_scale_in_points_and_curves():
     near, far = by_title(compared(zeros=GOOD, ones=BETTER)), by_title(compared(zeros={"accuracy": 0.7}, ones=CHANCE))
     for found, kind in ((near, "log"), (far, None)):

@@ -159,11 +159,15 @@ def test_a_heat_map_marks_what_fails_and_keeps_its_colours_for_the_others():
     )
     (heat,) = (section for section in found.report().sections if section.title == "Test accuracy, % over the grid")
     assert [plot["layout"]["title"]["text"] for plot in heat.plots] == ["he_normal", "ones"]
-    trace = heat.plots[0]["data"][0]
+    trace, grey = heat.plots[0]["data"]
     assert (trace["x"], trace["y"]) == (["0.1", "1.0"], ["depth 20", "depth 3"])
     assert [row[1].endswith("✕") for row in trace["text"]] == [True, True]
     assert not any(row[0].endswith("✕") for row in trace["text"])
-    assert trace["zmin"] > 70
+    assert trace["zmin"] > 65
+    assert [[value is None for value in row] for row in trace["z"]] == [[False, True], [False, True]]
+    assert [[value is None for value in row] for row in grey["z"]] == [[True, False], [True, False]]
+    assert len({colour for _, colour in grey["colorscale"]}) == 1
+    assert heat.plots[0]["layout"]["margin"]["t"] >= 34  # the tools lie above the cells
     alone = grid({"lr": (0.1, 1.0)}, ("he_normal", "ones"), lambda start, lr: 0.8)
     assert heat_maps(alone, Scale.of(alone["lr=0.1"].study)).plots[0]["data"][0]["y"] == ["ones", "he_normal"]
 
@@ -233,3 +237,15 @@ def test_a_spread_that_one_place_alone_would_show_is_not_shown_among_five_or_at_
     assert told(1) == {("narrow",)}
     assert told(5) == {()}
     assert told(1, spent=1 / 2) == {()}
+
+
+@pytest.mark.parametrize(("gap", "span"), [(0.02, 10), (0.3, 30)])
+def test_a_difference_of_a_heat_map_that_hardly_matters_looks_so(gap, span):
+    found = grid({"lr": (0.1, 1.0)}, ("he_normal", "ones"), lambda start, lr: 0.9 if lr == 1 else 0.9 - gap)
+    trace = heat_maps(found, Scale.of(found["lr=0.1"].study)).plots[0]["data"][0]
+    values = [value for row in trace["z"] for value in row]
+    assert trace["zmax"] == pytest.approx(max(values))
+    assert trace["zmax"] - trace["zmin"] == pytest.approx(max(span, np.ptp(values)), rel=0.2)
+    wide = type(found)({name: replace(cell, margin=0.05) for name, cell in found.cells.items()}, found.axes)
+    trace = heat_maps(wide, Scale.of(wide["lr=0.1"].study)).plots[0]["data"][0]
+    assert trace["zmax"] - trace["zmin"] == pytest.approx(50)

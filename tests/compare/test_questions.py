@@ -25,7 +25,7 @@ def deep(start, depth, lr=None):
 
 def test_a_start_is_named_with_where_it_is_ahead_and_where_nothing_is_shown():
     found = grid({"depth": (3, 20, 50)}, ("he_normal", "glorot_uniform"), deep)
-    assert found.answer.splitlines() == [
+    assert found.verdict.splitlines() == [
         "Take he_normal: it beats the other at 1 of 2 places and is behind at none.",
         "At depth 3 no difference is shown; at depth 20 he_normal beats glorot_uniform by 29.5 points [25.6, 33.5]; at "
         "depth 50 nothing trains.",
@@ -90,7 +90,7 @@ def test_the_choice_fits_eight_lines_of_80_columns_for_four_starts_five_rates_an
     assert max(map(len, printed)) <= 80
     assert len([line for line in answer if not line.startswith(("*", " "))]) <= 8
     assert answer[0] in told
-    assert found.answer.splitlines()[0] == (
+    assert found.verdict.splitlines()[0] == (
         "Take orthogonal or he_normal, each at its own best lr: neither is shown to be behind; glorot_uniform (1 of 3 "
         "places) and zeros are."
     )
@@ -108,7 +108,7 @@ def four(start, depth, lr):
 
 def test_the_sentence_says_what_to_tune_a_start_to_where_that_is_one_setting():
     found = grid({"lr": LRS}, ("he_normal", "zeros"), lambda start, lr: 0.1 if start == "zeros" else lr**0.1 * 0.9)
-    assert found.answer.splitlines() == [
+    assert found.verdict.splitlines() == [
         "Take he_normal at lr 1.0: it beats the other, each at its own best lr.",
         "At every lr he_normal beats zeros by at least 45.8 points [40.8, 50.8].",
     ]
@@ -116,7 +116,7 @@ def test_the_sentence_says_what_to_tune_a_start_to_where_that_is_one_setting():
 
 def test_a_grid_in_which_nothing_trained_says_so_once_and_ranks_none():
     found = grid({"depth": (20, 50), "lr": LRS}, ("zeros", "ones"), lambda start, depth, lr: 0.1)
-    assert found.answer.splitlines() == [
+    assert found.verdict.splitlines() == [
         "Nothing trained at any place of the grid, so no start can be told from another.",
         "A diagnosis at step zero may say why: `initium diagnose`.",
     ]
@@ -128,13 +128,13 @@ def test_crossing_starts_are_not_ranked_over_all():
         ("he_normal", "glorot_uniform"),
         lambda start, depth: 0.9 if (depth == 3) == ("he" in start) else 0.5,
     )
-    assert found.answer.splitlines()[0] == "No start is right everywhere: each is behind another somewhere."
-    assert "at depth 20 glorot_uniform beats he_normal by " in found.answer
+    assert found.verdict.splitlines()[0] == "No start is right everywhere: each is behind another somewhere."
+    assert "at depth 20 glorot_uniform beats he_normal by " in found.verdict
 
 
 def test_alike_starts_are_told_alike():
     found = grid({"width": (8, 32)}, ("he_normal", "orthogonal"), lambda start, width: 0.8)
-    assert found.answer.splitlines() == [
+    assert found.verdict.splitlines() == [
         "No start is shown to be better than another at 2 places.",
         "At every width no difference is shown.",
     ]
@@ -147,11 +147,11 @@ def test_too_few_runs_are_said_with_how_many_would_do(axes, needed):
 
     few, enough = (grid(axes, ("he_normal", "zeros"), truth, seeds=seeds) for seeds in (needed - 1, needed))
     why = ": a third of them choose the lr" if "lr" in axes else ""
-    assert few.answer == (
+    assert few.verdict == (
         f"Too few runs to tell: {needed - 1} of each start cannot show any difference, however large; {needed} or more "
         f"can{why}."
     )
-    assert enough.answer.startswith("Take he_normal")
+    assert enough.verdict.startswith("Take he_normal")
 
 
 def test_one_number_a_run_is_not_tested_unless_runs_have_splits():
@@ -163,10 +163,10 @@ def test_one_number_a_run_is_not_tested_unless_runs_have_splits():
         return replace(cell, runs=runs, study=replace(cell.study, score="f1", chance=None, **more))
 
     untested = grid_like(found, {name: alone(cell) for name, cell in found.cells.items()})
-    assert untested.answer.startswith("No start is named: the test f1 is one number a run")
+    assert untested.verdict.startswith("No start is named: the test f1 is one number a run")
     assert "nan" not in str(untested)
     split = grid_like(found, {name: alone(cell, splits=5) for name, cell in found.cells.items()})
-    assert split.answer.startswith("Take he_normal: it beats the other at 2 of 2 places")
+    assert split.verdict.startswith("Take he_normal: it beats the other at 2 of 2 places")
 
 
 def test_all_pairs_of_all_cells_are_one_family():
@@ -196,7 +196,7 @@ def test_a_grid_over_arguments_of_a_model_has_sections_for_these_alone():
     )
     titles = [section.title for section in found.report().sections]
     assert not [title for title in titles if "lr" in title or "Depth" in title]
-    assert found.answer.splitlines()[1].startswith("At every norm he_normal beats zeros by at least ")
+    assert found.verdict.splitlines()[1].startswith("At every norm he_normal beats zeros by at least ")
 
 
 def test_starts_that_only_some_cells_have_are_compared_where_they_are():
@@ -204,7 +204,7 @@ def test_starts_that_only_some_cells_have_are_compared_where_they_are():
     more = grid({"depth": (20,)}, ("he_normal", "zeros", "ones"), lambda start, depth: 0.9 if "he" in start else 0.1)
     both = grid_like(found, {**found.cells, **more.cells})
     assert both.starts == ("he_normal", "zeros", "ones")
-    assert both.answer.startswith("Take he_normal: it beats every other at 1 of 2 places and is behind at none.")
+    assert both.verdict.startswith("Take he_normal: it beats every other at 1 of 2 places and is behind at none.")
     assert page(both.report())
 
 
@@ -213,7 +213,7 @@ def test_a_comparison_of_one_cell_is_a_grid_too():
     runs = {
         start: [run_of(start, i, [right] * NUM_SAMPLES) for i in range(6)] for start, right in (("a", 1.0), ("b", 0.0))
     }
-    assert Grid({"lr=0.1": Comparison(said, runs)}, ("lr",)).answer.startswith(
+    assert Grid({"lr=0.1": Comparison(said, runs)}, ("lr",)).verdict.startswith(
         "Too few runs to tell: 6 of each start cannot"
     )
 

@@ -318,6 +318,10 @@ def test_dense_weights_have_the_std_that_torch_gives_them():
     [
         ("he_norml", f"No initialiser is called 'he_norml'; the closest is 'he_normal'. {SEE}"),
         ("HeNormal", f"No initialiser is called 'HeNormal'; the closest is 'he_normal'. {SEE}"),
+        ("gaussian", f"No initialiser is called 'gaussian'; the closest is 'normal'. {SEE}"),
+        ("random", f"No initialiser is called 'random'; the closest is 'normal'. {SEE}"),
+        ("RandomNormal(std=1)", f"No initialiser is called 'RandomNormal'; the closest is 'normal'. {SEE}"),
+        ("random_uniform", f"No initialiser is called 'random_uniform'; the closest is 'uniform'. {SEE}"),
         (
             "uniform(0.1)",
             "'uniform(0.1)' does not fit. `uniform(low, high)`: missing a required argument: 'high'.",

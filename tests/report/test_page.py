@@ -52,6 +52,17 @@ def test_a_page_needs_nothing_but_itself_and_stays_under_2_mb():
     assert "url(" not in html.split("</style>")[0]
 
 
+def test_a_cell_of_words_says_its_column_where_a_narrow_page_hides_the_header():
+    table = Table("T", ("name", "value", "why"), (("a", "1", "so"),), words=("why",))
+    html = page(Report(title="A", sections=(table,)))
+    cells = [about for tag, about in Reader(html).tags if tag == "td"]
+    assert [cell["data-column"] for cell in cells] == ["value", "why"]
+    assert ".wrapped thead { display: none; }" in html
+    assert ".wrapped td::before { content: attr(data-column)" in html
+    plain = page(Report(title="A", sections=(Table("T", ("name", "value"), (("a", "1"),)),)))
+    assert not any("data-column" in about for _, about in Reader(plain).tags)  # it scrolls, with its header
+
+
 def test_a_page_names_no_other_and_forbids_its_browser_to_ask_one():
     html = page(REPORT)
     ours = html.replace(plotly_code(), "").replace("http://www.w3.org/2000/svg", "")

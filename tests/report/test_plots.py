@@ -22,9 +22,19 @@ def test_a_log_axis_has_ticks_within_it_and_not_too_many(ends):
     assert len(found["ticktext"]) == len(found["tickvals"])
 
 
+@pytest.mark.parametrize("ends", [(0.65, 0.73), (1.05, 1.3), (6.9e-5, 7.7e-5), (0.9, 1.4), (680, 720)])
+def test_a_short_log_axis_has_round_ticks_of_its_own_each_written_otherwise(ends):
+    found = log_axis(*ends)
+    ticks = [tick for tick in found["tickvals"] if ends[0] <= tick <= ends[1]]
+    assert 3 <= len(ticks) <= 9
+    assert np.ptp(np.diff(ticks)) < 1e-6 * ticks[0]
+    assert len(set(found["ticktext"])) == len(found["tickvals"])
+
+
 def test_ticks_are_written_as_people_write_them():
     assert log_axis(0.5, 80)["ticktext"] == ["0.1", "0.2", "0.5", "1", "2", "5", "10", "20", "50", "100", "200", "500"]
     assert log_axis(1e-6, 1)["ticktext"][0] == "10<sup>-6</sup>"
+    assert log_axis(1e-6, 1e-4)["ticktext"][:3] == ["10<sup>-6</sup>", "2·10<sup>-6</sup>", "5·10<sup>-6</sup>"]
 
 
 def test_an_axis_has_minor_ticks():

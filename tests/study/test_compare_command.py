@@ -285,7 +285,7 @@ def test_ctrl_c_says_in_a_line_how_to_go_on(folder):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.splitlines()[-1].endswith(
-        "runs of each start had finished; they are above and saved. Go on with: initium compare he_normal zeros --data "
-        "iris --seeds 500 --epochs 2 --store s.db --resume."
+        " of 1,000 runs had finished; they are saved, and above is what can be compared. Go on with: initium compare "
+        "he_normal zeros --data iris --seeds 500 --epochs 2 --store s.db --resume."
     )
     assert "Traceback" not in err

@@ -96,9 +96,10 @@ def test_constructors_are_compared_as_the_framework_starts_them():
 def test_constructors_are_compared_under_each_start_and_in_each_cell():
     study = Study([Net, Net2], IRIS, ["he_normal", "zeros"], lr=[0.1, 1])
     assert [start.name for start in study.inits] == [
-        *("Net, he_normal", "Net, zeros", "Net2, he_normal", "Net2, zeros"),
+        *("Net with he_normal", "Net with zeros", "Net2 with he_normal", "Net2 with zeros"),
     ]
-    assert [(one.study.name, one.start.name) for one in decided(study)][4] == ("lr=1", "Net, he_normal")
+    assert [(one.study.name, one.start.name) for one in decided(study)][4] == ("lr=1", "Net with he_normal")
+    assert study.model_name == "Net and Net2"
 
 
 def test_a_model_is_traced_once_for_each_shape(monkeypatch):

@@ -36,6 +36,13 @@ def test_a_setting_out_of_reach_is_refused(settings, message):
     assert str(error.value) == message
 
 
+def test_a_study_and_its_data_are_shown_in_a_line():
+    grid = Study("mlp", DATA, ["he_normal", "zeros"], lr=[0.1, 1])
+    assert repr(grid) == "<Study: 2 starts x 2 lr x 20 runs = 80 runs of mlp on iris>"
+    assert repr(grid.cells[1]) == "<Study: 2 starts x 20 runs = 40 runs of mlp on iris at lr=1>"
+    assert repr(grid.data) == "<Data: iris, classification of 3 classes>"
+
+
 def test_a_start_is_compared_with_others_and_once():
     with pytest.raises(SettingError, match="at least 2 initialisers; got 1"):
         study("zeros")

@@ -78,7 +78,7 @@ def _points(comparison: "Comparison", scale: _Scale, look: dict[str, int]) -> Fi
     dots = f"faint dots are {_MOST_DOTS} of the {many:,} runs, evenly by rank"
     return Figure(
         "Final scores",
-        ({"data": traces, "layout": layout(96 + 34 * len(rows), xaxis=scale.axis(edges), yaxis=y)},),
+        ({"data": traces, "layout": layout(114 + 34 * len(rows), xaxis=scale.axis(edges), yaxis=y)},),
         f"Mean and 95% interval; {dots if many > _MOST_DOTS else 'each faint dot is one run'}.{_failed(comparison)}",
     )
 
@@ -140,10 +140,10 @@ def _curves(comparison: "Comparison", scale: _Scale, look: dict[str, int]) -> Fi
     def loss(name: str) -> Callable[[Run], np.ndarray]:
         return lambda run: np.array(getattr(run, name))
 
-    least = -np.inf
-    if not scale.is_error and comparison.study.chance is not None:  # an R^2 may begin anywhere below 0
-        best, chance = scale.place(np.array([comparison.summaries[0].score.mean, comparison.study.chance]))
-        least = chance - abs(best - chance) / 2
+    least, study = -np.inf, comparison.study
+    if not study.is_share and study.chance is not None and len(comparison.failed) < len(comparison.runs):
+        # An R^2 may begin anywhere below 0.
+        least = study.chance - abs(comparison.summaries[0].score.mean - study.chance) / 2
     return Figure(
         "Learning curves",
         (
@@ -173,7 +173,8 @@ def _chart(
         values = np.where(np.isfinite(values), values, worst)
         bands[row.recipe] = np.quantile(values, [0.25, 0.5, 0.75], axis=0, method="nearest")
     trained = [band for recipe, band in bands.items() if recipe not in comparison.failed] or [*bands.values()]
-    edges = ends([np.maximum(band, least) for band in trained], is_log=is_log, room=0.03)
+    shown = [*(np.maximum(band, least) for band in trained), *(band[:, -1] for band in trained)]
+    edges = ends(shown, is_log=is_log, room=0.03)
     traces = [trace for recipe, band in bands.items() for trace in _curve(recipe, band, look[recipe])]
     return {"data": traces, "layout": layout(380, xaxis=axis("epoch", rangemode="tozero"), yaxis=make_axis(edges))}
 

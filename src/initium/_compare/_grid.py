@@ -108,7 +108,7 @@ class Grid(Reported):
         return next(iter(self.cells.values())).spent
 
     @property
-    def answer(self) -> str:
+    def verdict(self) -> str:
         """Which start to take, and what changes along each axis: a sentence a line."""
         return "\n".join(questions(self))
 

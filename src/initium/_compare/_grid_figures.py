@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _MARK = "✕"
 _COLOURS = "Cividis"  # alike to all eyes, and in grey
+_FAILED = "#E0E0E0"  # paler than any grey of these
+_SHADES = 10  # margins from end to end of the colours at least: what is too small to matter looks alike
 
 
 def heat_maps(grid: "Grid", scale: Scale) -> Figure:
@@ -26,8 +28,8 @@ def heat_maps(grid: "Grid", scale: Scale) -> Figure:
     return Figure(
         f"{scale.title} over the grid",
         _heat_maps(grid, scale),
-        f"Mean over runs; one scale of colours for all, from the lowest score that is not marked. {_MARK} {FAILING}. "
-        "A white cell has no runs yet.",
+        f"Mean over runs; one scale of colours for all, over {_SHADES} times the smallest difference that matters at "
+        f"least. {_MARK} and pale grey: {FAILING}. A white cell has no runs yet.",
     )
 
 
@@ -79,7 +81,6 @@ def _by_layer(grid: "Grid", title: str, lines: dict[str, list[float | None]]) ->
         "layout": layout(
             380,
             title={"text": title, "font": {"size": 13}, "x": 0.02, "y": 0.98},
-            margin={"l": 50, "r": 12, "t": 34, "b": 44},
             xaxis=axis("layer", tickformat="d", dtick=max(1, longest // 6)),
             yaxis=axis(type="log", exponentformat="power", nticks=9),
             legend={"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0, "xanchor": "left"},
@@ -123,37 +124,44 @@ def _heat_map(
     *,
     has_scale: bool = True,
 ) -> Plot:
-    z, words = [], []
-    for cells in rows.values():
-        found = [_score(start, cell) for start, cell in cells]
-        z.append(numbers(np.array([score * scale.factor for score, _ in found])))
-        words.append(["" if math.isnan(score) else _cell(scale.number(score), is_bad) for score, is_bad in found])
-    trace = {
-        "type": "heatmap",
-        "x": [str(value) for value in values],
-        "y": [*rows],
-        "z": z,
-        "text": words,
-        "texttemplate": "%{text}",
-        "zmin": ends[0] * scale.factor,
-        "zmax": ends[1] * scale.factor,
-        "colorscale": _COLOURS,
-        "showscale": has_scale,
-        "colorbar": {"thickness": 10, "outlinewidth": 0},
-        "xgap": 2,
-        "ygap": 2,
-        "hovertemplate": f"{across} %{{x}}<br>%{{y}}<br>%{{text}}<extra>{title}</extra>",
-    }
+    found = [[_score(start, cell) for start, cell in cells] for cells in rows.values()]
+    words = [
+        ["" if math.isnan(score) else _cell(scale.number(score), is_bad) for score, is_bad in row] for row in found
+    ]
+
+    def cells(*, failed: bool, **look: Any) -> Plot:
+        z = [[score * scale.factor if is_bad == failed else math.nan for score, is_bad in row] for row in found]
+        return {
+            "type": "heatmap",
+            "x": [str(value) for value in values],
+            "y": [*rows],
+            "z": [numbers(np.array(row)) for row in z],
+            "text": words,
+            "texttemplate": "%{text}",
+            "hoverongaps": False,
+            "xgap": 2,
+            "ygap": 2,
+            "hovertemplate": f"{across} %{{x}}<br>%{{y}}<br>%{{text}}<extra>{title}</extra>",
+            **look,
+        }
+
+    coloured = cells(
+        failed=False,
+        zmin=ends[0] * scale.factor,
+        zmax=ends[1] * scale.factor,
+        colorscale=_COLOURS,
+        showscale=has_scale,
+        colorbar={"thickness": 10, "outlinewidth": 0},
+    )
+    grey = cells(failed=True, colorscale=[[0, _FAILED], [1, _FAILED]], showscale=False)
     named = {"title": {"text": title, "font": {"size": 13}, "x": 0.02, "y": 0.98}} if title else {}
-    margin = {"l": 50, "r": 12, "t": 34 if title else 16, "b": 44}
     look = layout(
         110 + 40 * len(rows),
         **named,
-        margin=margin,
         xaxis=axis(across, type="category", showgrid=False),
         yaxis=axis(type="category", showgrid=False),
     )
-    return {"data": [trace], "layout": look}
+    return {"data": [coloured, grey], "layout": look}
 
 
 def _score(start: str, cell: "Comparison | None") -> tuple[float, bool]:
@@ -166,10 +174,11 @@ def _cell(words: str, is_bad: bool) -> str:
 
 
 def _ends(grid: "Grid") -> tuple[float, float]:
-    """Of the colours: what failed does not squeeze the others together."""
+    """Of the colours: what failed does not squeeze the others together, and no trifle is stretched over them."""
     found = [(row.score.mean, is_failing(cell, row)) for cell in grid.cells.values() for row in cell.summaries]
     good = [score for score, is_bad in found if not is_bad] or [score for score, _ in found]
-    return min(good), max(good)
+    least = _SHADES * min(cell.measured.margin for cell in grid.cells.values())
+    return min(*good, max(good) - least), max(good)
 
 
 def _profiles(grid: "Grid", scale: Scale) -> Plot:

@@ -36,7 +36,7 @@ def grid_report(grid: "Grid") -> Report:
         title=f"{first.study.model} on {first.study.data}: which start trains it better?",
         subtitle=f"{first.study.num_train} training and {first.study.num_test} test samples; "
         f"{counted(len(grid.cells), 'place')} of a grid over {', '.join(grid.axes)}{left}",
-        answer=grid.answer,
+        answer=grid.verdict,
         remarks=remarks(grid),
         sections=sections,
         facts=present(first).facts,
@@ -62,7 +62,7 @@ def _failures(grid: "Grid") -> list[str]:
         anywhere = (
             "no run trained anywhere" if len(where) == len(grid.cells) else f"no run trained at {_places(grid, where)}"
         )
-        found.append(f"{start}: {anywhere}{why and f';{at} at step zero {why}'}.")
+        found.append(f"{start}: {anywhere}{why and f';{at} a diagnosis at step zero finds: {why}'}.")
     return found
 
 

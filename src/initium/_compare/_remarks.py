@@ -11,7 +11,7 @@ def remarks(summaries: Sequence[Summary], num_runs: int, causes: Mapping[str, st
     found = {
         summary.recipe: [
             *_remarks(summary, num_runs),
-            *(f"at step zero {why}" for why in [causes.get(summary.recipe)] if why),
+            *(f"a diagnosis at step zero finds: {why}" for why in [causes.get(summary.recipe)] if why),
         ]
         for summary in summaries
     }

@@ -89,10 +89,10 @@ class Contender:
         return trainer().train(self.study, self.model(index), self.graph, self.start.name, index, plan=self.plan)
 
     def cause(self) -> str:
-        """Why it may fail, as a diagnosis of run 0 at its first step says; empty if nothing is found."""
+        """What a diagnosis of run 0 at its first step finds first, as a clause; empty if it finds nothing."""
         found = self._diagnosed(optimizer=self.study.optimizer, lr=self.study.lr)
         first = next((finding for finding in found.findings if finding.severity != "note"), None) if found else None
-        return f"{first.name}{first.place}: {first.measured}; {first.cause}".rstrip(".") if first else ""
+        return f"{first.name}{first.place} ({first.measured}; {first.cause.rstrip('.')})" if first else ""
 
     def signals(self) -> tuple[LayerSignal, ...]:
         """What it does to signal and gradient at each layer, at the first step of run 0."""

@@ -18,6 +18,7 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "star", "cross")
 _FONT = {"family": 'system-ui, "DejaVu Sans", sans-serif', "size": 13, "color": "#1b1b1b"}
 _LARGEST = 1e300  # beyond it an axis has no room
+_TICKS = 3  # that an axis has at least
 _DECADES = 7  # more of them than that, and not each has its tick
 
 
@@ -46,15 +47,28 @@ def log_axis(low: float, high: float, title: str = "", **more: Any) -> Plot:
     steps = (1, 1.5, 2, 3, 4, 5, 6, 8) if length < 1 else (1, 2, 5) if length < 3 else (1,)
     every = -(-len(decades) // _DECADES)
     ticks = [step * 10.0**power for power in decades[::every] for step in steps]
+    if sum(low <= tick <= high for tick in ticks) < _TICKS:
+        ticks = _even_ticks(low, high)
     between = [step * 10.0**power for power in decades for step in range(2, 10)] if every == 1 else []
     exact = {"tickvals": ticks, "ticktext": [_tick(tick) for tick in ticks]}
     minor = {"ticks": "outside", "ticklen": 3, "tickvals": between}
     return axis(title, type="log", range=[*ends], minor=minor, **{**exact, **more})
 
 
+def _even_ticks(low: float, high: float) -> list[float]:
+    """Round numbers at equal distances, for so short a stretch that a decade's numbers miss it."""
+    distance = (high - low) / _TICKS
+    power = 10.0 ** math.floor(math.log10(distance))
+    step = max(size * power for size in (1, 2, 5) if size * power <= distance)
+    return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
 def _tick(value: float) -> str:
     power = math.floor(math.log10(value) + 1e-9)
-    return f"{value:.6g}" if -4 < power < 5 else f"10<sup>{power}</sup>"
+    if -4 < power < 5:
+        return f"{value:.6g}"
+    digits = f"{value / 10.0**power:.4g}"
+    return f"10<sup>{power}</sup>" if digits == "1" else f"{digits}·10<sup>{power}</sup>"
 
 
 def ends(values: Iterable[Any], *, is_log: bool, room: float = 0.09) -> tuple[float, float]:
@@ -76,7 +90,7 @@ def layout(height: int, **more: Any) -> Plot:
     look = {
         "height": height,
         "font": _FONT,
-        "margin": {"l": 50, "r": 12, "t": 16, "b": 44},
+        "margin": {"l": 50, "r": 12, "t": 34, "b": 44},  # a title or the tools have room above
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
         "hovermode": "closest",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import DataError, counted
+from .._printable import printable
 
 if TYPE_CHECKING:
     from ._source import Source
@@ -46,6 +47,9 @@ class Data:
     preparation: str = "as given"
     source: "Source | None" = None
     num_folds: int = 1
+
+    def __repr__(self) -> str:
+        return printable(f"<Data: {self.name}, {self.told_task}>")
 
     @property
     def features(self) -> tuple[int, ...]:

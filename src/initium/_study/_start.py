@@ -68,8 +68,8 @@ def read_starts(asked: Any, rules: Any, models: Sequence[Callable[..., Any]]) ->
     found = [_start(name, one, common) for name, one in pairs]
     if models:
         found = [
-            Start(name if len(found) == 1 else f"{name}, {one.name}", one.recipe, one.rules, one.plan, model)
-            for model, name in zip(models, _names(models), strict=True)
+            Start(name if len(found) == 1 else f"{name} with {one.name}", one.recipe, one.rules, one.plan, model)
+            for model, name in zip(models, names_of(models), strict=True)
             for one in found
         ]
     _check(found)
@@ -101,7 +101,7 @@ def _ruled(start: Start, common: tuple[Rule, ...]) -> Start:
     return Start(start.name, start.recipe, rules, start.plan)
 
 
-def _names(models: Sequence[Callable[..., Any]]) -> list[str]:
+def names_of(models: Sequence[Callable[..., Any]]) -> list[str]:
     """The constructors as they are reported."""
     names = [name if (name := getattr(one, "__name__", "")).isidentifier() else "model" for one in models]
     return [f"{name} {index + 1}" if names.count(name) > 1 else name for index, name in enumerate(names)]

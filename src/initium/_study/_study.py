@@ -13,7 +13,7 @@ from ._data import load_data
 from ._enough import runs_needed
 from ._prepared import Data
 from ._settings import check_setting, check_whole
-from ._start import read_starts
+from ._start import names_of, read_starts
 from ._stored import stored
 
 # What a list of makes a grid, beside the arguments of a model function, in the order of a cell's name.
@@ -85,6 +85,10 @@ class Study:
         if models:
             self._set("model", models[0] if len(models) == 1 else models)
         self._set("data", self._load())
+
+    def __repr__(self) -> str:
+        at = f" at {self.name}" if self.place else ""
+        return printable(f"<Study: {self.outline} on {self.data.name}{at}>")
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -227,7 +231,7 @@ class Study:
         if isinstance(self.model, str):
             return self.model
         if isinstance(self.model, tuple):
-            return " and ".join(dict.fromkeys(start.name.partition(",")[0] for start in self.inits))
+            return " and ".join(names_of(self.model))
         name = getattr(self.model, "__name__", "")
         return name if name.isidentifier() else "the model"  # a lambda has no name of its own
 
