@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import DataError, counted
+from ._labels import target_of
 
 if TYPE_CHECKING:
     from ._source import Source
@@ -97,8 +98,8 @@ def prepare(name: str, parts: Sequence[Array], standardise: bool, *, images: boo
     if standardise:
         x_train, x_test = _standardised(x_train, x_test, axis=None if images else _axes(x_train))
     x_train, x_test = _float32("x_train", x_train), _float32("x_test", x_test)
-    y_train, y_test = _labels("y_train", y_train), _labels("y_test", y_test)
-    if _are_labels(y_train) and _are_labels(y_test):
+    y_train, y_test = target_of("y_train", y_train), target_of("y_test", y_test)
+    if are_labels(y_train) and are_labels(y_test):
         y_train, y_test, num_outputs = y_train.astype(np.int64), y_test.astype(np.int64), y_train.shape[1]
         task: Task = "multilabel"
     elif y_train.dtype.kind in "biuUS":
@@ -156,14 +157,6 @@ def _float32(name: str, part: Array) -> Array:
     return narrow
 
 
-def _labels(name: str, part: Array) -> Array:
-    if part.dtype.kind != "O":
-        return part
-    if not all(isinstance(label, str) for label in part.ravel()):
-        raise DataError(f"{name} holds Python objects; labels are whole numbers or text, targets are floats.")
-    return part.astype(str)
-
-
 def _standardised(train: Array, test: Array, *, axis: int | tuple[int, ...] | None = 0) -> tuple[Array, Array]:
     with np.errstate(over="ignore", invalid="ignore"):
         mean, std = train.mean(axis=axis, keepdims=True), train.std(axis=axis, keepdims=True)
@@ -193,6 +186,6 @@ def _axes(x: Array) -> int | tuple[int, ...]:
     return (0, 2, 3) if x.ndim == 4 else 0
 
 
-def _are_labels(y: Array) -> bool:
+def are_labels(y: Array) -> bool:
     """Whether it says of several labels at once whether each holds."""
-    return y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biu" and bool(np.isin(y, (0, 1)).all())
+    return y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf" and bool(np.isin(y, (0, 1)).all())
