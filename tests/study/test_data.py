@@ -416,3 +416,14 @@ def test_a_matrix_of_zeros_and_ones_is_labels_in_floats_as_well():
     np.testing.assert_array_equal(whole.y_train, floats.y_train)
     assert load_data((X3, y * 1.0, X3, y * 1.0)).task == "multilabel"
     assert load_data((X3, X3[:, :2])).task == "regression"
+
+
+def test_numbers_that_look_like_classes_are_said_to_be_numbers(tmp_path):
+    told = "the 2 values of the target, 0.0, 1.0, are taken as numbers, not as classes, which are whole: 0, not 0.0; "
+    for data in (csv_of(tmp_path, ["0.0", "1.0"] * 30), (X3, np.arange(60) % 2 * 1.0)):
+        found = load_data(data)
+        assert found.task == "regression"
+        assert told in found.preparation
+    assert "are taken as numbers" in load_data((X3, np.arange(60) % 3 * 1.0)).preparation
+    for y in (np.arange(60) % 2, np.arange(60) * 1.0, np.arange(60) % 2 + 0.5, X3[:, :2]):
+        assert "are taken as numbers" not in load_data((X3, y)).preparation

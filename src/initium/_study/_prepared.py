@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .._errors import DataError, counted
+from .._errors import DataError, counted, few
 from ._labels import target_of
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ Task = Literal["classification", "multilabel", "regression", "next_token"]
 Array = NDArray[Any]
 
 PARTS = ("x_train", "y_train", "x_test", "y_test")
+_FEW = 10  # whole numbers that may well be classes
 
 
 @dataclass(frozen=True, eq=False)  # two arrays are not equal or unequal as a whole
@@ -111,6 +112,7 @@ def prepare(name: str, parts: Sequence[Array], standardise: bool, *, images: boo
             raise DataError(f"y_train has {columns[0].shape[1]} targets and y_test {columns[1].shape[1]}.")
         if (np.ptp(columns[1], axis=0) == 0).any():
             raise DataError("A target of y_test never varies, so R^2 is not defined on it.")
+        split += _told_if_classes(columns[0])
         y_train, y_test = _standardised(*columns) if standardise else columns
         y_train, y_test = _float32("y_train", y_train), _float32("y_test", y_test)
         num_outputs, task = y_train.shape[1], "regression"
@@ -155,6 +157,17 @@ def _float32(name: str, part: Array) -> Array:
     if not np.isfinite(narrow).all():
         raise DataError(f"{name} holds numbers that float32 cannot, before or after standardising; rescale it.")
     return narrow
+
+
+def _told_if_classes(y: Array) -> str:
+    """What to say of numbers that may have been meant as classes."""
+    values = np.unique(y)
+    if y.shape[1] > 1 or len(values) > _FEW or (values != np.floor(values)).any():
+        return ""
+    return (
+        f"the {len(values)} values of the target, {few([f'{value:.1f}' for value in values.tolist()])}, are taken as "
+        f"numbers, not as classes, which are whole: {values[0]:.0f}, not {values[0]:.1f}; "
+    )
 
 
 def _standardised(train: Array, test: Array, *, axis: int | tuple[int, ...] | None = 0) -> tuple[Array, Array]:
