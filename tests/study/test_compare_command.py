@@ -138,6 +138,20 @@ def test_what_cannot_be_written_down_is_refused_with_the_reason(folder, text, me
     assert not list(folder.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("(1, (2, 3)),4", [(1, (2, 3)), 4]),
+        ("[1, [2, 3], 4],5", [[1, [2, 3], 4], 5]),
+        ("{'a': 1, 'b': (2, 3)},4", [{"a": 1, "b": (2, 3)}, 4]),
+        ("1,(2", [1, "(2"]),
+        ("a(1, 2),b", ["a(1, 2)", "b"]),
+    ],
+)
+def test_commas_part_what_stands_in_no_bracket(text, values):
+    assert asked(["he_normal", "zeros", "--hidden", text], {})["hidden"] == values
+
+
 def test_what_is_none_where_nobody_says_anything_is_left_out(folder):
     write_toml("s.toml", asked(["he_normal", "zeros"], {"clip": ["None"], "seeds": 3}))
     assert "clip" not in asked(["s.toml"], {})
