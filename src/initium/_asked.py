@@ -67,8 +67,16 @@ def _values(name: str, texts: list[str]) -> Any:
 
 
 def _parts(text: str) -> list[str]:
-    """What commas part that stand in no bracket."""
-    return re.split(r",(?![^()\[\]]*[)\]])", text)
+    """What commas part that stand in no bracket; one that is never closed is a letter like others."""
+    parts, depth = [""], 0
+    closed = all(text.count(left) == text.count(right) for left, right in ("()", "[]", "{}"))
+    for letter in text:
+        depth += closed * ((letter in "([{") - (letter in ")]}"))
+        if letter == "," and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
 
 
 def _literal(cell: str) -> Any:

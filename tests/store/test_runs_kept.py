@@ -494,6 +494,50 @@ def test_a_parquet_file_of_ours_is_replaced_and_another_stays(tmp_path):
         check_export(tmp_path / "runs.parquet")
 
 
+@pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
+def test_an_argument_that_is_called_as_a_figure_has_a_column_of_its_own(tmp_path, ending):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    names = ["start", "run", "split", "train_loss", "test_loss", "score", "diverged", "seconds", "epoch", "hidden"]
+    cells = [json.dumps(dict.fromkeys(names, value)) for value in (7, 8)]
+    path = tmp_path / f"runs.{ending}"
+    export(path, [row(Key("zeros", cell, number)) for cell in cells for number in (0, 1)], names)
+    if ending == "json":
+        both = json.loads(path.read_text())
+        tables = [pandas.DataFrame(both["runs"]), pandas.DataFrame(both["curves"])]
+    else:
+        read = pandas.read_csv if ending == "csv" else pandas.read_parquet
+        tables = [read(path), read(tmp_path / f"runs.curves.{ending}")]
+    for table in tables:
+        assert [set(table[f"argument {name}"]) for name in names[:-1]] == [{7, 8}] * 9
+        assert set(table["hidden"]) == {7, 8}
+        assert (set(table["start"]), set(table["run"])) == ({"zeros"}, {0, 1})
+    assert (set(tables[0]["score"]), set(tables[0]["seconds"]), set(tables[0]["split"])) == ({0.5}, {0.25}, {0})
+    assert set(tables[1]["epoch"]) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        ([1, "a"], ["1", "a"]),
+        ([1, True], ["1", "True"]),
+        ([None, 0.5, "a"], [None, "0.5", "a"]),
+        ([10**20, 1], [str(10**20), "1"]),
+        ([1, [1, 2]], ["1", "(1, 2)"]),
+        ([1, 0.5], [1.0, 0.5]),
+        (["a", None], ["a", None]),
+    ],
+)
+def test_an_axis_of_several_kinds_is_text_in_parquet(tmp_path, values, kept):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    rows = [row(Key("zeros", json.dumps({"hidden": value}), 0)) for value in values]
+    export(tmp_path / "runs.parquet", rows, ["hidden"])
+    for table, times in (("runs.parquet", 1), ("runs.curves.parquet", 2)):
+        found = pandas.read_parquet(tmp_path / table)["hidden"].tolist()
+        assert [None if one != one else one for one in found] == [one for one in kept for _ in range(times)]
+
+
 def test_what_is_said_keeps_its_order(tmp_path):
     with Store.begin(tmp_path / "s.db", IDENTITY) as store:
         store.say(lambda _: {"cells": {"lr 8": 1, "lr 16": 2, "a": 3}})

@@ -15,9 +15,12 @@ import pytest
 from typer.testing import CliRunner
 
 from initium import _cli
+from initium._asked import asked
 from initium._compare._compare import show
+from initium._errors import SettingError
 from initium._store._cache import cached
 from initium._store._store import Store
+from initium._study._toml import write_toml
 
 INITIUM = [sys.executable, "-m", "initium", "compare"]
 EXPLODES = ("depth", "width", "batch-size")
@@ -96,6 +99,64 @@ def test_a_study_is_written_down_and_read_again(folder):
     figures = [[{name: row[name] for name in row if name != "seconds"} for row in rows(f"{x}.csv")] for x in "ab"]
     key = lambda row: (row["start"], row["width"], row["run"])  # noqa: E731
     assert sorted(figures[0], key=key) == sorted(figures[1], key=key)
+
+
+VALUES = [
+    *("(16, 32)", "(16, 32),(8, 8)", "((1, 2), 3)", "[(1, 2)]", "()", "(None, b'x')", "[16, 32]", "[16],[8]", "[]"),
+    *("True", "True,1", "1", "'1'", "1,'1'", "1e16", "-inf", "-0.0", "1_000", "学习", "a\\b", 'a"b', "'\\x7f\\n'"),
+    *("{'a': 1}", "{'a': {'学': (1, 2)}}", "{}", "(1", "(x)", "10**3"),
+]
+
+
+@pytest.mark.parametrize("text", VALUES)
+def test_what_is_written_down_is_read_as_it_was(folder, text):
+    asked_for = asked(["he_normal", "zeros", "--hidden", text], {"data": "列.csv"})
+    write_toml("s.toml", asked_for)
+    assert repr(asked(["s.toml"], {})) == repr(asked_for)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("None", "hidden cannot be written to 's.toml': TOML has no None. Leave out --save-study, or give another"),
+        ("None,1", "TOML has no None."),
+        ("b'x'", "TOML has no value as b'x'."),
+        ("1j", "TOML has no value as 1j."),
+        ("...", "TOML has no value as Ellipsis."),
+        ("{1}", "TOML has no value as {1}."),
+        ("{1: 2}", "the names of a table in TOML are texts, not 1."),
+        ("{'a': {1: 2}}", "the names of a table in TOML are texts, not 1."),
+        ("'(1, 2)'", "the text '(1, 2)' would be read as a tuple."),
+        ("(1, 1e400)", "(1, inf) cannot be read again from its text."),
+        ("\udcff", "'\\udcff' is no text in UTF-8."),
+    ],
+)
+def test_what_cannot_be_written_down_is_refused_with_the_reason(folder, text, message):
+    with pytest.raises(SettingError) as error:
+        write_toml("s.toml", asked(["he_normal", "zeros", "--hidden", text], {}))
+    assert message in str(error.value)
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("(1, (2, 3)),4", [(1, (2, 3)), 4]),
+        ("[1, [2, 3], 4],5", [[1, [2, 3], 4], 5]),
+        ("{'a': 1, 'b': (2, 3)},4", [{"a": 1, "b": (2, 3)}, 4]),
+        ("1,(2", [1, "(2"]),
+        ("a(1, 2),b", ["a(1, 2)", "b"]),
+    ],
+)
+def test_commas_part_what_stands_in_no_bracket(text, values):
+    assert asked(["he_normal", "zeros", "--hidden", text], {})["hidden"] == values
+
+
+def test_what_is_none_where_nobody_says_anything_is_left_out(folder):
+    write_toml("s.toml", asked(["he_normal", "zeros"], {"clip": ["None"], "seeds": 3}))
+    assert "clip" not in asked(["s.toml"], {})
+    with pytest.raises(SettingError, match=r"data cannot be written to 's.toml': '.udcff.csv' is no text"):
+        write_toml("s.toml", asked(["he_normal", "zeros"], {"data": "\udcff.csv"}))
 
 
 def test_a_model_in_a_file_takes_its_own_arguments_and_its_change_is_noticed(folder):
@@ -198,6 +259,7 @@ import os, signal, sys
 from pathlib import Path
 from initium._store import Key
 from initium._store._store import Store
+from initium._study._toml import write_toml
 store = Store.begin(Path(sys.argv[1]), {"model": "mlp"})
 store.claim(Key("zeros", "{}", 0))
 print("begun", flush=True)

@@ -1,7 +1,12 @@
+import re
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import sklearn.datasets
 import sklearn.model_selection
+import torch
 
 from initium import DataError, SpecError, UnknownNameError
 from initium._study._data import BUILT_IN, load_data
@@ -103,6 +108,7 @@ def test_an_npz_file_is_read_without_unpickling(tmp_path):
         load_data(str(tmp_path / "bad.npz"))
 
 
+X3 = np.random.default_rng(3).normal(size=(60, 3))
 NAN = X.copy()
 NAN[3, 1] = np.nan
 NAN[7, 0] = np.inf
@@ -231,3 +237,193 @@ def test_of_a_column_of_texts_those_are_told_that_are_no_numbers():
     pandas = pytest.importorskip("pandas")
     with pytest.raises(DataError, match="Column 'a' holds 'many', no numbers"):
         load_data(pandas.DataFrame({"a": ["1", "many", "2.5"], "y": [0, 1, 0]}))
+
+
+def csv_of(tmp_path, labels, name="t.csv"):
+    path = tmp_path / name
+    path.write_text("a,y\n" + "".join(f"{number},{label}\n" for number, label in enumerate(labels)))
+    return str(path)
+
+
+@pytest.mark.parametrize("mark", ["NA", "N/A", "NaN", "nan", "null", "none", "None", "?", "-", " "])
+@pytest.mark.parametrize("labels", [["0", "1"], ["0.5", "1.5"], ["yes", "no"]])
+def test_what_is_written_for_nothing_is_no_class(tmp_path, labels, mark):
+    with pytest.raises(DataError, match=r"The target 'y' of .* is missing in 10 lines.*, the first line 4\. Leave"):
+        load_data(csv_of(tmp_path, [*labels, mark] * 10))
+
+
+def test_a_minus_beside_a_plus_is_a_class(tmp_path):
+    assert load_data(csv_of(tmp_path, ["+", "-"] * 10)).told_task == "classification of 2 classes"
+
+
+@pytest.mark.parametrize("labels", [["0", "1"], ["0.5", "1.5"]])
+def test_a_text_among_numbers_is_a_slip(tmp_path, labels):
+    with pytest.raises(DataError, match=r"holds text among numbers, 'oops', in 2 lines, the first line 22\."):
+        load_data(csv_of(tmp_path, [*labels * 10, "oops", "oops"]))
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(DataError, match=r"holds text among numbers, 'oops', in 1 row, the first row 20\."):
+        load_data(pandas.DataFrame({"a": range(21), "y": [*labels * 10, "oops"]}))
+
+
+def test_numbers_among_texts_are_classes_of_their_name(tmp_path):
+    assert load_data(csv_of(tmp_path, ["a", "b", "7"] * 10)).told_task == "classification of 3 classes"
+
+
+@pytest.mark.parametrize("names", ["a,a,y", "y,b,y", "a,b,b"])
+def test_columns_of_one_name_are_refused(tmp_path, names):
+    (tmp_path / "t.csv").write_text(f"{names}\n" + "1,2,0\n3,5,1\n" * 10)
+    twice = max(names.split(","), key=names.split(",").count)
+    with pytest.raises(DataError, match=rf"Several columns of .* are called '{twice}'. Give each a name of its own"):
+        load_data(str(tmp_path / "t.csv"))
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame([[1, 2, 0], [3, 5, 1]] * 10, columns=names.split(","))
+    with pytest.raises(DataError, match=f"Several columns of the table are called '{twice}'"):
+        load_data(frame)
+
+
+def test_a_line_may_break_within_quotes_and_is_counted_as_an_editor_does(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('a,y\n\n1,"x\ny"\n2,xy\n' + '1,"x\ny"\n2,xy\n' * 10)
+    assert load_data(str(path)).told_task == "classification of 2 classes"
+    path.write_text('a,b,y\n\n1,2,"x\ny"\n1,z,0\n')
+    with pytest.raises(DataError, match=r"Column 'b' of .* holds 'z', no numbers, first in line 5"):
+        load_data(str(path))
+    path.write_text("a,b,y\n\n\n1,2,0\n3,4\n")
+    with pytest.raises(DataError, match=r"Line 5 of .* has 2 columns and the first 3"):
+        load_data(str(path))
+    path.write_text("a,y\r1,x\x0c\r2,y\u2028\r" + "1,x\x0c\r2,y\u2028\r" * 9, newline="")
+    assert load_data(str(path)).told_task == "classification of 2 classes"
+
+
+def test_the_ending_of_a_file_may_be_in_capitals(tmp_path):
+    assert load_data(csv_of(tmp_path, "01" * 10, "T.CSV")).told_task == "classification of 2 classes"
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["x" * 200_000, "y"], "Line 2 of '{}' cannot be read as a table: field larger than field limit (131072)."),
+        ([str(10**20), "1"], "holds 100000000000000000000 in line 2, a whole number beyond 64 bits."),
+    ],
+)
+def test_what_is_too_large_for_a_table_is_told(tmp_path, labels, message):
+    path = csv_of(tmp_path, labels * 10)
+    with pytest.raises(DataError) as error:
+        load_data(path)
+    assert message.format(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [Decimal("0.5"), Decimal("1.5")],
+        [0.5, 1.5],
+        [Fraction(1, 2), 1.5],
+        [np.float32(0.5), 1],
+        [Decimal(0), Decimal(1)],
+    ],
+)
+def test_numbers_of_any_type_are_numbers(labels):
+    y = np.array(labels * 30, object)
+    expected = load_data((X3, np.array(y, float)))
+    for data in (load_data((X3, y)), load_data(frame_of(y))):
+        assert data.task == "regression"
+        np.testing.assert_array_equal(data.y_train, expected.y_train)
+
+
+@pytest.mark.parametrize("labels", [[1, "1"], [True, 1], ["a", b"a"], [1, Decimal("nan"), "x"]])
+def test_kinds_that_are_mixed_are_refused(labels):
+    y = np.array(labels * (60 // len(labels)), object)
+    for data in ((X3, y), frame_of(y), (X3, y, X3, y)):
+        with pytest.raises(DataError, match=r"mixes kinds, .*, the first other in (sample|row) 1\.|is missing in"):
+            load_data(data)
+
+
+@pytest.mark.parametrize("labels", [[None], ["a", None], [1, None]])
+def test_none_is_no_label(labels):
+    y = np.array(labels * (60 // len(labels)), object)
+    for data, name in (((X3, y), "y"), ((X3, y, X3, y), "y_train")):
+        with pytest.raises(DataError, match=rf"{name} is missing in \d0 samples, the first sample \d\."):
+            load_data(data)
+
+
+def test_bytes_are_texts():
+    for y in (np.array([b"a", b"b"] * 30), np.array([b"a", b"b"] * 30, object)):
+        assert load_data((X3, y)).told_task == "classification of 2 classes"
+    with pytest.raises(DataError, match="y holds bytes that are no text in UTF-8"):
+        load_data((X3, np.array([b"\xff", b"b"] * 30)))
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (np.arange(60).astype("datetime64[D]"), "holds dates, no numbers. Write them as numbers, such as days since"),
+        (np.arange(60).astype("timedelta64[s]"), "holds lengths of time, no numbers. Write them as numbers"),
+        (np.arange(60) + 1j, "holds complex128, not numbers. Give its parts as columns of their own."),
+    ],
+)
+def test_what_would_pass_for_numbers_is_refused(column, message):
+    with pytest.raises(DataError, match=re.escape(f"y {message}")):
+        load_data((X3, column))
+    pandas = pytest.importorskip("pandas")
+    for target, what in (("y", "Column 'b'"), ("b", "The target 'b' of the table")):
+        with pytest.raises(DataError, match=re.escape(f"{what} {message}")):
+            load_data(pandas.DataFrame({"a": range(60), "b": column, "y": [0, 1] * 30}), target=target)
+
+
+def frame_of(y):
+    pandas = pytest.importorskip("pandas")
+    return pandas.DataFrame({"a": range(len(y)), "b": X3[:, 0], "y": pandas.Series(y, dtype=object)})
+
+
+class Dicts:
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, index):
+        return {"x": X3[index], "y": index % 2}
+
+
+def sparse(kind):
+    return getattr(pytest.importorskip("scipy.sparse"), kind)(np.eye(60))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ([[1, 2]] * 59 + [[1]], [0, 1] * 30), "X is no array, in which all samples have one shape: "),
+        (lambda: (torch.ones(60, 2, dtype=torch.bfloat16), [0, 1] * 30), "X is in bfloat16, which NumPy has not; flo"),
+        (lambda: (X3, torch.ones(60, dtype=torch.bfloat16)), "y is in bfloat16, which NumPy has not; float() makes"),
+        (lambda: (torch.eye(60).to_sparse(), [0, 1] * 30), "X is sparse, and a dense array is needed: to_dense() mak"),
+        (lambda: (sparse("csr_matrix"), [0, 1] * 30), "X is sparse, and a dense array is needed: toarray() makes one"),
+        (lambda: (sparse("coo_array"), [0, 1] * 30), "X is sparse, and a dense array is needed: toarray() makes one"),
+        (lambda: sparse("csr_matrix"), "Data is sparse, and a dense array is needed: toarray() makes one"),
+        (Dicts, "The data set gives dicts of 'x', 'y', and pairs of a sample and its target are needed: "),
+        (lambda: pytest.importorskip("pandas").DataFrame(), "The table has 0 rows of 0 columns; nothing can be"),
+        (lambda: pytest.importorskip("pandas").DataFrame({"a": [], "y": []}), "The table has 0 rows of 2 columns; not"),
+    ],
+)
+def test_what_is_no_dense_array_is_told_with_the_way_out(make, message):
+    with pytest.raises(DataError) as error:
+        load_data(make())
+    assert str(error.value).startswith(message)
+
+
+def test_a_matrix_of_zeros_and_ones_is_labels_in_floats_as_well():
+    y = np.stack([np.arange(60) % 2, np.arange(60) % 3 == 0], 1)
+    whole, floats = load_data((X3, y)), load_data((X3, y.astype(float)))
+    assert floats.told_task == "2 labels that hold or do not"
+    np.testing.assert_array_equal(whole.y_train, floats.y_train)
+    assert load_data((X3, y * 1.0, X3, y * 1.0)).task == "multilabel"
+    assert load_data((X3, X3[:, :2])).task == "regression"
+
+
+def test_numbers_that_look_like_classes_are_said_to_be_numbers(tmp_path):
+    told = "the 2 values of the target, 0.0, 1.0, are taken as numbers, not as classes, which are whole: 0, not 0.0; "
+    for data in (csv_of(tmp_path, ["0.0", "1.0"] * 30), (X3, np.arange(60) % 2 * 1.0)):
+        found = load_data(data)
+        assert found.task == "regression"
+        assert told in found.preparation
+    assert "are taken as numbers" in load_data((X3, np.arange(60) % 3 * 1.0)).preparation
+    for y in (np.arange(60) % 2, np.arange(60) * 1.0, np.arange(60) % 2 + 0.5, X3[:, :2]):
+        assert "are taken as numbers" not in load_data((X3, y)).preparation

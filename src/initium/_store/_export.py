@@ -15,6 +15,8 @@ from ._row import Row
 from ._shown import plainly
 
 _FIGURES = ("train_loss", "test_loss", "score")
+# The columns that are there without an axis; an argument of a model function may be called like one.
+_OWN = ("start", "run", "split", *_FIGURES, "diverged", "seconds", "epoch")
 # By what a table that was exported before is known, near its beginning; of Parquet it is at the end.
 _MARKS = {".csv": ",train_loss,test_loss,score", ".json": '"train_loss": ', ".parquet": "runs of a study of Initium"}
 
@@ -52,12 +54,14 @@ def export(path: Path, rows: Sequence[Row], axes: Sequence[str]) -> None:
 
 
 def records(rows: Sequence[Row], axes: Sequence[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The two tables, as lists of rows by column."""
+    """The two tables, as lists of rows by column; an axis that is called as a figure is `argument NAME`."""
+    columns = {axis: f"argument {axis}" if axis in _OWN else axis for axis in axes}
     runs: list[dict[str, Any]] = []
     curves: list[dict[str, Any]] = []
     for row in rows:
         cell = json.loads(row.key.cell)
-        place = {"start": row.key.start, **{axis: plainly(cell.get(axis)) for axis in axes}, "run": row.key.number}
+        place = {"start": row.key.start, **{column: plainly(cell.get(axis)) for axis, column in columns.items()}}
+        place["run"] = row.key.number
         figures = {name: getattr(row, name) for name in _FIGURES}
         runs.append({**place, "split": row.split, **figures, "diverged": row.diverged, "seconds": row.seconds})
         curves += [
@@ -86,13 +90,32 @@ def _parquet() -> Any:
     def written(table: Sequence[dict[str, Any]]) -> bytes:
         file = io.BytesIO()
         found = require("pyarrow", to="Writing Parquet").Table.from_pandas(
-            pandas.DataFrame(table), preserve_index=False
+            pandas.DataFrame(_of_one_kind(table)), preserve_index=False
         )
         told = {**(found.schema.metadata or {}), b"holds": _MARKS[".parquet"].encode()}
         pyarrow.write_table(found.replace_schema_metadata(told), file)
         return file.getvalue()
 
     return written
+
+
+def _of_one_kind(table: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """With columns of several kinds, and of numbers beyond 64 bits, as texts: a column of Parquet has one type."""
+    kinds: dict[str, set[str]] = {}
+    for row in table:
+        for name, value in row.items():
+            kinds.setdefault(name, set()).update(() if value is None else [_kind(value)])
+    mixed = {name for name, found in kinds.items() if len(found) > 1 or "large" in found}
+    return [
+        {name: str(value) if name in mixed and value is not None else value for name, value in row.items()}
+        for row in table
+    ]
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool | str):
+        return type(value).__name__
+    return "large" if isinstance(value, int) and not -(2**63) <= value < 2**63 else "number"
 
 
 def _write(path: Path, content: bytes) -> None:

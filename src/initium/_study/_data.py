@@ -13,7 +13,7 @@ from .._reading import contents, path_of
 from .._require import require
 from .._spec import Call, parse_call, unknown_name
 from ._objects import Text, arrays_of
-from ._prepared import PARTS, Array, Task, prepare
+from ._prepared import PARTS, Array, Task, are_labels, prepare
 from ._prepared import Data as Data
 from ._source import Source
 from ._table import read_table
@@ -96,7 +96,7 @@ def _naming(name: str) -> Iterator[None]:
 
 def _opened(name: str, standardise: bool, target: str | None) -> Any:
     """What goes by a name: a file, a function's, a built-in set. What is wrong with a file as such names it itself."""
-    if ending := next((one for one in _FILES if name.endswith(one)), None):
+    if ending := next((one for one in _FILES if name.lower().endswith(one)), None):
         return _FILES[ending](name, target)
     if os.path.isdir(name):
         raise DataError(f"'{name}' is a folder; name a file in it.")
@@ -110,7 +110,9 @@ def _of(name: str, data: Any, standardise: bool, target: str | None) -> Source |
     said, parts, images, num_tokens = made
     if len(parts) == len(PARTS):
         return prepare(name, parts, standardise, split=said)
-    return Source(name, *parts, standardise=standardise, images=images, num_tokens=num_tokens, said=said)
+    x, y = parts
+    y = y.astype(np.int64) if are_labels(y) else y
+    return Source(name, x, y, standardise=standardise, images=images, num_tokens=num_tokens, said=said)
 
 
 def _text(path: str, target: str | None) -> Text:

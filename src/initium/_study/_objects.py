@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import DataError, few, with_article
+from .._errors import DataError, counted, few, with_article
+from ._labels import check_kind, check_there, is_number, labels_of, target_of
 from ._prepared import PARTS, Array, Data
-from ._table import Table, check_finite, check_there, is_number, place_of
+from ._table import Table, check_finite, place_of
 
 _PIECE = 32  # tokens of a piece of text
 _KINDS = "(X, y), (x_train, y_train, x_test, y_test), a DataFrame, a data set of torch or `datasets`, or a name"
@@ -47,16 +48,16 @@ def arrays_of(data: Any, target: str | None) -> Made | Data:
     if isinstance(data, Sequence) and len(data) == 2 and all(map(_is_dataset, data)):
         return "", [*_of_dataset(data[0]), *_of_dataset(data[1])], False, 0
     if not isinstance(data, Sequence) or isinstance(data, str):
-        array = _array(data)
+        array = _array("Data", data)
         if array.ndim == 1 and array.dtype.kind in "iu" and len(array):
             return _tokens(array, int(array.max()) + 1, "")
         raise DataError(f"Data is {_KINDS}; got {with_article(type(data).__name__)}.")
     if len(data) not in (2, len(PARTS)):
         raise DataError(f"Data is (X, y) or ({', '.join(PARTS)}); got {len(data)} arrays.")
-    parts = [_array(part) for part in data]
+    parts = [_array(name, part) for name, part in zip(PARTS if len(data) > 2 else ("X", "y"), data, strict=True)]
     if len(parts) == 2:
         _check_whole(*parts)
-        parts[1] = _targets(parts[1])
+        parts[1] = target_of("y", parts[1])
     return "", parts, parts[0].ndim == 3 and parts[0].dtype == np.uint8, 0
 
 
@@ -75,25 +76,32 @@ def _check_whole(x: Array, y: Array) -> None:
         )
 
 
-def _targets(y: Array) -> Array:
-    return y.astype(str) if y.dtype.kind == "O" and all(isinstance(label, str) for label in y.ravel()) else y
-
-
 def _frame(frame: Any, target: str | None) -> Made:
     """A DataFrame of any kind; a column that pandas read as text must be the target."""
     names = [str(name) for name in frame.columns]
+    if not len(frame) or not names:
+        size = f"{counted(len(frame), 'row')} of {counted(len(names), 'column')}"
+        raise DataError(f"The table has {size}; nothing can be learnt of it.")
     place = place_of("the table", names, target)
     columns = [_whole(name, np.asarray(frame[label])) for name, label in zip(names, frame.columns, strict=True)]
     if len(columns) < 2:
         raise DataError(f"The table has one column, '{names[0]}', and so no features.")
     features = [_feature(names[at], column) for at, column in enumerate(columns) if at != place]
     y = columns[place]
-    if y.ndim == 1:
-        check_there("the table", names[place], y.tolist(), line="row", first=0)
-    y = y.astype(str) if y.dtype.kind in "OTU" else y
+    y = _target(f"The target '{names[place]}' of the table", y)
     x = features[0] if len(features) == 1 and features[0].ndim > 1 else _beside(features)
     _check_whole(x, y)
     return f"target '{names[place]}'; ", [x, y], False, 0
+
+
+def _target(what: str, y: Array) -> Array:
+    if y.ndim > 1:
+        return target_of(what, y, line="row")
+    if y.dtype.kind in "OTU":
+        return labels_of(what, y.tolist(), line="row", at=range(len(y)))
+    check_kind(what, y)
+    check_there(what, y.tolist(), line="row", at=range(len(y)))
+    return target_of(what, y)
 
 
 def _beside(features: Sequence[Array]) -> Array:
@@ -122,12 +130,13 @@ def _of_cell(cell: Any) -> Array:
 
 
 def _feature(name: str, column: Array) -> Array:
+    check_kind(f"Column '{name}'", column)
     try:
         found = column.astype(np.float64)
     except (TypeError, ValueError):
         bad = list(dict.fromkeys(f"'{cell}'"[:_SHOWN] for cell in column.tolist() if not is_number(cell)))
         raise DataError(f"Column '{name}' holds {few(bad)}, no numbers. Leave it out or encode it.") from None
-    check_finite(f"Column '{name}'", found, line="row", first=0)
+    check_finite(f"Column '{name}'", found, line="row", at=range(len(found)))
     return found
 
 
@@ -152,7 +161,11 @@ def _has_columns(data: Any) -> bool:
 
 def _is_dataset(data: Any) -> bool:
     """Whether it gives pairs of a sample and its target, by number, as torch's data sets do."""
-    plain = isinstance(data, str | bytes | Sequence | Mapping | np.ndarray) or hasattr(data, "__array__")
+    plain = (
+        isinstance(data, str | bytes | Sequence | Mapping | np.ndarray)
+        or hasattr(data, "__array__")
+        or _is_sparse(data)
+    )
     return not plain and hasattr(data, "__getitem__") and hasattr(data, "__len__")
 
 
@@ -160,7 +173,9 @@ def _of_dataset(data: Any) -> list[Array]:
     if not len(data):
         raise DataError("The data set is empty.")
     try:
-        pairs = [(_array(x), _array(y)) for x, y in (data[index] for index in range(len(data)))]
+        pairs = [_pair(data[index]) for index in range(len(data))]
+    except DataError:
+        raise
     except Exception as error:  # whatever somebody's own data set may raise
         raise DataError(
             f"The data set does not give pairs of a sample and its target: {type(error).__name__}: {error}"
@@ -171,6 +186,16 @@ def _of_dataset(data: Any) -> list[Array]:
     x, y = (np.stack(part) for part in zip(*pairs, strict=True))
     _check_whole(x, y)
     return [x, y]
+
+
+def _pair(sample: Any) -> tuple[Array, Array]:
+    if isinstance(sample, Mapping):
+        raise DataError(
+            f"The data set gives dicts of {few(list(map(repr, sample)))}, and pairs of a sample and its target are "
+            "needed: a class of yours around it returns them, as in `return one['x'], one['y']`."
+        )
+    x, y = sample
+    return _array("A sample", x), _array("A target", y)
 
 
 def _tokens(ids: Array, num_tokens: int, said: str) -> Made:
@@ -184,6 +209,19 @@ def _tokens(ids: Array, num_tokens: int, said: str) -> Made:
     return said, [ids[:-1].reshape(-1, _PIECE), ids[1:].reshape(-1, _PIECE)], False, num_tokens
 
 
-def _array(part: Any) -> Array:
-    # A tensor says how to leave its framework; np.asarray alone refuses one that wants a gradient.
-    return np.asarray(part.detach().cpu() if hasattr(part, "detach") else part)
+def _is_sparse(part: Any) -> bool:
+    """Whether it is a sparse array of scipy or of torch."""
+    return hasattr(part, "tocsr") or str(getattr(part, "layout", "torch.strided")) != "torch.strided"
+
+
+def _array(name: str, part: Any) -> Array:
+    if _is_sparse(part):
+        way = "toarray" if hasattr(part, "tocsr") else "to_dense"
+        raise DataError(f"{name} is sparse, and a dense array is needed: {way}() makes one.")
+    if str(getattr(part, "dtype", "")) == "torch.bfloat16":
+        raise DataError(f"{name} is in bfloat16, which NumPy has not; float() makes it one that it has.")
+    try:
+        # A tensor says how to leave its framework; np.asarray alone refuses one that wants a gradient.
+        return np.asarray(part.detach().cpu() if hasattr(part, "detach") else part)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{name} is no array, in which all samples have one shape: {error}") from None

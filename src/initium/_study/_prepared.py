@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .._errors import DataError, counted
+from .._errors import DataError, counted, few
 from .._printable import printable
+from ._labels import target_of
 
 if TYPE_CHECKING:
     from ._source import Source
@@ -17,6 +18,7 @@ Task = Literal["classification", "multilabel", "regression", "next_token"]
 Array = NDArray[Any]
 
 PARTS = ("x_train", "y_train", "x_test", "y_test")
+_FEW = 10  # whole numbers that may well be classes
 
 
 @dataclass(frozen=True, eq=False)  # two arrays are not equal or unequal as a whole
@@ -101,8 +103,8 @@ def prepare(name: str, parts: Sequence[Array], standardise: bool, *, images: boo
     if standardise:
         x_train, x_test = _standardised(x_train, x_test, axis=None if images else _axes(x_train))
     x_train, x_test = _float32("x_train", x_train), _float32("x_test", x_test)
-    y_train, y_test = _labels("y_train", y_train), _labels("y_test", y_test)
-    if _are_labels(y_train) and _are_labels(y_test):
+    y_train, y_test = target_of("y_train", y_train), target_of("y_test", y_test)
+    if are_labels(y_train) and are_labels(y_test):
         y_train, y_test, num_outputs = y_train.astype(np.int64), y_test.astype(np.int64), y_train.shape[1]
         task: Task = "multilabel"
     elif y_train.dtype.kind in "biuUS":
@@ -114,6 +116,7 @@ def prepare(name: str, parts: Sequence[Array], standardise: bool, *, images: boo
             raise DataError(f"y_train has {columns[0].shape[1]} targets and y_test {columns[1].shape[1]}.")
         if (np.ptp(columns[1], axis=0) == 0).any():
             raise DataError("A target of y_test never varies, so R^2 is not defined on it.")
+        split += _told_if_classes(columns[0])
         y_train, y_test = _standardised(*columns) if standardise else columns
         y_train, y_test = _float32("y_train", y_train), _float32("y_test", y_test)
         num_outputs, task = y_train.shape[1], "regression"
@@ -160,12 +163,15 @@ def _float32(name: str, part: Array) -> Array:
     return narrow
 
 
-def _labels(name: str, part: Array) -> Array:
-    if part.dtype.kind != "O":
-        return part
-    if not all(isinstance(label, str) for label in part.ravel()):
-        raise DataError(f"{name} holds Python objects; labels are whole numbers or text, targets are floats.")
-    return part.astype(str)
+def _told_if_classes(y: Array) -> str:
+    """What to say of numbers that may have been meant as classes."""
+    values = np.unique(y)
+    if y.shape[1] > 1 or len(values) > _FEW or (values != np.floor(values)).any():
+        return ""
+    return (
+        f"the {len(values)} values of the target, {few([f'{value:.1f}' for value in values.tolist()])}, are taken as "
+        f"numbers, not as classes, which are whole: {values[0]:.0f}, not {values[0]:.1f}; "
+    )
 
 
 def _standardised(train: Array, test: Array, *, axis: int | tuple[int, ...] | None = 0) -> tuple[Array, Array]:
@@ -197,6 +203,6 @@ def _axes(x: Array) -> int | tuple[int, ...]:
     return (0, 2, 3) if x.ndim == 4 else 0
 
 
-def _are_labels(y: Array) -> bool:
+def are_labels(y: Array) -> bool:
     """Whether it says of several labels at once whether each holds."""
-    return y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biu" and bool(np.isin(y, (0, 1)).all())
+    return y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf" and bool(np.isin(y, (0, 1)).all())

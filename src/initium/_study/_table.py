@@ -1,7 +1,9 @@
 """read_table: features and a target from a CSV file."""
 
 import csv
+import io
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +14,11 @@ from numpy.typing import NDArray
 
 from .._errors import DataError, counted, few
 from .._reading import contents
+from ._labels import is_missing, is_number, labels_of
 
 TARGET = "target"
 _MOST = 1 << 30  # bytes
+_SHOWN = 40  # letters of a cell
 # What parts the columns, and what to say of it; commas go without saying.
 _SEPARATORS = {",": "", ";": "separated by semicolons; ", "\t": "separated by tabs; "}
 
@@ -37,34 +41,52 @@ def read_table(path: str, target: str | None = None) -> Table:
     Raises:
         DataError: if it is no such file, a feature is no number, or a line has other columns than the first.
     """
-    text = _text(path).splitlines()
-    separator = _separator(text)
-    lines = [row for row in csv.reader(text, delimiter=separator) if row]
+    text = _text(path)
+    separator, lines = _lines(path, text)
     if len(lines) < 2:
         raise DataError(f"'{path}' holds {counted(len(lines), 'line')}; a table has a line of names and one a sample.")
-    names, rows = lines[0], lines[1:]
+    (_, names), *numbered = lines
     _check_names(path, names)
-    for number, row in enumerate(rows, start=2):
+    for number, row in numbered:
         if len(row) != len(names):
             raise DataError(f"Line {number} of '{path}' has {counted(len(row), 'column')} and the first {len(names)}.")
+    at, rows = [number for number, _ in numbered], [row for _, row in numbered]
     said = _SEPARATORS[separator]
     if separator == ";" and rows != (pointed := [[_with_point(cell) for cell in row] for row in rows]):
         rows, said = pointed, "separated by semicolons, with decimal commas; "
     place = place_of(f"'{path}'", names, target)
     columns = list(zip(*rows, strict=True))
-    features = [_numbers(path, names[at], column) for at, column in enumerate(columns) if at != place]
+    features = [_numbers(path, names[one], column, at) for one, column in enumerate(columns) if one != place]
     if not features:
         raise DataError(f"'{path}' has one column, '{names[0]}', and so no features.")
-    check_there(f"'{path}'", names[place], columns[place], line="line", first=2)
-    others = few([f"'{name}'" for at, name in enumerate(names) if at != place])
-    return Table(np.stack(features, axis=1), _labels(columns[place]), f"{said}target '{names[place]}' from {others}; ")
+    y = labels_of(f"The target '{names[place]}' of '{path}'", columns[place], line="line", at=at)
+    others = few([f"'{name}'" for one, name in enumerate(names) if one != place])
+    return Table(np.stack(features, axis=1), y, f"{said}target '{names[place]}' from {others}; ")
 
 
-def _separator(text: Sequence[str]) -> str:
+def _lines(path: str, text: str) -> tuple[str, list[tuple[int, list[str]]]]:
+    """What parts the columns, and the lines that are not empty, each with the number of its first."""
+    separator = _separator(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    lines: list[tuple[int, list[str]]] = []
+    begins = 1
+    try:
+        for row in reader:
+            lines += [(begins, row)] if row else []
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"Line {begins} of '{path}' cannot be read as a table: {error}.") from None
+    return separator, lines
+
+
+def _separator(text: str) -> str:
     """What parts the first two lines into as many columns, if there are several."""
-    first = list(itertools.islice(filter(None, text), 2))
     for one in _SEPARATORS:
-        numbers = {len(row) for row in csv.reader(first, delimiter=one)}
+        rows = filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=one))
+        try:
+            numbers = {len(row) for row in itertools.islice(rows, 2)}
+        except csv.Error:  # told with its line where all are read
+            break
         if len(numbers) == 1 and numbers != {1}:
             return one
     return ","
@@ -89,27 +111,17 @@ def place_of(table: str, names: Sequence[str], target: str | None) -> int:
     """Which column is the target.
 
     Raises:
-        DataError: listing the columns, if the one that is asked for is not there.
+        DataError: listing the columns, if the one that is asked for is not there, or several go by one name.
     """
+    if twice := [f"'{name}'" for name, number in Counter(names).items() if number > 1]:
+        raise DataError(f"Several columns of {table} are called {few(twice)}. Give each a name of its own.")
     if target is not None and target not in names:
         raise DataError(f"There is no column '{target}' in {table}; its columns are {few(list(names))}.")
     wanted = TARGET if target is None else target
     return names.index(wanted) if wanted in names else len(names) - 1
 
 
-def check_there(table: str, target: str, column: Sequence[Any], *, line: str, first: int) -> None:
-    """Refuse a target with gaps, which would pass for one more class.
-
-    Raises:
-        DataError: with how many there are, and the first line.
-    """
-    gaps = [number for number, value in enumerate(column, start=first) if _is_missing(value)]
-    if gaps:
-        where = f"{counted(len(gaps), line)}, the first {line} {gaps[0]}"
-        raise DataError(f"The target '{target}' of {table} is missing in {where}. Leave those samples out.")
-
-
-def check_finite(what: str, column: NDArray[Any], *, line: str, first: int) -> None:
+def check_finite(what: str, column: NDArray[Any], *, line: str, at: Sequence[int]) -> None:
     """Refuse numbers that nothing can be learnt from.
 
     Raises:
@@ -117,17 +129,8 @@ def check_finite(what: str, column: NDArray[Any], *, line: str, first: int) -> N
     """
     bad = np.flatnonzero(~np.isfinite(column))
     if len(bad):
-        where = f"{counted(len(bad), line)}, the first {line} {int(bad[0]) + first}"
+        where = f"{counted(len(bad), line)}, the first {line} {at[int(bad[0])]}"
         raise DataError(f"{what} is NaN or infinite in {where}. Drop those samples or fill the gaps before comparing.")
-
-
-def _is_missing(value: Any) -> bool:
-    if value is None or isinstance(value, str):
-        return not (value and value.strip())
-    try:
-        return bool(value != value)
-    except TypeError:  # the NA of pandas is neither like itself nor unlike
-        return True
 
 
 def _text(path: str) -> str:
@@ -140,37 +143,21 @@ def _text(path: str) -> str:
     raise DataError(f"'{path}' is text neither in UTF-8 nor in GB18030.")
 
 
-def _numbers(path: str, name: str, column: Sequence[str]) -> NDArray[Any]:
+def _numbers(path: str, name: str, column: Sequence[str], at: Sequence[int]) -> NDArray[Any]:
+    what = f"Column '{name}' of '{path}'"
     try:
         found = np.array(column, dtype=np.float64)
     except ValueError:
-        bad = [f"'{cell}'" for cell in column if not is_number(cell)]
-        if empty := [line for line, cell in enumerate(column, start=2) if not cell.strip()]:
+        bad = [(line, cell) for line, cell in zip(at, column, strict=True) if not is_number(cell)]
+        if gaps := [(line, cell.strip()) for line, cell in bad if is_missing(cell)]:
+            line, mark = gaps[0]
+            gap = f"{counted(len(gaps), 'missing value')}, '{mark}'" if mark else counted(len(gaps), "empty cell")
             raise DataError(
-                f"Column '{name}' of '{path}' has {counted(len(empty), 'empty cell')}, the first in line {empty[0]}. "
-                "Drop those lines or fill the gaps before comparing."
+                f"{what} has {gap}, the first in line {line}. Drop those lines or fill the gaps before comparing."
             ) from None
+        texts = few(list(dict.fromkeys(f"'{cell[:_SHOWN]}'" for _, cell in bad)))
         raise DataError(
-            f"Column '{name}' of '{path}' holds {few(bad)}, no numbers. Leave it out or encode it."
+            f"{what} holds {texts}, no numbers, first in line {bad[0][0]}. Leave it out or encode it."
         ) from None
-    check_finite(f"Column '{name}' of '{path}'", found, line="line", first=2)
+    check_finite(what, found, line="line", at=at)
     return found
-
-
-def _labels(column: Sequence[str]) -> NDArray[Any]:
-    """Whole numbers or texts are classes, fractions are not."""
-    for kind in (np.int64, np.float64):
-        try:
-            return np.array(column, dtype=kind)
-        except ValueError:
-            continue
-    return np.array(column)
-
-
-def is_number(cell: Any) -> bool:
-    """Whether it is a number, or the text of one."""
-    try:
-        float(cell)
-    except (TypeError, ValueError):
-        return False
-    return True
