@@ -186,6 +186,7 @@ def trained(
         precision: until when runs are added; None adds none.
         check: may refuse what would take too long, before anything is written.
     """
+    from .._study._as_loaded import check_as_loaded
     from .._study._kept import check_store, open_store, say_causes, say_look, say_signals
 
     check_engine(engine)
@@ -193,6 +194,7 @@ def trained(
     if isinstance(engine, Processes):
         engine.prepare(study)
     contenders, began = decided(study), time.monotonic()
+    check_as_loaded(study)  # models have been built, and what they import is loaded
     check(study, contenders, jobs)
     with open_store(study, store, resume=resume) as kept:
         if precision and (most := max(kept.facts().get("looks", ()), default=0)) > study.seeds:
