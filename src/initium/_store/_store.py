@@ -199,10 +199,11 @@ class Store:
         with told(self.path), self._writing() as cursor:
             cursor.execute("DELETE FROM claim WHERE (start, cell, number) = (?, ?, ?)", row.key)
             cursor.execute(
-                f"INSERT OR IGNORE INTO run ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO run ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (start, cell, number) DO NOTHING",
                 (*row.key, *numbers, row.detail),
             )
-            cursor.executemany("INSERT OR IGNORE INTO curve VALUES (?, ?, ?, ?, ?, ?, ?)", curve)
+            cursor.executemany("INSERT INTO curve VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", curve)
         self._finished.add(row.key)
 
     def finished(self) -> set[Key]:
@@ -221,7 +222,7 @@ class Store:
             for start, cell, number, *point in found:
                 one, two, three = map(_float, point)
                 curves.setdefault(Key(start, cell, number), []).append((one, two, three))
-            kept = self._connection.execute(f"SELECT {_COLUMNS} FROM run ORDER BY number, rowid").fetchall()
+            kept = self._connection.execute(f"SELECT {_COLUMNS} FROM run ORDER BY number, start, cell").fetchall()
         return [_row(one, curves) for one in kept]
 
     @property
