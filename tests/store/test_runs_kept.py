@@ -68,6 +68,21 @@ def test_rows_come_in_one_order_whoever_finished_first(tmp_path):
             assert [one.key for one in store.rows()] == keys
 
 
+@pytest.mark.parametrize("way", [Store.begin, Store.resume])
+def test_a_store_is_held_as_long_as_it_is_open_to_write(tmp_path, way):
+    """Also before the first run is claimed, and after the last."""
+    with way(tmp_path / "s.db", IDENTITY) as store, Store.read(store.path) as seen:
+        assert seen.is_held
+        assert store.claim(KEYS[0])
+        store.finish(row(KEYS[0]))
+        assert seen.is_held
+        with Store.resume(store.path, IDENTITY) as other:
+            assert other.claim(KEYS[1])  # what is held is shared
+        assert seen.is_held
+    with Store.read(tmp_path / "s.db") as seen:
+        assert not seen.is_held
+
+
 def test_a_store_is_never_written_over(tmp_path):
     Store.begin(tmp_path / "s.db", IDENTITY).close()
     with pytest.raises(OutputError) as error:

@@ -52,22 +52,19 @@ def train(
     Raises:
         TrainingError: if the engine fails, or gives something else than the runs that it took.
     """
-    from .._store._store import beating
-
     wanted = {
         Key(one.start.name, one.study.key, index): (one, index) for one, index in in_order(contenders, study.seeds)
     }
     num_known = _num_finished(store, wanted, 0, on_run)
-    with beating(store):
-        while num_known < len(wanted):
-            with contextlib.closing(_rows(study, engine, _Offered(store.claims(wanted), wanted))) as rows:
-                for row in rows:
-                    store.finish(row)
-                    num_known += 1
-                    on_run(1)
-            num_known = _num_finished(store, wanted, num_known, on_run)
-            if num_known < len(wanted):  # others are at work on what is left
-                time.sleep(_WAIT)
+    while num_known < len(wanted):
+        with contextlib.closing(_rows(study, engine, _Offered(store.claims(wanted), wanted))) as rows:
+            for row in rows:
+                store.finish(row)
+                num_known += 1
+                on_run(1)
+        num_known = _num_finished(store, wanted, num_known, on_run)
+        if num_known < len(wanted):  # others are at work on what is left
+            time.sleep(_WAIT)
 
 
 def check_engine(engine: Any) -> None:
