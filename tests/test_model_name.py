@@ -170,3 +170,20 @@ def test_what_a_file_adds_to_the_path_is_there_for_its_function(tmp_path, monkey
     assert model_function(f"{tmp_path}/late.py:build")() == 7
     assert str(tmp_path) not in sys.path
     del sys.modules["initium_test_beside"]
+
+
+def test_two_files_have_each_the_helper_that_lies_beside_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("one", 1), ("two", 2)):
+        (tmp_path / name / "inner").mkdir(parents=True)
+        (tmp_path / name / "beside.py").write_text(f"VALUE = {value}\n")
+        (tmp_path / name / "inner" / "__init__.py").write_text("")
+        (tmp_path / name / "inner" / "deep.py").write_text(f"VALUE = {value * 10}\n")
+        (tmp_path / name / "net.py").write_text(
+            "import beside\nfrom inner import deep\ndef build():\n    return beside.VALUE + deep.VALUE\n"
+        )
+    try:
+        assert [model_function(f"{name}/net.py:build")() for name in ("one", "two", "one")] == [11, 22, 11]
+    finally:
+        for name in ("beside", "inner", "inner.deep"):
+            sys.modules.pop(name, None)

@@ -76,14 +76,23 @@ _run: dict[Path, Stamp] = {}  # the files of somebody's own that were run, as th
 
 
 def _forget_changed(file: Path | None) -> None:
-    """Let a file import anew what has changed since: its model is made of what the files say now."""
+    """Let a file import anew what has changed since, and what lies beside it where another folder's has its name."""
     found = imported(file) if is_own(file) and file else {}
-    if any(path in _run and _run[path] != stamp for path, stamp in found.items()):
-        for name, module in list(sys.modules.items()):
-            place = getattr(module, "__file__", None)
-            if name != "__main__" and place and Path(os.path.realpath(place)) in found:
-                del sys.modules[name]
+    is_changed = any(path in _run and _run[path] != stamp for path, stamp in found.items())
+    for name, module in list(sys.modules.items()):
+        place = getattr(module, "__file__", None)
+        if name == "__main__" or not place or not is_own(place):
+            continue
+        path = Path(os.path.realpath(place))
+        if (is_changed and path in found) or (path not in found and any(one in found for one in _files(file, name))):
+            del sys.modules[name]
     _run.update(found)
+
+
+def _files(file: Path | None, module: str) -> Iterator[Path]:
+    """The files that a module of this name would be read from beside a file."""
+    place = Path(os.path.realpath(file or "")).parent.joinpath(*module.split("."))
+    yield from (place / "__init__.py", place.with_suffix(".py"))
 
 
 def _package(where: str) -> ModuleType:

@@ -55,7 +55,15 @@ def _saved(result: Comparison | Grid, page: str) -> str:
 
 def _export(path: str, table: str) -> None:
     with Store.read(Path(path)) as store:
-        export(Path(table), store.rows(), axes_of(store.facts()))
+        said, rows = store.facts(), store.rows()
+    cells = list(said["cells"])
+    starts = list(dict.fromkeys(start for cell in said["cells"].values() for start in cell["starts"]))
+    asked = [row for row in rows if row.key.cell in cells and row.key.start in starts]
+    export(
+        Path(table),
+        sorted(asked, key=lambda row: (starts.index(row.key.start), cells.index(row.key.cell), row.key.number)),
+        axes_of(said),
+    )
     typer.echo(f"\nTable: {printable(table)}")
 
 

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,43 @@ def test_what_finished_is_there_as_it_was(tmp_path):
     assert math.isnan(other.train_loss)
     assert math.isnan(other.curve[1][0])
     assert [path.name for path in tmp_path.iterdir()] == ["s.db"]
+
+
+def test_what_cannot_be_kept_is_no_run_that_somebody_else_has_finished(tmp_path):
+    with Store.begin(tmp_path / "s.db", IDENTITY) as store:
+        with pytest.raises(OutputError):
+            store.finish(replace(row(KEYS[0]), seconds=math.nan))
+        assert not store.finished()
+        store.finish(row(KEYS[0], score=0.5))
+        store.finish(row(KEYS[0], score=0.25))
+        assert [one.score for one in store.rows()] == [0.5]
+
+
+def test_rows_come_in_one_order_whoever_finished_first(tmp_path):
+    keys = sorted(
+        (Key(start, cell, number) for start in "ab" for cell in "cd" for number in range(2)),
+        key=lambda k: (k.number, k),
+    )
+    for name, order in (("s.db", keys), ("t.db", keys[::-1])):
+        with Store.begin(tmp_path / name, IDENTITY) as store:
+            for key in order:
+                store.finish(row(key))
+            assert [one.key for one in store.rows()] == keys
+
+
+@pytest.mark.parametrize("way", [Store.begin, Store.resume])
+def test_a_store_is_held_as_long_as_it_is_open_to_write(tmp_path, way):
+    """Also before the first run is claimed, and after the last."""
+    with way(tmp_path / "s.db", IDENTITY) as store, Store.read(store.path) as seen:
+        assert seen.is_held
+        assert store.claim(KEYS[0])
+        store.finish(row(KEYS[0]))
+        assert seen.is_held
+        with Store.resume(store.path, IDENTITY) as other:
+            assert other.claim(KEYS[1])  # what is held is shared
+        assert seen.is_held
+    with Store.read(tmp_path / "s.db") as seen:
+        assert not seen.is_held
 
 
 def test_a_store_is_never_written_over(tmp_path):

@@ -70,6 +70,25 @@ ENGINES = [
     ),
     (yielding(lambda run: replace(run, train_loss=())), "The engine `engine` yielded a Run that cannot be kept: ", 0),
     (
+        yielding(lambda run: replace(run, train_loss=(1.0,), test_loss=(1.0,), test_score=(1.0,))),
+        "The engine `engine` yielded run 0 of zeros with curves of 1 points, not 2, one before training and one after",
+        0,
+    ),
+    (
+        yielding(lambda run: replace(run, merits=run.merits[1:])),
+        "The engine `engine` yielded run 0 of zeros with merits of shape (7,), not (8,); ",
+        0,
+    ),
+    (yielding(lambda run: replace(run, split=3)), "The engine `engine` yielded run 0 of zeros with split 3, not 0;", 0),
+    *(
+        (
+            yielding(lambda run, it=it: replace(run, seconds=it)),
+            f"The engine `engine` yielded run 0 of zeros with {it!r} s",
+            0,
+        )
+        for it in (float("nan"), float("inf"), -1.0, None)
+    ),
+    (
         losing,
         "The engine `losing` took 3 runs that it never gave back: run 0 of ones, run 1 of zeros, run 1 of ones.",
         1,

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import initium
-from initium import SettingError
+from initium import ModelError, SettingError
 from initium._engine import _process, decided
 from initium._study._study import Study
 
@@ -187,3 +187,102 @@ def test_a_store_refuses_the_code_that_changed_and_keeps_what_it_has(folder, beg
     importlib.reload(freshlayers)
     importlib.reload(freshnet)
     assert trained(freshnet.build, store="s.db", resume=True) == expected(1)
+
+
+HELD = """
+import enum
+from typing import NamedTuple
+from torch import nn
+
+ACT = "tanh"
+WIDTH = 4 * 2
+SIZES = {"small": WIDTH}
+_cache, _count, KNOWN, _seen = {}, 0, [], {"first": 1}
+_calls = 0
+
+
+class Kind(enum.Enum):
+    ONE = 1
+
+
+class Pair(NamedTuple):
+    left: int = 1
+
+
+class Net(nn.Sequential):
+    hidden = 8
+
+    def __init__(self):
+        super().__init__(nn.Linear(4, self.hidden), nn.Tanh(), nn.Linear(self.hidden, 3))
+        self.__note()
+
+    def __note(self):
+        global _calls
+        _calls += 1
+        _seen[str(_calls)] = ACT.upper()
+        KNOWN.append(SIZES["small"])
+
+    @property
+    def size(self):
+        return self.hidden
+
+
+def build():
+    return Net()
+"""
+
+
+def here(study, runs):
+    for contender, index in runs:
+        yield contender.run(index)
+
+
+def loaded(model):
+    return initium.compare(model, "iris", engine=here, progress=False, **ASKED)
+
+
+@pytest.mark.parametrize(
+    ("what", "old", "new"),
+    [
+        ("ACT", '"tanh"', '"relu"'),
+        ("WIDTH", "4 * 2", "4 * 3"),
+        ("SIZES", '"small": WIDTH', '"large": WIDTH'),
+        ("Net.hidden", "hidden = 8", "hidden = 9"),
+        ("Net.__init__", "nn.Tanh()", "nn.ReLU()"),
+        ("Net.forward", "    @property\n", "    def forward(self, x):\n        return x\n\n    @property\n"),
+        ("Net.size", "return self.hidden", "return 2 * self.hidden"),
+        ("build", "return Net()", "return Net().double()"),
+    ],
+)
+def test_a_file_that_was_edited_and_not_imported_anew_is_refused(folder, what, old, new):
+    Path("freshheld.py").write_text(HELD)
+    import freshheld
+
+    loaded(freshheld.build)
+    Path("freshheld.py").write_text("# a remark\n" + HELD)
+    loaded(freshheld.build)  # lines that moved and nothing else
+    Path("freshheld.py").write_text(HELD.replace(old, new))
+    with pytest.raises(ModelError, match=rf"`{what}` of the module `freshheld` is not what its file says now"):
+        loaded(freshheld.build)
+
+
+def test_a_module_that_was_changed_in_memory_is_refused_and_read_anew_trains(folder):
+    Path("freshheld.py").write_text(HELD)
+    import freshheld
+
+    freshheld.ACT = "relu"
+    with pytest.raises(ModelError, match=r"`ACT` .*importlib.reload\(freshheld\)"):
+        loaded(freshheld.build)
+    importlib.reload(freshheld)
+    loaded(freshheld.build)
+    freshheld.Net.__init__ = lambda self: nn.Sequential.__init__(self, nn.Linear(4, 3))
+    with pytest.raises(ModelError, match=r"`Net.__init__` of the module"):
+        loaded(freshheld.build)
+
+
+def test_a_helper_that_was_imported_before_it_was_edited_is_refused(folder):
+    import freshlayers  # noqa: F401
+
+    write(2)
+    with pytest.raises(ModelError, match=r"`scaled` of the module `freshlayers`"):
+        loaded("freshnet.py:build")

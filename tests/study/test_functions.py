@@ -11,6 +11,7 @@ from initium import ModelError, SettingError
 X = np.random.default_rng(0).normal(size=(60, 4)).astype("f4")
 Y = (X[:, 0] > 0).astype(int)
 LOSS = "; it has to return one number as a tensor, the mean over the samples."
+FINITE = " for an untrained model; it has to return a finite number, whatever finite outputs it is given."
 METRIC = "; it has to return one number, the larger the better."
 
 
@@ -37,6 +38,8 @@ def fail(outputs, y):
     [
         ("good", "The metric `own` returns a str" + METRIC),
         (None, "The metric `own` returns None" + METRIC),
+        (float("nan"), "The metric `own` returns nan" + FINITE),
+        (torch.tensor(-float("inf")), "The metric `own` returns -inf" + FINITE),
         (lambda outputs, y: outputs[:, 0], "The metric `own` returns a Tensor of shape (12,)" + METRIC),
         (fail, "The metric `own` fails: IndexError: of mine"),
     ],

@@ -186,6 +186,8 @@ def trained(
         precision: until when runs are added; None adds none.
         check: may refuse what would take too long, before anything is written.
     """
+    from .._store._store import beating
+    from .._study._as_loaded import check_as_loaded
     from .._study._kept import check_store, open_store, say_causes, say_look, say_signals
 
     check_engine(engine)
@@ -193,8 +195,9 @@ def trained(
     if isinstance(engine, Processes):
         engine.prepare(study)
     contenders, began = decided(study), time.monotonic()
+    check_as_loaded(study)  # models have been built, and what they import is loaded
     check(study, contenders, jobs)
-    with open_store(study, store, resume=resume) as kept:
+    with open_store(study, store, resume=resume) as kept, beating(kept):
         if precision and (most := max(kept.facts().get("looks", ()), default=0)) > study.seeds:
             study = replace(study, seeds=most)  # it goes on where it was interrupted
         if isinstance(engine, Processes):

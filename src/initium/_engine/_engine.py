@@ -1,9 +1,13 @@
 """Engine: the door through which a study's runs are trained."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from .._errors import InitiumError, SettingError, TrainingError, counted, few, with_article
 from .._store import Key, Row
@@ -48,22 +52,19 @@ def train(
     Raises:
         TrainingError: if the engine fails, or gives something else than the runs that it took.
     """
-    from .._store._store import beating
-
     wanted = {
         Key(one.start.name, one.study.key, index): (one, index) for one, index in in_order(contenders, study.seeds)
     }
     num_known = _num_finished(store, wanted, 0, on_run)
-    with beating(store):
-        while num_known < len(wanted):
-            with contextlib.closing(_rows(study, engine, _Offered(store.claims(wanted), wanted))) as rows:
-                for row in rows:
-                    store.finish(row)
-                    num_known += 1
-                    on_run(1)
-            num_known = _num_finished(store, wanted, num_known, on_run)
-            if num_known < len(wanted):  # others are at work on what is left
-                time.sleep(_WAIT)
+    while num_known < len(wanted):
+        with contextlib.closing(_rows(study, engine, _Offered(store.claims(wanted), wanted))) as rows:
+            for row in rows:
+                store.finish(row)
+                num_known += 1
+                on_run(1)
+        num_known = _num_finished(store, wanted, num_known, on_run)
+        if num_known < len(wanted):  # others are at work on what is left
+            time.sleep(_WAIT)
 
 
 def check_engine(engine: Any) -> None:
@@ -93,6 +94,10 @@ class _Offered:
         key = next(self._keys)
         self.out[key] = None
         return self._runs[key]
+
+    def contender(self, key: Key) -> Contender:
+        """Whose run it is."""
+        return self._runs[key][0]
 
     def told(self, key: Key) -> str:
         """A run in words."""
@@ -133,8 +138,27 @@ def _row(name: str, run: Any, offered: _Offered) -> Row:
         raise TrainingError(
             f"{name} yielded {offered.told(row.key)}, which it was not given, or had given back already."
         )
+    if wrong := _wrong(run, offered.contender(row.key)):
+        raise TrainingError(f"{name} yielded {offered.told(row.key)} with {wrong}; `contender.run(index)` makes one.")
     del offered.out[row.key]
     return row
+
+
+def _wrong(run: Run, contender: Contender) -> str:
+    """What no run of a contender can have, in words; empty if nothing."""
+    study, rows = contender.study, contender.study.num_rows(run.index)
+    length, split = study.num_epochs(rows) + 1, run.index % (study.splits or 1)
+    if len(run.train_loss) != length:
+        return f"curves of {len(run.train_loss)} points, not {length}, one before training and one after each epoch"
+    if run.split != split:
+        return f"split {run.split!r}, not {split}"
+    if not (isinstance(run.seconds, Real) and math.isfinite(run.seconds) and run.seconds >= 0):
+        return f"{run.seconds!r} seconds, which are no length of time"
+    is_whole = callable(study.metric) or study.metric == "f1"
+    num = 1 if is_whole else len(study.data.x_train) + len(study.data.x_test) - rows
+    if np.shape(run.merits) != (num,):
+        return f"merits of shape {np.shape(run.merits)}, not ({num},)"
+    return ""
 
 
 _END: Any = object()

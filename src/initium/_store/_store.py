@@ -56,7 +56,14 @@ class Store:
         if not _made(path, identity):
             raise _taken(path)
         with told(path):
-            return cls(path, connect(path, writes=True))
+            store = cls(path, connect(path, writes=True))
+            try:
+                with store._writing() as cursor:
+                    store._hold(cursor)
+            except BaseException:
+                store.close()
+                raise
+            return store
 
     @staticmethod
     def check_new(path: Path) -> None:
@@ -102,6 +109,7 @@ class Store:
                     store._check_here()
                     new = [(name, _json(value)) for name, value in identity.items()]
                     cursor.executemany("INSERT OR IGNORE INTO fact VALUES (?, ?, 1)", new)
+                    store._hold(cursor)
             except BaseException:
                 store.close()
                 raise
@@ -188,9 +196,16 @@ class Store:
             if (held := cursor.execute(query, key).fetchone()) and self._is_alive(*held):
                 self._check_host(held[0])
                 return False
-            row = (*key, self._owner, self._host, self._pid, time.time())
-            cursor.execute("INSERT OR REPLACE INTO claim VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            self._note_claim(cursor, key)
             return True
+
+    def _hold(self, cursor: sqlite3.Cursor) -> None:
+        """Claim what is no run: whoever has the file open to write is at work on it, also between two runs."""
+        self._note_claim(cursor, Key("", self._owner, -1))
+
+    def _note_claim(self, cursor: sqlite3.Cursor, key: Key) -> None:
+        row = (*key, self._owner, self._host, self._pid, time.time())
+        cursor.execute("INSERT OR REPLACE INTO claim VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     def finish(self, row: Row) -> None:
         """Keep a run that finished; one that somebody else has finished meanwhile stays as it is."""
@@ -199,10 +214,11 @@ class Store:
         with told(self.path), self._writing() as cursor:
             cursor.execute("DELETE FROM claim WHERE (start, cell, number) = (?, ?, ?)", row.key)
             cursor.execute(
-                f"INSERT OR IGNORE INTO run ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO run ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (start, cell, number) DO NOTHING",
                 (*row.key, *numbers, row.detail),
             )
-            cursor.executemany("INSERT OR IGNORE INTO curve VALUES (?, ?, ?, ?, ?, ?, ?)", curve)
+            cursor.executemany("INSERT INTO curve VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", curve)
         self._finished.add(row.key)
 
     def finished(self) -> set[Key]:
@@ -221,12 +237,12 @@ class Store:
             for start, cell, number, *point in found:
                 one, two, three = map(_float, point)
                 curves.setdefault(Key(start, cell, number), []).append((one, two, three))
-            kept = self._connection.execute(f"SELECT {_COLUMNS} FROM run ORDER BY number, rowid").fetchall()
+            kept = self._connection.execute(f"SELECT {_COLUMNS} FROM run ORDER BY number, start, cell").fetchall()
         return [_row(one, curves) for one in kept]
 
     @property
     def is_held(self) -> bool:
-        """Whether somebody is at work on it."""
+        """Whether somebody has it open to work on it."""
         with told(self.path):
             found = self._connection.execute("SELECT host, pid, beat FROM claim").fetchall()
         return any(self._is_alive(*held) for held in found)
@@ -276,7 +292,7 @@ def _made(path: Path, identity: Mapping[str, Any]) -> bool:
 
 @contextlib.contextmanager
 def beating(store: Store) -> Iterator[None]:
-    """While it lasts, what the store has claimed stays claimed, however long a run takes."""
+    """While it lasts, the store is held and what it has claimed stays claimed, however long a run takes."""
     over = threading.Event()
 
     def beat() -> None:

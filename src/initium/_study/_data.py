@@ -78,7 +78,7 @@ def _folded(found: Source | Data, seed: int, num_runs: int, num_folds: int, is_u
     if source is None and not is_usual and num_folds > 1:
         raise DataError(f"{found.name} comes with a split of its own; leave out `splits`.")
     if source and is_usual:
-        num_folds = source.most_folds(num_runs, num_folds, seed)
+        num_folds = source.most_folds(num_folds, seed)
     if source is None or num_folds == 1:
         return _whole(found, seed)
     source.check_folds(num_runs, num_folds, seed)

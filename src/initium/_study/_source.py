@@ -10,6 +10,7 @@ from .._require import require
 from ._prepared import Array, Data, prepare
 
 _SHARE = 0.2  # of the samples, for testing
+_RUNS = 100  # that a usual number of folds is good for: more are seldom asked for, and any number has the same folds
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +96,12 @@ class Source:
                         "another split seed."
                     )
 
-    def most_folds(self, num_runs: int, most: int, seed: int) -> int:
-        """As many folds as so many runs can be tested on, up to a number; 1 if none can be dealt."""
+    def most_folds(self, most: int, seed: int) -> int:
+        """As many folds as can be tested on, up to a number, however many runs there are; 1 if none can be dealt."""
+        is_chance = self.y.dtype.kind == "f"  # whether a target varies in a fold; of classes each dealing has as many
         for num_folds in range(most, 1, -1):
             try:
-                self.check_folds(num_runs, num_folds, seed)
+                self.check_folds(_RUNS if is_chance else num_folds, num_folds, seed)
             except DataError:
                 continue
             return num_folds

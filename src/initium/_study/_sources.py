@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ def source_digest(model: Any) -> str:
         return hashlib.sha256(" ".join(map(source_digest, model)).encode()).hexdigest()[:16]
     if not isinstance(model, str):
         return digest_of(model, files_digest)[0]
-    where, colon, _ = model.rpartition(":")
-    file = (Path(where) if where.endswith(".py") else file_of(where) or _installed(where)) if colon else None
+    file = _file(model)
     return files_digest(file) if file else ""
+
+
+def _file(model: str) -> Path | None:
+    where, colon, _ = model.rpartition(":")
+    return (Path(where) if where.endswith(".py") else file_of(where) or _installed(where)) if colon else None
 
 
 def own_digest(parts: Any) -> str:
@@ -32,6 +37,26 @@ def own_digest(parts: Any) -> str:
     """
     found = [source_digest(one) if isinstance(one, str) else _own(one) for one in parts]
     return hashlib.sha256(" ".join(found).encode()).hexdigest()[:16] if any(found) else ""
+
+
+def own_files(parts: Any) -> set[Path]:
+    """The files that other processes read some parts from, and those of somebody's own that these import.
+
+    Args:
+        parts: as of `own_digest`. A file that is named is run anew wherever it is asked for, and is left out.
+    """
+    found: set[Path] = set()
+
+    def noted(file: Path) -> str:
+        found.update(imported(file))
+        return ""
+
+    for one in parts:
+        if not isinstance(one, str):
+            digest_of(one, noted)
+        elif file := _file(one):
+            found.update(set(imported(file)) - ({Path(os.path.realpath(file))} if ".py:" in one else set()))
+    return found
 
 
 def _own(part: Any) -> str:

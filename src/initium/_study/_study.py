@@ -22,6 +22,7 @@ AXES = (
     *("momentum", "weight_decay", "schedule", "warmup", "clip"),
 )
 SPLITS = 5  # folds, where nobody says how many
+EPOCHS = 20  # where nobody says how long
 SHAPE = ("depth", "width", "activation")  # what the model is built with, if it takes such an argument
 
 
@@ -50,7 +51,7 @@ class Study:
     inits: Any = ()
     rules: Any = ()
     seeds: int = 20
-    epochs: int = 20
+    epochs: int | None = None
     steps: int | None = None
     batch_size: Any = 32
     lr: Any = 0.1
@@ -78,6 +79,8 @@ class Study:
         """Read what was given as text, and refuse what cannot be trained."""
         for name in AXES:
             self._set(name, _listed(getattr(self, name)))
+        if self.epochs is None and self.steps is None:
+            self._set("epochs", EPOCHS)
         self._set("arguments", {name: _plain(value) for name, value in self.arguments.items()})
         self._check()
         models = tuple(self.model) if isinstance(self.model, list | tuple) else ()
@@ -107,8 +110,12 @@ class Study:
                 "seeds=1 gives one run's anecdote: no interval, no test, no winner. Ask for 2 or more; 20 "
                 "is the default."
             )
-        wholes = {"seeds": 2, "epochs": 1, "seed": 0, "order_seed": 0, "split_seed": 0}
-        wholes |= {name: least for name, least in (("steps", 1), ("splits", 1)) if getattr(self, name) is not None}
+        if self.epochs is not None and self.steps is not None:
+            raise SettingError(
+                f"epochs={self.epochs!r} and steps={self.steps!r} both say how long is trained; leave one of them out."
+            )
+        wholes = {"seeds": 2, "seed": 0, "order_seed": 0, "split_seed": 0}
+        wholes |= {name: 1 for name in ("epochs", "steps", "splits") if getattr(self, name) is not None}
         for name, least in wholes.items():
             check_whole(name, getattr(self, name), least)
         if not isinstance(self.standardise, bool):
@@ -215,15 +222,19 @@ class Study:
     @property
     def length(self) -> str:
         """How long is trained, in words."""
-        return counted(self.epochs, "epoch") if self.steps is None else counted(self.steps, "step")
+        return counted(self._epochs, "epoch") if self.steps is None else counted(self.steps, "step")
+
+    @property
+    def _epochs(self) -> int:
+        return self.epochs or EPOCHS
 
     def num_epochs(self, num_samples: int) -> int:
         """The passes over so many samples that training takes, the last perhaps not whole."""
-        return self.epochs if self.steps is None else -(-self.steps // -(-num_samples // self.batch_size))
+        return self._epochs if self.steps is None else -(-self.steps // -(-num_samples // self.batch_size))
 
     def num_steps(self, num_samples: int) -> int:
         """The steps that training takes."""
-        return self.steps or self.epochs * -(-num_samples // self.batch_size)
+        return self.steps or self._epochs * -(-num_samples // self.batch_size)
 
     @property
     def model_name(self) -> str:
@@ -265,8 +276,7 @@ class Study:
     @property
     def _is_cut_short(self) -> bool:
         source, splits = self.data.source, self.splits or 1
-        asked = self.seeds, SPLITS, self.split_seed
-        return bool(source and 1 < splits < SPLITS and source.most_folds(*asked) == splits)
+        return bool(source and 1 < splits < SPLITS and source.most_folds(SPLITS, self.split_seed) == splits)
 
     @property
     def has_splits(self) -> bool:
@@ -291,11 +301,16 @@ def _json(value: Any) -> str:
 
 def _listed(value: Any) -> Any:
     """A tuple of what is listed, whatever holds it; one value as it is."""
-    value = value.tolist() if hasattr(value, "tolist") else value
+    value = _unwrapped(value)
     return tuple(value) if isinstance(value, list | tuple | range) else value
 
 
 def _plain(value: Any) -> Any:
     """A list is an axis; a tuple is one value."""
-    value = value.tolist() if hasattr(value, "tolist") else value
+    value = _unwrapped(value)
     return list(value) if isinstance(value, range) else value
+
+
+def _unwrapped(value: Any) -> Any:
+    """What an array or a tensor holds; a class of these is a value like another."""
+    return value.tolist() if hasattr(type(value), "tolist") else value

@@ -1,5 +1,6 @@
 """trial: whether a model can be trained, and how long a step takes, before any run begins."""
 
+import math
 import time
 from dataclasses import replace
 from typing import Any
@@ -87,6 +88,11 @@ def check_functions(model: nn.Module, study: Study) -> None:
     if not _is_number(said[0]):
         raise SettingError(
             f"{_named('metric', metric)} returns {_what(said[0])}; it has to return one number, the larger the better."
+        )
+    if not math.isfinite(score := float(said[0])):
+        raise SettingError(
+            f"{_named('metric', metric)} returns {score} for an untrained model; it has to return a finite number, "
+            "whatever finite outputs it is given."
         )
 
 
