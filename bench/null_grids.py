@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+from initium._compare._grid_outcome import outcome
 from made_runs import FOLDS, comparison
 
 from initium._compare._comparison import Comparison
 from initium._compare._contest import cell_contest, family
 from initium._compare._grid import Grid
-from initium._compare._grid_outcome import outcome
 from initium._compare._tuned import chooses
 from initium._study._study import cell_name
 

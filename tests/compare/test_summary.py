@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from initium._compare._summary import beyond_chance, epochs_to, summarise
+from initium._compare._summary import beyond_chance, epochs_to, luck_of, summarise
 from initium._study._data import Data
 from initium._study._facts import facts
 from initium._study._run import Run
@@ -65,3 +65,21 @@ def test_luck_counts_every_answer_of_a_text_and_of_labels():
     guess = scipy.stats.binom(640, 0.1)
     assert guess.sf(round(640 * beyond_chance(found))) <= 0.001 < guess.sf(round(640 * beyond_chance(found)) - 1)
     assert beyond_chance(replace(found, num_answers=0)) == 7 / 20 > beyond_chance(found)  # as kept before
+
+
+def test_runs_that_a_small_fold_cannot_tell_from_luck_are_asked_together():
+    study = replace(data(np.arange(40) % 8 // 5), splits=5)  # 15 of 40 answers are of the smaller class: chance 0.625
+    assert study.chance == 0.625
+    alone, together = beyond_chance(study), beyond_chance(study, 5)
+    assert together < 0.77 < alone
+    good, guessing = [run(scores=(0.5, 0.7, 0.77))] * 10, [run(scores=(0.5, 0.6, 0.625))] * 10
+    luck = luck_of(study, {"he": good, "zeros": guessing})
+    assert luck == (0.625 + 0.77) / 2
+    assert summary(good, beyond=luck).num_stuck == 0
+    assert summary(guessing, beyond=luck).num_stuck == 10
+    # Where no start is beyond what luck does together, a run has to be by itself; nor does one fold tell of five.
+    assert luck_of(study, {"he": [run(scores=(0.5, 0.7, together - 0.001))] * 10, "zeros": guessing}) == alone
+    assert luck_of(study, {"he": good[:1], "zeros": guessing[:1]}) == alone
+    assert luck_of(replace(study, splits=0), {"he": good, "zeros": guessing}) == alone
+    lost = [run(scores=(0.5, 0.7, 0.99), losses=(1.0, 0.5, np.nan))] * 10
+    assert luck_of(study, {"he": lost, "zeros": guessing}) == alone

@@ -20,7 +20,7 @@ from ._precision import looked, share
 from ._remarks import remarks
 from ._speed import Speed, speed
 from ._statistics import Difference, differences
-from ._summary import Summary, beyond_chance, final_merits, summarise, target_loss
+from ._summary import Summary, final_merits, luck_of, summarise, target_loss
 from ._verdict import Measured, fastest, verdict
 
 if TYPE_CHECKING:
@@ -84,14 +84,18 @@ class Comparison(Reported):
         return target_loss(self.runs)
 
     @cached_property
+    def luck(self) -> float:
+        """The highest score of a run that never left chance."""
+        return luck_of(self.study, self.runs)
+
+    @cached_property
     def summaries(self) -> tuple[Summary, ...]:
         """One row for each start, the best mean test score first, those that never trained last.
 
         As they were asked for if none trained.
         """
-        luck = beyond_chance(self.study)
         rows = [
-            summarise(runs, self.scores[recipe], target=self.target, beyond_chance=luck)
+            summarise(runs, self.scores[recipe], target=self.target, beyond_chance=self.luck)
             for recipe, runs in self.runs.items()
         ]
         lost = [row.num_failed == self.num_runs for row in rows]

@@ -10,7 +10,7 @@ from .._report import Figure
 from .._report._plots import Plot, axis, ends, faint, label, layout, line_style, log_axis, marker_style, numbers
 from .._study._run import Run
 from ._listed import listed
-from ._summary import Summary, beyond_chance, has_failed
+from ._summary import Summary, has_failed
 from ._weight_figures import weight_figures
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _scale(comparison: "Comparison") -> _Scale:
 
 def _points(comparison: "Comparison", scale: _Scale, look: dict[str, int]) -> Figure:
     """A row a start: its mean and interval, and its runs. The axis is that of the runs that did not fail."""
-    rows, luck = comparison.summaries[::-1], beyond_chance(comparison.study)
+    rows, luck = comparison.summaries[::-1], comparison.luck
     whole = {recipe: np.array([not has_failed(run, luck) for run in runs]) for recipe, runs in comparison.runs.items()}
     shown = [scale.place(comparison.scores[row.recipe][whole[row.recipe]]) for row in rows if whole[row.recipe].any()]
     edges = ends(shown or [scale.place(scores) for scores in comparison.scores.values()], is_log=scale.is_error)

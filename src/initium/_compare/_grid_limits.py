@@ -74,8 +74,7 @@ def _deaths(grid: "Grid") -> list[Table]:
     if not all(map(is_number, depths)):
         return []
     found: dict[tuple[str, At], list[tuple[float, bool]]] = {}
-    luck = {at: max(map(beyond_chance, (cell.study for cell in cells.values()))) for at, cells in
-            ((place.at, place.cells) for place in grid.places)}  # fmt: skip
+    luck = {place.at: max(_luck(cell) for cell in place.cells.values()) for place in grid.places}
     for contest in grid.contests:
         here = dict(contest.at)
         other = tuple((axis, here[axis]) for axis in rest)
@@ -94,6 +93,11 @@ def _deaths(grid: "Grid") -> list[Table]:
             only=only_if_long(rows),
         )
     ]
+
+
+def _luck(cell: "Comparison") -> float:
+    """The highest mean over its runs that luck reaches."""
+    return beyond_chance(cell.study, min(cell.num_runs, cell.study.splits or 1))
 
 
 def _death(depths: list[tuple[float, bool]]) -> str:

@@ -10,7 +10,7 @@ from ._by_run import by_run
 from ._places import At, Place, is_number
 from ._resample import draws, percentiles
 from ._statistics import Array, Interval
-from ._summary import Summary, beyond_chance, has_failed
+from ._summary import Summary, has_failed
 
 if TYPE_CHECKING:
     from ._comparison import Comparison
@@ -95,8 +95,7 @@ def _of(at: At, start: str, cells: "dict[float, Comparison]") -> Stable | None:
 
 
 def _failed(cell: "Comparison", start: str) -> dict[int, bool]:
-    luck = beyond_chance(cell.study)
-    return by_run(cell, start, (has_failed(run, luck) for run in cell.runs[start]))
+    return by_run(cell, start, (has_failed(run, cell.luck) for run in cell.runs[start]))
 
 
 def _of_runs(common: list[int], values: Sequence[Mapping[int, float]]) -> Array:

@@ -97,16 +97,39 @@ def final_merits(runs: dict[str, list[Run]], chance: float | None) -> dict[str, 
     }
 
 
-def beyond_chance(study: Facts) -> float:
+def luck_of(study: Facts, runs: dict[str, list[Run]]) -> float:
+    """The highest score of a run that never left chance.
+
+    By itself it is what luck reaches. A fold of few samples says little, and all runs of a start together say more:
+    where the best start scores beyond what luck does in as many answers as its folds hold, a run that lies nearer to
+    that start than to chance has left it.
+    """
+    alone = beyond_chance(study)
+    means = [np.mean([run.test_score[-1] for run in whole]) for group in runs.values()
+             if (whole := [run for run in group if not run.diverged])]  # fmt: skip
+    if study.chance is None or not means:
+        return alone
+    together = beyond_chance(study, min(max(map(len, runs.values())), study.splits or 1))
+    return min(alone, (study.chance + float(max(means))) / 2) if max(means) > together else alone
+
+
+def beyond_chance(study: Facts, num_folds: int = 1) -> float:
     """The highest test score that shows nothing: R^2 of 0, or the accuracy of a lucky guess.
 
     Luck is binomial, at the share of the largest class. A perfect score always shows something.
+
+    Args:
+        study: the facts.
+        num_folds: that are answered, if the score is the mean over several.
     """
     if study.chance is None:
         return -np.inf
     if not study.is_share:
         return study.chance
-    binomial, num = require("scipy.stats", to="A comparison").binom, study.num_answers or study.num_test
+    binomial, num = (
+        require("scipy.stats", to="A comparison").binom,
+        num_folds * (study.num_answers or study.num_test),
+    )
     return min(float(binomial.isf(_LUCK, num, study.chance)), num - 1) / num
 
 
