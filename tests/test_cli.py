@@ -179,6 +179,17 @@ def test_ctrl_c_while_the_package_is_imported_is_one_line():
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "Interrupted; nothing was written.\n")
 
 
+def test_ctrl_c_while_python_imports_the_package_that_it_is_to_run_is_one_line(tmp_path):
+    (tmp_path / "numpy.py").write_text("raise KeyboardInterrupt\n")
+    path = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "initium", "list"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=path)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "Interrupted; nothing was written.\n")
+    (tmp_path / "numpy.py").write_text("raise OSError('of mine')\n")
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=path)
+    assert result.stderr.endswith("OSError: of mine\n")
+
+
 def test_ctrl_c_before_a_command_has_begun_is_one_line(monkeypatch):
     def interrupted(_):
         raise KeyboardInterrupt

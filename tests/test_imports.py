@@ -15,6 +15,7 @@ ROOT = Path(initium.__file__).parent
 # From what everything rests on to what rests on everything; a room imports only from rooms before it.
 ROOMS = [
     *(
+        "_ctrl_c",
         "_printable",
         "_errors",
         "_spec",

@@ -1,5 +1,6 @@
 """Initium: a neural network's weights before the first training step."""
 
+from . import _ctrl_c as _ctrl_c  # first of all
 from . import init as init
 from ._array import array as array
 from ._attribute import attribute as __getattr__  # noqa: F401  Python asks it for `__version__`

@@ -58,6 +58,8 @@ def test_a_grid_is_kept_exported_shown_and_added_to(folder):
     assert more.exit_code == 0, more.output
     after = {(row["start"], row["lr"], row["run"]): row for row in rows("a.csv")}
     assert len(after) == 16
+    asked_in = [(start, lr) for start in ("he_normal", "zeros") for lr in ("0.1", "0.01", "1")]
+    assert [one[:2] for one in dict.fromkeys(after)] == sorted((one[:2] for one in after), key=asked_in.index)
     assert {key: after[key] for key in before} == before  # not a second was trained anew
     assert {lr for _, lr, _ in after} == {"0.1", "0.01", "1"}
     other = run(*asked[:-2], "--store", "s.db", "--seeds", "2", "--resume", "--epochs", "2")
