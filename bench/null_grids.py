@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from initium._compare._grid_outcome import outcome
 from made_runs import FOLDS, comparison
 
 from initium._compare._comparison import Comparison
 from initium._compare._contest import cell_contest, family
 from initium._compare._grid import Grid
+from initium._compare._standing import standing
 from initium._compare._tuned import chooses
 from initium._study._study import cell_name
 
@@ -78,7 +78,7 @@ def made(rng, kind):
 def _claims(grid):
     chosen = [_chosen_alone(place, found.tuned) for place, found in zip(grid.places, grid.contests, strict=True)]
     alone = family([cell_contest(one, place.at) for one, place in zip(chosen, grid.places, strict=True)], 1.0)
-    return [outcome(found).kind in _SHOWN for found in (grid.cell_contests, grid.contests, alone)]
+    return [standing(found).kind in _SHOWN for found in (grid.cell_contests, grid.contests, alone)]
 
 
 def _chosen_alone(place, best):
