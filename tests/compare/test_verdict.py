@@ -255,3 +255,15 @@ def test_more_runs_than_anybody_trains_are_not_called_none():
         "say it of other data. More than 10,000 runs would do as well."
     )
     assert "310 times as fast as b" in fastest(raced(1, 310, p=(0.01,)), ACCURACY)
+
+
+def test_a_start_that_never_gets_there_is_not_called_slower():
+    race = raced(210, 294, 900, p=(0.002, 1e-9))
+    race = replace(race, paces=(*race.paces[:2], replace(race.paces[2], num_reached=0)))
+    assert fastest(race, ACCURACY) == (
+        "Fastest: a reaches 88.0 % in 210 steps [200, 220], 1.4 times as fast as b, the next (corrected p <= 0.002). c "
+        "never does."
+    )
+    alone = raced(210, 900, p=(1e-9,))
+    alone = replace(alone, paces=(alone.paces[0], replace(alone.paces[1], num_reached=0)))
+    assert fastest(alone, ACCURACY) == "Only a reaches 88.0 %, in 210 steps [200, 220]."

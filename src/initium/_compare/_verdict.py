@@ -192,10 +192,10 @@ def fastest(speed: Speed, measured: Measured) -> str:
         return ""
     first, goal = speed.paces[0], measured.goal(speed.target)
     level = [pace for pace in speed.level if pace.recipe in most]
-    slower = [pace for pace in speed.paces if pace.recipe in speed.behind]
+    slower = [pace for pace in speed.paces if pace.recipe in speed.behind and pace.recipe in most]
     where = "" if measured.has_splits else ", on these test samples"
-    p = f"corrected p <= {max((lead.p_steps for lead in speed.behind.values()), default=1):.2g}{where}"
-    rest = _seldom([pace for pace in speed.level if pace.recipe not in most], speed.num_runs)
+    p = f"corrected p <= {max((speed.behind[pace.recipe].p_steps for pace in slower), default=1):.2g}{where}"
+    rest = _seldom([pace for pace in speed.paces if pace.recipe not in most], speed.num_runs)
     if len(level) == 1 and not slower:
         only = "Only " if not any(pace.num_reached for pace in speed.paces[1:]) else ""
         return f"{only}{first.recipe} reaches {goal}{',' if only else ''} in {_steps(first.steps)}{where}." + (
