@@ -30,7 +30,7 @@ def test_a_start_that_never_trained_is_told_why_and_one_that_did_is_not():
     assert torch.equal(torch.get_rng_state(), state)
     assert found.failed == ("zeros",)
     assert [*found.causes] == ["zeros"]
-    assert found.causes["zeros"].startswith("zeros that never move at `0.weight`")
+    assert str(found.causes["zeros"]).startswith("zeros that never move at `0.weight`")
     (told,) = [remark for remark in found.remarks if remark.startswith("zeros:")]
     assert f"; a diagnosis at step zero finds: {found.causes['zeros']}." in told
 
@@ -40,7 +40,7 @@ def test_at_each_place_of_a_grid_by_its_own_settings():
     assert [*found["lr=0.05"].causes] == ["zeros"]
     fast = found["lr=10000"]
     assert set(fast.failed) == {"he_normal", "zeros"}
-    assert fast.causes["he_normal"].startswith("step out of proportion")
+    assert str(fast.causes["he_normal"]).startswith("step out of proportion")
     assert fast.causes["zeros"] == found["lr=0.05"].causes["zeros"]
     assert found.report().remarks == (
         f"he_normal: no run trained at lr=10000; a diagnosis at step zero finds: {fast.causes['he_normal']}.",

@@ -10,6 +10,7 @@ from initium._compare._speed import Lead, Pace, Speed
 from initium._compare._statistics import Difference, Interval
 from initium._compare._summary import Summary
 from initium._compare._verdict import Measured, fastest, verdict
+from initium._study._cause import Cause
 
 ACCURACY = Measured("accuracy", True, 0.01, 1797, has_splits=True, enough=5)
 R2 = Measured("R^2", False, 0.02, 442, has_splits=True, enough=5)
@@ -111,12 +112,14 @@ def test_one_number_of_one_split():
 
 def test_where_nothing_trained_no_start_is_ranked_and_each_cause_is_told_once():
     names = ["a", "b", "c"]
-    causes = {"a": "units identical", "b": "diverges", "c": "units identical"}
+    causes = {"a": Cause("units identical", "2 of 2"), "b": Cause("diverges"), "c": Cause("units identical", "3 of 3")}
     assert said(names, [pair("a", "b", p=0.0)], failed=names, num_runs=3, causes=causes) == (
         Kind.NOTHING_TRAINED,
-        "Nothing trained: none of 3 runs of any start left chance without diverging, so none is ranked. At step zero: "
-        "units identical (a and c); diverges (b).",
+        "Nothing trained: none of 3 runs of any start left chance without diverging, so none is ranked. A diagnosis at "
+        "step zero finds: units identical (a and c); diverges (b).",
     )
+    one = dict.fromkeys(names, Cause("units identical", "2 of 2"))
+    assert said(names, [pair("a", "b", p=0.0)], failed=names, causes=one)[1].endswith("finds: units identical.")
 
 
 def test_a_start_that_never_trained_is_not_recommended_though_no_test_tells():

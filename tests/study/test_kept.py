@@ -79,10 +79,10 @@ def test_why_a_start_failed_is_kept_and_not_asked_again(tmp_path, monkeypatch):
 
     found = compared("he_normal", "zeros")
     causes = {name: one.causes["zeros"] for name, one in found.cells.items()}
-    assert causes["lr=0.1"].startswith("zeros that never move at `0.weight`")
+    assert causes["lr=0.1"].what.startswith("zeros that never move at `0.weight`")
     shown = show(tmp_path / "s.db")
     assert {name: one.causes["zeros"] for name, one in shown.cells.items()} == causes
-    assert any(causes["lr=0.1"] in remark for remark in shown.report().remarks)
+    assert any(str(causes["lr=0.1"]) in remark for remark in shown.report().remarks)
     asked = []
     monkeypatch.setattr("initium._engine.Contender.cause", lambda self: asked.append(self.start.name) or "")
     again = compared("he_normal", "zeros", "ones")

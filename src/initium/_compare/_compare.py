@@ -11,6 +11,7 @@ from .._engine import Contender, Engine, Processes, check_engine, decided, settl
 from .._errors import OutputError, SettingError, TrainingError
 from .._progress import progress as bar
 from .._reading import path_of
+from .._study._cause import Cause
 from .._study._settings import check_number, check_whole
 from .._study._study import SETTINGS, Study
 from ._comparison import Comparison
@@ -268,7 +269,7 @@ def _signals(
 
 def _causes(
     found: Comparison | Grid, contenders: tuple[Contender, ...], *, progress: bool
-) -> dict[str, dict[str, str]]:
+) -> dict[str, dict[str, Cause]]:
     """What a diagnosis says of each start that never trained and of which nobody has asked yet, by cell and start."""
     cells = _cells(found)
     failed = [
@@ -276,7 +277,7 @@ def _causes(
         for one in contenders
         if (cell := cells.get(one.study.name)) and one.start.name in cell.failed and one.start.name not in cell.causes
     ]
-    causes: dict[str, dict[str, str]] = {}
+    causes: dict[str, dict[str, Cause]] = {}
     with bar("diagnoses", len(failed), shown=progress and bool(failed)) as on_diagnosis:
         for one in failed:
             if why := one.cause():

@@ -10,6 +10,7 @@ import numpy as np
 from .._errors import counted
 from .._printable import printable
 from .._report import Report, Reported
+from .._study._cause import Cause
 from .._study._enough import runs_needed
 from .._study._facts import Facts, facts
 from .._study._run import Run
@@ -49,7 +50,7 @@ class Comparison(Reported):
     interrupted: bool = False
     command: str = ""
     store: str = ""
-    causes: dict[str, str] = field(default_factory=dict)
+    causes: dict[str, Cause] = field(default_factory=dict)
     margin: float | None = None
     lacking: dict[str, int] = field(default_factory=dict)
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from .._study._cause import Cause
 from ._listed import listed
 from ._summary import Summary
 
 
-def remarks(summaries: Sequence[Summary], num_runs: int, causes: Mapping[str, str]) -> tuple[str, ...]:
+def remarks(summaries: Sequence[Summary], num_runs: int, causes: Mapping[str, Cause]) -> tuple[str, ...]:
     """Of each start that something is to be said of: failed runs, collapsed layers, and what was found at step zero."""
     found = {
         summary.recipe: [

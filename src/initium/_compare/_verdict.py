@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from .._study._cause import Cause
 from ._estimate import MOST_RUNS
 from ._listed import listed
 from ._outcome import Kind, Outcome
@@ -67,7 +68,7 @@ class Measured:
 
 
 def verdict(
-    outcome: Outcome, measured: Measured, *, summaries: Sequence[Summary], num_runs: int, causes: Mapping[str, str]
+    outcome: Outcome, measured: Measured, *, summaries: Sequence[Summary], num_runs: int, causes: Mapping[str, Cause]
 ) -> str:
     """What a comparison comes to, and what to take."""
     match outcome.kind:
@@ -90,15 +91,17 @@ def verdict(
             return f"{_choice(outcome)} {_AMONG[outcome.kind](outcome, measured, num_runs)}"
 
 
-def _nothing(summaries: Sequence[Summary], num_runs: int, causes: Mapping[str, str]) -> str:
+def _nothing(summaries: Sequence[Summary], num_runs: int, causes: Mapping[str, Cause]) -> str:
     text = f"Nothing trained: none of {num_runs} runs of any start left chance without diverging, so none is ranked."
     by_cause: dict[str, list[str]] = {}
     for summary in summaries:
         if summary.recipe in causes:
-            by_cause.setdefault(causes[summary.recipe], []).append(summary.recipe)
+            by_cause.setdefault(causes[summary.recipe].what, []).append(summary.recipe)
     if not by_cause:
         return text
-    return f"{text} At step zero: {'; '.join(f'{why} ({listed(names)})' for why, names in by_cause.items())}."
+    is_one = len(by_cause) == 1 and len(next(iter(by_cause.values()))) == len(summaries)
+    found = [what if is_one else f"{what} ({listed(names)})" for what, names in by_cause.items()]
+    return f"{text} A diagnosis at step zero finds: {'; '.join(found)}."
 
 
 def _winner(outcome: Outcome, measured: Measured) -> str:

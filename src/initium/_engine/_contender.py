@@ -13,6 +13,7 @@ from .._initialize import begin, graph_of, plan
 from .._plan import Plan
 from .._recipes import parse_recipe
 from .._require import require
+from .._study._cause import Cause
 from .._study._run import Run
 from .._study._signal import LayerSignal
 from .._study._start import Start
@@ -88,11 +89,11 @@ class Contender:
         """Train a network once: the same seed, the same numbers, whatever else runs."""
         return trainer().train(self.study, self.model(index), self.graph, self.start.name, index, plan=self.plan)
 
-    def cause(self) -> str:
-        """What a diagnosis of run 0 at its first step finds first, as a clause; empty if it finds nothing."""
+    def cause(self) -> Cause | None:
+        """What a diagnosis of run 0 at its first step finds first; None if it finds nothing."""
         found = self._diagnosed(optimizer=self.study.optimizer, lr=self.study.lr)
         first = next((finding for finding in found.findings if finding.severity != "note"), None) if found else None
-        return f"{first.name}{first.place} ({first.measured}; {first.cause.rstrip('.')})" if first else ""
+        return Cause(f"{first.name}{first.place}", f"{first.measured}; {first.cause.rstrip('.')}") if first else None
 
     def signals(self) -> tuple[LayerSignal, ...]:
         """What it does to signal and gradient at each layer, at the first step of run 0."""

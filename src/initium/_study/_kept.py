@@ -12,6 +12,7 @@ from .._errors import InitiumError, OutputError, SettingError
 from .._reading import path_of
 from .._store._cache import cached, new_path
 from .._store._store import Store
+from ._cause import Cause
 from ._facts import Facts, facts
 from ._identity import file_name, identity
 from ._run import Run
@@ -36,7 +37,7 @@ class Cell:
     facts: Facts
     runs: Runs
     lacking: dict[str, int]
-    causes: dict[str, str]
+    causes: dict[str, Cause]
     signals: dict[str, tuple[LayerSignal, ...]]
 
     @property
@@ -98,7 +99,7 @@ def _said(study: Study, before: dict[str, Any]) -> dict[str, Any]:
     return {"cells": cells, "axes": list(dict.fromkeys([*before.get("axes", ()), *study.axes]))}
 
 
-def say_causes(store: Store, causes: dict[str, dict[str, str]]) -> None:
+def say_causes(store: Store, causes: dict[str, dict[str, Cause]]) -> None:
     """Note why starts may have failed, by cell and start, beside what was noted before."""
     _say_more(store, "causes", causes)
 
@@ -163,7 +164,12 @@ def _cells_of(store: Store, study: Study | None) -> list[Cell]:
         if row.key.cell in by_cell:
             by_cell[row.key.cell].append(Run.of(row))
     found = [
-        Cell(one, *_paired(one, by_cell[key]), dict(causes.get(key, {})), _layers(signals.get(key, {})))
+        Cell(
+            one,
+            *_paired(one, by_cell[key]),
+            {start: Cause.of(kept) for start, kept in causes.get(key, {}).items()},
+            _layers(signals.get(key, {})),
+        )
         for one, key in zip(wanted, keys, strict=True)
     ]
     return [one for one in found if one.runs]
