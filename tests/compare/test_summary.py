@@ -81,5 +81,8 @@ def test_runs_that_a_small_fold_cannot_tell_from_luck_are_asked_together():
     assert luck_of(study, {"he": [run(scores=(0.5, 0.7, together - 0.001))] * 10, "zeros": guessing}) == alone
     assert luck_of(study, {"he": good[:1], "zeros": guessing[:1]}) == alone
     assert luck_of(replace(study, splits=0), {"he": good, "zeros": guessing}) == alone
+    many = replace(data(np.arange(400) % 10), splits=5)
+    hardly = {"he": [run(scores=(0.1, 0.12, 0.13))] * 20, "zeros": [run()] * 20}
+    assert beyond_chance(many, 5) < 0.13 < beyond_chance(many) == luck_of(many, hardly)
     lost = [run(scores=(0.5, 0.7, 0.99), losses=(1.0, 0.5, np.nan))] * 10
     assert luck_of(study, {"he": lost, "zeros": guessing}) == alone

@@ -12,6 +12,8 @@ from ._statistics import Interval, interval
 
 # At any one epoch, a network that guesses beats the best constant answer by luck this rarely.
 _LUCK = 0.001
+# Of what there is to gain over chance: less is hardly training, however sure it is.
+_SOME = 0.1
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,8 @@ def luck_of(study: Facts, runs: dict[str, list[Run]]) -> float:
     """The highest score of a run that never left chance.
 
     By itself it is what luck reaches. A fold of few samples says little, and all runs of a start together say more:
-    where the best start scores beyond what luck does in as many answers as its folds hold, a run that lies nearer to
-    that start than to chance has left it.
+    where the best start scores beyond what luck does in as many answers as its folds hold, and has gained something of
+    what there is to gain, a run that lies nearer to that start than to chance has left it.
     """
     alone = beyond_chance(study)
     means = [np.mean([run.test_score[-1] for run in whole]) for group in runs.values()
@@ -110,7 +112,9 @@ def luck_of(study: Facts, runs: dict[str, list[Run]]) -> float:
     if study.chance is None or not means:
         return alone
     together = beyond_chance(study, min(max(map(len, runs.values())), study.splits or 1))
-    return min(alone, (study.chance + float(max(means))) / 2) if max(means) > together else alone
+    best = float(max(means))
+    trains = best > max(together, study.chance + _SOME * (1 - study.chance))
+    return min(alone, (study.chance + best) / 2) if trains else alone
 
 
 def beyond_chance(study: Facts, num_folds: int = 1) -> float:
