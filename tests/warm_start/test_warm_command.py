@@ -63,7 +63,7 @@ def test_a_head_of_other_classes_needs_inputs_to_be_known(folder):
         (["--min-coverage", "2"], "SettingError: min_coverage is a share from 0 to 1, not 2.0."),
         (["--skip", "fc.*"], "RuleError: `skip` matches nothing of the model by 'fc.*'."),
         (
-            ["--no-adapt", "--rename", "net.4.*=5.*", "--skip", "4.*", "--min-coverage", "0.9"],
+            ["--no-adapt", "--rename", "net.4.*=4.*", "--skip", "4.*", "--min-coverage", "0.9"],
             "min_coverage asks for 90",
         ),
         (["--dtype", "int8"], "SettingError: `dtype` is one of float32, float64, float16, bfloat16, not 'int8'."),
