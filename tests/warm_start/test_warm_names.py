@@ -448,6 +448,17 @@ def test_names_that_a_file_sorted_as_text_are_ordered_as_people_count(tmp_path):
     assert "the checkpoint keeps its names sorted, so that only they tell the order of its layers" in plan.notes
 
 
+def test_names_that_a_file_sorted_by_dtype_first_are_sorted_ones_too(tmp_path):
+    layers = [layer for _ in range(6) for layer in (nn.Linear(4, 4), nn.BatchNorm1d(4))]
+    file = saved(tmp_path / "w.safetensors", trained(nn.Sequential(*layers)))  # whole numbers come first there
+    names = [f"{kind}{letter}" for letter in "abcdef" for kind in ("fc", "norm")]
+    model = nn.ModuleDict(dict(zip(names, layers, strict=True)))
+    plan = warm_start(Graph(tuple(warm_start_graph(model))), file, structure=True)
+    assert plan["fcb.weight"].because == "`2.weight`, by its order and shape"
+    assert plan["fcf.bias"].because == "`10.bias`, by its order and shape"
+    assert "the checkpoint keeps its names sorted, so that only they tell the order of its layers" in plan.notes
+
+
 def test_ten_thousand_names_take_under_a_second():
     shapes = {
         f"blocks.{n}.{part}.{kind}": (4, n % 7 + 1)
