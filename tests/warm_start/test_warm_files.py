@@ -247,6 +247,19 @@ def test_no_code_of_a_file_is_run(tmp_path, source):
     assert ran.exists()
 
 
+def test_a_damaged_file_is_called_so_and_not_recommended_to_be_trusted(tmp_path, source):
+    for name, is_zip in (("zip.pt", True), ("old.pt", False)):
+        torch.save(source.state_dict(), tmp_path / name, _use_new_zipfile_serialization=is_zip)
+        data = (tmp_path / name).read_bytes()
+        for spoilt in (data[:200], data[:400] + b"\xff\xff" + data[402:], b"hello" * 9):
+            (tmp_path / name).write_bytes(spoilt)
+            said = refused(tmp_path / name)
+            assert said.startswith(f"'{name}' is damaged, or ")
+            assert "trust" not in said
+    torch.save({"a": Runs(tmp_path)}, tmp_path / "w.pt", pickle_protocol=2)
+    assert "trust=True" in refused(tmp_path / "w.pt")
+
+
 def test_a_module_that_was_pickled_is_read_where_it_is_trusted(tmp_path, source):
     torch.save(source, tmp_path / "w.pt")
     assert "holds more than tensors (`torch.nn.modules.container.Sequential`)" in refused(tmp_path / "w.pt")
