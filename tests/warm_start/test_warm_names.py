@@ -459,6 +459,36 @@ def test_names_that_a_file_sorted_by_dtype_first_are_sorted_ones_too(tmp_path):
     assert "the checkpoint keeps its names sorted, so that only they tell the order of its layers" in plan.notes
 
 
+class Tied(nn.Module):
+    """Words in, and out by the same table."""
+
+    def __init__(self, *, tied=True):
+        super().__init__()
+        self.embed, self.head = nn.Embedding(11, 8), nn.Linear(8, 11, bias=False)
+        if tied:
+            self.head.weight = self.embed.weight
+
+    def forward(self, tokens):
+        return self.head(self.embed(tokens))
+
+
+@pytest.mark.parametrize("prefix", ["", "net."])
+def test_what_is_tied_here_and_not_there_is_told(prefix):
+    source, model = trained(Tied(tied=False)), Tied()
+    plan = started(model, under(source, lambda name: prefix + name))
+    assert torch.equal(model.head.weight, source.embed.weight)
+    assert plan.notes[0] == (
+        f"`{prefix}head.weight` has other numbers than `{prefix}embed.weight` there, which are one here; those of "
+        f"`{prefix}embed.weight` are taken"
+    )
+    held = {name: value.to(torch.float8_e4m3fn) for name, value in under(source, str).items()}
+    with pytest.raises(CheckpointError, match="which is no dtype that a model computes in"):
+        warm_start(Tied(), held)
+    with torch.no_grad():
+        source.head.weight.copy_(source.embed.weight)
+    assert not any("other numbers" in note for note in warm_start(Tied(), under(source, str)).notes)
+
+
 def test_ten_thousand_names_take_under_a_second():
     shapes = {
         f"blocks.{n}.{part}.{kind}": (4, n % 7 + 1)

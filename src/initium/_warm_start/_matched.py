@@ -10,6 +10,7 @@ from ._prefix import NONE, Prefix, inferred
 from ._rename import Renamed
 from ._structure import by_structure
 from ._target import Target
+from ._tied import tied_apart
 
 
 def matched(
@@ -24,6 +25,7 @@ def matched(
         structure: whether what is left is paired by its order and its shapes.
     """
     found: dict[str, Match] = {}
+    also: dict[str, list[str]] = {}  # what else is meant for one that is tied
 
     def left() -> tuple[list[Target], dict[str, Stored]]:
         """What has found nothing yet, on both sides."""
@@ -40,6 +42,7 @@ def matched(
                 fits = (name for name in there if tensors[name].shape == target.shape)
                 name = next(fits, next(iter(there)))
                 found[target.path] = Match((name,), because(target, name))
+                also[target.path] = [other for other in there if other != name]
 
     said = [(one.new, name) for name, one in renamed.items()]
     take(lambda _, name: f"your rename {renamed[name].rule}", said, str)
@@ -54,6 +57,7 @@ def matched(
         take(lambda *_: str(prefix), ((plain(name), name) for name in unsaid()), lambda name: _under(prefix, name))
     take(_same, ((name, name) for name in unsaid()), str)
     take(lambda target, name: renaming(target.path, name), ((plain(name), name) for name in unsaid()), plain)
+    notes = (*notes, *tied_apart([target for target in targets if target.path in found], found, also, tensors))
     open_, free = left()
     # A user's names are the model's, and the others the checkpoint's.
     back = {prefix.called(plain(renamed[name].new)) if name in renamed else name: name for name in free}
