@@ -36,11 +36,12 @@ def warm_start(
     trust: bool = False,
     example: Any = None,
 ) -> Plan:
-    """Decide what of a model begins from a checkpoint, and how the rest starts. No numbers are read, nothing is filled.
+    """Decide what of a model begins from a checkpoint, and how the rest starts. Nothing is filled.
 
     Names meet as they are, without what wrappers and older libraries made of them, or with one prefix that is inferred
-    where only one fits. All that is not copied starts from the recipe. The plan says of each parameter where its
-    numbers come from and why, and what of the checkpoint is left out; `plan.apply(model)` reads them.
+    where only one fits. Numbers are read only of what is adapted, or is one here and two there. All that is not copied
+    starts from the recipe. The plan says of each parameter where its numbers come from and why, and what of the
+    checkpoint is left out; `plan.apply(model)` reads them.
 
     Args:
         model: a torch.nn.Module, on any device, also meta; or a Graph.

@@ -1,5 +1,6 @@
 """`initium warm-start`."""
 
+import re
 from contextlib import chdir
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ from . import _files
 from ._checkpoint import target, write
 from ._decisions import sums
 from ._decisions._store import MARK
-from ._errors import ModelError, SettingError
+from ._errors import CheckpointError, ModelError, RuleError, SettingError
 from ._model_name import model_function
 from ._printable import printable
 from ._recipes import parse_recipe
@@ -19,6 +20,19 @@ from ._rule import Rule, read_rule_text
 from ._warm import warm_start as plan_from
 
 Values = list[str] | None
+# What Python's words are on the command line.
+_OPTIONS = (
+    (r"rename=\{'([^']*)': '([^']*)'\}", r"--rename '\1=\2'"),
+    (r"rules=\{'([^']*)': '([^']*)'\}", r"--rule '\1=\2'"),
+    (r"skip=\['([^']*)'\]", r"--skip '\1'"),
+    (r"\bstructure=True\b", "--structure"),
+    (r"\btrust=True\b", "--trust"),
+    (r"\bexample=inputs\b", "--example FILE.py:FUNCTION"),
+    (r"`rename`|(?<!-)\brename(?= maps|:| ')", "--rename"),
+    (r"`skip`", "--skip"),
+    (r"\bmin_coverage\b", "--min-coverage"),
+    (r"`dtype`", "--dtype"),
+)
 
 
 def warm_start(
@@ -37,7 +51,7 @@ def warm_start(
     ] = False,
     no_adapt: Annotated[bool, typer.Option("--no-adapt", help="Refuse what has another shape.")] = False,
     min_coverage: Annotated[
-        float | None, typer.Option(help="Fail if less of the model comes from it: 0.9.", metavar="SHARE")
+        str | None, typer.Option(help="Fail if less of the model comes from it: 0.9, or 90%.", metavar="SHARE")
     ] = None,
     recipe: Annotated[
         str, typer.Option(help="Of what the checkpoint lacks: auto, or another of `initium list`.")
@@ -67,7 +81,7 @@ def warm_start(
         _ = target(out, 1)
     if plan:
         _files.check_writable(plan, mark=MARK)
-    renames = dict(map(_pair, rename or ()))
+    renames, share = dict(map(_pair, rename or ())), _share(min_coverage)
     said = tuple(Rule(*read_rule_text(text)) for text in rules or ())
     start = parse_recipe(recipe)
     with chdir("."):  # somebody's code may change the folder
@@ -83,7 +97,7 @@ def warm_start(
             structure=structure,
             recipe=start,
             rules=said,
-            min_coverage=min_coverage,
+            min_coverage=share,
             dtype=dtype,
             trust=trust,
             example=inputs,
@@ -92,6 +106,8 @@ def warm_start(
         if example or not error.needs_example:
             raise
         raise ModelError(f"{error} Here that is --example FILE.py:FUNCTION, which returns it.") from None
+    except (CheckpointError, RuleError, SettingError) as error:
+        raise type(error)(_as_options(str(error))) from None
     Console(highlight=False).print(made, soft_wrap=True)  # a path is never broken in two
     if digests:
         typer.echo("\n" + "\n".join(f"{one.sha256}  {printable(one.name)}" for one in sums(made)))
@@ -102,8 +118,25 @@ def warm_start(
         typer.echo(f"\n{write(made, out, seed=seed)}")
 
 
+def _as_options(said: str) -> str:
+    """A message as one says it on the command line."""
+    for words, option in _OPTIONS:
+        said = re.sub(words, option, said)
+    return said
+
+
+def _share(text: str | None) -> float | None:
+    if text is None:
+        return None
+    number = text.strip()
+    try:
+        return float(number[:-1]) / 100 if number.endswith("%") else float(number)
+    except ValueError:
+        raise SettingError(f"`--min-coverage` is a share, as in 0.9 or 90%; got '{text}'.") from None
+
+
 def _pair(text: str) -> tuple[str, str]:
     old, equals, new = text.partition("=")
-    if not (old and equals and new):
+    if not (old and equals and new) or "=" in new:
         raise SettingError(f"`--rename` is written OLD=NEW, as in 'encoder.*=bert.*'; got '{text}'.")
     return old.strip(), new.strip()

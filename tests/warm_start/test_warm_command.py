@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from typer.testing import CliRunner
 from warm import IMAGES, net, same, saved, trained
 
@@ -50,7 +51,7 @@ def test_the_ledger_is_shown_and_the_numbers_are_written(folder):
 def test_a_head_of_other_classes_needs_inputs_to_be_known(folder):
     refused = run("model.py:five", "w.safetensors")
     assert refused.exit_code == 2
-    assert "Pass example=inputs first" in refused.stderr
+    assert "Pass --example FILE.py:FUNCTION first" in refused.stderr
     found = run("model.py:five", "w.safetensors", "--example", "model.py:images")
     assert found.exit_code == 0, found.output
     assert "a new head: 3 outputs there, 5 here" in " ".join(found.stdout.split())
@@ -60,13 +61,17 @@ def test_a_head_of_other_classes_needs_inputs_to_be_known(folder):
     ("args", "message"),
     [
         (["--rename", "a"], "SettingError: `--rename` is written OLD=NEW, as in 'encoder.*=bert.*'; got 'a'."),
-        (["--min-coverage", "2"], "SettingError: min_coverage is a share from 0 to 1, not 2.0."),
-        (["--skip", "fc.*"], "RuleError: `skip` matches nothing of the model by 'fc.*'."),
+        (["--min-coverage", "2"], "SettingError: --min-coverage is a share from 0 to 1, not 2.0."),
+        (["--rename", "a=b=c"], "SettingError: `--rename` is written OLD=NEW, as in 'encoder.*=bert.*'; got 'a=b=c'."),
+        (["--min-coverage", "x%"], "SettingError: `--min-coverage` is a share, as in 0.9 or 90%; got 'x%'."),
+        (["--rename", "0.*=1.*"], "RuleError: --rename: the checkpoint has no tensor by the name '0.*'."),
+        (["--rename", "net.0.*=5.*"], "RuleError: --rename 'net.0.*=5.*' calls `net.0.bias` `5.bias`, which the model"),
+        (["--skip", "fc.*"], "RuleError: --skip matches nothing of the model by 'fc.*'."),
         (
-            ["--no-adapt", "--rename", "net.4.*=5.*", "--skip", "4.*", "--min-coverage", "0.9"],
-            "min_coverage asks for 90",
+            ["--no-adapt", "--rename", "net.4.*=4.*", "--skip", "4.*", "--min-coverage", "90%"],
+            "--min-coverage asks for 90.0%",
         ),
-        (["--dtype", "int8"], "SettingError: `dtype` is one of float32, float64, float16, bfloat16, not 'int8'."),
+        (["--dtype", "int8"], "SettingError: --dtype is one of float32, float64, float16, bfloat16, not 'int8'."),
         (["--out", "w.bin"], "OutputError: A checkpoint is a file that ends in .safetensors, not 'w.bin'."),
     ],
 )
@@ -76,6 +81,21 @@ def test_what_is_refused_is_one_message_and_exit_code_2(folder, args, message):
     assert message in found.stderr
     assert "Traceback" not in found.output
     assert sorted(one.name for one in folder.iterdir() if one.is_file()) == ["model.py", "w.safetensors"]
+
+
+def test_ways_out_are_said_as_options(folder):
+    both = {f"{side}.{name}": value for side in "ab" for name, value in net().state_dict().items()}
+    torch.save(both, folder / "two.pt")
+    assert "Say which: --rename 'a.*=*', or --rename 'b.*=*'." in run("model.py:build", "two.pt").stderr
+    torch.save({f"fc.{name}": torch.ones(7) for name in "abc"}, folder / "other.pt")
+    assert "--structure pairs them" in run("model.py:build", "other.pt").stderr
+    torch.save(net(), folder / "whole.pt")
+    assert "pass --trust; or load it yourself" in run("model.py:build", "whole.pt").stderr
+    saved(folder / "small.safetensors", nn.Sequential(nn.Conv2d(3, 4, 5)))
+    assert (
+        "Pass --skip '0.weight' to start it"
+        in run("model.py:build", "small.safetensors", "--no-adapt", "--example", "model.py:images").stderr
+    )
 
 
 def test_digests_dtype_and_renames(folder):

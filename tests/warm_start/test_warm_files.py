@@ -66,6 +66,41 @@ def test_weights_beside_an_optimisers_state_are_found_and_said(tmp_path, source)
     )
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"rng_state": torch.get_rng_state(), "loss": torch.tensor(0.3)},
+        {"0.weight": torch.zeros(4, 3, 3, 3)},
+        {"optimizer": {"params": {"0.weight": torch.zeros(4, 3, 3, 3)}}, "opt": {"model": {"a": torch.ones(1)}}},
+        {"ema": {"state_dict": {"0.weight": torch.zeros(4, 3, 3, 3)}}},
+    ],
+)
+@pytest.mark.parametrize("name", ["model", "mine"])
+def test_what_lies_beside_a_models_weights_hides_none(tmp_path, source, beside, name):
+    if name == "mine" and "0.weight" in beside:
+        with pytest.raises(CheckpointError, match="holds several dicts of tensors: the top, `mine`") as caught:
+            warm_start(net(), {**source.state_dict(), name: net().state_dict()}, example=IMAGES)
+        assert str(caught.value).startswith("The dict holds")
+        return
+    torch.save({**beside, name: source.state_dict()}, tmp_path / "w.pt")
+    assert f"its tensors lie under `{name}`" in loads(tmp_path / "w.pt", source).notes[0]
+
+
+def test_two_networks_of_one_file_are_told_apart(tmp_path, source):
+    torch.save(
+        {"generator": {"model": source.state_dict()}, "critic": {"model": net().state_dict()}}, tmp_path / "w.pt"
+    )
+    assert refused(tmp_path / "w.pt") == (
+        "'w.pt' holds several dicts of tensors: `generator.model`, `critic.model`. "
+        "Pass the one that is meant as a dict."
+    )
+
+
+def test_a_module_in_a_dict_is_its_tensors(tmp_path, source):
+    torch.save({"model": source, "epoch": 3}, tmp_path / "w.pt")
+    assert loads(tmp_path / "w.pt", source, trust=True).notes[0] == "its tensors lie under `model`"
+
+
 def test_what_is_no_tensor_is_said(source):
     plan = warm_start(net(), {**source.state_dict(), "_extra_state": {"a": 1}})
     assert plan.notes[0] == "no tensors, and left out: `_extra_state`"
@@ -210,6 +245,19 @@ def test_no_code_of_a_file_is_run(tmp_path, source):
     with pytest.raises(CheckpointError):  # the same file does run where somebody asks for it
         warm_start(net(), tmp_path / "plain.pt", trust=True)
     assert ran.exists()
+
+
+def test_a_damaged_file_is_called_so_and_not_recommended_to_be_trusted(tmp_path, source):
+    for name, is_zip in (("zip.pt", True), ("old.pt", False)):
+        torch.save(source.state_dict(), tmp_path / name, _use_new_zipfile_serialization=is_zip)
+        data = (tmp_path / name).read_bytes()
+        for spoilt in (data[:200], data[:400] + b"\xff\xff" + data[402:], b"hello" * 9):
+            (tmp_path / name).write_bytes(spoilt)
+            said = refused(tmp_path / name)
+            assert said.startswith(f"'{name}' is damaged, or ")
+            assert "trust" not in said
+    torch.save({"a": Runs(tmp_path)}, tmp_path / "w.pt", pickle_protocol=2)
+    assert "trust=True" in refused(tmp_path / "w.pt")
 
 
 def test_a_module_that_was_pickled_is_read_where_it_is_trusted(tmp_path, source):

@@ -41,13 +41,87 @@ def test_a_wrapper_within_a_name_is_left_out_of_it():
     assert plan["layers.0.q.weight"].because == "its name without `_orig_mod.`"
 
 
-def test_one_prefix_is_changed_for_another():
+def test_one_prefix_is_changed_for_another_where_nothing_has_its_own_name():
     source, model = trained(Classifier()), Classifier()
-    plan = started(
-        model, {name.replace("bert.", "roberta."): v for name, v in source.state_dict().items()}, example=TOKENS
-    )
-    assert same(model, source)
+    held = {name.replace("bert.", "roberta."): v for name, v in source.bert.state_dict(prefix="bert.").items()}
+    plan = started(model, held, example=TOKENS)
+    assert same(model.bert, source.bert)
     assert plan["bert.embed.weight"].because == "its name with `roberta.` for `bert.`"
+
+
+def test_no_part_takes_anothers_numbers_where_names_are_their_own():
+    held = {name.replace("bert.", "roberta."): v for name, v in trained(Classifier()).state_dict().items()}
+    plan = started(Classifier(), held, example=TOKENS)
+    assert {choice.path for choice in plan if choice.how == "loaded"} == {"classifier.weight", "classifier.bias"}
+    assert (
+        "29 names fit as its name with `roberta.` for `bert.`, which was not taken, since others are the model's own; "
+        "if meant: rename={'roberta.*': 'bert.*'}"
+    ) in plan.notes
+    model = Classifier()
+    started(model, held, rename={"roberta.*": "bert.*"}, example=TOKENS)
+    assert same(model, trained(Classifier()))
+
+
+class Stack(nn.Module):
+    """Some layers, with others beside them that are not run."""
+
+    def __init__(self, **depths):
+        super().__init__()
+        for name, depth in depths.items():
+            setattr(self, name, nn.ModuleDict({"layers": nn.ModuleList(nn.Linear(4, 4) for _ in range(depth))}))
+
+    def forward(self, x):
+        for layer in next(self.children())["layers"]:
+            x = torch.relu(layer(x))
+        return x
+
+
+def test_layers_that_a_checkpoint_lacks_are_not_those_of_its_other_part():
+    plan = started(Stack(encoder=4), trained(Stack(encoder=2, decoder=4)), example=torch.ones(1, 4))
+    assert [choice.path for choice in plan if choice.how == "loaded"] == [
+        f"encoder.layers.{n}.{kind}" for n in range(2) for kind in ("weight", "bias")
+    ]
+
+
+@pytest.mark.parametrize("lacking", [1, 2])
+def test_a_prefix_that_fits_nearly_as_well_is_told_too(lacking):
+    source = trained(Encoder(depth=3)).state_dict()
+    both = {f"teacher.{name}": value for name, value in source.items()}
+    both |= {f"student.{name}": value for name, value in [*source.items()][:-lacking]}
+    with pytest.raises(CheckpointError, match=r"rename=\{'student.\*': '\*'\}, or rename=\{'teacher.\*': '\*'\}"):
+        warm_start(Encoder(depth=3), both, example=TOKENS)
+
+
+def test_a_prefix_that_fits_less_well_is_in_the_notes():
+    source = trained(Encoder()).state_dict()
+    both = {f"student.{name}": value for name, value in [*source.items()][:-8]}
+    both |= {f"teacher.{name}": value for name, value in source.items()}
+    model = Encoder()
+    plan = started(model, both, example=TOKENS)
+    assert same(model, trained(Encoder()))
+    assert (
+        f"{len(source) - 8} names fit as its name with `student.` before it too, {len(source)} as its name with "
+        "`teacher.` before it, which was taken; rename={'student.*': '*'} takes that"
+    ) in plan.notes
+
+
+def test_a_stray_name_hides_no_prefix_that_all_have():
+    source, model = trained(net(), IMAGES), net()
+    held = {**under(source, lambda name: f"net.{name}"), "0.weight": torch.zeros(4, 4)}
+    started(model, held)
+    assert same(model, source)
+    held["0.weight"] = torch.zeros_like(source[0].weight)
+    plan = started(model, held)
+    assert same(model, source)
+    [left] = plan.origin.left_out
+    assert (left.name, left.because) == ("0.weight", "the model has `0.weight` from `net.0.weight`")
+
+
+def test_names_of_its_own_are_not_filled_up_from_a_copy_beside_them():
+    source, copy = trained(net(), IMAGES), trained(net(), IMAGES, seed=1)
+    held = {**source.state_dict(), **under(copy, lambda name: f"ema.{name}")}
+    del held["4.bias"]
+    assert started(net(), held, example=IMAGES)["4.bias"].how == "constant"
 
 
 def test_two_prefixes_that_fit_alike_are_told_and_none_is_taken():
@@ -57,7 +131,7 @@ def test_two_prefixes_that_fit_alike_are_told_and_none_is_taken():
         warm_start(Encoder(), both, example=TOKENS)
     assert (
         "The names fit in 2 ways, so that none was taken: its name with `student.` before it, or its name with "
-        "`teacher.` before it. Say which: rename={'student.*': '*'}."
+        "`teacher.` before it. Say which: rename={'student.*': '*'}, or rename={'teacher.*': '*'}."
     ) in str(caught.value)
     model = Encoder()
     plan = started(model, both, rename={"teacher.*": "*"}, example=TOKENS)
@@ -111,6 +185,45 @@ def test_a_user_renames_by_globs():
     plan = started(model, held, rename={"h_*.Q.*": "layers.*.q.*", "h_*": "layers.*"}, example=TOKENS)
     assert same(model, source)
     assert plan["layers.0.q.weight"].because == "your rename h_*.Q.*=layers.*.q.*"
+
+
+def test_what_is_renamed_goes_by_its_new_name_alone():
+    source = trained(net(), IMAGES)
+    head = {"4.bias": torch.ones(3), "5.bias": torch.zeros(3)}
+    held = {name: value for name, value in source.state_dict().items() if not name.startswith("4.")} | head
+    plan = started(net(), held, rename={"4.bias": "5.bias", "5.bias": "4.bias"}, example=IMAGES)
+    assert plan["4.bias"].because == "your rename 5.bias=4.bias"
+
+
+@pytest.mark.parametrize("prefix", ["", "net."])
+def test_what_is_renamed_away_is_not_there_any_more(prefix):
+    held = under(trained(net(), IMAGES), lambda name: prefix + name)
+    del held[f"{prefix}1.bias"]
+    plan = started(net(), held, rename={f"{prefix}0.bias": "1.bias"}, skip="1.bias", example=IMAGES)
+    assert plan["0.bias"].how == "constant"
+    plan = started(net(), held, rename={f"{prefix}0.bias": "1.bias"}, example=IMAGES)
+    assert plan["1.bias"].because == f"your rename {prefix}0.bias=1.bias"
+
+
+def test_a_renamed_pack_is_a_pack_under_its_new_name_alone():
+    source = trained(nn.Sequential(PackedBlock(8), PackedBlock(8)))
+    held = {name.replace("qkv", "joined"): value for name, value in source.state_dict().items()}
+    apart = nn.Sequential(Block(8), Block(8))
+    started(apart, held, rename={"*.joined.*": "*.qkv.*"}, example=SIGNALS)
+    torch.testing.assert_close(apart(SIGNALS), source(SIGNALS))
+    started(apart, source, rename={"0.qkv.*": "1.qkv.*", "1.qkv.*": "0.qkv.*"}, example=SIGNALS)
+    assert torch.equal(apart[0].k.weight, source[1].qkv.weight[8:16])
+
+
+def test_a_new_name_that_the_model_lacks_is_refused_with_the_nearest():
+    with pytest.raises(RuleError) as caught:
+        warm_start(net(), trained(net(), IMAGES), rename={"4.weight": "4.wieght"}, example=IMAGES)
+    assert str(caught.value) == (
+        "rename '4.weight=4.wieght' calls `4.weight` `4.wieght`, which the model lacks. The closest is '4.weight'. "
+        "To take nothing from it, `skip` what it is for."
+    )
+    with pytest.raises(RuleError, match="rename '4\\.\\*=old\\.\\*'"):
+        warm_start(net(), trained(net(), IMAGES), rename={"4.*": "old.*"}, example=IMAGES)
 
 
 def test_renames_that_say_nothing_or_too_much_are_refused():
@@ -333,6 +446,47 @@ def test_names_that_a_file_sorted_as_text_are_ordered_as_people_count(tmp_path):
     plan = warm_start(Graph(tuple(warm_start_graph(model))), file, structure=True)
     assert plan["xc.weight"].because == "`layer2.weight`, by its order and shape"
     assert "the checkpoint keeps its names sorted, so that only they tell the order of its layers" in plan.notes
+
+
+def test_names_that_a_file_sorted_by_dtype_first_are_sorted_ones_too(tmp_path):
+    layers = [layer for _ in range(6) for layer in (nn.Linear(4, 4), nn.BatchNorm1d(4))]
+    file = saved(tmp_path / "w.safetensors", trained(nn.Sequential(*layers)))  # whole numbers come first there
+    names = [f"{kind}{letter}" for letter in "abcdef" for kind in ("fc", "norm")]
+    model = nn.ModuleDict(dict(zip(names, layers, strict=True)))
+    plan = warm_start(Graph(tuple(warm_start_graph(model))), file, structure=True)
+    assert plan["fcb.weight"].because == "`2.weight`, by its order and shape"
+    assert plan["fcf.bias"].because == "`10.bias`, by its order and shape"
+    assert "the checkpoint keeps its names sorted, so that only they tell the order of its layers" in plan.notes
+
+
+class Tied(nn.Module):
+    """Words in, and out by the same table."""
+
+    def __init__(self, *, tied=True):
+        super().__init__()
+        self.embed, self.head = nn.Embedding(11, 8), nn.Linear(8, 11, bias=False)
+        if tied:
+            self.head.weight = self.embed.weight
+
+    def forward(self, tokens):
+        return self.head(self.embed(tokens))
+
+
+@pytest.mark.parametrize("prefix", ["", "net."])
+def test_what_is_tied_here_and_not_there_is_told(prefix):
+    source, model = trained(Tied(tied=False)), Tied()
+    plan = started(model, under(source, lambda name: prefix + name))
+    assert torch.equal(model.head.weight, source.embed.weight)
+    assert plan.notes[0] == (
+        f"`{prefix}head.weight` has other numbers than `{prefix}embed.weight` there, which are one here; those of "
+        f"`{prefix}embed.weight` are taken"
+    )
+    held = {name: value.to(torch.float8_e4m3fn) for name, value in under(source, str).items()}
+    with pytest.raises(CheckpointError, match="which is no dtype that a model computes in"):
+        warm_start(Tied(), held)
+    with torch.no_grad():
+        source.head.weight.copy_(source.embed.weight)
+    assert not any("other numbers" in note for note in warm_start(Tied(), under(source, str)).notes)
 
 
 def test_ten_thousand_names_take_under_a_second():

@@ -20,7 +20,7 @@ from ._fit import Fits, fit
 from ._left_out import left_out
 from ._match import Match
 from ._matched import matched
-from ._rename import renamed
+from ._rename import check_used, renamed
 from ._target import Target, targets_of
 
 
@@ -76,6 +76,9 @@ def decide(
     wanted = [one for one in targets if one.path not in ruled and not _is_named(one, wish.skip)]
     names = renamed([*checkpoint.tensors], wish.rename)
     found = matched(wanted, checkpoint.tensors, names, structure=wish.structure)
+    unsaved = [name for buffer in graph.buffers if not buffer.is_saved for name in (buffer.path, *buffer.tied)]
+    known = [*unsaved, *(name for target in targets for name in target.names)]
+    check_used(names, (name for one in found.by_path.values() for name in one.names), known)
     _check_any(found.by_path, targets, checkpoint, found.notes)
     check_adapt(wish.adapt, targets)
     adapting = Adapting(

@@ -1,11 +1,12 @@
-"""renamed: the names that a user's rules give to tensors of a checkpoint."""
+"""renamed: the names that a user's rules give to tensors of a checkpoint; check_used: that the model has them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from .._errors import CheckpointError, RuleError, listed
 from .._rule import shown
+from ._names import plain
 
 
 class Renamed(NamedTuple):
@@ -45,6 +46,28 @@ def renamed(names: Sequence[str], rules: Mapping[str, str]) -> dict[str, Renamed
         found |= {name: Renamed(made, rule) for name, made in hits.items() if name not in found}
     _check_once(names, found)
     return found
+
+
+def check_used(renamed: Mapping[str, Renamed], used: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse a rule that gives no tensor a name of the model's.
+
+    Args:
+        renamed: what the rules say.
+        used: tensors of the checkpoint that go somewhere.
+        known: the names of all that the model has.
+
+    Raises:
+        RuleError: naming the nearest.
+    """
+    used, here = set(used), {plain(name): name for name in known}
+    taken = {one.new for one in renamed.values()}  # what had such a name makes room for another
+    met = {one.rule for name, one in renamed.items() if name in used | taken or plain(one.new) in here}
+    for name, one in renamed.items():
+        if one.rule not in met:
+            raise RuleError(
+                f"rename '{one.rule}' calls `{name}` `{one.new}`, which the model lacks."
+                f"{_nearest(one.new, [*here.values()])} To take nothing from it, `skip` what it is for."
+            )
 
 
 def _put(new: str, texts: Sequence[str]) -> str:

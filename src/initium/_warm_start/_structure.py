@@ -20,7 +20,7 @@ def by_structure(targets: Sequence[Target], tensors: Mapping[str, Stored]) -> tu
     Returns:
         What was found, and notes of what was not.
     """
-    names, notes = _in_order([*tensors])
+    names, notes = _in_order(tensors)
     here = _grouped((_key(target.shape, target.path), target) for target in targets)
     there = _grouped((_key(tensors[name].shape, name), name) for name in names)
     found: dict[str, Match] = {}
@@ -49,9 +49,15 @@ def _grouped(pairs: Iterable[tuple[Key, T]]) -> dict[Key, list[T]]:
     return found
 
 
-def _in_order(names: list[str]) -> tuple[list[str], list[str]]:
-    """Names as they were saved; what a file sorted as text is sorted as people count, which may not be the order."""
-    if names != sorted(names) or len(names) < 2:
+def _in_order(tensors: Mapping[str, Stored]) -> tuple[list[str], list[str]]:
+    """Names as they were saved; what a file sorted as text is sorted as people count, which may not be the order.
+
+    A file may sort by the size of its numbers first, and its names within those of one dtype.
+    """
+    names, by_dtype = [*tensors], defaultdict[str, list[str]](list)
+    for name, stored in tensors.items():
+        by_dtype[stored.dtype].append(name)
+    if len(names) < 2 or any(group != sorted(group) for group in by_dtype.values()):
         return names, []
     numbered = sorted(
         names, key=lambda name: [(len(one), one) if one.isdecimal() else (0, one) for one in _split(name)]

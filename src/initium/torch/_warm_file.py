@@ -17,7 +17,7 @@ from .._safetensors import SUFFIX, HeaderError, read_index
 from .._stored import READERS, TORCH, Box, Tensors, changed, stamp_of
 from ._warm_held import Living, weights_in
 
-_GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
+_GLOBAL = re.compile(r"GLOBAL (\w+(?:\.\w+)*)(?!\S)")  # a whole name: a damaged one says nothing
 
 
 class _Mapped(Living):
@@ -99,6 +99,11 @@ def _loaded(path: Path, *, trust: bool) -> Any:
         if not trust and "weights_only" in reason:
             raise CheckpointError(_needs_code(path, reason)) from None
         first = next(iter(reason.splitlines()), type(error).__name__)
+        if not trust:
+            first = first.partition(". ")[0]  # what follows guesses why
+            raise CheckpointError(
+                f"'{path}' is damaged, or no file of PyTorch's: {first}. Fetch or write it again."
+            ) from None
         raise CheckpointError(f"'{path}' cannot be read by PyTorch: {first}") from None
 
 
@@ -121,12 +126,14 @@ def _is_mapped(path: Path) -> bool:
 
 
 def _needs_code(path: Path, reason: str) -> str:
-    names = dict.fromkeys(f"`{name}`" for name in _GLOBAL.findall(reason))
-    what = f" ({few([*names])})" if names else ""
-    return (
-        f"'{path}' holds more than tensors{what}, and to read that is to run code from the file. If you know who "
-        "wrote it, pass trust=True; or load it yourself and save its state dict as safetensors."
-    )
+    """What a reader may do; to trust is advised only where it is known whom."""
+    remedy = "load it yourself and save its state dict as safetensors."
+    runs = "holds more than tensors{}, and to read that is to run code from the file"
+    if names := dict.fromkeys(f"`{name}`" for name in _GLOBAL.findall(reason)):
+        what = runs.format(f" ({few([*names])})")
+        return f"'{path}' {what}. If you know who wrote it, pass trust=True; or {remedy}"
+    what = runs.format("")
+    return f"'{path}' is damaged, or {what}, which nothing names. Fetch or write it again; if you know it, {remedy}"
 
 
 READERS[TORCH] = tensors

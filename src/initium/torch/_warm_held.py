@@ -1,5 +1,6 @@
 """held: a module or a state dict as a checkpoint."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,9 @@ from ._shards import is_sharded
 # Under which name programs save a model's weights beside an optimiser's, the first that is there.
 _USUAL = ("state_dict", "model_state_dict", "model_state", "model", "module", "net", "network", "weights", "params")
 _DEEPEST = 4  # that weights are looked for
+_OPTIMISERS = re.compile(r"opts?$|.*optim", re.IGNORECASE)  # whose state is no model's
+
+Place = tuple[str, ...]  # the names of dicts within dicts
 
 
 class Living(Stored):
@@ -53,39 +57,67 @@ def held(source: Any) -> Checkpoint:
 
 
 def weights_in(saved: Any, what: str) -> Tensors:
-    """The tensors of what a program saved, which may be nested beside the state of an optimiser.
+    """The tensors of what a program saved, which may be nested beside the state of an optimiser, or single tensors.
 
     Raises:
         CheckpointError: if there are none, several dicts may be meant, or a tensor has no numbers.
     """
     if isinstance(saved, nn.Module):
         return stored_by_name(saved.state_dict())
-    found = dict(_dicts(saved))
-    usual = [place for place in found if place.rpartition(".")[2] in _USUAL]
-    top = [place for place in found if not place]
-    likely = top or sorted(usual, key=lambda place: _USUAL.index(place.rpartition(".")[2]))[:1] or [*found]
+    likely = _likely(saved)
     if not likely:
         raise CheckpointError(f"{what} holds no tensors by name, but {with_article(type(saved).__name__)}.")
     if len(likely) > 1:
-        names = few([f"`{place}`" for place in likely])
+        names = few([_shown(place) for place in likely])
         raise CheckpointError(f"{what} holds several dicts of tensors: {names}. Pass the one that is meant as a dict.")
-    [place] = likely
-    tensors = stored_by_name(found[place])
-    others = few([f"`{other}`" for other in found if other != place])
-    tensors.notes += (f"its tensors lie under `{place}`{f'; not taken: {others}' if others else ''}",) if place else ()
+    [(place, taken)] = likely.items()
+    tensors = stored_by_name(taken)
+    others = [_shown(other) for other in _dicts(saved) if other != place]
+    if place or others:
+        where = f"its tensors lie {'under' if place else 'at'} {_shown(place)}"
+        tensors.notes += (f"{where}; not taken: {few(others)}" if others else where,)
     return tensors
 
 
-def _dicts(saved: Any, place: str = "", depth: int = 0) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every dict that holds tensors by name, by where it lies; none within another."""
-    if not isinstance(saved, Mapping) or depth > _DEEPEST:
-        return
-    if any(isinstance(value, torch.Tensor | np.ndarray) and isinstance(name, str) for name, value in saved.items()):
-        yield place, saved
-        return
-    for name, value in saved.items():
-        if isinstance(name, str):
-            yield from _dicts(value, f"{place}.{name}" if place else name, depth + 1)
+def _likely(saved: Any, place: Place = (), depth: int = 0) -> dict[Place, Mapping[str, Any]]:
+    """What may be a model's weights: what is called so, else what lies least deep; several if none is alone there."""
+    inside = {name: _likely(value, (*place, name), depth + 1) for name, value in _inside(saved, depth)}
+    inside = {name: found for name, found in inside.items() if found}
+    if usual := next((name for name in _USUAL if name in inside), ""):
+        return inside[usual]
+    own = _tensors_of(saved)
+    others = {other: value for found in inside.values() for other, value in found.items()}
+    # A loss, a step and a generator's state have no owner.
+    if own and (not others or any("." in name for name in own)):
+        is_most = all(len(own) > len(_tensors_of(value)) for value in others.values())
+        return {place: saved} | ({} if is_most else others)
+    least = min(map(len, others), default=0)
+    return {other: value for other, value in others.items() if len(other) == least}
+
+
+def _dicts(saved: Any, place: Place = (), depth: int = 0) -> Iterator[Place]:
+    """Where tensors lie by name."""
+    if _tensors_of(saved):
+        yield place
+    for name, value in _inside(saved, depth):
+        yield from _dicts(value, (*place, name), depth + 1)
+
+
+def _inside(saved: Any, depth: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The dicts and modules of a dict, but those of optimisers."""
+    if isinstance(saved, Mapping) and depth < _DEEPEST:
+        for name, value in saved.items():
+            found = value.state_dict() if isinstance(value, nn.Module) else value
+            if isinstance(name, str) and isinstance(found, Mapping) and not _OPTIMISERS.match(name):
+                yield name, found
+
+
+def _tensors_of(saved: Any) -> list[str]:
+    return [name for name, value in saved.items() if _is_one(name, value)] if isinstance(saved, Mapping) else []
+
+
+def _shown(place: Place) -> str:
+    return f"`{'.'.join(place)}`" if place else "the top"
 
 
 def stored_by_name(tensors: Mapping[Any, Any]) -> Tensors:
@@ -97,7 +129,8 @@ def stored_by_name(tensors: Mapping[Any, Any]) -> Tensors:
     wrong = [f"`{name}` is {flaw}" for name, value in tensors.items() if (flaw := _flaw(value))]
     if wrong:
         raise CheckpointError(f"A checkpoint holds plain tensors with numbers, and {few(wrong)}. Leave those out.")
-    others = [f"`{name}`" for name, value in tensors.items() if not _is_one(name, value)]
+    within = {name for name, _ in _inside(tensors, 0) if any(True for _ in _dicts(tensors[name]))}
+    others = [f"`{name}`" for name, value in tensors.items() if name not in within and not _is_one(name, value)]
     found = Tensors((name, _stored(value)) for name, value in tensors.items() if _is_one(name, value))
     found.notes = (f"no tensors, and left out: {few(others)}",) if others else ()
     return found
