@@ -93,7 +93,7 @@ def decide(
     return replace(
         made,
         choices=tuple(_told(choice, fits.new) for choice in made.choices),
-        notes=(*checkpoint.notes, *found.notes, *made.notes),
+        notes=(*checkpoint.notes, *found.notes, *fits.notes, *made.notes),
         buffers=tuple(_loaded(buffer, fits.starts) for buffer in made.buffers),
         origin=Origin(
             source=str(checkpoint),
