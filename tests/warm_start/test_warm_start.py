@@ -352,3 +352,25 @@ def test_a_saved_plan_knows_its_checkpoint_and_says_which_tensor_is_another(file
     model = net()
     again.apply(model)  # which reads no more than it writes
     assert same(model, source)
+
+
+@pytest.mark.parametrize(("lacks", "is_told"), [("running_mean", True), ("running_var", True), ("num_batches", False)])
+def test_statistics_of_which_some_are_loaded_are_told_to_start_anew(lacks, is_told):
+    held = {name: value for name, value in net().state_dict().items() if lacks not in name}
+    notes = initium.warm_start(trained(net(), IMAGES), held, example=IMAGES).notes
+    assert any("running statistics start anew: `1`" in note for note in notes) == is_told
+
+
+def test_a_buffer_that_leaves_its_dtype_is_refused_and_one_that_was_infinite_is_not():
+    source, model = trained(net(), IMAGES), net().half()
+    held = source.state_dict()
+    held["1.running_var"][2] = 7e4
+    before = model[0].weight.clone()
+    with pytest.raises(
+        initium.CheckpointError, match=r"`1.running_var` would hold inf at \(2,\): 70000.0 of the check"
+    ):
+        initium.warm_start(model, held).apply(model)
+    assert torch.equal(model[0].weight, before)
+    held["1.running_var"][2] = torch.inf
+    initium.warm_start(model, held).apply(model)
+    assert model[1].running_var[2] == torch.inf
