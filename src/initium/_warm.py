@@ -128,4 +128,5 @@ def _checkpoint(source: Any, *, trust: bool) -> "Checkpoint":
         tensors = edge.trusted(file)
         return Checkpoint(tensors=tensors, what=f"'{file}', which is trusted", notes=tensors.notes)
     tensors = tensors_in(file)
-    return Checkpoint(tensors=tensors, file=str(file), notes=tensors.notes)
+    # A plan outlives the folder that it was made in: a relative path would lead elsewhere from another.
+    return Checkpoint(tensors=tensors, what=f"'{file}'", file=str(file.absolute()), notes=tensors.notes)

@@ -94,7 +94,9 @@ def test_a_plan_is_saved_and_does_the_same_when_it_is_read(file, source, tmp_pat
 
 
 def test_a_plan_of_what_is_in_memory_cannot_be_saved(source, tmp_path):
-    with pytest.raises(initium.PlanError, match="No file can hold these starts"):
+    with pytest.raises(
+        initium.PlanError, match=r"No file can hold these starts(.*\n)+Save its numbers, as by `safetensors"
+    ):
         warm_start(net(), source).save(tmp_path / "plan.json")
 
 
@@ -374,3 +376,33 @@ def test_a_buffer_that_leaves_its_dtype_is_refused_and_one_that_was_infinite_is_
     held["1.running_var"][2] = torch.inf
     initium.warm_start(model, held).apply(model)
     assert model[1].running_var[2] == torch.inf
+
+
+def test_a_plan_finds_its_file_from_any_folder(tmp_path, monkeypatch, source):
+    for name, model in (("here", source), ("there", trained(net(), IMAGES, seed=1))):
+        (tmp_path / name).mkdir()
+        saved(tmp_path / name / "w.safetensors", model)
+    monkeypatch.chdir(tmp_path / "here")
+    plan = warm_start(net(), "w.safetensors")
+    plan.save("plan.json")
+    monkeypatch.chdir(tmp_path / "there")  # where a file of that name has other numbers
+    for one in (plan, Plan.load("../here/plan.json")):
+        model = net()
+        one.apply(model)
+        assert same(model, source)
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_plan_is_not_written_over_what_it_begins_from(tmp_path, file, source, shards):
+    first, link = tmp_path / "a.safetensors", tmp_path / "link.safetensors"
+    written = warm_start(net(), file).write(first, shards=shards)
+    plan = warm_start(net(), written.path)
+    before = [one.read_bytes() for one in written.files]
+    with pytest.raises(initium.OutputError, match="is what this plan begins from"):
+        plan.write(first, shards=shards)
+    if shards == 1:
+        link.symlink_to(first)
+        with pytest.raises(initium.OutputError, match="is what this plan begins from"):
+            plan.write(link)
+    assert [one.read_bytes() for one in written.files] == before
+    assert plan.write(tmp_path / "b.safetensors").digest == written.digest
