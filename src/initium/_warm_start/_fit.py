@@ -50,6 +50,8 @@ def fit(targets: Iterable[Target], matches: Mapping[str, Match], checkpoint: Che
             made = adapting.adapted(target, one, checkpoint)
             if made is None:
                 found.misfits[target.path] = f"checkpoint {shape}   model {target.shape}"
+            elif made.is_refused:
+                found.misfits[target.path] = f"checkpoint {shape}   model {target.shape}   {made.because}"
             elif made.start is None:
                 found.new[target.path] = made.because
             else:
