@@ -96,10 +96,10 @@ class Use:
 
     Attributes:
         operation: what it does.
-        fed_by: what the other operand is: `data`, `tokens`, `state` (of a recurrence), `cell` (of one whose state is a
-            projection of it), `normalisation`, `residual stream`, `attention`, `gate` (a product of signals),
-            `embedding`, `learned` (a parameter), `pooling`, an activation's name, `f` for an activation without one,
-            the operation of the weight before, or `unknown`.
+        fed_by: what the other operand is: `data`, `tokens`, `positions` (that no input says), `state` (of a
+            recurrence), `cell` (of one whose state is a projection of it), `normalisation`, `residual stream`,
+            `attention`, `gate` (a product of signals), `embedding`, `learned` (a parameter), `pooling`, an activation's
+            name, `f` for an activation without one, the operation of the weight before, or `unknown`.
         moment: E[x^2] of that operand if everything before it is of the size that it is meant to have, by quadrature
             where it is a function of one signal; None if it is not known.
         is_measured: whether no formula gave the moment: it is that of noise to which was done what the model does.

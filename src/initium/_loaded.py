@@ -51,7 +51,10 @@ def read(tensor: "Tensor", law: Loaded, box: Box) -> NDArray[Any]:
         CheckpointError: if a number is none, or leaves the dtype.
     """
     stored = law.find()
-    found = _checked(tensor, _converted(tensor, stored.read(box), stored.dtype), box)
+    held = stored.read(box)
+    found = _checked(tensor, _converted(tensor, held, stored.dtype), box)
+    if tensor.is_buffer and stored.dtype != tensor.dtype and stored.dtype in DTYPES:
+        _check_range(tensor, widened(held, stored.dtype), widened(found, tensor.dtype), box)
     return found if found.flags.writeable else found.copy()  # PyTorch takes no array that it may not write
 
 
@@ -77,6 +80,23 @@ def _converted(tensor: "Tensor", bits: NDArray[Any], source: str) -> NDArray[Any
     return made
 
 
+def _check_range(tensor: "Tensor", held: NDArray[Any], made: NDArray[Any], box: Box) -> None:
+    """Refuse what is infinite in the tensor's dtype alone; of a parameter anything infinite is refused."""
+    wrong = np.isinf(made) & np.isfinite(held)
+    if wrong.any():
+        at, place = _place(wrong, box)
+        raise CheckpointError(
+            f"`{tensor.path}` would hold {made[at]} at {place}: {held[at]} of the checkpoint leaves {tensor.dtype}. "
+            f"Build the model in another dtype, or leave it out: skip=['{tensor.path}']."
+        )
+
+
+def _place(wrong: NDArray[Any], box: Box) -> tuple[tuple[Any, ...], tuple[int, ...]]:
+    """Of the first that is wrong, in what was read and in the whole."""
+    at = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    return at, tuple(int(here) + (cut.start or 0) for here, cut in zip(at, box, strict=True))
+
+
 def _checked(tensor: "Tensor", bits: NDArray[Any], box: Box) -> NDArray[Any]:
     """The same, if each is a number; of a buffer some may be infinite, as in a mask."""
     if tensor.dtype not in DTYPES or _are_finite(bits, tensor.dtype):
@@ -84,8 +104,7 @@ def _checked(tensor: "Tensor", bits: NDArray[Any], box: Box) -> NDArray[Any]:
     numbers = widened(bits, tensor.dtype)
     wrong = np.isnan(numbers) if tensor.is_buffer else ~np.isfinite(numbers)
     if wrong.any():
-        at = np.unravel_index(int(wrong.argmax()), numbers.shape)
-        place = tuple(int(here) + (cut.start or 0) for here, cut in zip(at, box, strict=True))
+        at, place = _place(wrong, box)
         raise CheckpointError(
             f"`{tensor.path}` would hold {numbers[at]} at {place}, from the checkpoint. Mend that, or leave it out: "
             f"skip=['{tensor.path}']."

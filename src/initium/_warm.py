@@ -51,7 +51,7 @@ def warm_start(
         adapt: whether what has another shape is fitted, as the plan then says: a vocabulary that has grown, another
             number of input channels, of positions or of a patch's pixels; a head of other classes starts anew. False
             makes it an error. Adapters by globs go before those: `{"head.*": (old_names, new_names)}` picks rows by
-            their names, and a text is one of `new`, `grown`, `patches`, `channels`,
+            their names, and a text is one of `new`, `transposed`, `grown`, `patches`, `channels`,
             `resampled((14, 14), (8, 20), prefix=1)`.
         skip: globs of names in the model that take nothing from the checkpoint, as in `"head.*"`.
         structure: whether what has found nothing by its name is paired by its order and its shape; each pair is told.
@@ -129,4 +129,5 @@ def _checkpoint(source: Any, *, trust: bool) -> "Checkpoint":
         tensors = edge.trusted(file)
         return Checkpoint(tensors=tensors, what=f"'{file}', which is trusted", notes=tensors.notes)
     tensors = tensors_in(file)
-    return Checkpoint(tensors=tensors, file=str(file), notes=tensors.notes)
+    # A plan outlives the folder that it was made in: a relative path would lead elsewhere from another.
+    return Checkpoint(tensors=tensors, what=f"'{file}'", file=str(file.absolute()), notes=tensors.notes)

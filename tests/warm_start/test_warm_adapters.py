@@ -311,6 +311,61 @@ def test_a_longer_table_of_positions_is_no_vocabulary():
     assert torch.equal(shorter.places.weight, source.places.weight[:5])
 
 
+class Text(nn.Module):
+    """Words and learned positions, looked up or added."""
+
+    def __init__(self, length, words=20, *, looked_up, head=20, tied=False):
+        super().__init__()
+        self.words, self.looked_up = nn.Embedding(words, 8), looked_up
+        self.places = nn.Embedding(length, 8) if looked_up else nn.Parameter(torch.zeros(1, length, 8))
+        self.head = nn.Linear(8, head)
+        if tied:
+            self.head.weight = self.words.weight
+
+    def forward(self, tokens):
+        num = tokens.shape[1]
+        return self.head(
+            self.words(tokens) + (self.places(torch.arange(num)) if self.looked_up else self.places[:, :num])
+        )
+
+
+@pytest.mark.parametrize(("have", "wanted"), [(16, 64), (16, 20), (25, 36)])
+@pytest.mark.parametrize("head", [20, 2])
+@pytest.mark.parametrize("looked_up", [True, False])
+def test_positions_of_words_are_neither_a_picture_nor_words(have, wanted, head, looked_up):
+    source = trained(Text(have, looked_up=looked_up, head=head))
+    name = "places.weight" if looked_up else "places"
+    with pytest.raises(CheckpointError, match=rf"{name} .*say by adapt={{'{name}': HOW}}: ") as caught:
+        warm_start(Text(wanted, looked_up=looked_up, head=head), source, example=TOKENS)
+    assert f"'resampled(({have},), ({wanted},))'" in str(caught.value)
+    model = Text(wanted, looked_up=looked_up, head=head)
+    started(model, source, adapt={f"{name}": f"resampled(({have},), ({wanted},))"}, example=TOKENS)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_vocabulary_that_is_shorter_than_the_positions_beside_it_grows(tied):
+    source = trained(Text(64, looked_up=True, tied=tied))
+    model = Text(64, words=23, looked_up=True, head=23, tied=tied)
+    started(model, source, example=TOKENS)
+    assert torch.equal(model.words.weight[:20], source.words.weight)
+    assert torch.equal(model.head.bias[:20], source.head.bias)
+
+
+def test_a_bias_beside_the_head_grows_with_the_vocabulary():
+    class Beside(nn.Module):
+        def __init__(self, words):
+            super().__init__()
+            self.words, self.head = nn.Embedding(words, 8), nn.Module()
+            self.head.bias = nn.Parameter(torch.zeros(words))
+
+        def forward(self, tokens):
+            return functional.linear(self.words(tokens).tanh(), self.words.weight, self.head.bias)
+
+    source, model = trained(Beside(20)), Beside(23)
+    started(model, source, example=TOKENS)
+    assert torch.equal(model.head.bias[:20], source.head.bias)
+
+
 # What users write
 
 

@@ -94,7 +94,9 @@ def test_a_plan_is_saved_and_does_the_same_when_it_is_read(file, source, tmp_pat
 
 
 def test_a_plan_of_what_is_in_memory_cannot_be_saved(source, tmp_path):
-    with pytest.raises(initium.PlanError, match="No file can hold these starts"):
+    with pytest.raises(
+        initium.PlanError, match=r"No file can hold these starts(.*\n)+Save its numbers, as by `safetensors"
+    ):
         warm_start(net(), source).save(tmp_path / "plan.json")
 
 
@@ -352,3 +354,55 @@ def test_a_saved_plan_knows_its_checkpoint_and_says_which_tensor_is_another(file
     model = net()
     again.apply(model)  # which reads no more than it writes
     assert same(model, source)
+
+
+@pytest.mark.parametrize(("lacks", "is_told"), [("running_mean", True), ("running_var", True), ("num_batches", False)])
+def test_statistics_of_which_some_are_loaded_are_told_to_start_anew(lacks, is_told):
+    held = {name: value for name, value in net().state_dict().items() if lacks not in name}
+    notes = initium.warm_start(trained(net(), IMAGES), held, example=IMAGES).notes
+    assert any("running statistics start anew: `1`" in note for note in notes) == is_told
+
+
+def test_a_buffer_that_leaves_its_dtype_is_refused_and_one_that_was_infinite_is_not():
+    source, model = trained(net(), IMAGES), net().half()
+    held = source.state_dict()
+    held["1.running_var"][2] = 7e4
+    before = model[0].weight.clone()
+    with pytest.raises(
+        initium.CheckpointError, match=r"`1.running_var` would hold inf at \(2,\): 70000.0 of the check"
+    ):
+        initium.warm_start(model, held).apply(model)
+    assert torch.equal(model[0].weight, before)
+    held["1.running_var"][2] = torch.inf
+    initium.warm_start(model, held).apply(model)
+    assert model[1].running_var[2] == torch.inf
+
+
+def test_a_plan_finds_its_file_from_any_folder(tmp_path, monkeypatch, source):
+    for name, model in (("here", source), ("there", trained(net(), IMAGES, seed=1))):
+        (tmp_path / name).mkdir()
+        saved(tmp_path / name / "w.safetensors", model)
+    monkeypatch.chdir(tmp_path / "here")
+    plan = warm_start(net(), "w.safetensors")
+    plan.save("plan.json")
+    monkeypatch.chdir(tmp_path / "there")  # where a file of that name has other numbers
+    for one in (plan, Plan.load("../here/plan.json")):
+        model = net()
+        one.apply(model)
+        assert same(model, source)
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_plan_is_not_written_over_what_it_begins_from(tmp_path, file, source, shards):
+    first, link = tmp_path / "a.safetensors", tmp_path / "link.safetensors"
+    written = warm_start(net(), file).write(first, shards=shards)
+    plan = warm_start(net(), written.path)
+    before = [one.read_bytes() for one in written.files]
+    with pytest.raises(initium.OutputError, match="is what this plan begins from"):
+        plan.write(first, shards=shards)
+    if shards == 1:
+        link.symlink_to(first)
+        with pytest.raises(initium.OutputError, match="is what this plan begins from"):
+            plan.write(link)
+    assert [one.read_bytes() for one in written.files] == before
+    assert plan.write(tmp_path / "b.safetensors").digest == written.digest

@@ -13,7 +13,7 @@ from os import PathLike
 from pathlib import Path
 
 from .. import _files
-from .._decisions import Decisions
+from .._decisions import Decisions, files_of
 from .._errors import OutputError, SettingError
 from .._progress import progress
 from .._reading import path_of
@@ -59,6 +59,7 @@ def write(
     final, path = target(path, shards), _files.destination(path)
     manifest = manifest and _files.destination(manifest)
     tensors, left_out = tensors_of(plan, seed)
+    _check_sources(plan, {final, path, *shards_of(final)})
     mark = f"seed {seed}, stream {VERSION}"
     files = [_File(_in_file_order(part), _metadata(part, mark)) for part in _split(tensors, shards)]
     _files.check_room(final, sum(file.num_bytes for file in files))
@@ -90,6 +91,17 @@ def write(
         tied={name: tensor.path for tensor in tensors for name in tensor.tied},
         left_out=left_out,
     )
+
+
+def _check_sources(plan: Decisions, written: set[Path]) -> None:
+    """Refuse to take the place of what the numbers come from: the plan would then begin from its own end.
+
+    Raises:
+        OutputError: naming it.
+    """
+    for file in files_of(plan):
+        if any(os.path.exists(one) and os.path.samefile(file, one) for one in written):
+            raise OutputError(f"'{file}' is what this plan begins from. Name another file.")
 
 
 def target(path: str | PathLike[str], shards: int) -> Path:

@@ -10,4 +10,5 @@ from ._origin import LeftOut as LeftOut
 from ._origin import Origin as Origin
 from ._origin import Sum as Sum
 from ._sums import changed as changed
+from ._sums import files_of as files_of
 from ._sums import sums as sums

@@ -64,10 +64,16 @@ def text(plan: Decisions, manifest: str = "") -> str:
 
 
 def _check_specs(plan: Decisions) -> None:
-    wrong = [f"  {choice.path}  {choice.init}" for choice in plan.choices if not reads_back(choice.init)]
+    wrong = [choice for choice in plan.choices if not reads_back(choice.init)]
+    lines = [f"  {choice.path}  {choice.init}" for choice in wrong]
+    if plan.origin and any(choice.by == "checkpoint" for choice in wrong):
+        raise PlanError(
+            f"No file can hold these starts, since {plan.origin.source} is none that it could name:\n{listed(lines)}\n"
+            "Save its numbers, as by `safetensors.torch.save_file(state_dict, 'w.safetensors')`, and begin from that."
+        )
     if wrong:
         raise PlanError(
-            f"No file can hold these starts, since no spec names them:\n{listed(wrong)}\n"
+            f"No file can hold these starts, since no spec names them:\n{listed(lines)}\n"
             "Take starts of the catalogue, which `initium list` shows."
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from .._errors import CheckpointError
 from ..init._law import Adapted, From, Loaded
@@ -34,6 +35,16 @@ def changed(plan: Decisions) -> Iterator[tuple[str, str]]:
                 yield name, "has another SHA-256 in the checkpoint than when the plan was saved"
         except CheckpointError as error:
             yield name, str(error)
+
+
+def files_of(plan: Decisions) -> set[Path]:
+    """The files of safetensors that numbers come from, those of an index one by one."""
+    from .._stored import InFile  # which reads files: rarely needed
+
+    laws = [choice.law for choice in plan.choices] + [buffer.law for buffer in plan.buffers]
+    sources = [law.source for law in laws if isinstance(law, Loaded | Adapted)]
+    held = [source.find(name) for source in sources for name in source.names]
+    return {one.place.file for one in held if isinstance(one, InFile)}
 
 
 def _sources(plan: Decisions) -> Iterator[From]:

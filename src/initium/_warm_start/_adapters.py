@@ -25,10 +25,12 @@ class Fitted(NamedTuple):
     Attributes:
         start: the numbers; None if the tensor starts from the recipe.
         because: why, and what it was measured to do.
+        is_refused: whether nothing is done before the user has said what is meant, as `because` tells.
     """
 
     start: Initialiser | None
     because: str
+    is_refused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +73,9 @@ class Case:
     @property
     def is_of_head(self) -> bool:
         """Whether it is what gives the model's output, or the bias of that."""
-        weight = self.graph.weight_of(self.param) if self.param.role == "bias" else self.param
-        return weight is not None and weight.role in ("weight", "embedding") and weight.use.is_head
+        weight = self.graph.weight_of(self.param) if self.param.role == "bias" else None
+        ends = [one for one in (self.param, weight) if one and one.role in ("weight", "embedding", "bias")]
+        return any(one.use.is_head for one in ends)
 
 
 def adapted(case: Case) -> Fitted | None:
@@ -82,24 +85,44 @@ def adapted(case: Case) -> Fitted | None:
 
 def _vocabulary(case: Case) -> Fitted | None:
     """More words, or fewer, in an embedding and in a head that is not tied to it."""
-    if case.differs_in != {0} or not (_is_words(case) or (case.is_of_head and _sizes(case) in case.vocabularies)):
+    is_of_head = case.is_of_head and _sizes(case) in case.vocabularies
+    if case.differs_in != {0} or not (case.param.role == "embedding" or is_of_head):
         return None
     have, wanted = _sizes(case)
     if wanted < have:
         start = case.checkpoint.start((case.name,), (rows(0, wanted),))
         return Fitted(start, f"the first {wanted:,} of {have:,} rows")
+    if not (is_of_head or _is_words(case)):
+        how = f"'grown' if its rows are words, 'resampled(({have},), ({wanted},))' if they are positions"
+        return Fitted(None, f"say by adapt={{'{case.param.path}': HOW}}: {how}", is_refused=True)
     effect = grown_effect(case.checkpoint.numbers(case.name), wanted - have, SHARE)
     why = f"{have:,} rows there, and {wanted - have:,} new ones like their mean{effect}"
     return Fitted(case.checkpoint.fitted("grown", case.name, share=SHARE), why)
 
 
 def _is_words(case: Case) -> bool:
-    """Whether an embedding is of words: of several that are summed, others are of positions or of kinds."""
-    param = case.param
-    if param.role != "embedding":
+    """Whether an embedding is of words: of several that are summed, others are of positions or of kinds.
+
+    Words are picked by what the model is given; the table that is the head, or as long as that, is theirs.
+    """
+    param, graph = case.param, case.graph
+    tables = [one for one in graph.params if one.role == "embedding" and one is not param]
+    if not graph.is_traced:
+        return not tables
+    if not any(use.fed_by == "tokens" for use in param.uses):
         return False
-    others = [case.graph.by_path[path] for use in param.uses for path in use.sums_with if path in case.graph.by_path]
-    return case.new[0] < case.old[0] or all(other.shape[0] <= case.new[0] for other in others)
+    paths = {path for use in param.uses for path in use.sums_with}
+    beside = [one for one in tables if one.path in paths]
+    if any(use.is_head for use in param.uses):
+        return True
+    if any(_is_as_head(one, graph) for one in beside):
+        return False
+    return _is_as_head(param, graph) or all(one.shape[0] <= case.new[0] for one in beside)
+
+
+def _is_as_head(table: Param, graph: Graph) -> bool:
+    heads = [one for one in graph.params if one.role in ("weight", "embedding") and any(u.is_head for u in one.uses)]
+    return any(one is table or one.shape[0] == table.shape[0] for one in heads)
 
 
 def _sizes(case: Case) -> tuple[int, int]:
@@ -152,6 +175,9 @@ def _positions(case: Case) -> Fitted | None:
     if case.param.role != "position" or len(case.new) not in (2, 3) or case.differs_in != {len(case.new) - 2}:
         return None
     have, wanted = case.old[-2], case.new[-2]
+    if not _is_on_picture(case):
+        how = f"'resampled(({have},), ({wanted},))' for a line, 'resampled((4, 4), (6, 6), prefix=1)' for a picture"
+        return Fitted(None, f"say by adapt={{'{case.param.path}': HOW}}: {how}", is_refused=True)
     squares = [
         (p, math.isqrt(have - p), math.isqrt(wanted - p)) for p in range(_MOST_BEFORE + 1) if p < min(have, wanted)
     ]
@@ -165,6 +191,14 @@ def _positions(case: Case) -> Fitted | None:
     return Fitted(
         start, f"{a} x {a} positions there, {b} x {b} here{before}; their size {as_percent(size)} of what it was"
     )
+
+
+def _is_on_picture(case: Case) -> bool:
+    """Whether patches of a picture are what it is added to, and no words."""
+    kernels = [one for one in case.graph.params if one.role == "weight" and one.use.operation == "convolution"]
+    sees = any(one.use.fed_by == "data" and len(one.shape) == 4 for one in kernels)
+    words = [use for use in case.param.uses if use.fed_by in ("embedding", "tokens") or use.sums_with]
+    return sees and not words
 
 
 _MOST_BEFORE = 5  # tokens that stand before the patches: a class, a distillation, four registers

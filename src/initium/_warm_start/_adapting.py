@@ -12,6 +12,7 @@ from .._errors import RuleError, SpecError
 from .._graph import Graph
 from .._rule import shown
 from .._spec import parse_call, unknown_name
+from .._stored import TURNED
 from ..init._fitted import BUILDS
 from ._adapters import Case, Fitted, adapted
 from ._checkpoint import Checkpoint
@@ -85,14 +86,16 @@ def _by_user(case: Case, said: Any) -> Fitted:
         return _picked(case, *said)
     if not isinstance(said, str):
         raise RuleError(
-            f"An adapter is the text 'new', 'grown', 'patches', 'channels' or 'resampled((14, 14), (16, 16))', or two "
-            f"lists of names, not {shown(said)}."
+            f"An adapter is the text 'new', 'transposed', 'grown', 'patches', 'channels' or "
+            f"'resampled((14, 14), (16, 16))', or two lists of names, not {shown(said)}."
         )
     if said == NEW:
         return Fitted(None, "you want it new")
+    if said == TURNED:
+        return Fitted(case.checkpoint.start((case.name,), (TURNED,)), "transposed, as you say")
     call = parse_call(said)
     if call.name not in BUILDS:
-        raise unknown_name("adapter", call.name, [*BUILDS, NEW], "")
+        raise unknown_name("adapter", call.name, [*BUILDS, NEW, TURNED], "")
     settings = call.kwargs | dict(zip(_PLACES.get(call.name, ()), call.args, strict=False))
     try:
         start = case.checkpoint.fitted(call.name, case.name, **settings)

@@ -16,18 +16,18 @@ class Checkpoint:
 
     Attributes:
         tensors: by name, in the order in which they are held.
-        file: that holds them; empty if they are in memory.
-        what: it is, if it is no file, as in `a state dict`.
+        file: that holds them, by a path that holds in any folder; empty if they are in memory.
+        what: it is, for a reader: `a state dict`, or a file as its user names it.
         notes: what a reader must know of how it was read.
     """
 
     tensors: Mapping[str, Stored]
+    what: str
     file: str = ""
-    what: str = ""
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"'{self.file}'" if self.file else self.what
+        return self.what
 
     def start(self, names: tuple[str, ...], views: tuple[str, ...] = ()) -> Initialiser:
         """The numbers of some of its tensors, as a start."""

@@ -96,7 +96,7 @@ def decide(
     return replace(
         made,
         choices=tuple(_told(choice, fits.new) for choice in made.choices),
-        notes=(*checkpoint.notes, *found.notes, *made.notes),
+        notes=(*checkpoint.notes, *found.notes, *fits.notes, *made.notes),
         buffers=tuple(_loaded(buffer, fits.starts) for buffer in made.buffers),
         origin=Origin(
             source=str(checkpoint),
@@ -147,8 +147,11 @@ def _warm(recipe: Recipe, starts: Mapping[str, Decision], checkpoint: Checkpoint
 
 def _beside(graph: Graph, starts: Mapping[str, Decision]) -> Graph:
     """The graph without the running statistics that are loaded: nothing of those starts anew."""
-    buffers = {path.rpartition(".")[0] for path in starts if path not in graph.by_path}
-    return replace(graph, statistics=tuple(one for one in graph.statistics if one.path not in buffers))
+    # How many batches were counted is no statistic, and older checkpoints lack it.
+    held = [buffer for buffer in graph.buffers if buffer.is_saved and buffer.shape]
+    anew = {buffer.path.rpartition(".")[0] for buffer in held if buffer.path not in starts}
+    loaded = {path.rpartition(".")[0] for path in starts if path not in graph.by_path} - anew
+    return replace(graph, statistics=tuple(one for one in graph.statistics if one.path not in loaded))
 
 
 def _loaded(buffer: Buffer, starts: Mapping[str, Decision]) -> Buffer:

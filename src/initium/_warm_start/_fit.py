@@ -1,6 +1,5 @@
 """fit: how the numbers that are meant for a tensor become its own, or why they cannot."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -11,10 +10,9 @@ from ._adapting import Adapting
 from ._checkpoint import Checkpoint
 from ._match import Match
 from ._target import Target
+from ._turned import turned_of
 
 Shape = tuple[int, ...]
-# Up to the number of its block: `h.0.` of `h.0.attn.c_attn.weight`.
-_BLOCK = re.compile(r"(.*\.)?\d+\.")
 
 
 @dataclass(frozen=True)
@@ -25,18 +23,22 @@ class Fits:
         starts: of those that fit, by path.
         misfits: of the others, what the checkpoint has and what is wrong.
         new: those that start from the recipe though something is meant for them, and why.
+        notes: what a reader must know of how they fit.
     """
 
     starts: dict[str, Decision] = field(default_factory=dict)
     misfits: dict[str, str] = field(default_factory=dict)
     new: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def fit(targets: Iterable[Target], matches: Mapping[str, Match], checkpoint: Checkpoint, adapting: Adapting) -> Fits:
     """Each number is copied as it is, if need be from a transposed matrix or without axes of size 1; or adapted."""
-    found = Fits()
     meant = [target for target in targets if target.path in matches]
-    turned = _turned(meant, matches, checkpoint)
+    turned, unsure = turned_of(meant, matches, checkpoint)
+    found = Fits(
+        notes=tuple(unsure[target.path] for target in meant if target.path in unsure and not adapting.is_asked(target))
+    )
     for target in meant:
         one = matches[target.path]
         shape, dtype = _held(one, checkpoint)
@@ -48,6 +50,8 @@ def fit(targets: Iterable[Target], matches: Mapping[str, Match], checkpoint: Che
             made = adapting.adapted(target, one, checkpoint)
             if made is None:
                 found.misfits[target.path] = f"checkpoint {shape}   model {target.shape}"
+            elif made.is_refused:
+                found.misfits[target.path] = f"checkpoint {shape}   model {target.shape}   {made.because}"
             elif made.start is None:
                 found.new[target.path] = made.because
             else:
@@ -67,10 +71,12 @@ def _views(
     """How the numbers must be laid out to be the target's, and why; None if they cannot."""
     views, why = (), []
     wanted = target.shape if one.part is None else (sum(one.part.sizes), *target.shape[1:])
-    if target.path in turned or (one.part and shape != wanted and shape == wanted[::-1]):
+    if target.path in turned or _has_moved_ones(shape, wanted):
+        if len(one.names) > 1:
+            return None  # each is to be transposed before they are laid one after another
         views, why, shape = (TURNED,), [turned.get(target.path, f"{shape} there")], shape[::-1]
     if shape != wanted:
-        if one.part or _without_ones(shape) != _without_ones(wanted):
+        if one.part or _without_ones(shape) != _without_ones(wanted) or _is_either_way(shape, target):
             return None
         views, why = (*views, SHAPED), [*why, f"{shape} there"]
     if one.part:
@@ -93,28 +99,23 @@ def _without_ones(shape: Shape) -> list[int]:
     return [size for size in shape if size != 1]
 
 
-def _turned(targets: Iterable[Target], matches: Mapping[str, Match], checkpoint: Checkpoint) -> dict[str, str]:
-    """The matrices that are stored (input, output) on one side alone, and by what that is known.
-
-    Of a square one its shape does not say so, and the others of its block do.
-    """
-    votes: dict[str, set[bool]] = {}
-    squares, found = [], {}
-    for target in targets:
-        shape, _ = _held(matches[target.path], checkpoint)
-        is_matrix = len(shape) == 2 and matches[target.path].part is None
-        if not is_matrix or target.param is None or target.param.role != "weight":
-            continue
-        if shape[0] == shape[1] == target.shape[0]:
-            squares.append(target.path)
-        elif shape == target.shape[::-1]:
-            found[target.path] = f"{shape} there"
-        if shape[0] != shape[1]:
-            votes.setdefault(_block(target.path), set()).add(shape == target.shape[::-1])
-    alike = [path for path in squares if votes.get(_block(path)) == {True}]
-    return found | dict.fromkeys(alike, "square, and transposed as the others of its block")
+def _has_moved_ones(shape: Shape, wanted: Shape) -> bool:
+    """Whether axes of size 1 lie at other ends: a kernel of one pixel, stored (height, width, input, output)."""
+    if len(_without_ones(shape)) < 2:
+        return False
+    before, behind = (
+        _leading_ones(wanted) - _leading_ones(shape),
+        _leading_ones(wanted[::-1]) - _leading_ones(shape[::-1]),
+    )
+    return before * behind < 0
 
 
-def _block(path: str) -> str:
-    found = _BLOCK.match(path)
-    return found[0] if found else path.rpartition(".")[0].rpartition(".")[0]
+def _is_either_way(shape: Shape, target: Target) -> bool:
+    """Whether a square matrix loses axes of size 1 in front of it, where kernels (input, output) have their space."""
+    inner = _without_ones(shape)
+    is_weight = target.param is not None and target.param.role == "weight"
+    return is_weight and len(inner) == 2 and inner[0] == inner[1] and _leading_ones(shape) > _leading_ones(target.shape)
+
+
+def _leading_ones(shape: Shape) -> int:
+    return next((axis for axis, size in enumerate(shape) if size != 1), len(shape))

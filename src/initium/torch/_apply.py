@@ -19,6 +19,7 @@ from ._materialise import Device, check_device, materialised
 from ._parameters import parameters
 from ._path import plain_paths
 from ._shards import check_shards, local, notice, parts, put, reshard
+from ._still import still
 from ._torch import own_parameters, storage_of
 from ._undisturbed import undisturbed, where_made
 from ._writable import check_apart, check_writable
@@ -70,7 +71,7 @@ def _write(model: nn.Module, writes: Sequence[Write], device: Device) -> None:
     blank = [write.value for write in writes if write.value.is_meta]
     drawn = [(w.numbers, w.value) for w in writes if isinstance(w.numbers, Tensor) and not w.is_buffer]
     touched = {write.path: write.value for write in writes}
-    with where_made(touched.values()), materialised(touched, device):
+    with still(writes), where_made(touched.values()), materialised(touched, device):
         fill((tensor, part) for tensor, value in drawn for part in parts(value))
         for _, value in drawn:
             notice(value)

@@ -311,7 +311,7 @@ class UseReader:
         """What the other operand is."""
         kind = self.flow.kind(value)
         if operation == "embedding":
-            return Signal("tokens", None)
+            return Signal("positions" if kind in ("shift", "attention") else "tokens", None)
         norm = self._norm_before(value) if operation == "normalisation" and kind != "norm" else None
         if norm is not None:
             return self.signals[self.flow.normalised.get(norm.index, (norm.signals[0],))[0].index]
