@@ -355,7 +355,7 @@ def test_matrices_of_layers_that_store_them_otherwise_are_transposed_square_ones
     plan = started(model, source, example=x)
     torch.testing.assert_close(model(x), source(x))
     assert plan["0.c_fc.weight"].law.views == ("transposed",)
-    assert plan["1.c_proj.weight"].because == "its own name, square, and transposed as the others of `1`"
+    assert plan["1.c_proj.weight"].because == "its own name, square, and transposed as the others around it"
 
 
 def test_square_matrices_of_layers_that_agree_stay_as_they_are():

@@ -39,7 +39,7 @@ def turned_of(
         places = [(owner, votes.get((_is_recurrent(target), owner), set())) for owner in _owners(target.path)]
         owner, said = next((place for place in places if place[1]), ("", set[bool]()))
         if said == {True}:
-            around = f"of `{owner}`" if owner else "of the model"
+            around = "around it" if owner else "of the model"  # alike in each block, so that a table folds
             found[target.path] = f"square, and transposed as the others {around}"
         elif len(said) > 1 or (not said and _is_recurrent(target) and len(one.names) > 1):
             unsure[target.path] = _unsure(target, one)
