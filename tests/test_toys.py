@@ -141,7 +141,7 @@ def at_once(study, runs):
             for inputs, wanted in batches(study, index, epoch):
                 optimizer.zero_grad()
                 both = zip(courses, models, strict=True)
-                sum(course.loss(model(inputs), wanted) for course, model in both).backward()
+                sum(course.judge.function(model(inputs), wanted) for course, model in both).backward()
                 optimizer.step()
             for course in courses:
                 course.note()

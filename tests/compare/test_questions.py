@@ -241,12 +241,12 @@ def test_a_place_is_not_dead_where_a_start_with_too_few_runs_to_judge_trained():
     found = Grid(dict(cells), ("lr",), num_asked=2)
     (contest,) = found.contests
     assert (contest.failed, [*contest.scores], contest.is_dead) == (("zeros",), ["zeros", "he_normal"], False)
-    assert found.answer.startswith("Take he_normal")
+    assert found.verdict.startswith("Take he_normal")
     cells = [
         of_accuracies({"lr": 0.1}, {"zeros": 0.1, "bad": 0.1}),
         of_accuracies({"lr": 1.0}, {"zeros": [0.1] * 2, "bad": [0.1] * 2, "ones": [0.95] * 2}),
     ]
-    assert Grid(dict(cells), ("lr",), num_asked=2).answer.splitlines()[0] == (
+    assert Grid(dict(cells), ("lr",), num_asked=2).verdict.splitlines()[0] == (
         "No start is named: none that has runs enough to be judged trained."
     )
 
@@ -265,17 +265,17 @@ def test_a_start_that_never_trained_is_told_as_lost_and_not_recommended():
     noisy = mostly_lost(3)
     found = depths(*((depth, {"he_normal": noisy, "zeros": 0.1, "bad": 0.0}) for depth in (3, 20)))
     assert all("zeros" in contest.failed for contest in found.contests)
-    first, along = found.answer.splitlines()
+    first, along = found.verdict.splitlines()
     assert first == "Take he_normal: it is not shown to be behind anywhere; bad is. Never trained: zeros."
     assert along.startswith("At every depth bad is behind another by at least ")
     assert along.endswith("], and zeros does not train.")
     alone = depths(*((depth, {"he_normal": noisy, "zeros": 0.1}) for depth in (3, 20)))
-    assert alone.answer.splitlines() == [
+    assert alone.verdict.splitlines() == [
         "Take he_normal: no other trained.",
         "At every depth only he_normal trains.",
     ]
     both = depths(*((depth, {"he_normal": noisy, "orthogonal": noisy, "zeros": 0.1}) for depth in (3, 20)))
-    assert both.answer.splitlines() == [
+    assert both.verdict.splitlines() == [
         "No start that trained is shown to be better than another at 2 places. Never trained: zeros.",
         "At every depth no difference is shown, and zeros does not train.",
     ]
@@ -290,7 +290,7 @@ def test_a_start_that_beats_all_others_that_trained_is_named_with_those_that_did
         name, cell = of_accuracies({"depth": depth}, {"better": better, "worse": noisy, "zeros": 0.1})
         cells[name] = replace(cell, runs={**cell.runs, "worse": [worse(one) for one in cell.runs["better"]]})
     found = Grid(cells, ("depth",), num_asked=2)
-    first, along = found.answer.splitlines()
+    first, along = found.verdict.splitlines()
     assert first == ("Take better: it beats worse at 2 of 2 places and is behind at none. Never trained: zeros.")
     assert along.startswith("At every depth better beats worse by at least ")
     assert along.endswith("], and zeros does not train.")
@@ -310,7 +310,7 @@ def test_starts_that_trained_and_are_behind_somewhere_are_no_reason_to_take_one_
         name, cell = of_accuracies({"depth": depth}, {names[0]: noisy, "zeros": 0.1})
         runs = {**cell.runs, names[1]: [replace(worse(one), recipe=names[1]) for one in cell.runs[names[0]]]}
         cells[name] = Comparison(replace(cell.study, starts=("one", "other", "zeros")), runs)
-    assert Grid(cells, ("depth",), num_asked=2).answer.splitlines()[0] == (
+    assert Grid(cells, ("depth",), num_asked=2).verdict.splitlines()[0] == (
         "No start is right everywhere: each that trained is behind another somewhere. Never trained: zeros."
     )
 
@@ -323,14 +323,14 @@ def test_a_start_that_is_named_and_failed_at_some_places_is_told_with_them():
         (20, {"he_normal": noisy, "ones": 0.1}),
         (50, {"he_normal": 0.1, "ones": 0.1}),
     )
-    assert found.answer.splitlines() == [
+    assert found.verdict.splitlines() == [
         "No start is shown to be better than another at 3 places. ones never trained at depth 10 and depth 20.",
         "At depth 3 no difference is shown; at depth 10 and 20 only he_normal trains; at depth 50 nothing trains.",
     ]
     many = depths((3, {"a": noisy, "b": noisy}), *((depth, {"a": noisy, "b": 0.1}) for depth in range(10, 14)))
-    assert many.answer.splitlines()[0].endswith(" b never trained at 4 places, the first depth 10.")
+    assert many.verdict.splitlines()[0].endswith(" b never trained at 4 places, the first depth 10.")
     partly = depths((3, {"a": noisy, "b": noisy, "c": noisy}), (20, {"a": noisy, "b": noisy, "c": 0.1}))
-    assert partly.answer.splitlines()[1] == (
+    assert partly.verdict.splitlines()[1] == (
         "At depth 3 no difference is shown; at depth 20 no difference is shown, and c does not train."
     )
 
@@ -344,7 +344,7 @@ def test_looks_leave_less_to_spend_so_more_runs_are_needed(looks, fewest, then):
     def of(num, axes):
         looked = (*looks[:-1], num)
         return grid(axes, ("a", "b"), lambda start, **_: 0.95 if start == "a" else 0.3, seeds=num, looks=looked,
-                    precision=0.5).answer  # fmt: skip
+                    precision=0.5).verdict  # fmt: skip
 
     few = f"Too few runs to tell: {fewest - 1} of each start cannot show any difference, however large; {then} or more"
     assert of(fewest - 1, {"depth": (3, 20)}) == f"{few} can."

@@ -433,6 +433,7 @@ def test_a_hundred_kills_lose_nothing_and_repeat_nothing(tmp_path):
         assert len(told) > 100
         assert all(len(one.curve) == 2 and len(one.detail) == 500 for one in store.rows())
         assert store._connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with Store.read(path) as store:
         assert not store.is_held  # whoever was killed holds nothing
 
 

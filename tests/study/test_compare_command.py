@@ -285,7 +285,20 @@ os.kill(os.getpid(), signal.SIGKILL) if sys.argv[2] else sys.stdin.read()
 
 
 def started(*more):
-    args = ["he_normal", "zeros", "--data", "iris", "--seeds", "60", "--epochs", "2", "--chunk", "4", "--store", "s.db"]
+    args = [
+        "he_normal",
+        "zeros",
+        "--data",
+        "iris",
+        "--seeds",
+        "200",
+        "--epochs",
+        "2",
+        "--chunk",
+        "4",
+        "--store",
+        "s.db",
+    ]
     return subprocess.Popen([*INITIUM, *args, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -312,8 +325,8 @@ def test_five_kills_of_the_command_lose_nothing(folder):
     last = started("--resume", "--export", "a.csv")
     out, err = last.communicate(timeout=300)
     assert last.returncode == 0, err
-    assert "60 paired runs of each start" in " ".join(out.split())
-    assert len({(row["start"], row["run"]) for row in rows("a.csv")}) == len(rows("a.csv")) == 120
+    assert "200 paired runs of each start" in " ".join(out.split())
+    assert len({(row["start"], row["run"]) for row in rows("a.csv")}) == len(rows("a.csv")) == 400
 
 
 @pytest.mark.slow
@@ -322,7 +335,7 @@ def test_two_commands_share_the_runs_and_say_the_same(folder):
     said = [process.communicate(timeout=400) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert said[0][0].split("Runs:")[0] == said[1][0].split("Runs:")[0]
-    assert num_kept() == 120
+    assert num_kept() == 400
 
 
 # Where the tests run in the background, a shell has told what they start to ignore Ctrl-C.

@@ -189,4 +189,4 @@ def test_a_cause_ends_in_no_point(monkeypatch):
         "initium._engine._contender.diagnose", lambda *_, **__: SimpleNamespace(findings=[found])
     )  # fmt: skip
     contender = decided(Study("mlp", "iris", ["zeros", "ones"], seeds=2))[0]
-    assert contender.cause() == "a name: much; it is so"
+    assert str(contender.cause()) == "a name (much; it is so)"

@@ -66,6 +66,4 @@ def test_rates_of_its_own_are_noted_before_training(tmp_path, monkeypatch):
     args = ["mup(base_width=4)", "he_normal", "--data", "iris", "--optimizer", "adam", "--lr", "0.01", "--seeds", "2"]
     found = CliRunner().invoke(_cli.app, ["compare", *args, "--epochs", "1", "--model", "mlp", "--width", "8"])
     assert found.exit_code == 0, found.output
-    assert (
-        "\nNote: mup(base_width=4) trains 2 of 6 parameters at rates of its own: lr x 0.5.\nStarting " in found.stderr
-    )
+    assert "\nNote: mup(base_width=4) trains 2 of 6 parameters at rates of its own: lr x 0.5.\n" in found.stderr

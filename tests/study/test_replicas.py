@@ -37,7 +37,12 @@ def tokens(rows=120):
 
 
 def study(model, given=None, **settings):
-    return Study(model, given or data(), ["framework", "zeros"], **{"epochs": 10, "batch_size": 16, **settings})
+    return Study(
+        model,
+        given or data(),
+        ["framework", "zeros"],
+        **{**({} if "steps" in settings else {"epochs": 10}), "batch_size": 16, **settings},
+    )
 
 
 def models(made, number, kind=torch.float64):

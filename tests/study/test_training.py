@@ -43,7 +43,8 @@ def scaled():
 
 def contender(model, *, starts=("framework", "zeros"), **settings):
     """The first start of a study."""
-    asked = {"seeds": 4, "epochs": 4, "batch_size": BATCH, "lr": 0.1, "seed": SEED, "order_seed": ORDER_SEED}
+    asked = {"seeds": 4, "batch_size": BATCH, "lr": 0.1, "seed": SEED, "order_seed": ORDER_SEED}
+    asked |= {} if "steps" in settings else {"epochs": 4}
     return decided(Study(model, (X[TRAIN], Y[TRAIN], X[TEST], Y[TEST]), list(starts), **asked | settings))[0]
 
 

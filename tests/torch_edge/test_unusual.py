@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import initium
-from initium._cli import _in_dtype
+from initium._decisions import in_dtype
 from initium._recipes._parse import by_name
 
 DATA = "; data are taken to have second moment 1"  # said of made-up inputs
@@ -177,5 +177,5 @@ def test_the_refusal_to_write_complex_numbers_does_not_advise_what_was_done(tmp_
 
 def test_the_command_lines_dtype_leaves_complex_numbers_as_they_are():
     """As `model.to(torch.bfloat16)` would not: it throws half of them away."""
-    plan = _in_dtype(initium.plan(spectral(), "he", example=torch.zeros(2, 16)), "bfloat16")
+    plan = in_dtype(initium.plan(spectral(), "he", example=torch.zeros(2, 16)), "bfloat16")
     assert {choice.param.dtype for choice in plan.choices} == {"bfloat16", "complex64", "complex128"}
