@@ -291,7 +291,7 @@ def started(*more):
         "--data",
         "iris",
         "--seeds",
-        "200",
+        "60",
         "--epochs",
         "2",
         "--chunk",
@@ -307,6 +307,16 @@ def num_kept():
         return 0
     with Store.read(Path("s.db")) as store:
         return len(store.finished())
+
+
+@pytest.mark.parametrize(("more", "size"), [(("--chunk", "3"), 3), (("--memory", "1e-6"), 1)])
+def test_runs_train_together_as_the_command_asks(folder, more, size):
+    args = ["compare", "he_normal", "zeros", "--data", "iris", "--model", "mlp(4, 8, 3)", "--seeds", "6", "--epochs", "1"]
+    found = run(*args, "--store", "s.db", *more)
+    assert found.exit_code == 0, found.output
+    with Store.read(Path("s.db")) as store:
+        (said,) = store.facts()["replicas"].values()
+    assert said == {"he_normal": size, "zeros": size}
 
 
 @pytest.mark.slow
@@ -325,8 +335,8 @@ def test_five_kills_of_the_command_lose_nothing(folder):
     last = started("--resume", "--export", "a.csv")
     out, err = last.communicate(timeout=300)
     assert last.returncode == 0, err
-    assert "200 paired runs of each start" in " ".join(out.split())
-    assert len({(row["start"], row["run"]) for row in rows("a.csv")}) == len(rows("a.csv")) == 400
+    assert "60 paired runs of each start" in " ".join(out.split())
+    assert len({(row["start"], row["run"]) for row in rows("a.csv")}) == len(rows("a.csv")) == 120
 
 
 @pytest.mark.slow
@@ -335,7 +345,7 @@ def test_two_commands_share_the_runs_and_say_the_same(folder):
     said = [process.communicate(timeout=400) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert said[0][0].split("Runs:")[0] == said[1][0].split("Runs:")[0]
-    assert num_kept() == 400
+    assert num_kept() == 120
 
 
 # Where the tests run in the background, a shell has told what they start to ignore Ctrl-C.
