@@ -8,7 +8,6 @@ import scipy.stats
 from initium._compare._estimate import crossed, estimated, resampled
 from initium._compare._statistics import (
     differences,
-    floor,
     gap_interval,
     holm,
     interval,
@@ -163,7 +162,6 @@ def test_overlapping_training_sets_widen_a_t_test_by_hand():
     assert found.mean / np.sqrt(found.variance) == pytest.approx(2.1713, abs=1e-4)
     assert found.p() == pytest.approx(2 * scipy.stats.t(9).sf(2.1713), rel=1e-3)
     assert found.floor(0.05) == pytest.approx(1.959964 * np.sqrt(SLEEP.var(ddof=1) / 4), rel=1e-6)
-    assert floor(SLEEP, ratio=0.25) == found.floor(0.05)
 
 
 @pytest.mark.parametrize("level", [0.05, 0.001])

@@ -311,7 +311,19 @@ def num_kept():
 
 @pytest.mark.parametrize(("more", "size"), [(("--chunk", "3"), 3), (("--memory", "1e-6"), 1)])
 def test_runs_train_together_as_the_command_asks(folder, more, size):
-    args = ["compare", "he_normal", "zeros", "--data", "iris", "--model", "mlp(4, 8, 3)", "--seeds", "6", "--epochs", "1"]
+    args = [
+        "compare",
+        "he_normal",
+        "zeros",
+        "--data",
+        "iris",
+        "--model",
+        "mlp(4, 8, 3)",
+        "--seeds",
+        "6",
+        "--epochs",
+        "1",
+    ]
     found = run(*args, "--store", "s.db", *more)
     assert found.exit_code == 0, found.output
     with Store.read(Path("s.db")) as store:

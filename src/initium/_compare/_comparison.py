@@ -21,7 +21,7 @@ from ._precision import looked, share
 from ._remarks import remarks
 from ._speed import Speed, speed
 from ._statistics import Difference, differences
-from ._summary import Summary, final_merits, luck_of, summarise, target_loss
+from ._summary import Summary, final_merits, has_failed, luck_of, summarise, target_loss
 from ._verdict import Measured, fastest, verdict
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Comparison(Reported):
             summarise(runs, self.scores[recipe], target=self.target, beyond_chance=self.luck)
             for recipe, runs in self.runs.items()
         ]
-        lost = [row.num_failed == self.num_runs for row in rows]
+        lost = [row.recipe in self.failed for row in rows]
         order = sorted(range(len(rows)), key=lambda at: (lost[at], -rows[at].score.mean))
         return tuple(rows if all(lost) else (rows[at] for at in order))
 
@@ -165,10 +165,10 @@ class Comparison(Reported):
         """Which start is the fastest; empty where there are too few runs to tell, or nothing is reached."""
         return fastest(self.speed, self.measured) if self.speed else ""
 
-    @property
+    @cached_property
     def failed(self) -> tuple[str, ...]:
         """The starts of which no run left chance without diverging."""
-        return tuple(row.recipe for row in self.summaries if row.num_failed == self.num_runs)
+        return tuple(start for start, runs in self.runs.items() if all(has_failed(run, self.luck) for run in runs))
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -114,11 +114,6 @@ def gap_interval(gaps: Gaps, *, ratio: float | None = None, level: float = LEVEL
     return around(estimated(gaps, ratio=ratio), level)
 
 
-def floor(gaps: Gaps, *, ratio: float | None = None, level: float = LEVEL) -> float:
-    """The half-width of such an interval that no number of runs narrows."""
-    return estimated(gaps, ratio=ratio).floor(level)
-
-
 def differences(
     merits: Mapping[str, Sequence[Array]], *, margin: float, ratio: float | None = None, spent: float = 1.0
 ) -> tuple[Difference, ...]:
