@@ -192,6 +192,8 @@ def test_a_study_is_written_in_its_own_letters_and_its_rules_are_a_table(folder)
     ("args", "message"),
     [
         (["--show", "no.db"], "OutputError: There is no file 'no.db'."),
+        (["--show", "no.db", "--out", "x.csv"], "OutputError: 'x.csv' is no name of a page, which ends in .html."),
+        (["he_normal", "zeros", "--out", "x.csv"], "OutputError: 'x.csv' is no name of a page, which ends in .html."),
         (
             ["--show", "s.db", "--lr", "1"],
             "SettingError: `--show` shows what a store holds, and trains nothing; leave out",
