@@ -138,7 +138,6 @@ def compare(
             f"The grid has {trials * study.seeds:,} runs, of {trials:,} starts in places; a trial of each takes long "
             "itself. Add --yes to train them all the same; fewer values of its axes make fewer."
         )
-    engine = Processes(_jobs(jobs), limit)
     try:
         result = trained(
             study,
