@@ -19,7 +19,7 @@ from ._engine import Contender, Processes
 from ._errors import SettingError, counted
 from ._printable import printable_lines
 from ._report._page import check_page
-from ._shown import show_result, show_store
+from ._show import show_result, show_store
 from ._store._export import check_export
 from ._store._store import Store
 from ._study._prepared import Data

@@ -484,6 +484,16 @@ def test_the_table_has_one_row_a_run_and_a_column_an_axis(tmp_path):
     exported(tmp_path, "csv")  # what was exported before is replaced
 
 
+def test_a_table_is_written_where_a_link_leads(tmp_path):
+    (tmp_path / "far").mkdir()
+    for name in ("runs.csv", "runs.curves.csv"):
+        (tmp_path / name).symlink_to(tmp_path / "far" / name)
+    for _ in range(2):
+        assert exported(tmp_path, "csv").is_symlink()
+    assert (tmp_path / "far" / "runs.csv").read_text().startswith("start,lr,run")
+    assert sorted(path.name for path in (tmp_path / "far").iterdir()) == ["runs.csv", "runs.curves.csv"]
+
+
 def test_json_holds_both_tables_and_no_nan(tmp_path):
     found = json.loads(exported(tmp_path, "json").read_text())
     assert (len(found["runs"]), len(found["curves"])) == (5, 10)

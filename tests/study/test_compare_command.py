@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from initium import _cli
+from initium import _cli, _compare_command
 from initium._asked import asked
 from initium._compare._compare import show
+from initium._engine import Processes
 from initium._errors import SettingError
 from initium._store._cache import cached
 from initium._store._store import Store
@@ -192,6 +193,8 @@ def test_a_study_is_written_in_its_own_letters_and_its_rules_are_a_table(folder)
     ("args", "message"),
     [
         (["--show", "no.db"], "OutputError: There is no file 'no.db'."),
+        (["--show", "no.db", "--out", "x.csv"], "OutputError: 'x.csv' is no name of a page, which ends in .html."),
+        (["he_normal", "zeros", "--out", "x.csv"], "OutputError: 'x.csv' is no name of a page, which ends in .html."),
         (
             ["--show", "s.db", "--lr", "1"],
             "SettingError: `--show` shows what a store holds, and trains nothing; leave out",
@@ -222,6 +225,15 @@ def test_what_is_wrong_is_one_message_before_anything_is_trained(folder, args, m
     assert message in found.stderr
     assert "Starting" not in found.stderr
     assert not list(folder.iterdir())
+
+
+def test_runs_are_trained_by_the_processes_that_were_asked_for_and_got_ready(folder, monkeypatch):
+    ready, trains = [], []
+    monkeypatch.setattr(Processes, "prepare", lambda engine, study: ready.append(engine))
+    monkeypatch.setattr(_compare_command, "trained", lambda study, engine, **_: trains.append(engine) or 1 / 0)
+    run("compare", "he_normal", "zeros", *QUICK, "--jobs", "3", "--limit", "7", "--chunk", "4", "--memory", "0.5")
+    assert ready[0] is trains[0]
+    assert trains == [Processes(3, 7, 4, 0.5)]
 
 
 def test_studies_without_a_file_are_in_the_cache_listed_and_cleaned(folder, monkeypatch):
