@@ -101,7 +101,9 @@ def compare(
         float | None,
         typer.Option(help="Add runs until every interval that matters is +-PRECISION points or as narrow as can be."),
     ] = None,
-    budget: Annotated[str | None, typer.Option(help="Add none after that time: 90s, 10m, 1h.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Add none after that time: 90s, 10m. [1h, with --yes none]")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes; default: one a processor.")] = None,
     limit: Annotated[float | None, typer.Option(help="Seconds that a run may take. [600, or 20 times a trial]")] = None,
     chunk: Annotated[
@@ -124,6 +126,8 @@ def compare(
         show_store(show_, out, export_, margin)
         return
     check_margin(margin)
+    if precision is not None and budget is None and not yes:
+        budget = str(_HOUR)  # what takes longer is asked for by --yes, or by a budget
     page, sure = out or "compare.html", precision_of(precision, budget)
     check_page(page)
     if export_:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from initium import _cli, _compare_command
 from initium._asked import asked
 from initium._compare._compare import show
+from initium._compare._precision import Precision
 from initium._engine import Processes
 from initium._errors import SettingError
 from initium._store._cache import cached
@@ -234,6 +235,17 @@ def test_runs_are_trained_by_the_processes_that_were_asked_for_and_got_ready(fol
     run("compare", "he_normal", "zeros", *QUICK, "--jobs", "3", "--limit", "7", "--chunk", "4", "--memory", "0.5")
     assert ready[0] is trains[0]
     assert trains == [Processes(3, 7, 4, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("more", "seconds"),
+    [((), 3600), (("--yes",), None), (("--budget", "2h"), 7200), (("--yes", "--budget", "2h"), 7200)],
+)
+def test_runs_are_added_for_an_hour_unless_more_is_asked_for(folder, monkeypatch, more, seconds):
+    asked = []
+    monkeypatch.setattr(_compare_command, "trained", lambda study, precision, **_: asked.append(precision) or 1 / 0)
+    run("compare", "he_normal", "zeros", *QUICK, "--precision", "0.5", *more)
+    assert asked == [Precision(0.5, seconds)]
 
 
 def test_studies_without_a_file_are_in_the_cache_listed_and_cleaned(folder, monkeypatch):
