@@ -153,6 +153,18 @@ def test_divergence_is_counted_over_all_runs_of_a_place():
     assert rows["ones"][2:4] == ("12/24", "50 [31, 69]")
 
 
+@pytest.mark.parametrize("axes", [("batch_size", "lr"), ("lr", "batch_size")])
+def test_what_a_start_is_tuned_to_stands_under_its_name_whichever_was_listed_first(axes):
+    values = {"batch_size": (16, 32), "lr": (0.1, 1.0)}
+    found = grid(
+        {axis: values[axis] for axis in axes}, ("he_normal", "ones"), lambda start, lr, **_: 0.9 if lr == 1 else 0.3
+    )
+    table = tables(found)["Each start at its own best lr and batch_size"]
+    for row in table.rows:
+        told = dict(zip(table.columns, row, strict=True))
+        assert (told["lr"], told["batch_size"]) in (("1.0", "16"), ("1.0", "32"))
+
+
 def test_a_heat_map_marks_what_fails_and_keeps_its_colours_for_the_others():
     found = grid(
         {"depth": (3, 20), "lr": (0.1, 1.0)}, ("he_normal", "ones"), lambda start, depth, lr: None if lr == 1 else 0.8
