@@ -14,6 +14,7 @@ from ._figures import figures
 from ._matrix import matrix
 from ._outcome import Kind
 from ._remarks import units
+from ._speed import Speed
 from ._statistics import Difference, Interval
 from ._summary import Summary
 
@@ -45,12 +46,12 @@ def present(comparison: "Comparison") -> Report:
             scores,
             summary_table(comparison),
             *_ranking(comparison, _leader_table),
-            *(_ranking(comparison, _speed_table) if comparison.speed else ()),
+            *((_speed_table(comparison, comparison.speed),) if comparison.speed else ()),
             *_ranking(comparison, _pairs),
             *curves,
             _units_table(comparison),
         ),
-        facts=_facts(comparison),
+        facts=facts_of(comparison),
     )
 
 
@@ -107,9 +108,8 @@ def _leader_table(comparison: "Comparison") -> Table:
     )
 
 
-def _speed_table(comparison: "Comparison") -> Table:
-    found, study = comparison.speed, comparison.study
-    assert found
+def _speed_table(comparison: "Comparison", found: Speed) -> Table:
+    study = comparison.study
     score, scale, places = (f"mean {study.score}, %", 100, 1) if study.is_share else (f"mean {study.score}", 1, 2)
     first, goal = found.paces[0].recipe, comparison.measured.goal(found.target)
     p = {lead.second: lead for lead in found.leads if lead.first == first}
@@ -219,7 +219,8 @@ def _failed(row: Summary, num_runs: int) -> str:
     return f"{row.num_failed}/{num_runs}"
 
 
-def _facts(comparison: "Comparison") -> tuple[tuple[str, str], ...]:
+def facts_of(comparison: "Comparison") -> tuple[tuple[str, str], ...]:
+    """What was run, as name and value."""
     study = comparison.study
     shape = [f"{name} {shown(study.settings[name])}" for name in SHAPE if name in study.settings]
     return (
