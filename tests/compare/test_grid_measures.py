@@ -173,8 +173,10 @@ def test_a_heat_map_marks_what_fails_and_keeps_its_colours_for_the_others():
     assert [plot["layout"]["title"]["text"] for plot in heat.plots] == ["he_normal", "ones"]
     trace, grey = heat.plots[0]["data"]
     assert (trace["x"], trace["y"]) == (["0.1", "1.0"], ["depth 20", "depth 3"])
-    assert [row[1].endswith("✕") for row in trace["text"]] == [True, True]
+    assert [row[1].endswith("✕") for row in grey["text"]] == [True, True]
     assert not any(row[0].endswith("✕") for row in trace["text"])
+    assert [[bool(cell) for cell in row] for row in trace["text"]] == [[True, False]] * 2  # each cell is written once
+    assert [[bool(cell) for cell in row] for row in grey["text"]] == [[False, True]] * 2
     assert trace["zmin"] > 65
     assert [[value is None for value in row] for row in trace["z"]] == [[False, True], [False, True]]
     assert [[value is None for value in row] for row in grey["z"]] == [[True, False], [True, False]]
