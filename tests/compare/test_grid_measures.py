@@ -165,6 +165,21 @@ def test_what_a_start_is_tuned_to_stands_under_its_name_whichever_was_listed_fir
         assert (told["lr"], told["batch_size"]) in (("1.0", "16"), ("1.0", "32"))
 
 
+@pytest.mark.parametrize(
+    ("more", "factor", "places"), [({}, 100, 1), ({"score": "R^2", "chance": 0.0, "task": "regression"}, 1, 2)]
+)
+def test_a_grid_writes_scores_and_differences_as_a_comparison_does(more, factor, places):
+    found = grid({"depth": (3,)}, ("he_normal", "ones"), lambda start, depth: 0.8 if "he" in start else 0.5, **more)
+    alone = {section.title: section for section in found["depth=3"].report().sections}
+    he, ones = (scores.mean() * factor for scores in found["depth=3"].scores.values())
+    (gap,) = (row[1] for row in tables(found)["All pairs of all cells"].rows)
+    assert gap == alone["Paired differences"].rows[0][1]
+    assert gap.startswith(f"{he - ones:.{places + 1}f} [")
+    score = tables(found)[f"Test {'R^2' if more else 'accuracy, %'}"].rows[0][1]
+    assert score == alone["After training"].rows[0][1]
+    assert score.startswith(f"{he:.{places}f} [")
+
+
 def test_a_heat_map_marks_what_fails_and_keeps_its_colours_for_the_others():
     found = grid(
         {"depth": (3, 20), "lr": (0.1, 1.0)}, ("he_normal", "ones"), lambda start, depth, lr: None if lr == 1 else 0.8

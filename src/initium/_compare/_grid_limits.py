@@ -116,7 +116,7 @@ def _spread(grid: "Grid", scale: Scale) -> list[Table]:
         share = wilson(lost, len(runs))
         rows.append(
             (one.start, *words(one.at), f"{lost}/{len(runs)}", interval_words(share, 100, 0),
-             scale.interval(one.std), ", ".join(one.narrower) or "-")
+             scale.difference(one.std), ", ".join(one.narrower) or "-")
         )  # fmt: skip
     best = f" at its best {' and '.join(grid.tuned)}" if grid.tuned else ""
     return [
