@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from .._report import Table
-from ._contest import Contest
 from ._grid_rows import only_if_long, words
 from ._places import At, is_number, values_of
 from ._scale import Scale, interval_words
@@ -105,16 +104,19 @@ def _death(depths: list[tuple[float, bool]]) -> str:
 
 
 def _spread(grid: "Grid", scale: Scale) -> list[Table]:
-    groups = [(contest.at, _judged_cells(grid, contest)) for contest in grid.contests]
+    places = {place.at: place.cells for place in grid.places}
+    groups = [
+        (contest.at, {start: places[contest.at][contest.tuned.get(start, ())] for start in contest.scores})
+        for contest in grid.contests
+    ]
     rows = []
     for one in spreads(groups, grid.spent):
-        place = next(place for place in grid.places if place.at == one.at)
-        runs = [run for cell in place.cells.values() for run in cell.runs.get(one.start, ())]
+        runs = [run for cell in places[one.at].values() for run in cell.runs.get(one.start, ())]
         lost = sum(run.diverged for run in runs)
         share = wilson(lost, len(runs))
         rows.append(
             (one.start, *words(one.at), f"{lost}/{len(runs)}", interval_words(share, 100, 0),
-             scale.interval(one.std), ", ".join(one.narrower) or "-")
+             scale.difference(one.std), ", ".join(one.narrower) or "-")
         )  # fmt: skip
     best = f" at its best {' and '.join(grid.tuned)}" if grid.tuned else ""
     return [
@@ -129,8 +131,3 @@ def _spread(grid: "Grid", scale: Scale) -> list[Table]:
             only=only_if_long(rows),
         )
     ]
-
-
-def _judged_cells(grid: "Grid", contest: Contest) -> "dict[str, Comparison]":
-    place = next(place for place in grid.places if place.at == contest.at)
-    return {start: place.cells[contest.tuned.get(start, ())] for start in contest.scores}

@@ -1,4 +1,4 @@
-"""How a grid's figures are written."""
+"""How the figures of a comparison and of a grid are written."""
 
 import math
 from dataclasses import dataclass
@@ -15,22 +15,38 @@ class Scale:
     """How a score is written: a share in percent, a difference of shares in points.
 
     Attributes:
-        name: of the score, with its unit.
+        score: its name.
         factor: that it is written in.
-        places: behind the point.
+        places: behind the point; a difference has one more.
+        percent: the unit of a score, behind its name.
         unit: of a difference.
     """
 
-    name: str
+    score: str
     factor: float
     places: int
+    percent: str = ""
     unit: str = ""
 
     @classmethod
     def of(cls, study: "Facts") -> "Scale":
         """The one that fits a study's score."""
-        name = f"test {study.score}"
-        return cls(f"{name}, %", 100, 1, " points") if study.is_share else cls(name, 1, 3)
+        return cls(study.score, 100, 1, ", %", " points") if study.is_share else cls(study.score, 1, 2)
+
+    @property
+    def name(self) -> str:
+        """Of the final score, with its unit."""
+        return f"test {self.score}{self.percent}"
+
+    @property
+    def mean_name(self) -> str:
+        """Of the mean over all of training, with its unit."""
+        return f"mean {self.score}{self.percent}"
+
+    @property
+    def gap_name(self) -> str:
+        """Of a difference, with its unit."""
+        return f"{self.score},{self.unit}" if self.unit else self.score
 
     @property
     def title(self) -> str:
@@ -42,8 +58,16 @@ class Scale:
         return number(value * self.factor, self.places)
 
     def interval(self, value: Interval) -> str:
-        """A score or a difference, with its interval."""
+        """A score, with its interval."""
         return interval_words(value, self.factor, self.places)
+
+    def difference(self, value: Interval) -> str:
+        """A difference of scores or their spread, with its interval."""
+        return interval_words(value, self.factor, self.places + 1)
+
+    def signed(self, value: float) -> str:
+        """A difference with its sign."""
+        return f"{self.factor * value:+.{self.places + 1}f}"
 
     def short(self, value: Interval) -> str:
         """A score and half the width of its interval."""
@@ -71,7 +95,7 @@ def p_words(p: float) -> str:
 
 
 def number(value: float, places: int) -> str:
-    """A number, of any size."""
+    """A number of any size: a start about to diverge has such losses."""
     return f"{value:.{places}f}" if abs(value) < 1000 else f"{value:.0e}"
 
 
