@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from initium._compare._outcome import Kind, Outcome, decided
+from initium._compare._scale import Scale
 from initium._compare._speed import Lead, Pace, Speed
 from initium._compare._statistics import Difference, Interval
 from initium._compare._summary import Summary
 from initium._compare._verdict import Measured, fastest, verdict
 from initium._study._cause import Cause
 
-ACCURACY = Measured("accuracy", True, 0.01, 1797, has_splits=True, enough=5)
-R2 = Measured("R^2", False, 0.02, 442, has_splits=True, enough=5)
+ACCURACY = Measured(Scale("accuracy", 100, 1, ", %", " points"), 0.01, 1797, has_splits=True, enough=5)
+R2 = Measured(Scale("R^2", 1, 2), 0.02, 442, has_splits=True, enough=5)
 NOWHERE = Interval(0.0, 0.0, 0.0)
 
 

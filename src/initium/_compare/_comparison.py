@@ -19,6 +19,7 @@ from ._frame import runs_frame
 from ._outcome import Kind, Outcome, decided
 from ._precision import looked, share
 from ._remarks import remarks
+from ._scale import Scale
 from ._speed import Speed, speed
 from ._statistics import Difference, differences
 from ._summary import Summary, final_merits, has_failed, luck_of, summarise, target_loss
@@ -143,7 +144,7 @@ class Comparison(Reported):
         num_samples = study.num_test + (study.num_train if study.splits else 0)
         has_splits = bool(study.splits)
         enough = runs_needed(len(self.runs), has_splits=has_splits, spent=self.spent)
-        return Measured(study.score, study.is_share, self.margin or usual, num_samples, has_splits, enough)
+        return Measured(Scale.of(study), self.margin or usual, num_samples, has_splits, enough)
 
     @property
     def _ratio(self) -> float | None:

@@ -12,7 +12,6 @@ from ._statistics import Interval
 from ._summary import beyond_chance
 
 if TYPE_CHECKING:
-    from ._comparison import Comparison
     from ._grid import Grid
 
 
@@ -73,7 +72,10 @@ def _deaths(grid: "Grid") -> list[Table]:
     if not all(map(is_number, depths)):
         return []
     found: dict[tuple[str, At], list[tuple[float, bool]]] = {}
-    luck = {place.at: max(_luck(cell) for cell in place.cells.values()) for place in grid.places}
+    luck = {
+        place.at: max(beyond_chance(cell.study, cell.num_runs) for cell in place.cells.values())
+        for place in grid.places
+    }
     for contest in grid.contests:
         here = dict(contest.at)
         other = tuple((axis, here[axis]) for axis in rest)
@@ -92,11 +94,6 @@ def _deaths(grid: "Grid") -> list[Table]:
             only=only_if_long(rows),
         )
     ]
-
-
-def _luck(cell: "Comparison") -> float:
-    """The highest mean over its runs that luck reaches."""
-    return beyond_chance(cell.study, min(cell.num_runs, cell.study.splits or 1))
 
 
 def _death(depths: list[tuple[float, bool]]) -> str:

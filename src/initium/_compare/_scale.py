@@ -74,9 +74,9 @@ class Scale:
         half = (value.high - value.low) / 2
         return self.number(value.mean) + ("" if math.isnan(half) else f"±{self.number(half)}")
 
-    def gap(self, value: Interval) -> str:
-        """A difference in a sentence: `0.6 points [0.2, 1.0]`."""
-        places = self.places + (abs(value.mean) * self.factor < 0.5)
+    def gap(self, value: Interval, *, is_fine: bool = False) -> str:
+        """A difference in a sentence: `0.6 points [0.2, 1.0]`; a small one, or a fine one, as in a table."""
+        places = self.places + (is_fine or abs(value.mean) * self.factor < 0.5)
         words = number(value.mean * self.factor, places) + self.unit
         return words + ("" if math.isnan(value.low) else f" {_ends(value, self.factor, places)}")
 
