@@ -382,6 +382,8 @@ def test_adapters_that_are_none_are_refused():
     assert "An adapter is the text 'new'" in why({"4.*": 3})
     assert "No adapter is called 'grow'; the closest is 'grown'" in why({"4.*": "grow"}, initium.UnknownNameError)
     assert "The adapter `resampled((4, 4))` cannot be read" in why({"4.*": "resampled((4, 4))"})
+    for much in ("patches(3)", "grown(0.1, 5)", "grown(0.1, share=0.2)", "channels(how=1)"):
+        assert f"The adapter `{much}` cannot be read" in why({"4.*": much})
 
 
 def test_an_adapter_that_cannot_make_the_shape_is_one_error_and_the_model_untouched():

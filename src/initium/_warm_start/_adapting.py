@@ -96,15 +96,11 @@ def _by_user(case: Case, said: Any) -> Fitted:
     call = parse_call(said)
     if call.name not in BUILDS:
         raise unknown_name("adapter", call.name, [*BUILDS, NEW, TURNED], "")
-    settings = call.kwargs | dict(zip(_PLACES.get(call.name, ()), call.args, strict=False))
     try:
-        start = case.checkpoint.fitted(call.name, case.name, **settings)
-    except (SpecError, TypeError) as error:
+        start = case.checkpoint.fitted(call.name, case.name, *call.args, **call.kwargs)
+    except SpecError as error:
         raise RuleError(f"The adapter `{said}` cannot be read. {error}") from None
     return Fitted(start, f"{case.old} there, by your adapter {said}")
-
-
-_PLACES = {"resampled": ("old", "new", "prefix"), "grown": ("share",), "channels": ("scale",), "picked": ("rows",)}
 
 
 def _picked(case: Case, there: Any, here: Any) -> Fitted:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 from .._stored import Stored
@@ -35,10 +36,14 @@ class Checkpoint:
             return copied(self.file, names[0] if len(names) == 1 else names, views)
         return held(self._find, names, views, told=self._told)
 
-    def fitted(self, how: str, name: str, **settings: Any) -> Initialiser:
+    def fitted(self, how: str, name: str, /, *args: Any, **settings: Any) -> Initialiser:
         """The numbers of one of its tensors, fitted to another shape."""
-        start = BUILDS[how](self.file or self.what, name, **settings)  # which reads the settings
-        return start if self.file else fitted(self._find, how, name, told=self._told, **settings)
+        build, said = BUILDS[how], (self.file or self.what, name, *args)
+        start = build(*said, **settings)  # which refuses settings that it does not have
+        if self.file:
+            return start
+        _, _, *bound = signature(build).bind(*said, **settings).arguments.items()
+        return fitted(self._find, how, name, told=self._told, **dict(bound))
 
     def numbers(self, name: str) -> Numbers:
         """All of a tensor, to compute with."""
