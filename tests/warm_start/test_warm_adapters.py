@@ -39,6 +39,11 @@ def test_a_head_of_other_classes_starts_from_the_recipe_and_both_shapes_are_told
         warm_start(net(5), source, adapt=False, example=IMAGES)
 
 
+def test_no_adapters_of_ones_own_leave_those_that_are_meant():
+    plan = warm_start(net(5), trained(net(3), IMAGES), adapt={}, example=IMAGES)
+    assert plan["4.weight"].because.startswith("a new head: 3 outputs there, 5 here; ")
+
+
 def test_rows_of_a_head_are_picked_by_class_names():
     source, model = trained(net(3), IMAGES), net(2)
     plan = started(model, source, adapt={"4.*": (["cat", "dog", "cow"], ["cow", "cat"])}, example=IMAGES)

@@ -46,7 +46,7 @@ class Adapting:
     def adapted(self, target: Target, one: Match, checkpoint: Checkpoint) -> Fitted | None:
         """What becomes of it; None if nothing is meant for it, or asked for."""
         [name, *others] = one.names
-        if not self.adapt or target.param is None or others or one.part:
+        if self.adapt is False or target.param is None or others or one.part:
             return None
         case = Case(
             param=target.param,
