@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +72,7 @@ def decide(
     targets = [*targets_of(graph)]
     _check_skip(wish.skip, targets)
     ruled = {param.path for param in graph.params if any(rule.matches(param) for rule in rules)}
-    wanted = [one for one in targets if one.path not in ruled and not _is_named(one, wish.skip)]
+    wanted = [one for one in targets if one.path not in ruled and not one.is_named(wish.skip)]
     names = renamed([*checkpoint.tensors], wish.rename)
     found = matched(wanted, checkpoint.tensors, names, structure=wish.structure)
     unsaved = [name for buffer in graph.buffers if not buffer.is_saved for name in (buffer.path, *buffer.tied)]
@@ -165,12 +164,8 @@ def _told(choice: Choice, new: Mapping[str, str]) -> Choice:
     return replace(choice, because=f"{why}; {choice.because}" if choice.because else why) if why else choice
 
 
-def _is_named(target: Target, globs: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, glob) for name in target.names for glob in globs)
-
-
 def _check_skip(globs: Sequence[str], targets: Sequence[Target]) -> None:
-    if idle := [f"'{glob}'" for glob in globs if not any(_is_named(target, [glob]) for target in targets)]:
+    if idle := [f"'{glob}'" for glob in globs if not any(target.is_named([glob]) for target in targets)]:
         raise RuleError(f"`skip` matches nothing of the model by {', '.join(idle)}. Print a plan to see its names.")
 
 
