@@ -1,11 +1,10 @@
 """The Checkpoint: what there is to begin from."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
-from .._stored import Stored
+from .._stored import Stored, Tensors
 from ..init import Initialiser, copied
 from ..init._copied import held
 from ..init._fitted import BUILDS, Numbers, fitted, numbers
@@ -19,13 +18,11 @@ class Checkpoint:
         tensors: by name, in the order in which they are held.
         file: that holds them, by a path that holds in any folder; empty if they are in memory.
         what: it is, for a reader: `a state dict`, or a file as its user names it.
-        notes: what a reader must know of how it was read.
     """
 
-    tensors: Mapping[str, Stored]
+    tensors: Tensors
     what: str
     file: str = ""
-    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.what

@@ -12,7 +12,7 @@ from .._decisions import decide as decide_by_rules
 from .._errors import CheckpointError, ModelError, RuleError, counted, listed
 from .._graph import Buffer, Graph, Made, Param
 from .._recipes import Recipe
-from .._rule import Decision, Rule, Rules, read_rules
+from .._rule import Decision, Rule
 from ._adapting import Adapt, Adapting, check_adapt
 from ._checkpoint import Checkpoint
 from ._fit import Fits, fit
@@ -47,7 +47,7 @@ class Wish:
 def decide(
     graph: Graph,
     recipe: Recipe,
-    rules: Rules,
+    rules: tuple[Rule, ...],
     checkpoint: Checkpoint,
     wish: Wish,
     *,
@@ -68,7 +68,6 @@ def decide(
         CheckpointError: if nothing matches, something does not fit, or too little is covered.
         RuleError: if a glob matches nothing; as a plan's rules.
     """
-    rules = read_rules(rules)
     targets = [*targets_of(graph)]
     _check_skip(wish.skip, targets)
     ruled = {param.path for param in graph.params if any(rule.matches(param) for rule in rules)}
@@ -95,7 +94,7 @@ def decide(
     return replace(
         made,
         choices=tuple(_told(choice, fits.new) for choice in made.choices),
-        notes=(*checkpoint.notes, *found.notes, *fits.notes, *made.notes),
+        notes=(*checkpoint.tensors.notes, *found.notes, *fits.notes, *made.notes),
         buffers=tuple(_loaded(buffer, fits.starts) for buffer in made.buffers),
         origin=Origin(
             source=str(checkpoint),
