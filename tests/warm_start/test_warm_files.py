@@ -385,6 +385,22 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path, source, monk
     assert all(value.is_meta for value in model.parameters())
 
 
+def test_a_file_of_pytorchs_that_changes_as_it_is_opened_is_an_error(tmp_path, source, monkeypatch):
+    from initium._stored import tensors_in
+
+    torch.save(source.state_dict(), tmp_path / "w.pt")
+    load = torch.load
+
+    def loads(file, **options):
+        found = load(file, **options)
+        os.utime(tmp_path / "w.pt", ns=(1, 1))
+        return found
+
+    monkeypatch.setattr(torch, "load", loads)
+    with pytest.raises(CheckpointError, match="has changed while it was read"):
+        tensors_in(tmp_path / "w.pt")["0.weight"].read()
+
+
 def test_what_was_asked_for_is_absent_or_whole_when_reading_fails(tmp_path, source):
     file = saved(tmp_path / "w.safetensors", source)
     plan = warm_start(net(), file)
