@@ -21,3 +21,4 @@ from ._views import TURNED as TURNED
 from ._views import joined as joined
 from ._views import rows as rows
 from ._views import viewed as viewed
+from ._views import without_ones as without_ones

@@ -96,12 +96,13 @@ class _Part(_View):
 
 
 def _shaped(stored: Stored, shape: tuple[int, ...]) -> Stored:
-    if _without_ones(stored.shape) != _without_ones(shape):
+    if without_ones(stored.shape) != without_ones(shape):
         raise CheckpointError(f"a tensor of shape {stored.shape} is not one of shape {shape} but for axes of size 1.")
     return _Shaped(stored, shape)
 
 
-def _without_ones(shape: Sequence[int]) -> list[int]:
+def without_ones(shape: Sequence[int]) -> list[int]:
+    """A shape but for its axes of size 1."""
     return [size for size in shape if size != 1]
 
 
