@@ -380,6 +380,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path, source, monk
             other.truncate(file.stat().st_size - 4)
 
     monkeypatch.setattr(_in_safetensors.InFile, "_read", reads)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)  # another would find a file that is cut off
     with pytest.raises(CheckpointError, match="has changed while it was read"):
         plan.apply(model)
     assert all(value.is_meta for value in model.parameters())
