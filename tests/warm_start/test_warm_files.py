@@ -115,6 +115,27 @@ def test_an_archive_of_numpy(tmp_path, source):
         loads(tmp_path / "w.npz", source)
 
 
+def test_an_array_of_an_archive_is_read_once_each_time_that_it_is_used(tmp_path, monkeypatch):
+    from initium._stored import _in_npz
+
+    held = np.arange(2_400_000, dtype=np.float32).reshape(-1, 2)  # several stretches
+    np.savez(tmp_path / "w.npz", weight=held.T)  # and seen transposed
+    reads, arrays = [], _in_npz.arrays
+
+    def counted(path, names, **options):
+        reads.extend(names)
+        return arrays(path, names, **options)
+
+    monkeypatch.setattr(_in_npz, "arrays", counted)
+    model = nn.Linear(2, len(held), bias=False, device="meta")
+    plan = warm_start(model, tmp_path / "w.npz", example=torch.zeros(1, 2))
+    for use in (plan.apply, lambda _: plan.write(tmp_path / "w.safetensors"), lambda _: plan.save(tmp_path / "p.json")):
+        reads.clear()
+        use(model)
+        assert reads == ["weight"]
+    np.testing.assert_array_equal(model.weight.detach().numpy(), held)
+
+
 def test_several_files_and_their_index(tmp_path, source):
     held = source.state_dict()
     for kind, save, ending in (

@@ -34,6 +34,11 @@ class Stored(ABC):
     def read(self, box: Box | None = None) -> NDArray[Any]:
         """All of it or a box of it, as bits; costs what is read."""
 
+    @property
+    def comes_in_parts(self) -> bool:
+        """Whether a box costs what it holds, not as much as all."""
+        return True
+
     def sha256(self) -> str:
         """Of all its bytes."""
         found = hashlib.sha256()
@@ -43,8 +48,8 @@ class Stored(ABC):
 
     def stretches(self) -> Iterator[Box]:
         """Boxes of some rows each, that take little memory to read one by one."""
-        if not self.shape:
-            yield ()
+        if not self.shape or not self.comes_in_parts:
+            yield (slice(None),) * len(self.shape)
             return
         num_rows, *others = self.shape
         step = max(1, _MOST // max(1, math.prod(others) * number(self.dtype).itemsize))

@@ -59,6 +59,10 @@ class _View(Stored):
     def __init__(self, stored: Stored, shape: tuple[int, ...]) -> None:
         self.stored, self.shape, self.dtype = stored, shape, stored.dtype
 
+    @property
+    def comes_in_parts(self) -> bool:
+        return self.stored.comes_in_parts
+
 
 class _Turned(_View):
     """Its axes in the opposite order."""
@@ -133,6 +137,10 @@ class _Joined(Stored):
         num_rows = sum(part.shape[0] for part in self.parts)
         object.__setattr__(self, "shape", (num_rows, *self.parts[0].shape[1:]))
         object.__setattr__(self, "dtype", self.parts[0].dtype)
+
+    @property
+    def comes_in_parts(self) -> bool:
+        return all(part.comes_in_parts for part in self.parts)
 
     def read(self, box: Box | None = None) -> NDArray[Any]:
         first, *others = box or (slice(None),) * len(self.shape)
