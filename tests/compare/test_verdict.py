@@ -104,7 +104,7 @@ def test_runs_that_can_show_nothing():
 
 
 def test_one_number_of_one_split():
-    assert said(["a", "b"], [pair("a", "b", p=np.nan)], replace(R2, score="f1", has_splits=False)) == (
+    assert said(["a", "b"], [pair("a", "b", p=np.nan)], replace(R2, scale=Scale("f1", 1, 2), has_splits=False)) == (
         Kind.NOT_TESTED,
         "No winner is named: the test f1 is one number a run, and whether other test samples would tell the same needs "
         "one of each sample, or splits. Data without a split of its own has them, unless splits=1.",
