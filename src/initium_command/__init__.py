@@ -1,5 +1,6 @@
 """The command `initium`. It stands outside the package, so that Ctrl-C is heard while the package is imported."""
 
+import gc
 import sys
 
 
@@ -12,3 +13,5 @@ def run() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted; nothing was written.\n")
         sys.exit(130)
+    finally:
+        gc.freeze()  # else Python looks through all that was imported once more before it ends, which takes a second

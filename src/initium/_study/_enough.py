@@ -4,7 +4,7 @@ import itertools
 
 LEVEL = 0.05
 # Of fewer runs all gaps are often alike where scores are shares of few samples, which a t test takes for certainty: of
-# two it errs 12 times in 100 (`make bench-statistics`).
+# two it errs 12 times in 100 (`make bench-error-rates`).
 _WITH_SPLITS = 5
 
 

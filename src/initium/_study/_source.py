@@ -63,7 +63,8 @@ class Source:
         if (asked := (number, num_folds, seed)) not in self._last:
             self._last.clear()  # one run after the other asks for the same, whatever it starts from
             dealing, which = divmod(number, num_folds)
-            train, test = self._dealt(num_folds, seed + dealing)[which]
+            is_tested = self._dealt(num_folds, seed + dealing) == which
+            train, test = ~is_tested, is_tested
             parts = [self.x[train], self.y[train], self.x[test], self.y[test]]
             how = f"{num_folds} folds, dealt anew for every {num_folds} runs, split seed {seed}"
             self._last[asked] = replace(self._data(parts, how), num_folds=num_folds)
@@ -80,13 +81,7 @@ class Source:
     def num_rows(self, number: int, num_folds: int, seed: int) -> int:
         """How many samples are trained on beside a fold: those of one dealing differ by a few."""
         dealing, which = divmod(number, num_folds)
-        if (sizes := (num_folds, seed + dealing)) not in self._rows:
-            self._rows[sizes] = [len(train) for train, _ in self._dealt(*sizes)]
-        return self._rows[sizes][which]
-
-    @cached_property
-    def _rows(self) -> dict[tuple[int, int], list[int]]:
-        return {}
+        return int(np.count_nonzero(self._dealt(num_folds, seed + dealing) != which))
 
     def check_folds(self, num_runs: int, num_folds: int, seed: int) -> None:
         """Refuse now the folds that so many runs would fail on.
@@ -95,8 +90,10 @@ class Source:
             DataError: if there are too few samples, or nothing can be scored on those of a fold.
         """
         for dealing in range(-(-num_runs // num_folds)):
-            for which, (_, test) in enumerate(self._dealt(num_folds, seed + dealing)[: num_runs - dealing * num_folds]):
-                if len(test) < 2:
+            folds = self._dealt(num_folds, seed + dealing)
+            for which in range(min(num_folds, num_runs - dealing * num_folds)):
+                test = folds == which
+                if np.count_nonzero(test) < 2:
                     raise DataError(
                         f"{num_folds} splits need {2 * num_folds} samples, two in each to be tested on; there are "
                         f"{len(self.x)}."
@@ -119,8 +116,20 @@ class Source:
             return num_folds
         return 1
 
-    def _dealt(self, num_folds: int, seed: int) -> list[tuple[Array, Array]]:
-        """Of each fold which samples are trained on and which are tested."""
+    def _dealt(self, num_folds: int, seed: int) -> Array:
+        """The fold in which each sample is tested. Dealings are kept while they take no more than the samples do."""
+        if (asked := (num_folds, seed)) not in self._dealings:
+            found = self._deal(num_folds, seed)
+            if (1 + len(self._dealings)) * found.nbytes > self.x.nbytes:
+                self._dealings.clear()
+            self._dealings[asked] = found
+        return self._dealings[asked]
+
+    @cached_property
+    def _dealings(self) -> dict[tuple[int, int], Array]:
+        return {}
+
+    def _deal(self, num_folds: int, seed: int) -> Array:
         if self.num_tokens:
             raise DataError(f"{self.name} is one text, whose end is tested; `splits` are for samples of any order.")
         selection = require("sklearn.model_selection", to="Splitting data")
@@ -130,7 +139,12 @@ class Source:
         if fewest < num_folds:
             what = "there are" if by_class is None else "the smallest class has"
             raise DataError(f"{num_folds} splits need as many samples of each class; {what} {fewest}.")
-        return list(kind(num_folds, shuffle=True, random_state=seed % 2**32).split(self.x, by_class))
+        folds = np.empty(len(self.x), np.min_scalar_type(num_folds))
+        for which, (_, test) in enumerate(
+            kind(num_folds, shuffle=True, random_state=seed % 2**32).split(self.x, by_class)
+        ):
+            folds[test] = which
+        return folds
 
     def _by_class(self) -> Array | None:
         return self.y if self.y.ndim == 1 and self.y.dtype.kind != "f" else None

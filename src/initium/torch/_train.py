@@ -92,6 +92,8 @@ def settle_process() -> None:
     """
     torch.set_flush_denormal(True)
     torch.set_num_threads(1)
+    # What PyTorch imports as an optimiser is first used takes longer than a short run.
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0).zero_grad()
 
 
 def train(

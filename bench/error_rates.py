@@ -1,6 +1,6 @@
 """How often `compare` errs, on studies of which the truth is known: the figures in docs/compare.md.
 
-    python bench/statistics.py [PART ...] [--studies 2000] [--jobs 2]
+    python bench/error_rates.py [PART ...] [--studies 2000] [--jobs 2]
 
 tests     the t test with no true difference and with one; fewer runs; several starts; speed
 verdicts  what a comparison says of starts that are alike, by its own decisions; a tenth of the studies
