@@ -30,10 +30,11 @@ import numpy as np
 from closed_form import EPOCHS, Setting, study
 from known_studies import LOOKS, Margin, at_the_margin, sequential, verdicts
 from made_runs import decide_only
-from scipy.stats import binomtest
 
 from initium._compare._estimate import crossed, resampled
+from initium._compare._scale import interval_words
 from initium._compare._speed import mean_score, steps_to, target_of
+from initium._compare._spread import wilson
 from initium._compare._statistics import holm, sign_flip_p
 
 RATIO = 0.25
@@ -78,8 +79,7 @@ def covers(estimates, truth):
 
 def share(holds):
     """`3.2 [2.5, 4.1]`."""
-    found = binomtest(int(np.sum(holds)), len(holds)).proportion_ci(method="wilson")
-    return f"{100 * np.mean(holds):.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    return interval_words(wilson(int(np.sum(holds)), len(holds)), 100, 1)
 
 
 def table(title, columns, rows):

@@ -8,11 +8,11 @@ from typing import Any
 from ._errors import SettingError
 from ._recipes import parse_recipe
 from ._rule import read_rule_text
-from ._study._names import meant
+from ._study._names import COMMAND, meant
 from ._study._study import AXES
 from ._study._toml import read_toml
 
-_OPTIONS = ("show", "export", "out", "save_study", "yes", "rule")  # of the command alone
+_OPTIONS = (*COMMAND, "rule")  # of the command alone
 
 
 def asked(words: list[str], given: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ._engine import Contender, Processes
 from ._errors import SettingError, counted
 from ._printable import printable_lines
 from ._report._page import check_page
-from ._shown import show_result, show_store
+from ._show import show_result, show_store
 from ._store._export import check_export
 from ._store._store import Store
 from ._study._prepared import Data
@@ -101,7 +101,9 @@ def compare(
         float | None,
         typer.Option(help="Add runs until every interval that matters is +-PRECISION points or as narrow as can be."),
     ] = None,
-    budget: Annotated[str | None, typer.Option(help="Add none after that time: 90s, 10m, 1h.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Add none after that time: 90s, 10m. [1h, with --yes none]")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes; default: one a processor.")] = None,
     limit: Annotated[float | None, typer.Option(help="Seconds that a run may take. [600, or 20 times a trial]")] = None,
     chunk: Annotated[
@@ -124,6 +126,8 @@ def compare(
         show_store(show_, out, export_, margin)
         return
     check_margin(margin)
+    if precision is not None and budget is None and not yes:
+        budget = str(_HOUR)  # what takes longer is asked for by --yes, or by a budget
     page, sure = out or "compare.html", precision_of(precision, budget)
     check_page(page)
     if export_:
@@ -138,7 +142,6 @@ def compare(
             f"The grid has {trials * study.seeds:,} runs, of {trials:,} starts in places; a trial of each takes long "
             "itself. Add --yes to train them all the same; fewer values of its axes make fewer."
         )
-    engine = Processes(_jobs(jobs), limit)
     try:
         result = trained(
             study,

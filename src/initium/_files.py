@@ -30,7 +30,7 @@ _FOOTER = 100_000  # bytes at the end of a Parquet file in which its own words s
 
 
 def check_writable(path: str | PathLike[str], *, mark: str) -> None:
-    """Find out now whether `write_text` will be able to write there later.
+    """Find out now whether `write_bytes` will be able to write there later.
 
     Raises:
         OutputError: if not, saying what is in the way.
@@ -40,6 +40,11 @@ def check_writable(path: str | PathLike[str], *, mark: str) -> None:
 
 
 def write_text(path: str | PathLike[str], text: str, *, mark: str) -> None:
+    """Write a text in UTF-8. See `write_bytes`."""
+    write_bytes(path, text.encode(), mark=mark)
+
+
+def write_bytes(path: str | PathLike[str], content: bytes, *, mark: str) -> None:
     """Write to a temporary name beside `path`, then rename. See `temporary`.
 
     Raises:
@@ -47,7 +52,7 @@ def write_text(path: str | PathLike[str], text: str, *, mark: str) -> None:
     """
     path = destination(path)
     with temporary(path, mark=mark) as hidden:
-        hidden.write_text(text, encoding="utf-8")
+        hidden.write_bytes(content)
         commit(hidden, path)
 
 

@@ -68,6 +68,8 @@ class Tensor:
     @property
     def comes_in_parts(self) -> bool:
         """Whether a part costs what it holds."""
+        if isinstance(self.law, Loaded):
+            return self.law.find().comes_in_parts
         return self.law.comes_in_parts(self.weight.in_order)
 
     def job(self, out: NDArray[Any], box: Box | None = None) -> _fill.Job:

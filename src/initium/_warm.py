@@ -126,8 +126,6 @@ def _checkpoint(source: Any, *, trust: bool) -> "Checkpoint":
         return edge.held(source)
     file = file_of(source)
     if trust and format_of(file) == TORCH:
-        tensors = edge.trusted(file)
-        return Checkpoint(tensors=tensors, what=f"'{file}', which is trusted", notes=tensors.notes)
-    tensors = tensors_in(file)
+        return Checkpoint(tensors=edge.trusted(file), what=f"'{file}', which is trusted")
     # A plan outlives the folder that it was made in: a relative path would lead elsewhere from another.
-    return Checkpoint(tensors=tensors, what=f"'{file}'", file=str(file.absolute()), notes=tensors.notes)
+    return Checkpoint(tensors=tensors_in(file), what=f"'{file}'", file=str(file.absolute()))

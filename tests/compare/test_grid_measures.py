@@ -153,6 +153,33 @@ def test_divergence_is_counted_over_all_runs_of_a_place():
     assert rows["ones"][2:4] == ("12/24", "50 [31, 69]")
 
 
+@pytest.mark.parametrize("axes", [("batch_size", "lr"), ("lr", "batch_size")])
+def test_what_a_start_is_tuned_to_stands_under_its_name_whichever_was_listed_first(axes):
+    values = {"batch_size": (16, 32), "lr": (0.1, 1.0)}
+    found = grid(
+        {axis: values[axis] for axis in axes}, ("he_normal", "ones"), lambda start, lr, **_: 0.9 if lr == 1 else 0.3
+    )
+    table = tables(found)["Each start at its own best lr and batch_size"]
+    for row in table.rows:
+        told = dict(zip(table.columns, row, strict=True))
+        assert (told["lr"], told["batch_size"]) in (("1.0", "16"), ("1.0", "32"))
+
+
+@pytest.mark.parametrize(
+    ("more", "factor", "places"), [({}, 100, 1), ({"score": "R^2", "chance": 0.0, "task": "regression"}, 1, 2)]
+)
+def test_a_grid_writes_scores_and_differences_as_a_comparison_does(more, factor, places):
+    found = grid({"depth": (3,)}, ("he_normal", "ones"), lambda start, depth: 0.8 if "he" in start else 0.5, **more)
+    alone = {section.title: section for section in found["depth=3"].report().sections}
+    he, ones = (scores.mean() * factor for scores in found["depth=3"].scores.values())
+    (gap,) = (row[1] for row in tables(found)["All pairs of all cells"].rows)
+    assert gap == alone["Paired differences"].rows[0][1]
+    assert gap.startswith(f"{he - ones:.{places + 1}f} [")
+    score = tables(found)[f"Test {'R^2' if more else 'accuracy, %'}"].rows[0][1]
+    assert score == alone["After training"].rows[0][1]
+    assert score.startswith(f"{he:.{places}f} [")
+
+
 def test_a_heat_map_marks_what_fails_and_keeps_its_colours_for_the_others():
     found = grid(
         {"depth": (3, 20), "lr": (0.1, 1.0)}, ("he_normal", "ones"), lambda start, depth, lr: None if lr == 1 else 0.8
@@ -161,8 +188,10 @@ def test_a_heat_map_marks_what_fails_and_keeps_its_colours_for_the_others():
     assert [plot["layout"]["title"]["text"] for plot in heat.plots] == ["he_normal", "ones"]
     trace, grey = heat.plots[0]["data"]
     assert (trace["x"], trace["y"]) == (["0.1", "1.0"], ["depth 20", "depth 3"])
-    assert [row[1].endswith("✕") for row in trace["text"]] == [True, True]
+    assert [row[1].endswith("✕") for row in grey["text"]] == [True, True]
     assert not any(row[0].endswith("✕") for row in trace["text"])
+    assert [[bool(cell) for cell in row] for row in trace["text"]] == [[True, False]] * 2  # each cell is written once
+    assert [[bool(cell) for cell in row] for row in grey["text"]] == [[False, True]] * 2
     assert trace["zmin"] > 65
     assert [[value is None for value in row] for row in trace["z"]] == [[False, True], [False, True]]
     assert [[value is None for value in row] for row in grey["z"]] == [[True, False], [True, False]]

@@ -186,7 +186,7 @@ def test_no_more_runs_than_the_most_are_added_or_asked_for(monkeypatch):
     gaps = np.tile([-0.01, 0.03], 6)
     assert Precision(1e-6).more(9_990, [made(gaps)], seconds=1, spent=0) == 10_000
     assert Precision(1e-6).more(10_000, [made(gaps)], seconds=1, spent=0) == 10_000
-    monkeypatch.setattr(_precision, "_MOST", 12)
+    monkeypatch.setattr(_precision, "MOST_RUNS", 12)
     told = made(gaps, precision=0.001, looks=(12,)).remarks[-1]
     assert told.startswith("Less precise than asked: +-")
     assert told.endswith("where +-0.001 was asked; 12 runs are the most.")

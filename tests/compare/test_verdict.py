@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from initium._compare._outcome import Kind, Outcome, decided
+from initium._compare._scale import Scale
 from initium._compare._speed import Lead, Pace, Speed
 from initium._compare._statistics import Difference, Interval
 from initium._compare._summary import Summary
 from initium._compare._verdict import Measured, fastest, verdict
 from initium._study._cause import Cause
 
-ACCURACY = Measured("accuracy", True, 0.01, 1797, has_splits=True, enough=5)
-R2 = Measured("R^2", False, 0.02, 442, has_splits=True, enough=5)
+ACCURACY = Measured(Scale("accuracy", 100, 1, ", %", " points"), 0.01, 1797, has_splits=True, enough=5)
+R2 = Measured(Scale("R^2", 1, 2), 0.02, 442, has_splits=True, enough=5)
 NOWHERE = Interval(0.0, 0.0, 0.0)
 
 
@@ -103,7 +104,7 @@ def test_runs_that_can_show_nothing():
 
 
 def test_one_number_of_one_split():
-    assert said(["a", "b"], [pair("a", "b", p=np.nan)], replace(R2, score="f1", has_splits=False)) == (
+    assert said(["a", "b"], [pair("a", "b", p=np.nan)], replace(R2, scale=Scale("f1", 1, 2), has_splits=False)) == (
         Kind.NOT_TESTED,
         "No winner is named: the test f1 is one number a run, and whether other test samples would tell the same needs "
         "one of each sample, or splits. Data without a split of its own has them, unless splits=1.",

@@ -87,6 +87,22 @@ def test_a_picture_is_never_written_over(drawn, tmp_path):
     assert not drawn
 
 
+def test_a_picture_is_written_whole_or_not_at_all_and_not_over_what_came_meanwhile(drawn, monkeypatch, tmp_path):
+    with pytest.raises(OutputError, match="Name a file in a folder that you can write to"):
+        CURVES.save(tmp_path / "nowhere" / "curves.svg")
+    file = tmp_path / "curves.svg"
+
+    def draw(*_, **__):
+        file.write_text("theirs")
+        return b"<svg/>"
+
+    monkeypatch.setattr(sys.modules["kaleido"], "calc_fig_sync", draw)
+    with pytest.raises(OutputError, match="exists and Initium did not write it"):
+        CURVES.save(file)
+    assert file.read_text() == "theirs"
+    assert [*tmp_path.iterdir()] == [file]
+
+
 def test_what_no_picture_is_called_and_what_is_missing_is_said(monkeypatch, tmp_path):
     with pytest.raises(OutputError) as caught:
         CURVES.save("curves.csv")

@@ -46,6 +46,7 @@ def test_a_long_name_takes_two_lines_at_most_and_is_no_markup():
     assert label("zeros") == "zeros"
     assert label("a<b>") == "a&lt;b&gt;"
     assert label("he_normal with head.*=zeros, body.*=ones and more").count("<br>") == 1
+    assert label("he_normal with head.*=zeros, body.*=ones and more", 40, lines=1) == "he_normal with head.*=zeros, ..."
 
 
 def test_numbers_are_rounded_to_what_is_seen():

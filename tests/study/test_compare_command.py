@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from initium import _cli
+from initium import _cli, _compare_command
 from initium._asked import asked
 from initium._compare._compare import show
+from initium._compare._precision import Precision
+from initium._engine import Processes
 from initium._errors import SettingError
 from initium._store._cache import cached
 from initium._store._store import Store
@@ -192,6 +194,8 @@ def test_a_study_is_written_in_its_own_letters_and_its_rules_are_a_table(folder)
     ("args", "message"),
     [
         (["--show", "no.db"], "OutputError: There is no file 'no.db'."),
+        (["--show", "no.db", "--out", "x.csv"], "OutputError: 'x.csv' is no name of a page, which ends in .html."),
+        (["he_normal", "zeros", "--out", "x.csv"], "OutputError: 'x.csv' is no name of a page, which ends in .html."),
         (
             ["--show", "s.db", "--lr", "1"],
             "SettingError: `--show` shows what a store holds, and trains nothing; leave out",
@@ -222,6 +226,26 @@ def test_what_is_wrong_is_one_message_before_anything_is_trained(folder, args, m
     assert message in found.stderr
     assert "Starting" not in found.stderr
     assert not list(folder.iterdir())
+
+
+def test_runs_are_trained_by_the_processes_that_were_asked_for_and_got_ready(folder, monkeypatch):
+    ready, trains = [], []
+    monkeypatch.setattr(Processes, "prepare", lambda engine, study: ready.append(engine))
+    monkeypatch.setattr(_compare_command, "trained", lambda study, engine, **_: trains.append(engine) or 1 / 0)
+    run("compare", "he_normal", "zeros", *QUICK, "--jobs", "3", "--limit", "7", "--chunk", "4", "--memory", "0.5")
+    assert ready[0] is trains[0]
+    assert trains == [Processes(3, 7, 4, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("more", "seconds"),
+    [((), 3600), (("--yes",), None), (("--budget", "2h"), 7200), (("--yes", "--budget", "2h"), 7200)],
+)
+def test_runs_are_added_for_an_hour_unless_more_is_asked_for(folder, monkeypatch, more, seconds):
+    asked = []
+    monkeypatch.setattr(_compare_command, "trained", lambda study, precision, **_: asked.append(precision) or 1 / 0)
+    run("compare", "he_normal", "zeros", *QUICK, "--precision", "0.5", *more)
+    assert asked == [Precision(0.5, seconds)]
 
 
 def test_studies_without_a_file_are_in_the_cache_listed_and_cleaned(folder, monkeypatch):
@@ -291,7 +315,7 @@ def started(*more):
         "--data",
         "iris",
         "--seeds",
-        "200",
+        "60",
         "--epochs",
         "2",
         "--chunk",
@@ -307,6 +331,28 @@ def num_kept():
         return 0
     with Store.read(Path("s.db")) as store:
         return len(store.finished())
+
+
+@pytest.mark.parametrize(("more", "size"), [(("--chunk", "3"), 3), (("--memory", "1e-6"), 1)])
+def test_runs_train_together_as_the_command_asks(folder, more, size):
+    args = [
+        "compare",
+        "he_normal",
+        "zeros",
+        "--data",
+        "iris",
+        "--model",
+        "mlp(4, 8, 3)",
+        "--seeds",
+        "6",
+        "--epochs",
+        "1",
+    ]
+    found = run(*args, "--store", "s.db", *more)
+    assert found.exit_code == 0, found.output
+    with Store.read(Path("s.db")) as store:
+        (said,) = store.facts()["replicas"].values()
+    assert said == {"he_normal": size, "zeros": size}
 
 
 @pytest.mark.slow
@@ -325,8 +371,8 @@ def test_five_kills_of_the_command_lose_nothing(folder):
     last = started("--resume", "--export", "a.csv")
     out, err = last.communicate(timeout=300)
     assert last.returncode == 0, err
-    assert "200 paired runs of each start" in " ".join(out.split())
-    assert len({(row["start"], row["run"]) for row in rows("a.csv")}) == len(rows("a.csv")) == 400
+    assert "60 paired runs of each start" in " ".join(out.split())
+    assert len({(row["start"], row["run"]) for row in rows("a.csv")}) == len(rows("a.csv")) == 120
 
 
 @pytest.mark.slow
@@ -335,7 +381,7 @@ def test_two_commands_share_the_runs_and_say_the_same(folder):
     said = [process.communicate(timeout=400) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert said[0][0].split("Runs:")[0] == said[1][0].split("Runs:")[0]
-    assert num_kept() == 400
+    assert num_kept() == 120
 
 
 # Where the tests run in the background, a shell has told what they start to ignore Ctrl-C.

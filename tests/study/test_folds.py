@@ -149,6 +149,13 @@ def test_each_cell_of_a_grid_has_the_same_folds():
             np.testing.assert_array_equal(cell.data_of(index).x_test, study().data_of(index).x_test)
 
 
+def test_the_cells_of_a_grid_hold_one_fold_between_them():
+    """Each start and place would hold the data once more, in every process that trains them."""
+    first, second = study(lr=[0.1, 0.2]).cells
+    assert first.data_of(4) is second.data_of(4)
+    assert first.data_of(4) is not first.data_of(8)
+
+
 def by_hand(recipe, scores, num_samples=10):
     """Runs of such scores, on splits of two."""
     return [

@@ -1,5 +1,6 @@
 """What a new user types, and what is said of it."""
 
+import inspect
 import os
 import threading
 from pathlib import Path
@@ -88,6 +89,7 @@ def test_the_line_of_the_data_says_task_and_target(folder):
         *(("learning_rate", "lr"), ("learning-rate", "lr"), ("batchsize", "batch_size"), ("optim", "optimizer")),
         *(("n_seeds", "seeds"), ("num_epochs", "epochs"), ("epoch", "epochs"), ("max_grad_norm", "clip")),
         *(("LR", "lr"), ("workers", "jobs"), ("wd", "weight_decay"), ("num_layers", "depth"), ("hiden", "hidden")),
+        *(("precison", "precision"), ("chunks", "chunk"), ("mem", "memory")),
         *(("blue", ""), ("q", ""), ("n_heads", "")),
     ],
 )
@@ -96,11 +98,28 @@ def test_a_name_that_is_no_setting_may_mean_one(name, setting):
 
 
 def test_every_setting_that_may_be_meant_is_one():
-    from initium._study._names import _ELSEWHERE
+    from initium._study._names import _ELSEWHERE, BESIDE
     from initium._study._study import SETTINGS
 
-    assert set(_ELSEWHERE.values()) <= {*SETTINGS, "jobs", "limit", "store"}
-    assert not set(_ELSEWHERE) & set(SETTINGS)
+    assert set(_ELSEWHERE.values()) <= {*SETTINGS, *BESIDE}
+    assert not set(_ELSEWHERE) & {*SETTINGS, *BESIDE}
+
+
+def test_what_compare_takes_beside_a_study_is_what_is_known_of_it():
+    from initium._compare_command import compare
+    from initium._study._names import BESIDE, COMMAND
+    from initium._study._study import SETTINGS
+
+    of_python = set(inspect.signature(initium.compare).parameters) - {"model", "data", "inits", "settings"}
+    assert of_python == {*BESIDE, "engine", "progress"}
+    assert {name.rstrip("_") for name in inspect.signature(compare).parameters} - {*SETTINGS} == {*BESIDE, *COMMAND}
+
+
+@pytest.mark.parametrize("name", ["store", "margin", "precision", "budget", "chunk", "memory", "save_study"])
+def test_what_the_command_does_with_a_study_is_no_part_of_its_file(folder, name):
+    Path("s.toml").write_text(f'inits = ["he_normal", "zeros"]\n{name} = 1\n')
+    told = f"'s.toml' says `{name}`, which is the command's: initium compare s.toml --{name.replace('_', '-')}.\n"
+    assert run("s.toml", *QUICK).stderr == f"SettingError: {told}"
 
 
 @pytest.mark.parametrize(

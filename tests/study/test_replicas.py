@@ -22,6 +22,15 @@ ROWS, FEATURES, CLASSES = 150, 12, 3
 EMPTY = Graph(())
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """As the processes that train have: several share a product out by its size, and so by the size of a chunk."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def data(kind=np.float64, rows=ROWS, features=(FEATURES,)):
     draws = np.random.default_rng(1)
     x = draws.normal(size=(rows + 30, *features)).astype(kind)

@@ -39,6 +39,11 @@ def test_a_head_of_other_classes_starts_from_the_recipe_and_both_shapes_are_told
         warm_start(net(5), source, adapt=False, example=IMAGES)
 
 
+def test_no_adapters_of_ones_own_leave_those_that_are_meant():
+    plan = warm_start(net(5), trained(net(3), IMAGES), adapt={}, example=IMAGES)
+    assert plan["4.weight"].because.startswith("a new head: 3 outputs there, 5 here; ")
+
+
 def test_rows_of_a_head_are_picked_by_class_names():
     source, model = trained(net(3), IMAGES), net(2)
     plan = started(model, source, adapt={"4.*": (["cat", "dog", "cow"], ["cow", "cat"])}, example=IMAGES)
@@ -382,6 +387,8 @@ def test_adapters_that_are_none_are_refused():
     assert "An adapter is the text 'new'" in why({"4.*": 3})
     assert "No adapter is called 'grow'; the closest is 'grown'" in why({"4.*": "grow"}, initium.UnknownNameError)
     assert "The adapter `resampled((4, 4))` cannot be read" in why({"4.*": "resampled((4, 4))"})
+    for much in ("patches(3)", "grown(0.1, 5)", "grown(0.1, share=0.2)", "channels(how=1)"):
+        assert f"The adapter `{much}` cannot be read" in why({"4.*": much})
 
 
 def test_an_adapter_that_cannot_make_the_shape_is_one_error_and_the_model_untouched():

@@ -115,6 +115,27 @@ def test_an_archive_of_numpy(tmp_path, source):
         loads(tmp_path / "w.npz", source)
 
 
+def test_an_array_of_an_archive_is_read_once_each_time_that_it_is_used(tmp_path, monkeypatch):
+    from initium._stored import _in_npz
+
+    held = np.arange(2_400_000, dtype=np.float32).reshape(-1, 2)  # several stretches
+    np.savez(tmp_path / "w.npz", weight=held.T)  # and seen transposed
+    reads, arrays = [], _in_npz.arrays
+
+    def counted(path, names, **options):
+        reads.extend(names)
+        return arrays(path, names, **options)
+
+    monkeypatch.setattr(_in_npz, "arrays", counted)
+    model = nn.Linear(2, len(held), bias=False, device="meta")
+    plan = warm_start(model, tmp_path / "w.npz", example=torch.zeros(1, 2))
+    for use in (plan.apply, lambda _: plan.write(tmp_path / "w.safetensors"), lambda _: plan.save(tmp_path / "p.json")):
+        reads.clear()
+        use(model)
+        assert reads == ["weight"]
+    np.testing.assert_array_equal(model.weight.detach().numpy(), held)
+
+
 def test_several_files_and_their_index(tmp_path, source):
     held = source.state_dict()
     for kind, save, ending in (
@@ -380,9 +401,26 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path, source, monk
             other.truncate(file.stat().st_size - 4)
 
     monkeypatch.setattr(_in_safetensors.InFile, "_read", reads)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)  # another would find a file that is cut off
     with pytest.raises(CheckpointError, match="has changed while it was read"):
         plan.apply(model)
     assert all(value.is_meta for value in model.parameters())
+
+
+def test_a_file_of_pytorchs_that_changes_as_it_is_opened_is_an_error(tmp_path, source, monkeypatch):
+    from initium._stored import tensors_in
+
+    torch.save(source.state_dict(), tmp_path / "w.pt")
+    load = torch.load
+
+    def loads(file, **options):
+        found = load(file, **options)
+        os.utime(tmp_path / "w.pt", ns=(1, 1))
+        return found
+
+    monkeypatch.setattr(torch, "load", loads)
+    with pytest.raises(CheckpointError, match="has changed while it was read"):
+        tensors_in(tmp_path / "w.pt")["0.weight"].read()
 
 
 def test_what_was_asked_for_is_absent_or_whole_when_reading_fails(tmp_path, source):

@@ -205,12 +205,7 @@ def trained(
             contenders = settled(contenders, kept, jobs=jobs, chunk=engine.chunk, memory=engine.memory * 2**30)
         while True:
             interrupted = _train(study, contenders, engine, kept, progress=progress)
-            if (seen := compared(kept, study=study)) is None:
-                raise KeyboardInterrupt(
-                    f"Interrupted before two runs of two starts had finished; {len(kept.finished())} of "
-                    f"{len(contenders) * study.seeds} runs are kept in '{kept.path}'"
-                )
-            num_seen = min(cell.num_runs for cell in _cells(seen).values()) if interrupted else study.seeds
+            num_seen = _num_seen(study, contenders, kept) if interrupted else study.seeds
             say_look(kept, study, num_seen, precision.points if precision else None)
             found = compared(kept, study=study, interrupted=interrupted)
             assert found
@@ -222,12 +217,13 @@ def trained(
             if num_runs == study.seeds:
                 break
             study = replace(study, seeds=num_runs)
-        if new := _causes(found, contenders, progress=progress):
-            say_causes(kept, new)
-            found = compared(kept, study=study, interrupted=interrupted)
-        if isinstance(found, Grid) and not interrupted and (new := _signals(found, contenders, progress=progress)):
-            say_signals(kept, new)
-            found = compared(kept, study=study)
+        causes = _causes(found, contenders, progress=progress)
+        signals = _signals(found, contenders, progress=progress) if isinstance(found, Grid) and not interrupted else {}
+        if not causes and not signals:
+            return found
+        say_causes(kept, causes)
+        say_signals(kept, signals)
+        found = compared(kept, study=study, interrupted=interrupted)
         assert found
         return found
 
@@ -247,6 +243,20 @@ def _train(study: Study, contenders: tuple[Contender, ...], engine: Engine, kept
             "--resume (from Python: resume=True)."
         ) from None
     return False
+
+
+def _num_seen(study: Study, contenders: tuple[Contender, ...], kept: "Store") -> int:
+    """How many runs of each start an interruption leaves to be looked at.
+
+    Raises:
+        KeyboardInterrupt: if they are too few to be.
+    """
+    if (seen := compared(kept, study=study)) is None:
+        raise KeyboardInterrupt(
+            f"Interrupted before two runs of two starts had finished; {len(kept.finished())} of "
+            f"{len(contenders) * study.seeds} runs are kept in '{kept.path}'"
+        )
+    return min(cell.num_runs for cell in _cells(seen).values())
 
 
 def _signals(

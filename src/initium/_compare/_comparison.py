@@ -19,9 +19,10 @@ from ._frame import runs_frame
 from ._outcome import Kind, Outcome, decided
 from ._precision import looked, share
 from ._remarks import remarks
+from ._scale import Scale
 from ._speed import Speed, speed
 from ._statistics import Difference, differences
-from ._summary import Summary, final_merits, luck_of, summarise, target_loss
+from ._summary import Summary, final_merits, has_failed, luck_of, summarise, target_loss
 from ._verdict import Measured, fastest, verdict
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Comparison(Reported):
             summarise(runs, self.scores[recipe], target=self.target, beyond_chance=self.luck)
             for recipe, runs in self.runs.items()
         ]
-        lost = [row.num_failed == self.num_runs for row in rows]
+        lost = [row.recipe in self.failed for row in rows]
         order = sorted(range(len(rows)), key=lambda at: (lost[at], -rows[at].score.mean))
         return tuple(rows if all(lost) else (rows[at] for at in order))
 
@@ -143,7 +144,7 @@ class Comparison(Reported):
         num_samples = study.num_test + (study.num_train if study.splits else 0)
         has_splits = bool(study.splits)
         enough = runs_needed(len(self.runs), has_splits=has_splits, spent=self.spent)
-        return Measured(study.score, study.is_share, self.margin or usual, num_samples, has_splits, enough)
+        return Measured(Scale.of(study), self.margin or usual, num_samples, has_splits, enough)
 
     @property
     def _ratio(self) -> float | None:
@@ -165,10 +166,10 @@ class Comparison(Reported):
         """Which start is the fastest; empty where there are too few runs to tell, or nothing is reached."""
         return fastest(self.speed, self.measured) if self.speed else ""
 
-    @property
+    @cached_property
     def failed(self) -> tuple[str, ...]:
         """The starts of which no run left chance without diverging."""
-        return tuple(row.recipe for row in self.summaries if row.num_failed == self.num_runs)
+        return tuple(start for start, runs in self.runs.items() if all(has_failed(run, self.luck) for run in runs))
 
     @property
     def remarks(self) -> tuple[str, ...]:

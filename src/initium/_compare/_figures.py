@@ -10,6 +10,7 @@ from .._report import Figure
 from .._report._plots import Plot, axis, ends, faint, label, layout, line_style, log_axis, marker_style, numbers
 from .._study._run import Run
 from ._listed import listed
+from ._scale import Scale
 from ._summary import Summary, has_failed
 from ._weight_figures import weight_figures
 
@@ -26,12 +27,12 @@ _GOLDEN = 0.618034  # multiples of it, less their whole part, lie far from each 
 def figures(comparison: "Comparison") -> tuple[Figure, ...]:
     """Final scores, learning curves and weights; a start looks alike in all of them."""
     look = {recipe: number for number, recipe in enumerate(comparison.runs)}  # by the order asked for
-    scale = _scale(comparison)
+    scale = _drawn(comparison)
     return (_points(comparison, scale, look), _curves(comparison, scale, look), *weight_figures(comparison, look))
 
 
 @dataclass(frozen=True)
-class _Scale:
+class _Drawn:
     """How a score is drawn.
 
     Attributes:
@@ -50,18 +51,19 @@ class _Scale:
         return log_axis(*edges, self.title) if self.is_error else axis(self.title, range=[*edges])
 
 
-def _scale(comparison: "Comparison") -> _Scale:
+def _drawn(comparison: "Comparison") -> _Drawn:
     study = comparison.study
+    name = Scale.of(study).name
     if not study.is_share:
-        return _Scale(f"test {study.score}", np.asarray)
+        return _Drawn(name, np.asarray)
     if comparison.summaries[0].score.mean < _NEAR:
-        return _Scale(f"test {study.score}, %", lambda score: 100 * score, unit="%")
+        return _Drawn(name, lambda score: 100 * score, unit="%")
     least = 0.5 / study.num_test  # a logarithm knows no 0
     title = "test error, % (log scale)"
-    return _Scale(title, lambda score: 100 * np.maximum(1 - score, least), is_error=True, unit="%")
+    return _Drawn(title, lambda score: 100 * np.maximum(1 - score, least), is_error=True, unit="%")
 
 
-def _points(comparison: "Comparison", scale: _Scale, look: dict[str, int]) -> Figure:
+def _points(comparison: "Comparison", scale: _Drawn, look: dict[str, int]) -> Figure:
     """A row a start: its mean and interval, and its runs. The axis is that of the runs that did not fail."""
     rows, luck = comparison.summaries[::-1], comparison.luck
     whole = {recipe: np.array([not has_failed(run, luck) for run in runs]) for recipe, runs in comparison.runs.items()}
@@ -84,7 +86,7 @@ def _points(comparison: "Comparison", scale: _Scale, look: dict[str, int]) -> Fi
 
 
 def _row(
-    number: int, row: Summary, scores: np.ndarray, scale: _Scale, edges: tuple[float, float], look: int
+    number: int, row: Summary, scores: np.ndarray, scale: _Drawn, edges: tuple[float, float], look: int
 ) -> list[Plot]:
     """The runs of a start, jittered, its mean and interval, and what lies beyond the edge."""
     style, dots = marker_style(look), _some(scores)
@@ -110,7 +112,7 @@ def _some(scores: np.ndarray) -> np.ndarray:
     return np.quantile(scores, (np.arange(_MOST_DOTS) + 0.5) / _MOST_DOTS, method="nearest")
 
 
-def _beyond(number: int, scores: np.ndarray, mean: float, edges: tuple[float, float], scale: _Scale) -> list[Plot]:
+def _beyond(number: int, scores: np.ndarray, mean: float, edges: tuple[float, float], scale: _Drawn) -> list[Plot]:
     """At the edge of the chart, what of a start lies beyond it."""
     outside = int(((scores < edges[0]) | (scores > edges[1])).sum())
     if not outside:
@@ -133,7 +135,7 @@ def _failed(comparison: "Comparison") -> str:
     return f" The scale leaves out what failed: {listed(failed)}."
 
 
-def _curves(comparison: "Comparison", scale: _Scale, look: dict[str, int]) -> Figure:
+def _curves(comparison: "Comparison", scale: _Drawn, look: dict[str, int]) -> Figure:
     def score(run: Run) -> np.ndarray:
         return scale.place(np.array(run.test_score))
 

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._report import Figure
-from .._report._plots import Plot, axis, faint, layout, line_style, numbers
+from .._report._plots import (
+    Plot,
+    axis,
+    ends,
+    faint,
+    heading,
+    label,
+    layout,
+    line_style,
+    log_axis,
+    marker_style,
+    numbers,
+)
 from ._places import Place, at_of, place_words, values_of
 from ._profiles import profile, taus_of
 from ._scale import Scale
@@ -72,19 +84,18 @@ def _by_layer(grid: "Grid", title: str, lines: dict[str, list[float | None]]) ->
     traces = [
         {"type": "scatter", "mode": "lines+markers", "name": start, "x": list(range(1, len(values) + 1)),
          "y": numbers(np.array([value or np.nan for value in values], np.float64)),  # a logarithm knows no 0
-         "line": {**line_style(grid.starts.index(start)), "width": 2}, "marker": {"size": 4}}
+         "line": {**line_style(number), "width": 2}, "marker": {**marker_style(number), "size": 5}}
         for start, values in lines.items()
+        for number in [grid.starts.index(start)]
     ]  # fmt: skip
     longest = max(map(len, lines.values()))
     return {
         "data": traces,
         "layout": layout(
             380,
-            title={"text": title, "font": {"size": 13}, "x": 0.02, "y": 0.98},
-            xaxis=axis("layer", tickformat="d", dtick=max(1, longest // 6)),
-            yaxis=axis(type="log", exponentformat="power", nticks=9),
-            legend={"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0, "xanchor": "left"},
-            showlegend=True,
+            title=heading(title),
+            xaxis=axis("layer", tickformat="d", dtick=max(1, longest // 6), minor={}),
+            yaxis=log_axis(*ends([size for trace in traces for size in trace["y"]], is_log=True)),
         ),
     }
 
@@ -94,10 +105,10 @@ def _heat_maps(grid: "Grid", scale: Scale) -> tuple[Plot, ...]:
     across, down = grid.across, [one for one in grid.axes if one != grid.across]
     values = values_of(grid.cells.values(), across)
     cells = {at_of(cell, [across, *down]): cell for cell in grid.cells.values()}
-    ends = _ends(grid)
+    span = _span(grid)
     if not down:
         rows = {start: [(start, cells.get(((across, value),))) for value in values] for start in reversed(grid.starts)}
-        return (_heat_map("", across, values, rows, scale, ends),)
+        return (_heat_map("", across, values, rows, scale, span),)
     places = list(dict.fromkeys(at_of(cell, down) for cell in grid.cells.values()))[::-1]
     many = len(grid.starts) > 4
     return tuple(
@@ -107,7 +118,7 @@ def _heat_maps(grid: "Grid", scale: Scale) -> tuple[Plot, ...]:
             values,
             {place_words(at): [(start, cells.get(((across, value), *at))) for value in values] for at in places},
             scale,
-            ends,
+            span,
             has_scale=not many,
         )
         for start in grid.starts
@@ -120,46 +131,44 @@ def _heat_map(
     values: Sequence[Any],
     rows: "dict[str, list[tuple[str, Comparison | None]]]",
     scale: Scale,
-    ends: tuple[float, float],
+    span: tuple[float, float],
     *,
     has_scale: bool = True,
 ) -> Plot:
     found = [[_score(start, cell) for start, cell in cells] for cells in rows.values()]
-    words = [
-        ["" if math.isnan(score) else _cell(scale.number(score), is_bad) for score, is_bad in row] for row in found
-    ]
 
     def cells(*, failed: bool, **look: Any) -> Plot:
-        z = [[score * scale.factor if is_bad == failed else math.nan for score, is_bad in row] for row in found]
+        own = [[score if is_bad == failed else math.nan for score, is_bad in row] for row in found]
+        mark = f" {_MARK}" if failed else ""
         return {
             "type": "heatmap",
             "x": [str(value) for value in values],
             "y": [*rows],
-            "z": [numbers(np.array(row)) for row in z],
-            "text": words,
+            "z": [numbers(np.array(row) * scale.factor) for row in own],
+            # A text where there is no number would lie over that of the other trace.
+            "text": [["" if math.isnan(score) else f"{scale.number(score)}{mark}" for score in row] for row in own],
             "texttemplate": "%{text}",
             "hoverongaps": False,
             "xgap": 2,
             "ygap": 2,
-            "hovertemplate": f"{across} %{{x}}<br>%{{y}}<br>%{{text}}<extra>{title}</extra>",
+            "hovertemplate": f"{across} %{{x}}<br>%{{y}}<br>%{{text}}<extra>{label(title)}</extra>",
             **look,
         }
 
     coloured = cells(
         failed=False,
-        zmin=ends[0] * scale.factor,
-        zmax=ends[1] * scale.factor,
+        zmin=span[0] * scale.factor,
+        zmax=span[1] * scale.factor,
         colorscale=_COLOURS,
         showscale=has_scale,
         colorbar={"thickness": 10, "outlinewidth": 0},
     )
     grey = cells(failed=True, colorscale=[[0, _FAILED], [1, _FAILED]], showscale=False)
-    named = {"title": {"text": title, "font": {"size": 13}, "x": 0.02, "y": 0.98}} if title else {}
     look = layout(
         110 + 40 * len(rows),
-        **named,
-        xaxis=axis(across, type="category", showgrid=False),
-        yaxis=axis(type="category", showgrid=False),
+        title=heading(label(title, 40, lines=1)),
+        xaxis=axis(across, type="category", showgrid=False, minor={}),
+        yaxis=axis(type="category", showgrid=False, minor={}, tickvals=[*rows], ticktext=[*map(label, rows)]),
     )
     return {"data": [coloured, grey], "layout": look}
 
@@ -169,11 +178,7 @@ def _score(start: str, cell: "Comparison | None") -> tuple[float, bool]:
     return (row.score.mean, is_failing(cell, row)) if cell and row else (math.nan, False)
 
 
-def _cell(words: str, is_bad: bool) -> str:
-    return f"{words} {_MARK}" if is_bad else words
-
-
-def _ends(grid: "Grid") -> tuple[float, float]:
+def _span(grid: "Grid") -> tuple[float, float]:
     """Of the colours: what failed does not squeeze the others together, and no trifle is stretched over them."""
     found = [(row.score.mean, is_failing(cell, row)) for cell in grid.cells.values() for row in cell.summaries]
     good = [score for score, is_bad in found if not is_bad] or [score for score, _ in found]
@@ -198,10 +203,5 @@ def _profiles(grid: "Grid", scale: Scale) -> Plot:
             {"type": "scatter", "mode": "lines", "name": start, "legendgroup": start, "x": x,
              "y": numbers(found.share), "line": {**style, "width": 2}},
         ]  # fmt: skip
-    legend = {"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0, "xanchor": "left"}
-    return {
-        "data": traces,
-        "layout": layout(
-            420, xaxis=axis(scale.name), yaxis=axis("share of runs above", tickformat=".0%"), legend=legend
-        ),
-    }
+    look = layout(380, xaxis=axis(scale.name), yaxis=axis("share of runs above", tickformat=".0%"))
+    return {"data": traces, "layout": look}

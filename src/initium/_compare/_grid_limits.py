@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from .._report import Table
-from ._contest import Contest
 from ._grid_rows import only_if_long, words
 from ._places import At, is_number, values_of
 from ._scale import Scale, interval_words
@@ -13,7 +12,6 @@ from ._statistics import Interval
 from ._summary import beyond_chance
 
 if TYPE_CHECKING:
-    from ._comparison import Comparison
     from ._grid import Grid
 
 
@@ -74,7 +72,10 @@ def _deaths(grid: "Grid") -> list[Table]:
     if not all(map(is_number, depths)):
         return []
     found: dict[tuple[str, At], list[tuple[float, bool]]] = {}
-    luck = {place.at: max(_luck(cell) for cell in place.cells.values()) for place in grid.places}
+    luck = {
+        place.at: max(beyond_chance(cell.study, cell.num_runs) for cell in place.cells.values())
+        for place in grid.places
+    }
     for contest in grid.contests:
         here = dict(contest.at)
         other = tuple((axis, here[axis]) for axis in rest)
@@ -95,26 +96,24 @@ def _deaths(grid: "Grid") -> list[Table]:
     ]
 
 
-def _luck(cell: "Comparison") -> float:
-    """The highest mean over its runs that luck reaches."""
-    return beyond_chance(cell.study, min(cell.num_runs, cell.study.splits or 1))
-
-
 def _death(depths: list[tuple[float, bool]]) -> str:
     return next((str(depth) for depth, is_dead in depths if is_dead), f"not up to {depths[-1][0]}")
 
 
 def _spread(grid: "Grid", scale: Scale) -> list[Table]:
-    groups = [(contest.at, _judged_cells(grid, contest)) for contest in grid.contests]
+    places = {place.at: place.cells for place in grid.places}
+    groups = [
+        (contest.at, {start: places[contest.at][contest.tuned.get(start, ())] for start in contest.scores})
+        for contest in grid.contests
+    ]
     rows = []
     for one in spreads(groups, grid.spent):
-        place = next(place for place in grid.places if place.at == one.at)
-        runs = [run for cell in place.cells.values() for run in cell.runs.get(one.start, ())]
+        runs = [run for cell in places[one.at].values() for run in cell.runs.get(one.start, ())]
         lost = sum(run.diverged for run in runs)
         share = wilson(lost, len(runs))
         rows.append(
             (one.start, *words(one.at), f"{lost}/{len(runs)}", interval_words(share, 100, 0),
-             scale.interval(one.std), ", ".join(one.narrower) or "-")
+             scale.difference(one.std), ", ".join(one.narrower) or "-")
         )  # fmt: skip
     best = f" at its best {' and '.join(grid.tuned)}" if grid.tuned else ""
     return [
@@ -129,8 +128,3 @@ def _spread(grid: "Grid", scale: Scale) -> list[Table]:
             only=only_if_long(rows),
         )
     ]
-
-
-def _judged_cells(grid: "Grid", contest: Contest) -> "dict[str, Comparison]":
-    place = next(place for place in grid.places if place.at == contest.at)
-    return {start: place.cells[contest.tuned.get(start, ())] for start in contest.scores}

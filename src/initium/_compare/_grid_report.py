@@ -9,7 +9,7 @@ from ._grid_figures import heat_maps, profiles, signals
 from ._grid_limits import limit_tables
 from ._grid_tables import best_table, cell_tables, improvement_table, pair_table, score_tables
 from ._precision import looked
-from ._present import present
+from ._present import facts_of
 from ._scale import Scale
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def grid_report(grid: "Grid") -> Report:
         answer=grid.verdict,
         remarks=remarks(grid),
         sections=sections,
-        facts=present(first).facts,
+        facts=facts_of(first),
         leads=True,
     )
 
@@ -71,13 +71,12 @@ def _lacking(grid: "Grid") -> list[str]:
     found = []
     for start in dict.fromkeys(start for cell in grid.cells.values() for start in cell.lacking):
         where = {name: cell for name, cell in grid.cells.items() if start in cell.lacking}
-        if where:
-            fewest = min(where.values(), key=lambda cell: cell.lacking[start])
-            few = f"{fewest.lacking[start]} of its {fewest.study.seeds} runs"
-            found.append(
-                f"{start}: left out at {_places(grid, [*where])}, for {few} have finished"
-                f"{' where they are fewest' if len(where) > 1 else ''}; --resume trains the others."
-            )
+        fewest = min(where.values(), key=lambda cell: cell.lacking[start])
+        few = f"{fewest.lacking[start]} of its {fewest.study.seeds} runs"
+        found.append(
+            f"{start}: left out at {_places(grid, [*where])}, for {few} have finished"
+            f"{' where they are fewest' if len(where) > 1 else ''}; --resume trains the others."
+        )
     return found
 
 

@@ -48,7 +48,7 @@ def best_table(grid: "Grid", scale: Scale) -> list[Table]:
 
 
 def _behind(lead: Lead | None, scale: Scale) -> tuple[str, str]:
-    return (scale.interval(lead.gap), p_words(lead.p)) if lead else ("", "")
+    return (scale.difference(lead.gap), p_words(lead.p)) if lead else ("", "")
 
 
 def score_tables(grid: "Grid", scale: Scale) -> list[Table]:
@@ -113,7 +113,7 @@ def improvement_table(grid: "Grid") -> list[Table]:
 def pair_table(grid: "Grid", scale: Scale) -> list[Table]:
     """All pairs of all cells: the family that what is told along an axis comes from."""
     rows = tuple(
-        (f"{place_words(contest.at)}: {lead.first} - {lead.second}", scale.interval(lead.gap), p_words(lead.p_runs),
+        (f"{place_words(contest.at)}: {lead.first} - {lead.second}", scale.difference(lead.gap), p_words(lead.p_runs),
          p_words(lead.p), "differs" if lead.is_shown else "not shown")
         for contest in grid.cell_contests
         for lead in contest.leads

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._report import Figure
 from .._report._plots import axis, label, layout
+from ._scale import Scale, p_words
 
 if TYPE_CHECKING:
     from ._comparison import Comparison
@@ -20,7 +21,7 @@ def matrix(comparison: "Comparison") -> Figure:
     names = [row.recipe for row in comparison.summaries]
     first, second = names[:-1], names[1:]
     pairs = {(pair.first, pair.second): pair for pair in comparison.differences}
-    scale, places, unit = (100, 2, "points") if comparison.study.is_share else (1, 3, "")
+    scale = Scale.of(comparison.study)
     shade: list[list[int | None]] = []
     text: list[list[str]] = []
     for row in first:
@@ -33,8 +34,8 @@ def matrix(comparison: "Comparison") -> Figure:
                 text[-1].append("")
                 continue
             shade[-1].append(0 if math.isnan(pair.p) else sum(pair.p < step for step in _STEPS))
-            gap = f"{scale * pair.gap.mean:+.{places}f}"
-            p = "" if math.isnan(pair.p) else f"<br>p {pair.p:.2g}"
+            gap = scale.signed(pair.gap.mean)
+            p = "" if math.isnan(pair.p) else f"<br>p {p_words(pair.p)}"
             text[-1].append(f"<b>{gap}</b>{p}" if pair.is_significant else f"{gap}{p}")
     count = len(_SHADES)
     steps = [[edge / count, shade] for index, shade in enumerate(_SHADES) for edge in (index, index + 1)]
@@ -51,12 +52,11 @@ def matrix(comparison: "Comparison") -> Figure:
             margin={"l": 50, "r": 70, "t": 60, "b": 12},
         ),
     }  # fmt: skip
-    what = f"{comparison.study.score}, {unit}" if unit else comparison.study.score
     return Figure(
         "Which is better than which",
         (plot,),
-        f"By how much the start of a row is better than that of a column ({what}), and the p corrected for all pairs; "
-        f"bold and blue if it is below {_STEPS[0]}, darker below {_STEPS[1]} and {_STEPS[2]}.",
+        f"By how much the start of a row is better than that of a column ({scale.gap_name}), and the p corrected for "
+        f"all pairs; bold and blue if it is below {_STEPS[0]}, darker below {_STEPS[1]} and {_STEPS[2]}.",
         narrowest=_NAMES + _CELL * len(second),
     )
 

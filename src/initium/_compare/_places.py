@@ -36,10 +36,10 @@ class Place:
 def places(cells: "Iterable[Comparison]", axes: Sequence[str]) -> tuple[Place, ...]:
     """The cells of a grid by what they train, in the order of the grid."""
     tuned = tuned_axes(axes)
+    posed = [axis for axis in axes if axis not in tuned]
     found: dict[At, dict[At, Comparison]] = {}
     for cell in cells:
-        at, to = (at_of(cell, [axis for axis in axes if (axis in tuned) is is_tuned]) for is_tuned in (False, True))
-        found.setdefault(at, {})[to] = cell
+        found.setdefault(at_of(cell, posed), {})[at_of(cell, tuned)] = cell
     return tuple(Place(at, group) for at, group in found.items())
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._errors import SettingError
+from ._estimate import MOST_RUNS
 
 if TYPE_CHECKING:
     from ._comparison import Comparison
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 # An interval within a tenth of the narrowest there can be is not worth twice the runs.
 _NEAR = 1.1
-_MOST = 10_000  # runs of each start
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 
 
@@ -53,7 +53,7 @@ class Precision:
         """
         left = math.inf if self.budget is None else self.budget - spent
         added = min(
-            num_runs, _MOST - num_runs, int(num_runs * left / seconds) if seconds and left < math.inf else _MOST
+            num_runs, MOST_RUNS - num_runs, int(num_runs * left / seconds) if seconds and left < math.inf else MOST_RUNS
         )
         return num_runs + added if added > 0 and any(self.lacks(one) for one in comparisons) else num_runs
 
@@ -101,7 +101,11 @@ def _ending(comparisons: Sequence["Comparison"], points: float) -> tuple[str, ..
     where = f" at the place that {'lacks most' if lacking else 'is least precise'}" if len(comparisons) > 1 else ""
     told = f"+-{scale * _half(wide):.2g}{unit}{where} after {num_runs} runs, where +-{points:g} was asked"
     if lacking:
-        way = "--resume with the same --precision adds runs" if num_runs < _MOST else f"{_MOST:,} runs are the most"
+        way = (
+            "--resume with the same --precision adds runs"
+            if num_runs < MOST_RUNS
+            else f"{MOST_RUNS:,} runs are the most"
+        )
         return (f"Less precise than asked: {told}; {way}.",)
     if asked.is_met(comparisons[0], wide):
         return (f"Precise enough: {told}.",)

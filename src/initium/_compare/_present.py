@@ -14,7 +14,9 @@ from ._figures import figures
 from ._matrix import matrix
 from ._outcome import Kind
 from ._remarks import units
-from ._statistics import Difference, Interval
+from ._scale import Scale, interval_words, p_words
+from ._speed import Speed
+from ._statistics import Difference
 from ._summary import Summary
 
 if TYPE_CHECKING:
@@ -45,12 +47,12 @@ def present(comparison: "Comparison") -> Report:
             scores,
             summary_table(comparison),
             *_ranking(comparison, _leader_table),
-            *(_ranking(comparison, _speed_table) if comparison.speed else ()),
+            *((_speed_table(comparison, comparison.speed),) if comparison.speed else ()),
             *_ranking(comparison, _pairs),
             *curves,
             _units_table(comparison),
         ),
-        facts=_facts(comparison),
+        facts=facts_of(comparison),
     )
 
 
@@ -65,16 +67,15 @@ def _subtitle(comparison: "Comparison") -> str:
 
 def summary_table(comparison: "Comparison", *, title: str = "After training") -> Table:
     """What each start came to."""
-    study = comparison.study
-    score, scale, places = (f"test {study.score}, %", 100, 1) if study.is_share else (f"test {study.score}", 1, 2)
+    scale = Scale.of(comparison.study)
     return Table(
         title=title,
-        columns=("initialiser", score, "test loss", "epochs", "failed", "units"),
+        columns=("initialiser", scale.name, "test loss", "epochs", "failed", "units"),
         rows=tuple(
             (
                 row.recipe,
-                _interval(row.score, scale, places),
-                _interval(row.loss, 1, 3),
+                scale.interval(row.score),
+                interval_words(row.loss),
                 "never" if row.epochs is None else f"{row.epochs:g}",
                 _failed(row, comparison.num_runs),
                 _change(row),
@@ -99,7 +100,7 @@ def _leader_table(comparison: "Comparison") -> Table:
     rows = [pair for pair in comparison.differences if pair.first == leader]
     return Table(
         title=f"How far behind {leader}",
-        columns=("initialiser", _gap_name(comparison), "corrected p", ""),
+        columns=("initialiser", Scale.of(comparison.study).gap_name, "corrected p", ""),
         rows=tuple((pair.second, *_pair_cells(comparison, pair)) for pair in rows),
         note=f"Mean [95% interval, not corrected], over {_OVER[bool(comparison.study.splits)]}. p is Holm-corrected "
         f"(pairs: {len(comparison.differences)}). Same: closer than {comparison.measured.bound}.",
@@ -107,29 +108,27 @@ def _leader_table(comparison: "Comparison") -> Table:
     )
 
 
-def _speed_table(comparison: "Comparison") -> Table:
-    found, study = comparison.speed, comparison.study
-    assert found
-    score, scale, places = (f"mean {study.score}, %", 100, 1) if study.is_share else (f"mean {study.score}", 1, 2)
+def _speed_table(comparison: "Comparison", found: Speed) -> Table:
+    scale = Scale.of(comparison.study)
     first, goal = found.paces[0].recipe, comparison.measured.goal(found.target)
     p = {lead.second: lead for lead in found.leads if lead.first == first}
     return Table(
         title="On the way",
-        columns=("initialiser", "steps", "reached", "p", score, "p"),
+        columns=("initialiser", "steps", "reached", "p", scale.mean_name, "p"),
         rows=tuple(
             (
                 pace.recipe,
-                _interval(pace.steps, 1, 0),
+                interval_words(pace.steps, places=0),
                 f"{pace.num_reached}/{comparison.num_runs}",
-                _p(p[pace.recipe].p_steps) if pace.recipe in p else "",
-                _interval(pace.area, scale, places),
-                _p(p[pace.recipe].p_area) if pace.recipe in p else "",
+                p_words(p[pace.recipe].p_steps) if pace.recipe in p else "",
+                scale.interval(pace.area),
+                p_words(p[pace.recipe].p_area) if pace.recipe in p else "",
             )
             for pace in found.paces
         ),
-        note=f"Mean [95% interval over runs]. Steps: to a test {study.score} of {goal}, "
+        note=f"Mean [95% interval over runs]. Steps: to a test {scale.score} of {goal}, "
         f"{100 * found.share:.0f} % of the best start's median gain over chance; a run that never reaches it counts "
-        f"with all {found.num_steps:,}. Mean {study.score}: over all of training. p: that {first} is no different, "
+        f"with all {found.num_steps:,}. Mean {scale.score}: over all of training. p: that {first} is no different, "
         "corrected.",
     )
 
@@ -139,13 +138,14 @@ def _pairs(comparison: "Comparison") -> Table | Figure:
 
 
 def _pair_table(comparison: "Comparison") -> Table:
+    gap_name = Scale.of(comparison.study).gap_name
     return Table(
         title="Paired differences",
-        columns=("better - other", _gap_name(comparison), "p over runs", "p over both", "corrected p", "p same", ""),
+        columns=("better - other", gap_name, "p over runs", "p over both", "corrected p", "p same", ""),
         rows=tuple(
-            (f"{pair.first} - {pair.second}", gap, _p(pair.p_runs), _p(pair.p_both), p, _p(pair.p_same), says)
+            (f"{pair.first} - {pair.second}", gap, *map(p_words, (pair.p_runs, pair.p_both, pair.p, pair.p_same)), says)
             for pair in comparison.differences
-            for gap, p, says in [_pair_cells(comparison, pair)]
+            for gap, _, says in [_pair_cells(comparison, pair)]
         ),
         note="Run r of every start shares its random draws and its order of samples, so each pair of runs differs "
         "by the start alone (`framework` shares the order, not the draws). Mean [95% interval] of the differences, by "
@@ -168,10 +168,6 @@ def _units_table(comparison: "Comparison") -> Table:
     )
 
 
-def _gap_name(comparison: "Comparison") -> str:
-    return f"{comparison.study.score}, points" if comparison.study.is_share else comparison.study.score
-
-
 _SAID: tuple[tuple[str, Callable[[Difference], bool]], ...] = (
     ("not tested", lambda pair: math.isnan(pair.p)),
     ("differs", lambda pair: pair.is_significant),
@@ -181,27 +177,8 @@ _SAID: tuple[tuple[str, Callable[[Difference], bool]], ...] = (
 
 
 def _pair_cells(comparison: "Comparison", pair: Difference) -> tuple[str, str, str]:
-    scale, places = (100, 2) if comparison.study.is_share else (1, 3)
     verdict = next(word for word, holds in _SAID if holds(pair))
-    return _interval(pair.gap, scale, places), _p(pair.p), verdict
-
-
-def _interval(value: Interval, scale: float, places: int) -> str:
-    if value.mean != value.mean:
-        return "-"
-    if value.low != value.low:
-        return _number(scale * value.mean, places)
-    mean, low, high = (_number(scale * number, places) for number in (value.mean, value.low, value.high))
-    return f"{mean} [{low}, {high}]"
-
-
-def _number(value: float, places: int) -> str:
-    # A start about to diverge has losses of any size.
-    return f"{value:.{places}f}" if abs(value) < 1000 else f"{value:.0e}"
-
-
-def _p(p: float) -> str:
-    return "-" if math.isnan(p) else f"{p:.2g}"
+    return Scale.of(comparison.study).difference(pair.gap), p_words(pair.p), verdict
 
 
 def _target(comparison: "Comparison") -> str:
@@ -219,7 +196,8 @@ def _failed(row: Summary, num_runs: int) -> str:
     return f"{row.num_failed}/{num_runs}"
 
 
-def _facts(comparison: "Comparison") -> tuple[tuple[str, str], ...]:
+def facts_of(comparison: "Comparison") -> tuple[tuple[str, str], ...]:
+    """What was run, as name and value."""
     study = comparison.study
     shape = [f"{name} {shown(study.settings[name])}" for name in SHAPE if name in study.settings]
     return (

@@ -17,16 +17,14 @@ _NUM_POINTS = 101
 
 @dataclass(frozen=True)
 class Profile:
-    """Of each score, the share of runs that exceed it.
+    """At each of some scores, tau, the share of runs that exceed it.
 
     Attributes:
-        scores: tau.
         share: runs above tau, the mean over cells.
         low: the lower end of its 95% band, at each tau by itself.
         high: the upper end.
     """
 
-    scores: Array
     share: Array
     low: Array
     high: Array
@@ -54,7 +52,7 @@ def profile(cells: Sequence[Array], taus: Array) -> Profile:
     above = [scores[:, None] > taus for scores in cells]
     resampled = np.mean([draws(len(one), number) @ one for number, one in enumerate(above)], axis=0)
     low, high = np.quantile(resampled, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
-    return Profile(taus, np.mean([one.mean(axis=0) for one in above], axis=0), low, high)
+    return Profile(np.mean([one.mean(axis=0) for one in above], axis=0), low, high)
 
 
 def taus_of(cells: Sequence[Array], lowest: float | None) -> Array:

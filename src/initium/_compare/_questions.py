@@ -4,13 +4,13 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .._study._enough import runs_needed
 from ._contest import Contest
 from ._listed import listed
 from ._places import At, place_words, values_of
 from ._precision import share
 from ._scale import Scale
 from ._standing import Standing, standing
-from ._statistics import LEVEL
 from ._tuned import chooses
 
 if TYPE_CHECKING:
@@ -199,8 +199,8 @@ def _are_few(grid: "Grid") -> bool:
 
 
 def _fewest(spent: float) -> int:
-    """The fewest paired runs that can show anything: all of one sign have p = 2 / 2^runs."""
-    return next(runs for runs in itertools.count(2) if 2 / 2**runs < LEVEL * spent)
+    """The fewest paired runs that can show anything of a pair; a grid flips signs whether or not it has splits."""
+    return runs_needed(2, has_splits=False, spent=spent)
 
 
 def _seeds_needed(grid: "Grid") -> int:

@@ -1,4 +1,4 @@
-"""How a grid's figures are written."""
+"""How the figures of a comparison and of a grid are written."""
 
 import math
 from dataclasses import dataclass
@@ -15,22 +15,38 @@ class Scale:
     """How a score is written: a share in percent, a difference of shares in points.
 
     Attributes:
-        name: of the score, with its unit.
+        score: its name.
         factor: that it is written in.
-        places: behind the point.
+        places: behind the point; a difference has one more.
+        percent: the unit of a score, behind its name.
         unit: of a difference.
     """
 
-    name: str
+    score: str
     factor: float
     places: int
+    percent: str = ""
     unit: str = ""
 
     @classmethod
     def of(cls, study: "Facts") -> "Scale":
         """The one that fits a study's score."""
-        name = f"test {study.score}"
-        return cls(f"{name}, %", 100, 1, " points") if study.is_share else cls(name, 1, 3)
+        return cls(study.score, 100, 1, ", %", " points") if study.is_share else cls(study.score, 1, 2)
+
+    @property
+    def name(self) -> str:
+        """Of the final score, with its unit."""
+        return f"test {self.score}{self.percent}"
+
+    @property
+    def mean_name(self) -> str:
+        """Of the mean over all of training, with its unit."""
+        return f"mean {self.score}{self.percent}"
+
+    @property
+    def gap_name(self) -> str:
+        """Of a difference, with its unit."""
+        return f"{self.score},{self.unit}" if self.unit else self.score
 
     @property
     def title(self) -> str:
@@ -42,17 +58,25 @@ class Scale:
         return number(value * self.factor, self.places)
 
     def interval(self, value: Interval) -> str:
-        """A score or a difference, with its interval."""
+        """A score, with its interval."""
         return interval_words(value, self.factor, self.places)
+
+    def difference(self, value: Interval) -> str:
+        """A difference of scores or their spread, with its interval."""
+        return interval_words(value, self.factor, self.places + 1)
+
+    def signed(self, value: float) -> str:
+        """A difference with its sign."""
+        return f"{self.factor * value:+.{self.places + 1}f}"
 
     def short(self, value: Interval) -> str:
         """A score and half the width of its interval."""
         half = (value.high - value.low) / 2
         return self.number(value.mean) + ("" if math.isnan(half) else f"±{self.number(half)}")
 
-    def gap(self, value: Interval) -> str:
-        """A difference in a sentence: `0.6 points [0.2, 1.0]`."""
-        places = self.places + (abs(value.mean) * self.factor < 0.5)
+    def gap(self, value: Interval, *, is_fine: bool = False) -> str:
+        """A difference in a sentence: `0.6 points [0.2, 1.0]`; a small one, or a fine one, as in a table."""
+        places = self.places + (is_fine or abs(value.mean) * self.factor < 0.5)
         words = number(value.mean * self.factor, places) + self.unit
         return words + ("" if math.isnan(value.low) else f" {_ends(value, self.factor, places)}")
 
@@ -71,7 +95,7 @@ def p_words(p: float) -> str:
 
 
 def number(value: float, places: int) -> str:
-    """A number, of any size."""
+    """A number of any size: a start about to diverge has such losses."""
     return f"{value:.{places}f}" if abs(value) < 1000 else f"{value:.0e}"
 
 

@@ -39,9 +39,12 @@ class Spread:
 
 def spreads(groups: "Sequence[tuple[At, dict[str, Comparison]]]", spent: float = 1.0) -> tuple[Spread, ...]:
     """Of each start, in the cell that it is judged in; corrected over all pairs of all groups."""
-    pairs = [(at, *pair, cells) for at, cells in groups for pair in itertools.permutations(cells, 2)]
-    tests = {(at, *sorted((a, b))): spread_p(*_paired(cells, a, b)) for at, a, b, cells in pairs if a < b}
-    p = dict(zip(tests, holm([*tests.values()], spent), strict=True)) if tests else {}
+    tests = {
+        (at, frozenset(pair)): spread_p(*_paired(cells, *pair))
+        for at, cells in groups
+        for pair in itertools.combinations(cells, 2)
+    }
+    p = dict(zip(tests, holm([*tests.values()], spent), strict=True))
     stds = {(at, start): std_interval(cell.scores[start]) for at, cells in groups for start, cell in cells.items()}
     return tuple(
         Spread(
@@ -52,7 +55,7 @@ def spreads(groups: "Sequence[tuple[At, dict[str, Comparison]]]", spent: float =
                 other
                 for other in cells
                 if other != start
-                and p[(at, *sorted((start, other)))] < LEVEL
+                and p[at, frozenset((start, other))] < LEVEL
                 and stds[at, other].mean < stds[at, start].mean
             ),
         )

@@ -52,7 +52,7 @@ def is_range(values: tuple[Any, ...]) -> bool:
 
 def is_failing(cell: "Comparison", row: Summary) -> bool:
     """Whether more than that share of a start's runs diverged or never left chance."""
-    return row.num_diverged + row.num_stuck > SHARE * len(cell.runs[row.recipe]) + 1e-9
+    return row.num_failed > SHARE * len(cell.runs[row.recipe]) + 1e-9
 
 
 def stable(place: Place, axis: str) -> tuple[Stable, ...]:

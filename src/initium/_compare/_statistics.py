@@ -16,7 +16,6 @@ from .._study._enough import LEVEL, runs_needed
 from ._estimate import Estimate, estimated
 
 Array = NDArray[Any]
-Gaps = Sequence[Array] | Array
 
 # Resampling is itself random; a fixed seed makes the same runs give the same interval.
 _SEED = 0
@@ -104,19 +103,6 @@ def interval(values: Array) -> Interval:
     low, high = float(found.low), float(found.high)
     # BCa is not defined when leaving out any one value hardly moves the mean.
     return Interval(mean, low, high) if np.isfinite([low, high]).all() else Interval(mean, *_range(values))
-
-
-def gap_interval(gaps: Gaps, *, ratio: float | None = None, level: float = LEVEL) -> Interval:
-    """The mean of paired differences and the interval that covers the true one all but `level` of the time.
-
-    It leaves out 0 exactly where the t test rejects at that level. Arguments as in `estimated`.
-    """
-    return around(estimated(gaps, ratio=ratio), level)
-
-
-def floor(gaps: Gaps, *, ratio: float | None = None, level: float = LEVEL) -> float:
-    """The half-width of such an interval that no number of runs narrows."""
-    return estimated(gaps, ratio=ratio).floor(level)
 
 
 def differences(

@@ -111,29 +111,27 @@ def luck_of(study: Facts, runs: dict[str, list[Run]]) -> float:
              if (whole := [run for run in group if not run.diverged])]  # fmt: skip
     if study.chance is None or not means:
         return alone
-    together = beyond_chance(study, min(max(map(len, runs.values())), study.splits or 1))
+    together = beyond_chance(study, len(next(iter(runs.values()))))
     best = float(max(means))
     trains = best > max(together, study.chance + _SOME * (1 - study.chance))
     return min(alone, (study.chance + best) / 2) if trains else alone
 
 
-def beyond_chance(study: Facts, num_folds: int = 1) -> float:
+def beyond_chance(study: Facts, num_runs: int = 1) -> float:
     """The highest test score that shows nothing: R^2 of 0, or the accuracy of a lucky guess.
 
     Luck is binomial, at the share of the largest class. A perfect score always shows something.
 
     Args:
         study: the facts.
-        num_folds: that are answered, if the score is the mean over several.
+        num_runs: whose mean it is: with splits each answers another fold, until all are.
     """
     if study.chance is None:
         return -np.inf
     if not study.is_share:
         return study.chance
-    binomial, num = (
-        require("scipy.stats", to="A comparison").binom,
-        num_folds * (study.num_answers or study.num_test),
-    )
+    binomial = require("scipy.stats", to="A comparison").binom
+    num = min(num_runs, study.splits or 1) * (study.num_answers or study.num_test)
     return min(float(binomial.isf(_LUCK, num, study.chance)), num - 1) / num
 
 

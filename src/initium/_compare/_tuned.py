@@ -10,7 +10,7 @@ from ._by_run import by_run
 from ._contest import Contest, Lead
 from ._estimate import estimated
 from ._places import At, Place
-from ._statistics import LEVEL, Array, Interval, gap_interval, interval, sign_flip_p
+from ._statistics import LEVEL, Array, Interval, around, interval, sign_flip_p
 
 if TYPE_CHECKING:
     from ._comparison import Comparison
@@ -75,10 +75,10 @@ def _settings(place: Place, start: str) -> tuple[At, ...]:
 def _lead(place: Place, pair: tuple[str, str], best: dict[str, At], settings: dict[str, tuple[At, ...]]) -> Lead:
     gap, _, _ = _gap(place, pair, (best[pair[0]], best[pair[1]]))
     first, second = pair if gap.mean >= 0 else pair[::-1]
-    against = [_gap(place, (first, second), (best[first], at)) for at in settings[second]]
+    against = {at: _gap(place, (first, second), (best[first], at)) for at in settings[second]}
     # The tests are two-sided, and one direction alone counts; NaN, where runs in common are too few, shows nothing.
-    p = float(np.max([1.0 if gap.mean <= 0 else p for gap, p, _ in against]))
-    gap, _, gaps = _gap(place, (first, second), (best[first], best[second]))
+    p = float(np.max([1.0 if gap.mean <= 0 else p for gap, p, _ in against.values()]))
+    gap, _, gaps = against[best[second]]
     return Lead(first, second, gap, float(sign_flip_p(gaps)) if len(gaps) > 1 else math.nan, p)
 
 
@@ -93,11 +93,8 @@ def _gap(place: Place, pair: tuple[str, str], at: tuple[At, At]) -> tuple[Interv
     study = cells[0].study
     ratio = study.num_test / study.num_train if study.splits else None
     is_tested = ratio is not None or min(map(len, gaps)) > 1
-    return (
-        gap_interval(gaps, ratio=ratio, level=LEVEL * cells[0].spent),
-        estimated(gaps, ratio=ratio).p() if is_tested else math.nan,
-        means,
-    )
+    found = estimated(gaps, ratio=ratio)
+    return around(found, LEVEL * cells[0].spent), found.p() if is_tested else math.nan, means
 
 
 def _judged(cell: "Comparison", start: str) -> dict[int, float]:

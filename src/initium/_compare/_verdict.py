@@ -8,6 +8,7 @@ from .._study._cause import Cause
 from ._estimate import MOST_RUNS
 from ._listed import listed
 from ._outcome import Kind, Outcome
+from ._scale import Scale
 from ._speed import Pace, Speed
 from ._statistics import Difference, Interval
 from ._summary import Summary
@@ -18,16 +19,14 @@ class Measured:
     """What a verdict speaks of.
 
     Attributes:
-        score: its name.
-        is_share: whether it is a share of samples, shown in percent.
+        scale: how its score is written.
         margin: the difference that is too small to matter.
         num_samples: that are tested.
         has_splits: whether runs have splits of their own.
         enough: the fewest runs of each start that can show anything.
     """
 
-    score: str
-    is_share: bool
+    scale: Scale
     margin: float
     num_samples: int
     has_splits: bool
@@ -35,36 +34,26 @@ class Measured:
 
     def gap(self, value: Interval) -> str:
         """A difference with its interval."""
-        mean, low, high = map(self._number, (value.mean, value.low, value.high))
-        return f"{mean}{self._unit} [{low}, {high}]"
+        return self.scale.gap(value, is_fine=True)
 
     def size(self, value: float) -> str:
         """A difference."""
-        return f"{self._number(value)}{self._unit}"
+        return self.scale.gap(Interval(value, math.nan, math.nan), is_fine=True)
 
     @property
     def what(self) -> str:
         """The score in words."""
-        return f"test {self.score}"
+        return f"test {self.scale.score}"
 
     @property
     def bound(self) -> str:
         """The margin in words."""
-        if not self.is_share:
-            return f"{self.margin:g} of {self.what}"
-        points = 100 * self.margin
-        return f"{points:g} point{'' if points == 1 else 's'} of {self.what}"
+        size = self.scale.factor * self.margin
+        return f"{size:g}{self.scale.unit if size != 1 else self.scale.unit.removesuffix('s')} of {self.what}"
 
     def goal(self, value: float) -> str:
         """A score."""
-        return f"{100 * value:.1f} %" if self.is_share else f"{value:.2f}"
-
-    @property
-    def _unit(self) -> str:
-        return " points" if self.is_share else ""
-
-    def _number(self, value: float) -> str:
-        return f"{100 * value:.2f}" if self.is_share else f"{value:.3f}"
+        return f"{self.scale.number(value)}{self.scale.percent.removeprefix(',')}"
 
 
 def verdict(

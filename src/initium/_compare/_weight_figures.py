@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._report import Figure
-from .._report._plots import GREY, Plot, axis, faint, label, layout, line_style, numbers
+from .._report._plots import GREY, Plot, axis, faint, heading, label, layout, line_style, numbers
 from .._study._weights import Weights
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _chart(recipe: str, weights: Weights, ends: tuple[float, float], top: float,
                        })  # fmt: skip
     look = layout(
         190,
-        title={"text": label(recipe, 40), "font": {"size": 13}, "x": 0.02, "y": 0.97},
+        title=heading(label(recipe, 40, lines=1)),
         xaxis=axis(nticks=5, range=[*ends]),
         yaxis=axis(nticks=4, range=[0, top]),
         showlegend=False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._report import Figure
-from .._report._plots import GREY, Plot, axis, faint, layout, line_style, log_axis, marker_style, numbers
+from .._report._plots import GREY, Plot, axis, faint, heading, layout, line_style, log_axis, marker_style, numbers
 from .._report._plots import ends as ends_of
 from ._evidence import Layer
 from ._lines import Band
@@ -85,15 +85,11 @@ def _against_depth(layers: Sequence[Layer], title: str, y: Plot) -> Plot:
     names = [_cut(layers[place].path, _LABEL_BELOW) for place in few]
     return layout(
         380,
-        title=_titled(title),
+        title=heading(title),
         xaxis=axis(tickvals=few, ticktext=names, tickangle=-25, minor={}),
         yaxis=y,
         margin={"l": 56, "r": 12, "t": 34, "b": 50},
     )
-
-
-def _titled(text: str) -> Plot:
-    return {"text": text, "font": {"size": 13}, "x": 0.02, "y": 0.97}
 
 
 def _line(name: str, number: int, course: Mapping[str, float | None], *, is_only: bool) -> Plot:
@@ -177,7 +173,7 @@ def _histogram(
             })  # fmt: skip
     look = layout(
         200,
-        title=_titled(_cut(path, _LABEL)),
+        title=heading(_cut(path, _LABEL)),
         xaxis=axis(nticks=4, exponentformat="power"),
         yaxis=axis(nticks=3, rangemode="tozero"),
         showlegend=False,

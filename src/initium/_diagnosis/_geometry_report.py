@@ -6,7 +6,7 @@ import numpy as np
 
 from .._decisions._fold import fold
 from .._report import Figure, Table
-from .._report._plots import GREY, Plot, axis, layout, line_style, numbers
+from .._report._plots import GREY, Plot, axis, heading, layout, line_style, numbers
 from ._geometry import Geometry, Jacobian, Spectrum, random_matrix_curve
 
 _MOST = 24  # charts
@@ -91,7 +91,7 @@ def _curve(spectrum: Spectrum) -> Plot:
         ],
         "layout": layout(
             200,
-            title={"text": spectrum.path[-28:], "font": {"size": 13}, "x": 0.02, "y": 0.97},
+            title=heading(spectrum.path[-28:]),
             xaxis=axis(ticksuffix=" %", nticks=4),
             yaxis=axis(nticks=4, rangemode="tozero"),
             showlegend=False,

@@ -2,11 +2,10 @@
 
 import math
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._errors import MissingExtraError, OutputError
-from .._files import destination
+from .._files import commit, destination, temporary
 from .._require import require
 from ._plotly import plotly_file
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from ._sections import Figure
 
 KINDS = ("svg", "png", "pdf")
+_NONE = "no picture bears this"  # so none is written over that came while this one was drawn
 _WIDE, _ALONE = 1000, 800  # pixels of a picture, and of one that holds a single chart
 _BETWEEN = 90  # pixels between two rows of charts: of ticks, their title and the next one's
 _BESIDE = 0.045  # of the width, on each side of what lies between two columns
@@ -45,15 +45,9 @@ def save(figure: "Figure", path: str | PathLike[str]) -> None:
                 "`kaleido_get_chrome`."
             ) from None
         raise
-    _write(file, drawn)
-
-
-def _write(file: Path, drawn: bytes) -> None:
-    try:
-        with file.open("xb") as out:
-            out.write(drawn)
-    except OSError as error:
-        raise OutputError(f"'{file}' cannot be written: {error.strerror}.") from None
+    with temporary(file, mark=_NONE) as hidden:
+        hidden.write_bytes(drawn)
+        commit(hidden, file)
 
 
 def together(figure: "Figure") -> dict[str, Any]:

@@ -98,10 +98,15 @@ def layout(height: int, **more: Any) -> Plot:
     return {**look, **more}
 
 
-def label(name: str, width: int = 24) -> str:
-    """A name beside an axis, on two lines at most."""
-    lines = textwrap.wrap(name, width, max_lines=2, placeholder=" ...", break_on_hyphens=False)
-    return "<br>".join(map(escape, lines))
+def heading(text: str) -> Plot:
+    """The title of a chart among others, in its corner."""
+    return {"text": text, "font": {"size": 13}, "x": 0.02, "y": 0.97}
+
+
+def label(name: str, width: int = 24, lines: int = 2) -> str:
+    """A name beside an axis, on two lines at most; over a chart one has room."""
+    wrapped = textwrap.wrap(name, width, max_lines=lines, placeholder=" ...", break_on_hyphens=False)
+    return "<br>".join(map(escape, wrapped))
 
 
 def faint(colour: str) -> str:

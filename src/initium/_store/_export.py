@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import OutputError
-from .._files import commit, temporary
+from .._files import check_writable, write_bytes
 from .._report import plain
 from .._require import require
 from ._row import Row
@@ -33,8 +33,7 @@ def check_export(path: Path) -> None:
     if path.suffix == ".parquet":
         _parquet()
     for one in _places(path):
-        with temporary(one, mark=_MARKS[path.suffix]):
-            pass
+        check_writable(one, mark=_MARKS[path.suffix])
 
 
 def export(path: Path, rows: Sequence[Row], axes: Sequence[str]) -> None:
@@ -119,6 +118,4 @@ def _kind(value: Any) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    with temporary(path, mark=_MARKS[path.suffix]) as hidden:
-        hidden.write_bytes(content)
-        commit(hidden, path)
+    write_bytes(path, content, mark=_MARKS[path.suffix])

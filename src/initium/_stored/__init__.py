@@ -4,6 +4,7 @@ from ._files import READERS as READERS
 from ._files import named as named
 from ._files import tensors_in as tensors_in
 from ._in_safetensors import InFile as InFile
+from ._in_safetensors import Stamp as Stamp
 from ._in_safetensors import changed as changed
 from ._in_safetensors import stamp_of as stamp_of
 from ._source import TORCH as TORCH
@@ -20,3 +21,4 @@ from ._views import TURNED as TURNED
 from ._views import joined as joined
 from ._views import rows as rows
 from ._views import viewed as viewed
+from ._views import without_ones as without_ones

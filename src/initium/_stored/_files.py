@@ -24,12 +24,12 @@ def tensors_in(path: Path) -> Tensors:
         CheckpointError: if there is no such file, or saying why it cannot be read.
     """
     check_regular(path, refuse=CheckpointError)
-    return _tensors(path, stamp_of(path.stat()), format_of(path))
+    return _tensors(path, stamp_of(path.stat()))
 
 
 @lru_cache(maxsize=4)  # a plan asks for each of its tensors, and the header is one
-def _tensors(path: Path, stamp: Stamp, kind: str) -> Tensors:
-    if kind not in READERS:
+def _tensors(path: Path, stamp: Stamp) -> Tensors:
+    if (kind := format_of(path)) not in READERS:
         raise CheckpointError(f"'{path}' is one of PyTorch's, which alone reads it: `import initium.torch` first.")
     return READERS[kind](path)
 

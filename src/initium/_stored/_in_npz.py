@@ -27,6 +27,10 @@ class Packed(Stored):
     shape: tuple[int, ...] = ()
     dtype: str = ""
 
+    @property
+    def comes_in_parts(self) -> bool:
+        return False
+
     def read(self, box: Box | None = None) -> NDArray[Any]:
         try:
             [found] = arrays(self.file, [self.name], refuse=CheckpointError)

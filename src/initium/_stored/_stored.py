@@ -3,7 +3,7 @@
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,14 +34,27 @@ class Stored(ABC):
     def read(self, box: Box | None = None) -> NDArray[Any]:
         """All of it or a box of it, as bits; costs what is read."""
 
+    @property
+    def comes_in_parts(self) -> bool:
+        """Whether a box costs what it holds, not as much as all."""
+        return True
+
     def sha256(self) -> str:
-        """Of all its bytes, read row by row."""
-        found, size = hashlib.sha256(), max(1, math.prod(self.shape[1:]) * number(self.dtype).itemsize)
-        step = max(1, _MOST // size)
-        for first in range(0, self.shape[0] if self.shape else 1, step):
-            box = (slice(first, first + step), *[slice(None)] * (len(self.shape) - 1)) if self.shape else None
+        """Of all its bytes."""
+        found = hashlib.sha256()
+        for box in self.stretches():
             found.update(np.ascontiguousarray(self.read(box)).data)
         return found.hexdigest()
+
+    def stretches(self) -> Iterator[Box]:
+        """Boxes of some rows each, that take little memory to read one by one."""
+        if not self.shape or not self.comes_in_parts:
+            yield (slice(None),) * len(self.shape)
+            return
+        num_rows, *others = self.shape
+        step = max(1, _MOST // max(1, math.prod(others) * number(self.dtype).itemsize))
+        for first in range(0, num_rows, step):
+            yield (slice(first, first + step), *[slice(None)] * len(others))
 
     def read_into(self, out: NDArray[Any], box: Box | None = None) -> None:
         """The same into an array of the same number type."""

@@ -59,6 +59,10 @@ class _View(Stored):
     def __init__(self, stored: Stored, shape: tuple[int, ...]) -> None:
         self.stored, self.shape, self.dtype = stored, shape, stored.dtype
 
+    @property
+    def comes_in_parts(self) -> bool:
+        return self.stored.comes_in_parts
+
 
 class _Turned(_View):
     """Its axes in the opposite order."""
@@ -96,12 +100,13 @@ class _Part(_View):
 
 
 def _shaped(stored: Stored, shape: tuple[int, ...]) -> Stored:
-    if _without_ones(stored.shape) != _without_ones(shape):
+    if without_ones(stored.shape) != without_ones(shape):
         raise CheckpointError(f"a tensor of shape {stored.shape} is not one of shape {shape} but for axes of size 1.")
     return _Shaped(stored, shape)
 
 
-def _without_ones(shape: Sequence[int]) -> list[int]:
+def without_ones(shape: Sequence[int]) -> list[int]:
+    """A shape but for its axes of size 1."""
     return [size for size in shape if size != 1]
 
 
@@ -132,6 +137,10 @@ class _Joined(Stored):
         num_rows = sum(part.shape[0] for part in self.parts)
         object.__setattr__(self, "shape", (num_rows, *self.parts[0].shape[1:]))
         object.__setattr__(self, "dtype", self.parts[0].dtype)
+
+    @property
+    def comes_in_parts(self) -> bool:
+        return all(part.comes_in_parts for part in self.parts)
 
     def read(self, box: Box | None = None) -> NDArray[Any]:
         first, *others = box or (slice(None),) * len(self.shape)

@@ -15,6 +15,7 @@ from .._errors import ModelError
 from ._own_code import own_parts
 from ._sources import own_files
 from ._study import Study
+from ._value_digest import digest_of
 
 _PURE = (
     *(ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.UnaryOp, ast.BinOp, ast.BoolOp, ast.IfExp),
@@ -57,9 +58,9 @@ class _File:
         except (OSError, SyntaxError, ValueError) as error:
             raise ModelError(f"'{place}' cannot be read any more: {type(error).__name__}: {error}") from None
         self.body = tree.body
-        self.codes = defaultdict[str, set[Any]](set)
+        self.codes = defaultdict[str, list[types.CodeType]](list)
         for one in _codes(code):
-            self.codes[one.co_qualname].add(_done(one))
+            self.codes[one.co_qualname].append(one)
         self._bound, self._used = set[str](), set[str]()
         for one in ast.walk(tree):
             if isinstance(one, ast.Global):
@@ -116,7 +117,7 @@ def _is_made(
 ) -> bool:
     """Whether a function is that of the file; what a decorator or a metaclass makes of one may be anything."""
     if function and function.__code__.co_qualname == whole:
-        return _done(function.__code__) in file.codes[whole]
+        return _done(function.__code__) in map(_done, file.codes[whole])
     return bool(node.decorator_list) or (in_class and function is None and value is not _MISSING)
 
 
@@ -182,14 +183,6 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _codes(inner)
 
 
-def _done(code: types.CodeType) -> Any:
+def _done(code: types.CodeType) -> str:
     """What code does, wherever it stands."""
-    values = tuple(_done(one) if isinstance(one, types.CodeType) else _told(one) for one in code.co_consts)
-    counts = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags
-    names = code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars
-    return code.co_code, code.co_exceptiontable, counts, names, values
-
-
-def _told(value: Any) -> str:
-    """A constant; in what order a set gives its own is no matter."""
-    return repr(sorted(map(repr, value))) if isinstance(value, frozenset) else f"{type(value).__name__} {value!r}"
+    return digest_of(code, str)[0]  # it holds no module, whose file would be asked for

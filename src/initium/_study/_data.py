@@ -1,5 +1,6 @@
 """load_data: whatever people keep data in, as a training and a test split."""
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -126,11 +127,11 @@ def _text(path: str, target: str | None) -> Text:
 
 
 def _parquet(path: str, target: str | None) -> Any:
-    contents(path_of(path), refuse=DataError, most=1 << 30)  # no pipe, no device
+    raw = contents(path_of(path), refuse=DataError, most=1 << 30)  # no pipe, no device
     pandas = require("pandas", to="Reading Parquet", install="initium[tables]")
     require("pyarrow", to="Reading Parquet", install="initium[tables]")
     try:
-        return pandas.read_parquet(path)
+        return pandas.read_parquet(io.BytesIO(raw))
     except Exception as error:  # whatever it raises of a file that is none
         raise DataError(f"'{path}' cannot be read as Parquet: {error}") from None
 

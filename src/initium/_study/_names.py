@@ -30,6 +30,9 @@ _ELSEWHERE = {
     **dict.fromkeys(("timeout", "time_limit"), "limit"),
     **dict.fromkeys(("db", "database"), "store"),
 }
+# What `compare` takes beside a study: what is done with it, and how it is looked at.
+BESIDE = ("store", "resume", "jobs", "limit", "chunk", "memory", "margin", "precision", "budget")
+COMMAND = ("show", "export", "out", "save_study", "yes")  # what the command alone takes
 _COUNTS = ("n_", "num_", "max_", "number_of_")
 
 
@@ -41,7 +44,7 @@ def meant(name: str, others: Iterable[str] = ()) -> str:
     plain = next((whole.removeprefix(one) for one in _COUNTS if whole.startswith(one)), whole)
     if elsewhere := _ELSEWHERE.get(whole) or _ELSEWHERE.get(plain):
         return elsewhere
-    known = [*others, *SETTINGS, "jobs", "limit", "store", "resume"]
+    known = [*others, *SETTINGS, *BESIDE]
     if begun := [one for one in known if len(plain) > 2 and one.startswith(plain)]:
         return begun[0]
     near = difflib.get_close_matches(plain[:100], known, n=1, cutoff=0.75)

@@ -107,7 +107,7 @@ def prepare(name: str, parts: Sequence[Array], standardise: bool, *, images: boo
     if are_labels(y_train) and are_labels(y_test):
         y_train, y_test, num_outputs = y_train.astype(np.int64), y_test.astype(np.int64), y_train.shape[1]
         task: Task = "multilabel"
-    elif y_train.dtype.kind in "biuUS":
+    elif y_train.dtype.kind in "biuU":
         y_train, y_test, num_outputs = _classes(y_train, y_test)
         task = "classification"
     else:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
@@ -59,11 +60,22 @@ class Source:
         Raises:
             DataError: if there are fewer samples of a class than folds.
         """
-        dealing, which = divmod(number, num_folds)
-        train, test = self._dealt(num_folds, seed + dealing)[which]
-        parts = [self.x[train], self.y[train], self.x[test], self.y[test]]
-        how = f"{num_folds} folds, dealt anew for every {num_folds} runs, split seed {seed}"
-        return replace(self._data(parts, how), num_folds=num_folds)
+        if (asked := (number, num_folds, seed)) not in self._last:
+            self._last.clear()  # one run after the other asks for the same, whatever it starts from
+            dealing, which = divmod(number, num_folds)
+            train, test = self._dealt(num_folds, seed + dealing)[which]
+            parts = [self.x[train], self.y[train], self.x[test], self.y[test]]
+            how = f"{num_folds} folds, dealt anew for every {num_folds} runs, split seed {seed}"
+            self._last[asked] = replace(self._data(parts, how), num_folds=num_folds)
+        return self._last[asked]
+
+    @cached_property
+    def _last(self) -> dict[tuple[int, int, int], Data]:
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the fold that was asked for last, which holds the data once more."""
+        return {name: value for name, value in self.__dict__.items() if name != "_last"}
 
     def num_rows(self, number: int, num_folds: int, seed: int) -> int:
         """How many samples are trained on beside a fold: those of one dealing differ by a few."""

@@ -192,10 +192,7 @@ class Study:
         """What a run trains and is tested on."""
         if not self.has_splits or self.data.source is None:
             return self.data
-        if index not in (kept := self._folds):
-            kept.clear()  # one run after the other asks for the same
-            kept[index] = self.data.source.fold(index, self.splits, self.split_seed)
-        return kept[index]
+        return self.data.source.fold(index, self.splits or 1, self.split_seed)
 
     def num_rows(self, index: int) -> int:
         """How many samples a run trains on."""
@@ -210,14 +207,6 @@ class Study:
             return 0
         parts = (self.data.x_train, self.data.y_train, self.data.x_test, self.data.y_test)
         return sum(part.nbytes for part in parts)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the fold that was asked for last, which holds the data once more."""
-        return {name: value for name, value in self.__dict__.items() if name != "_folds"}
-
-    @cached_property
-    def _folds(self) -> dict[int, Data]:
-        return {}
 
     @property
     def length(self) -> str:

@@ -10,12 +10,12 @@ from .._errors import SettingError
 from .._files import write_text
 from .._printable import printable
 from .._reading import contents, path_of
+from ._names import BESIDE, COMMAND
 from ._study import Study
 
 _MARK = "# A study of Initium"
 _MOST = 1 << 20
-# What a command does with a study is no part of it.
-_COMMAND = ("store", "resume", "jobs", "limit", "out", "export", "show", "save_study", "yes")
+_OTHERS = (*BESIDE, *COMMAND)  # what a command does with a study is no part of it
 # What is text by itself; any other text that is a tuple of Python's stands for that, since a list is a grid.
 _TEXTS = ("inits", "model", "data", "target", "loss", "metric", "rules")
 
@@ -31,7 +31,7 @@ def read_toml(path: str) -> dict[str, Any]:
         found = tomllib.loads(raw.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"'{path}' is no TOML: {error}.") from None
-    if others := [name for name in _COMMAND if name in found]:
+    if others := [name for name in _OTHERS if name in found]:
         option = others[0].replace("_", "-")
         raise SettingError(f"'{path}' says `{others[0]}`, which is the command's: initium compare {path} --{option}.")
     if not isinstance(found.get("inits", []), list):

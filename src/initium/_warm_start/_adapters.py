@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .._graph import Graph, Param
 from .._stored import rows
 from ..init import Initialiser
-from ..init._fitted import SHARE, channels_from
+from ..init._fitted import SHARE, along, channels_from, patches_from
 from ..init._resize import resize_matrix
 from ._checkpoint import Checkpoint
 from ._effects import as_percent, grown_effect, ratio, second_moment
@@ -205,9 +205,8 @@ _MOST_BEFORE = 5  # tokens that stand before the patches: a class, a distillatio
 
 
 def _resampled_size(grid: NDArray[np.float64], old: int, new: int) -> float:
-    matrix = resize_matrix(old, new)
-    square = grid.reshape(-1, old, old, grid.shape[-1])
-    made = np.einsum("ai,bj,nijd->nabd", matrix, matrix, square, optimize=True)
+    matrix, square = resize_matrix(old, new), grid.reshape(-1, old, old, grid.shape[-1])
+    made = along(matrix, along(matrix, square, 1), 2)
     return ratio(float(np.sqrt(np.mean(made**2))), float(np.sqrt(np.mean(square**2))))
 
 
@@ -221,14 +220,9 @@ def _patches(case: Case) -> Fitted | None:
     if not space or not meets_once or case.differs_in - set(range(2, len(case.new))):
         return None
     kernel = case.checkpoint.numbers(case.name).astype(np.float64)
-    made = back = kernel
+    back = patches_from(kernel, case.new)
     for axis in range(2, kernel.ndim):
-        matrix = resize_matrix(kernel.shape[axis], case.new[axis]).T
-        made = np.moveaxis(np.tensordot(np.linalg.pinv(matrix), made, axes=(1, axis)), 0, axis)
-    back = made
-    for axis in range(2, kernel.ndim):
-        matrix = resize_matrix(kernel.shape[axis], case.new[axis]).T
-        back = np.moveaxis(np.tensordot(matrix, back, axes=(1, axis)), 0, axis)
+        back = along(resize_matrix(kernel.shape[axis], case.new[axis]).T, back, axis)
     off = ratio(float(np.linalg.norm(back - kernel)), float(np.linalg.norm(kernel)))
     sizes = " x ".join(map(str, case.old[2:])), " x ".join(map(str, space))
     told = f"patches of {sizes[0]} there, {sizes[1]} here; of an enlarged image the same to within {off:.1g}"

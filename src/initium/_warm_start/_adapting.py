@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -41,12 +40,12 @@ class Adapting:
 
     def is_asked(self, target: Target) -> bool:
         """Whether the user names an adapter for it."""
-        return isinstance(self.adapt, Mapping) and any(_names(glob, target) for glob in self.adapt)
+        return isinstance(self.adapt, Mapping) and target.is_named(self.adapt)
 
     def adapted(self, target: Target, one: Match, checkpoint: Checkpoint) -> Fitted | None:
         """What becomes of it; None if nothing is meant for it, or asked for."""
         [name, *others] = one.names
-        if not self.adapt or target.param is None or others or one.part:
+        if self.adapt is False or target.param is None or others or one.part:
             return None
         case = Case(
             param=target.param,
@@ -57,7 +56,7 @@ class Adapting:
             moments=self.moments,
         )
         asked = self.adapt if isinstance(self.adapt, Mapping) else {}
-        said = next((asked[glob] for glob in asked if _names(glob, target)), None)
+        said = next((asked[glob] for glob in asked if target.is_named([glob])), None)
         return adapted(case) if said is None else _by_user(case, said)
 
 
@@ -71,13 +70,9 @@ def check_adapt(adapt: Any, targets: Sequence[Target]) -> None:
         return
     if not isinstance(adapt, Mapping) or not all(isinstance(glob, str) for glob in adapt):
         raise RuleError(f"adapt is True, False, or adapters by globs such as {{'head.*': 'new'}}, not {shown(adapt)}.")
-    idle = [glob for glob in adapt if not any(_names(glob, target) for target in targets)]
+    idle = [glob for glob in adapt if not any(target.is_named([glob]) for target in targets)]
     if idle:
         raise RuleError(f"`adapt` matches nothing of the model by '{idle[0]}'. Print a plan to see its names.")
-
-
-def _names(glob: str, target: Target) -> bool:
-    return any(fnmatchcase(name, glob) for name in target.names)
 
 
 def _by_user(case: Case, said: Any) -> Fitted:
@@ -96,15 +91,11 @@ def _by_user(case: Case, said: Any) -> Fitted:
     call = parse_call(said)
     if call.name not in BUILDS:
         raise unknown_name("adapter", call.name, [*BUILDS, NEW, TURNED], "")
-    settings = call.kwargs | dict(zip(_PLACES.get(call.name, ()), call.args, strict=False))
     try:
-        start = case.checkpoint.fitted(call.name, case.name, **settings)
-    except (SpecError, TypeError) as error:
+        start = case.checkpoint.fitted(call.name, case.name, *call.args, **call.kwargs)
+    except SpecError as error:
         raise RuleError(f"The adapter `{said}` cannot be read. {error}") from None
     return Fitted(start, f"{case.old} there, by your adapter {said}")
-
-
-_PLACES = {"resampled": ("old", "new", "prefix"), "grown": ("share",), "channels": ("scale",), "picked": ("rows",)}
 
 
 def _picked(case: Case, there: Any, here: Any) -> Fitted:

@@ -1,10 +1,10 @@
 """The Checkpoint: what there is to begin from."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
-from .._stored import Stored
+from .._stored import Stored, Tensors
 from ..init import Initialiser, copied
 from ..init._copied import held
 from ..init._fitted import BUILDS, Numbers, fitted, numbers
@@ -18,13 +18,11 @@ class Checkpoint:
         tensors: by name, in the order in which they are held.
         file: that holds them, by a path that holds in any folder; empty if they are in memory.
         what: it is, for a reader: `a state dict`, or a file as its user names it.
-        notes: what a reader must know of how it was read.
     """
 
-    tensors: Mapping[str, Stored]
+    tensors: Tensors
     what: str
     file: str = ""
-    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.what
@@ -35,10 +33,14 @@ class Checkpoint:
             return copied(self.file, names[0] if len(names) == 1 else names, views)
         return held(self._find, names, views, told=self._told)
 
-    def fitted(self, how: str, name: str, **settings: Any) -> Initialiser:
+    def fitted(self, how: str, name: str, /, *args: Any, **settings: Any) -> Initialiser:
         """The numbers of one of its tensors, fitted to another shape."""
-        start = BUILDS[how](self.file or self.what, name, **settings)  # which reads the settings
-        return start if self.file else fitted(self._find, how, name, told=self._told, **settings)
+        build, said = BUILDS[how], (self.file or self.what, name, *args)
+        start = build(*said, **settings)  # which refuses settings that it does not have
+        if self.file:
+            return start
+        _, _, *bound = signature(build).bind(*said, **settings).arguments.items()
+        return fitted(self._find, how, name, told=self._told, **dict(bound))
 
     def numbers(self, name: str) -> Numbers:
         """All of a tensor, to compute with."""

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from .._decisions import decide as decide_by_rules
 from .._errors import CheckpointError, ModelError, RuleError, counted, listed
 from .._graph import Buffer, Graph, Made, Param
 from .._recipes import Recipe
-from .._rule import Decision, Rule, Rules, read_rules
+from .._rule import Decision, Rule
 from ._adapting import Adapt, Adapting, check_adapt
 from ._checkpoint import Checkpoint
 from ._fit import Fits, fit
@@ -48,7 +47,7 @@ class Wish:
 def decide(
     graph: Graph,
     recipe: Recipe,
-    rules: Rules,
+    rules: tuple[Rule, ...],
     checkpoint: Checkpoint,
     wish: Wish,
     *,
@@ -69,11 +68,10 @@ def decide(
         CheckpointError: if nothing matches, something does not fit, or too little is covered.
         RuleError: if a glob matches nothing; as a plan's rules.
     """
-    rules = read_rules(rules)
     targets = [*targets_of(graph)]
     _check_skip(wish.skip, targets)
     ruled = {param.path for param in graph.params if any(rule.matches(param) for rule in rules)}
-    wanted = [one for one in targets if one.path not in ruled and not _is_named(one, wish.skip)]
+    wanted = [one for one in targets if one.path not in ruled and not one.is_named(wish.skip)]
     names = renamed([*checkpoint.tensors], wish.rename)
     found = matched(wanted, checkpoint.tensors, names, structure=wish.structure)
     unsaved = [name for buffer in graph.buffers if not buffer.is_saved for name in (buffer.path, *buffer.tied)]
@@ -96,7 +94,7 @@ def decide(
     return replace(
         made,
         choices=tuple(_told(choice, fits.new) for choice in made.choices),
-        notes=(*checkpoint.notes, *found.notes, *fits.notes, *made.notes),
+        notes=(*checkpoint.tensors.notes, *found.notes, *fits.notes, *made.notes),
         buffers=tuple(_loaded(buffer, fits.starts) for buffer in made.buffers),
         origin=Origin(
             source=str(checkpoint),
@@ -165,12 +163,8 @@ def _told(choice: Choice, new: Mapping[str, str]) -> Choice:
     return replace(choice, because=f"{why}; {choice.because}" if choice.because else why) if why else choice
 
 
-def _is_named(target: Target, globs: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, glob) for name in target.names for glob in globs)
-
-
 def _check_skip(globs: Sequence[str], targets: Sequence[Target]) -> None:
-    if idle := [f"'{glob}'" for glob in globs if not any(_is_named(target, [glob]) for target in targets)]:
+    if idle := [f"'{glob}'" for glob in globs if not any(target.is_named([glob]) for target in targets)]:
         raise RuleError(f"`skip` matches nothing of the model by {', '.join(idle)}. Print a plan to see its names.")
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from .._errors import CheckpointError
 from .._loaded import unfit
 from .._rule import Decision
-from .._stored import SHAPED, TURNED, rows
+from .._stored import SHAPED, TURNED, joined, rows, without_ones
 from ._adapting import Adapting
 from ._checkpoint import Checkpoint
 from ._match import Match
@@ -76,7 +77,7 @@ def _views(
             return None  # each is to be transposed before they are laid one after another
         views, why, shape = (TURNED,), [turned.get(target.path, f"{shape} there")], shape[::-1]
     if shape != wanted:
-        if one.part or _without_ones(shape) != _without_ones(wanted) or _is_either_way(shape, target):
+        if one.part or without_ones(shape) != without_ones(wanted) or _is_either_way(shape, target):
             return None
         views, why = (*views, SHAPED), [*why, f"{shape} there"]
     if one.part:
@@ -88,20 +89,15 @@ def _views(
 def _held(one: Match, checkpoint: Checkpoint) -> tuple[Shape, str]:
     """What all of it is together; what cannot be laid one after another has no shape that fits anything."""
     held = [checkpoint.tensors[name] for name in one.names]
-    if len(held) == 1:
-        return held[0].shape, held[0].dtype
-    is_alike = len({(stored.dtype, stored.shape[1:]) for stored in held}) == 1 and all(stored.shape for stored in held)
-    shape = (sum(stored.shape[0] for stored in held), *held[0].shape[1:]) if is_alike else ()
-    return shape, held[0].dtype
-
-
-def _without_ones(shape: Shape) -> list[int]:
-    return [size for size in shape if size != 1]
+    try:
+        return joined(held).shape, held[0].dtype
+    except CheckpointError:
+        return (), held[0].dtype
 
 
 def _has_moved_ones(shape: Shape, wanted: Shape) -> bool:
     """Whether axes of size 1 lie at other ends: a kernel of one pixel, stored (height, width, input, output)."""
-    if len(_without_ones(shape)) < 2:
+    if len(without_ones(shape)) < 2:
         return False
     before, behind = (
         _leading_ones(wanted) - _leading_ones(shape),
@@ -112,7 +108,7 @@ def _has_moved_ones(shape: Shape, wanted: Shape) -> bool:
 
 def _is_either_way(shape: Shape, target: Target) -> bool:
     """Whether a square matrix loses axes of size 1 in front of it, where kernels (input, output) have their space."""
-    inner = _without_ones(shape)
+    inner = without_ones(shape)
     is_weight = target.param is not None and target.param.role == "weight"
     return is_weight and len(inner) == 2 and inner[0] == inner[1] and _leading_ones(shape) > _leading_ones(target.shape)
 

@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
 
 from .._decisions import LeftOut
 from .._graph import Graph
@@ -55,7 +54,7 @@ def _why(
         return "the model computes it itself"
     if here is None:
         return ""
-    if any(fnmatchcase(one, glob) for one in here.names for glob in skip):
+    if here.is_named(skip):
         return "left out by `skip`"
     if here.path in matches:
         return f"the model has `{here.path}` from `{matches[here.path].names[0]}`"

@@ -1,7 +1,8 @@
 """The Target: what wants numbers, a parameter or a buffer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from .._graph import Buffer, Graph, Param
 
@@ -26,6 +27,10 @@ class Target:
     def path(self) -> str:
         """Its first name."""
         return self.names[0]
+
+    def is_named(self, globs: Iterable[str]) -> bool:
+        """Whether one of a user's globs means it, by any of its names."""
+        return any(fnmatchcase(name, glob) for glob in globs for name in self.names)
 
 
 def targets_of(graph: Graph) -> Iterator[Target]:

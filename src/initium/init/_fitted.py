@@ -240,19 +240,24 @@ def _resampled(
     made = grid.reshape(*grid.shape[:-2], *old, grid.shape[-1])
     first = grid.ndim - 2
     for axis, (was, becomes) in enumerate(zip(old, new, strict=True), start=first):
-        made = _along(resize_matrix(was, becomes), made, axis)
+        made = along(resize_matrix(was, becomes), made, axis)
     made = made.reshape(*grid.shape[:-2], math.prod(new), grid.shape[-1])
     return np.concatenate([before, made], axis=-2)
 
 
-def _along(matrix: Numbers, found: Numbers, axis: int) -> Numbers:
+def along(matrix: Numbers, found: Numbers, axis: int) -> Numbers:
+    """A matrix times the numbers, along one of their axes."""
     return np.moveaxis(np.tensordot(matrix, found, axes=(1, axis)), 0, axis)
 
 
 def _patches(found: Numbers, draw: Draw, shape: tuple[int, ...]) -> Numbers:
-    """The pseudo-inverse of a product of axes is that of each axis."""
+    return patches_from(found, shape)
+
+
+def patches_from(found: Numbers, shape: tuple[int, ...]) -> Numbers:
+    """A kernel of patches of another size: the pseudo-inverse of a product of axes is that of each axis."""
     for axis in range(2, found.ndim):
-        found = _along(np.linalg.pinv(resize_matrix(found.shape[axis], shape[axis]).T), found, axis)
+        found = along(np.linalg.pinv(resize_matrix(found.shape[axis], shape[axis]).T), found, axis)
     return found
 
 

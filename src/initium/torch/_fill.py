@@ -26,13 +26,17 @@ def fill(pairs: Iterable[tuple[Tensor, Part]]) -> None:
     fill_all(here, threads=torch.get_num_threads())
     for tensor, part, out in placed:
         if not has_memory(out):
-            for stretch in part.stretches(_STRETCH) if tensor.comes_in_parts else [part]:
+            for stretch in _stretches(tensor, part):
                 stretch.held.copy_(drawn(tensor, stretch.box))
+
+
+def _stretches(tensor: Tensor, part: Part) -> Iterable[Part]:
+    return part.stretches(_STRETCH) if tensor.comes_in_parts else [part]
 
 
 def _load(pairs: Iterable[tuple[Tensor, Part]]) -> None:
     """What lies in a file, stretch by stretch, straight into memory where the system can write there."""
-    work = [(tensor, stretch) for tensor, part in pairs for stretch in part.stretches(_STRETCH)]
+    work = [(tensor, stretch) for tensor, part in pairs for stretch in _stretches(tensor, part)]
     with closing(at_once(_load_one, work, threads=torch.get_num_threads())) as done:
         for _ in done:
             pass
@@ -53,7 +57,7 @@ def scan(pairs: Iterable[tuple[Tensor, Part]]) -> None:
         CheckpointError: if it cannot be read, or holds what is no number.
     """
     for tensor, part in pairs:
-        for stretch in part.stretches(_STRETCH) if tensor.comes_in_parts else [part]:
+        for stretch in _stretches(tensor, part):
             _ = tensor.part(stretch.box)
 
 

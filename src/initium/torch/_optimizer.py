@@ -30,7 +30,7 @@ class Pace:
         self._study, self._optimizer, self._num_steps = study, optimizer, num_steps
         self._step = 0
         self._rates = [group["lr"] for group in optimizer.param_groups]
-        self._is_constant = study.schedule == "constant" and not study.warmup
+        self._is_constant = is_constant(study)
 
     def goes_on(self) -> bool:
         """Whether there is a next step; if so its learning rate is set."""
@@ -41,6 +41,11 @@ class Pace:
                 group["lr"] = rate * factor(self._study, self._step, self._num_steps)
         self._step += 1
         return True
+
+
+def is_constant(study: Study) -> bool:
+    """Whether `factor` is 1 at every step."""
+    return study.schedule == "constant" and not study.warmup
 
 
 def factor(study: Study, step: int, num_steps: int) -> float:

@@ -39,7 +39,7 @@ class Stack:
         self._drawing = Masks(generators) if way.draws else nullcontext()
         _check_alike(models)
         trained = [
-            name for name, value in models[0].named_parameters() if value.requires_grad and name not in set(way.unused)
+            name for name, value in models[0].named_parameters() if value.requires_grad and name not in way.unused
         ]
         parts = [dict(model.named_parameters()) for model in models]
         self.values, self._places = _laid(models[0], trained, len(models))

@@ -109,7 +109,7 @@ def train(
     """
     course = Course(study, model, graph, recipe, index)
     _seed_training(study, index)
-    optimizer, num_samples = optimizer_of(study, model, plan), len(study.data_of(index).x_train)
+    optimizer, num_samples = optimizer_of(study, model, plan), study.num_rows(index)
     pace = Pace(study, optimizer, study.num_steps(num_samples))
     for epoch in range(study.num_epochs(num_samples)):
         model.train()

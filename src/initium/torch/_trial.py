@@ -45,7 +45,7 @@ def trial(model: nn.Module, study: Study) -> float:
 def _smallest_batch(study: Study) -> int:
     """Of any run. Folds have one of two sizes, and the first and the last that is asked for have both of them."""
     last = min(study.seeds, study.splits or 1) - 1
-    sizes = [len(study.data_of(index).x_train) for index in (0, last)]
+    sizes = [study.num_rows(index) for index in (0, last)]
     return min(size % study.batch_size or min(study.batch_size, size) for size in sizes)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from .._study._study import Study
-from ._optimizer import factor
+from ._optimizer import factor, is_constant
 
 _BETAS, _TINY = (0.9, 0.999), 1e-8  # as torch.optim has them
 
@@ -34,7 +34,7 @@ class Updates:
         self._momentum = self._column("momentum")
         self._decay = self._column("weight_decay")
         self._clip = self._column("clip") if any(one.clip is not None for one in studies) else None
-        self._is_constant = all(one.schedule == "constant" and not one.warmup for one in studies)
+        self._is_constant = all(map(is_constant, studies))
         self._rates = self._rates_now()
         num_states = 2 if self._name != "sgd" else 1 if self._momentum is not None else 0
         self._states = [torch.zeros_like(values) for _ in range(num_states)]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .._errors import CheckpointError, few
 from .._reading import check_regular, opened
 from .._safetensors import SUFFIX, HeaderError, read_index
-from .._stored import READERS, TORCH, Box, Tensors, changed, stamp_of
+from .._stored import READERS, TORCH, Box, Stamp, Tensors, changed, stamp_of
 from ._warm_held import Living, weights_in
 
 _GLOBAL = re.compile(r"GLOBAL (\w+(?:\.\w+)*)(?!\S)")  # a whole name: a damaged one says nothing
@@ -23,9 +23,9 @@ _GLOBAL = re.compile(r"GLOBAL (\w+(?:\.\w+)*)(?!\S)")  # a whole name: a damaged
 class _Mapped(Living):
     """A tensor of a file that is mapped into memory."""
 
-    def __init__(self, stored: Living, file: Path) -> None:
+    def __init__(self, stored: Living, file: Path, stamp: Stamp) -> None:
         super().__init__(stored.value)
-        self.file, self.stamp = file, stamp_of(file.stat())
+        self.file, self.stamp = file, stamp
 
     def read(self, box: Box | None = None) -> NDArray[Any]:
         found = super().read(box).copy()
@@ -70,21 +70,19 @@ def trusted(path: Path) -> Tensors:
     Raises:
         CheckpointError: if it cannot be read.
     """
-    return _mapped(weights_in(_loaded(path, trust=True), f"'{path}'"), path)
+    return _tensors(path, trust=True)
 
 
-def _tensors(path: Path) -> Tensors:
-    return _mapped(weights_in(_loaded(path, trust=False), f"'{path}'"), path)
-
-
-def _mapped(found: Tensors, path: Path) -> Tensors:
-    made = Tensors((name, _Mapped(one, path) if isinstance(one, Living) else one) for name, one in found.items())
+def _tensors(path: Path, *, trust: bool = False) -> Tensors:
+    check_regular(path, refuse=CheckpointError)
+    stamp = stamp_of(path.stat())
+    found = weights_in(_loaded(path, trust=trust), f"'{path}'")
+    made = Tensors((name, _Mapped(one, path, stamp) if isinstance(one, Living) else one) for name, one in found.items())
     made.notes = found.notes
     return made
 
 
 def _loaded(path: Path, *, trust: bool) -> Any:
-    check_regular(path, refuse=CheckpointError)
     is_mapped = _is_mapped(path)
     try:
         with warnings.catch_warnings():

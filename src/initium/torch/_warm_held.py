@@ -46,11 +46,9 @@ def held(source: Any) -> Checkpoint:
     if isinstance(source, nn.Module):
         plain = plain_paths(source)
         tensors = {plain(name): value for name, value in source.state_dict().items()}
-        found = stored_by_name(tensors)
-        return Checkpoint(tensors=found, what=with_article(type(source).__name__), notes=found.notes)
+        return Checkpoint(tensors=stored_by_name(tensors), what=with_article(type(source).__name__))
     if isinstance(source, Mapping):
-        found = weights_in(source, "The dict")
-        return Checkpoint(tensors=found, what="a state dict", notes=found.notes)
+        return Checkpoint(tensors=weights_in(source, "The dict"), what="a state dict")
     raise CheckpointError(
         f"A checkpoint is the path of a file or a folder, a module, or a dict of tensors by name, not {shown(source)}."
     )

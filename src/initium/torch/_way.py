@@ -19,8 +19,8 @@ from ._train import judge_of
 from ._twin import twin
 
 # Of what replicas hold, together: at a few times the cache of a processor a step costs each of them least, and it
-# hardly depends on it. Fewer replicas than these are slower than the plain loop.
-_AT_ONCE, _LEAST, _MOST = 16 << 20, 8, 64
+# hardly depends on it.
+_AT_ONCE, _MOST = 16 << 20, 64
 _SLOW = "There is a performance drop"  # what vmap warns of where it takes one replica after the other
 _RATE = 1e-3  # of the trial's steps: small, so that rounding stays small
 # A wrong gradient is off by more, and one that was summed in another order by much less; by as much of the largest
@@ -153,6 +153,7 @@ def _size(tensor: torch.Tensor) -> float:
 
 def _bytes_held(model: nn.Module, loss: Any, step: Batch) -> int:
     """What a replica holds in a step: values, gradients, two states of an optimiser, and what the way back needs."""
+    model = twin(model.train())[0]
     values = sum(value.numel() * value.element_size() for value in model.parameters())
     own = {value.untyped_storage().data_ptr() for value in model.parameters()}
     found = dict[int, int]()
@@ -163,8 +164,6 @@ def _bytes_held(model: nn.Module, loss: Any, step: Batch) -> int:
             found[place] = max(found.get(place, 0), tensor.numel() * tensor.element_size())
         return tensor
 
-    model = twin(model.train())[0]
-    own |= {value.untyped_storage().data_ptr() for value in model.parameters()}
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         kept = loss(model(step[0][0]), step[1][0])
     del kept

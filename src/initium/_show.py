@@ -11,9 +11,8 @@ from rich.console import Console
 
 from ._asked import renamed
 from ._compare import Comparison, Grid, check_margin, judged, show
-from ._files import check_writable
 from ._printable import printable
-from ._report._page import MARK
+from ._report._page import check_page
 from ._store._export import check_export, export
 from ._store._store import Store
 from ._study._kept import axes_of
@@ -35,7 +34,7 @@ def show_store(path: str, page: str | None, table: str | None, margin: float | N
     """What a store holds: the table, and where they are asked for a page and the runs."""
     check_margin(margin)
     if page:
-        check_writable(page, mark=MARK)
+        check_page(page)
     if table:
         check_export(Path(table))
     result = judged(show(path), margin)
