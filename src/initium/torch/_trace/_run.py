@@ -3,15 +3,15 @@
 import contextlib
 import functools
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from ..._trace._operations import PASSES
+from ..._trace._value import Recording, Value
 from .._kept import kept
-from .._operations import PASSES
 from .._random import nothing_drawn, own_draws
 from .._torch import (
     FakeTensor,
@@ -25,28 +25,7 @@ from .._torch import (
 )
 from .._twin import twin
 from ._stray import strays_forgotten
-from ._tracer import Tracer, Value
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What one run of a model has left.
-
-    Attributes:
-        values: all of them, in the order of execution.
-        outputs: those that the model returned, and those that it differentiated.
-        differentiated: those of them.
-        params: the parameter behind each key.
-        buffers: the buffer behind each value that is one.
-        inputs: the tensor behind each value that is one, if its numbers say anything.
-    """
-
-    values: list[Value]
-    outputs: list[Value]
-    differentiated: list[Value]
-    params: dict[int, nn.Parameter]
-    buffers: dict[Value, torch.Tensor]
-    inputs: dict[Value, torch.Tensor]
+from ._tracer import Tracer
 
 
 class RunError(Exception):
@@ -125,7 +104,7 @@ def _is_of(mode: Any, thing: Any) -> bool:
     return isinstance(thing, FakeTensor) and thing.fake_mode is mode
 
 
-def _with_differentiated(outputs: list[Value], differentiated: list[Value]) -> list[Value]:
+def _with_differentiated(outputs: Sequence[Value], differentiated: Sequence[Value]) -> list[Value]:
     """The outputs, and what was differentiated: nothing is made of it but derivatives, which are signals of their own.
 
     It counts as it was before it was summed to one number, also where it is an output.

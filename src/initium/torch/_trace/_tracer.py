@@ -3,14 +3,14 @@
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.utils.parametrize import ParametrizationList
 
-from .._operations import RECURRENT, SHAPED, WeightOperation, is_norm, weight_operation
+from ..._trace._nature import nature_of, taken_as_data
+from ..._trace._operations import RECURRENT, is_norm, weight_operation
 from .._torch import (
     FakeTensor,
     TorchDispatchMode,
@@ -25,68 +25,10 @@ from .._torch import (
     unwrapped,
 )
 from ._fused import taken_apart
-from ._members import Members
+from ._value import TensorValue as Value
 
 # Modules recorded as one operation: the additions of an unrolled cell would pass for residual ones.
 OPAQUE = (nn.RNNBase, nn.RNNCellBase)
-_TAKES_DATA = ("dense", "convolution", "recurrent")  # and normalisations
-
-
-@dataclass(eq=False, slots=True)
-class Value:
-    """One tensor at one time.
-
-    Attributes:
-        index: its place in the order of execution.
-        operation: the name of what made it.
-        tensor: kept alive, so that its id stays its own.
-        inputs: what it was made from.
-        function: what made it; None for what was there before, and for a module recorded as one operation.
-        args: with values in the place of tensors.
-        kwargs: likewise.
-        position: which of the operation's outputs it is.
-        module: that ran the operation.
-        path: of that module.
-        is_signal: whether it changes with the model's input, or is a learned start of a signal.
-        is_tokens: whether it is made from whole numbers of the input alone.
-        params: keys of the parameters that it is made from; none for a signal.
-        consumers: what is made from it.
-        is_weighted: whether a weight made it; this and what follows is known once a recording is marked.
-        last_weight: index of the last weight's result that it is made from, or its own; -1 if there is none.
-        before: indices of the signals that it is made from, and its own.
-    """
-
-    index: int
-    operation: str
-    tensor: torch.Tensor
-    inputs: tuple["Value", ...] = ()
-    function: Callable[..., Any] | None = None
-    args: Any = ()
-    kwargs: Any = field(default_factory=dict)
-    position: int = 0
-    module: nn.Module | None = None
-    path: str = ""
-    is_signal: bool = False
-    is_tokens: bool = False
-    params: frozenset[int] = frozenset()
-    consumers: list["Value"] = field(default_factory=list)
-    is_weighted: bool = False
-    last_weight: int = -1
-    before: Members = field(default_factory=Members)
-
-    @property
-    def row(self) -> WeightOperation:
-        """How its operation takes a weight."""
-        return weight_operation(self.operation)
-
-    @property
-    def signals(self) -> list["Value"]:
-        """The signals among its inputs, each once."""
-        return list(dict.fromkeys(value for value in self.inputs if value.is_signal))
-
-    def depends_on(self, other: "Value") -> bool:
-        """Whether it was made from another signal, or is it."""
-        return other.index in self.before
 
 
 class Tracer(TorchDispatchMode):
@@ -225,24 +167,7 @@ class Tracer(TorchDispatchMode):
             self._aliases[_storage(tensor)].append(tensor)
 
     def _nature(self, operation: str, args: Any, inputs: Iterable[Value]) -> dict[str, Any]:
-        is_signal = any(value.is_signal for value in inputs)
-        is_tokens = not is_signal and any(value.is_tokens for value in inputs)
-        if not is_signal and (self._starts_signal(operation, args, inputs) or operation == RECURRENT):
-            return {"is_signal": True}
-        is_bare = is_signal or operation in SHAPED
-        params = frozenset[int]() if is_bare else frozenset[int]().union(*(value.params for value in inputs))
-        return {"is_signal": is_signal, "is_tokens": is_tokens, "params": params}
-
-    def _starts_signal(self, operation: str, args: Any, inputs: Iterable[Value]) -> bool:
-        """A table that tokens look up in, or a weight that meets numbers which no parameter gave."""
-        row = weight_operation(operation)
-        weight = row.weight_of(args)
-        if row.word == "embedding":
-            return weight is not None and any(value.is_tokens for value in inputs if value is not weight)
-        if row.word != "dense" or weight is None or self._is_parametrising:
-            return False
-        factors = row.factors(args)
-        return min(value.tensor.ndim for value in factors) >= 2 or any(value.is_tokens for value in factors)
+        return nature_of(operation, args, inputs, is_parametrising=self._is_parametrising)
 
     def _mark_learned_signal(self, operation: str, args: Any, inputs: dict[int, Value]) -> None:
         """A parameter that another module's layer takes in is a signal: learned queries and latents."""
@@ -263,21 +188,12 @@ class Tracer(TorchDispatchMode):
             inputs[id(tensor)] = learned
 
     def _mark_data(self, operation: str, args: Any, inputs: dict[int, Value]) -> None:
-        """Whole numbers of the input are data where a layer takes them in as fractions; so is what a matrix meets."""
-        row = weight_operation(operation)
-        if self._is_parametrising or (row.word not in _TAKES_DATA and not is_norm(operation)):
+        if self._is_parametrising:
             return
-        taken = row.factors(args) if row.word == "dense" else args if row.word == "recurrent" else args[:1]
-        values = [inputs[id(tensor)] for tensor in taken if isinstance(tensor, torch.Tensor)]
-        is_matrix = row.word == "dense" and min(value.tensor.ndim for value in values) >= 2
-        if row.word == "dense" and not any(value.params for value in values):
-            return
-        for value in values:
-            is_bare = not value.is_signal and not value.params and value.tensor.is_floating_point()
-            if is_bare and (value.is_tokens or is_matrix):
-                data = Value(len(self.values), "input", value.tensor, (value,), args=(value,), is_signal=True)
-                self._add(data)
-                inputs[id(value.tensor)] = data
+        for value in taken_as_data(operation, _with_values(args, inputs)):
+            data = Value(len(self.values), "input", value.tensor, (value,), args=(value,), is_signal=True)
+            self._add(data)
+            inputs[id(value.tensor)] = data
 
     @property
     def _is_here(self) -> bool:
