@@ -1,10 +1,13 @@
 """What a warm start costs beside PyTorch's own loading: `python bench/warm_start.py [gigabytes]`, or 2.
 
-A checkpoint is written once. Each way of reading it runs in processes of its own, three times in turn, with the file in
-the system's cache: seconds, and the most anonymous memory. Then 10,000 names are matched, and four processes read what
-they hold of a model that FSDP2 shards: bytes counted by the system.
+A checkpoint is written once. Each way of reading it runs in processes of its own, five rounds of all in turn, with the
+file in the system's cache: seconds, ratios within a round, and the most anonymous memory. A model that is built has
+paid for its memory before it loads, and one on meta pays as it loads, by PyTorch's `to_empty` as by apply: so both ways
+of PyTorch's stand beside. Then 10,000 names are matched, and four processes read what they hold of a model that FSDP2
+shards: bytes counted by the system.
 """
 
+import statistics
 import sys
 import tempfile
 import threading
@@ -24,7 +27,7 @@ from initium._warm_start._matched import matched
 from initium._warm_start._target import Target
 from initium.torch import deferred
 
-WIDTH, TIMES, RANKS = 2816, 3, 4
+WIDTH, ROUNDS, RANKS = 2816, 5, 4
 LAYER = 4 * (WIDTH * WIDTH + WIDTH)  # bytes
 
 
@@ -62,25 +65,45 @@ class Watched:
 
 def by_pytorch(file, count, pipe):
     """Build, then `load_file` and `load_state_dict`."""
-    with Watched() as memory:
-        began = time.perf_counter()
-        model = build(count)
-        built = time.perf_counter()
-        model.load_state_dict(safetensors.torch.load_file(file))
-        ended = time.perf_counter()
-    pipe.send((built - began, ended - built, memory.most, checked(model)))
+    timed(pipe, lambda: build(count), lambda model: model.load_state_dict(safetensors.torch.load_file(file)))
+
+
+def on_meta(file, count, pipe):
+    """The same of a model that is built without memory, which it gets from `to_empty` as it loads."""
+
+    def made():
+        with torch.device("meta"):
+            return build(count)
+
+    def load(model):
+        model.to_empty(device="cpu").load_state_dict(safetensors.torch.load_file(file))
+
+    timed(pipe, made, load)
 
 
 def by_initium(file, count, pipe):
-    """Build without memory, plan, then apply."""
-    model = deferred(lambda: build(count))
-    began = time.perf_counter()
-    plan = initium.warm_start(model, file)
-    planned = time.perf_counter()
-    with Watched() as memory:
-        plan.apply(model)
+    """Build without memory and plan, then apply."""
+    plans = []
+
+    def planned():
+        model = deferred(lambda: build(count))
+        plans.append(initium.warm_start(model, file))
+        return model
+
+    timed(pipe, planned, lambda model: plans[0].apply(model))
+
+
+def timed(pipe, begin, load):
+    """Send the seconds of both steps, the most memory that each took, and a number that tells what was loaded."""
+    with Watched() as before:
+        began = time.perf_counter()
+        model = begin()
+        begun = time.perf_counter()
+    with Watched() as meanwhile:
+        resumed = time.perf_counter()
+        load(model)
         ended = time.perf_counter()
-    pipe.send((planned - began, ended - planned, memory.most, checked(model)))
+    pipe.send((begun - began, ended - resumed, before.most, meanwhile.most, checked(model)))
 
 
 def checked(model):
@@ -98,19 +121,28 @@ def run(function, *args):
 
 
 def loading(file, count, size):
-    ours, theirs = [], []
-    for _ in range(TIMES):
-        theirs.append(run(by_pytorch, file, count))
-        ours.append(run(by_initium, file, count))
-    assert {one[3] for one in ours} == {one[3] for one in theirs}
-    build_s, load_s = (min(one[index] for one in theirs) for index in (0, 1))
-    plan_s, apply_s = (min(one[index] for one in ours) for index in (0, 1))
-    print(f"PyTorch: build {build_s:.2f} s, load_file and load_state_dict {load_s:.2f} s")
-    print(f"Initium: warm_start {plan_s:.2f} s, apply on meta {apply_s:.2f} s")
-    print(f"apply is {apply_s / load_s:.2f} times load_file and load_state_dict (bar: 1.3)")
-    print(f"warm_start and apply are {(plan_s + apply_s) / (build_s + load_s):.2f} times building and loading (bar: 1)")
-    most = max(one[2] for one in ours)
-    print(f"anonymous memory {(most - size) / 1e6:+.0f} MB beside the model, and a tensor has {LAYER / 1e6:.0f} MB")
+    ways = (by_pytorch, on_meta, by_initium)
+    rounds = [[run(way, file, count) for way in ways] for _ in range(ROUNDS)]
+    assert len({one[-1] for found in rounds for one in found}) == 1
+    steps = (
+        ("PyTorch: build", "load"),
+        ("PyTorch: build on meta", "to_empty and load"),
+        ("Initium: warm_start", "apply"),
+    )
+    for (first, second), found in zip(steps, zip(*rounds, strict=True), strict=True):
+        print(f"{first} {spread(one[0] for one in found)} s, {second} {spread(one[1] for one in found)} s")
+    print(f"apply / load: {spread(ours[1] / built[1] for built, _, ours in rounds)} (bar: 1.3)")
+    print(f"apply / to_empty and load: {spread(ours[1] / meta[1] for _, meta, ours in rounds)}")
+    print(f"warm_start and apply / build and load: {spread(sum(o[:2]) / sum(b[:2]) for b, _, o in rounds)} (bar: 1)")
+    planning, applying = (max(ours[step] for _, _, ours in rounds) / 1e6 for step in (2, 3))
+    print(f"warm_start takes {planning:.0f} MB of anonymous memory, with what it imports")
+    print(f"apply takes {applying - size / 1e6:+.0f} MB beside the model, and a tensor has {LAYER / 1e6:.0f} MB")
+
+
+def spread(found):
+    """The median, and from the least to the most."""
+    found = sorted(found)
+    return f"{statistics.median(found):.2f} ({found[0]:.2f} to {found[-1]:.2f})"
 
 
 def names():

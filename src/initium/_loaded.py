@@ -31,8 +31,6 @@ def check(tensor: "Tensor", law: Loaded) -> None:
 
 def unfit(source: str, target: str) -> str:
     """Why numbers of a dtype are none for a tensor of another; empty if they are."""
-    if source == target:
-        return ""
     if source in DTYPES and target in DTYPES:
         return ""
     if source in _INTEGERS and target in _INTEGERS:

@@ -13,6 +13,7 @@ from torch_edge.traced import of, refusal
 
 import initium.torch._trace._trace as tracing
 from initium import ModelError, initialize
+from initium.torch._inputs import made_up
 from initium.torch._torch import FakeTensor, FakeTensorMode, engine, wants_bfloat16
 from initium.torch._trace import trace
 
@@ -386,6 +387,11 @@ def test_an_input_is_made_up_from_the_model(model, note):
     graph = trace(model)
     assert graph.is_traced
     assert graph.notes == (note,)
+
+
+def test_an_input_of_a_later_layer_is_made_up_no_sooner_than_it_is_tried():
+    made = made_up(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(10**12, 4, 3, device="meta")))
+    assert next(made).args[0].shape == (2, 3, 224, 224)
 
 
 def test_an_example_is_a_tensor_an_array_a_tuple_or_a_dict():

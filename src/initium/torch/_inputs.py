@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -288,8 +289,8 @@ _MOST_LAYERS = 4  # a model whose input none of its first layers takes is asked 
 
 
 def _of_layers(model: nn.Module) -> Iterator[torch.Tensor]:
-    found = [list(_of_layer(module)) for module in model.modules()]
-    yield from (made for one in [one for one in found if one][:_MOST_LAYERS] for made in one)
+    found = (made for module in model.modules() if (made := [*_of_layer(module)]))  # of a large model gigabytes in all
+    yield from chain.from_iterable(islice(found, _MOST_LAYERS))
     for param in model.parameters(recurse=False):
         if param.ndim == 2:
             yield from (torch.zeros(_BATCH, width) for width in reversed(param.shape))
