@@ -11,10 +11,9 @@ from ._initialize import begin, plan
 from ._plan import Plan
 from ._recipes import Recipe, parse_recipe
 from ._rule import Rules
-from ._study._settings import CHOICES
 from .init import Initialiser
 
-_OPTIMIZERS = CHOICES["optimizer"]
+_OPTIMIZERS = ("sgd", "adam", "adamw")
 
 
 def diagnose(

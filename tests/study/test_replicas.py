@@ -74,8 +74,9 @@ def together(studies, nets, found=None, chunk=None):
 
 def step_of(made, net):
     own = {"lr": made.lr, "weight_decay": made.weight_decay}
-    if made.optimizer == "sgd":
-        return torch.optim.SGD(net.parameters(), **own, momentum=made.momentum, foreach=False)
+    if made.optimizer in ("sgd", "nesterov"):
+        own |= {"momentum": made.momentum, "nesterov": made.optimizer == "nesterov"}
+        return torch.optim.SGD(net.parameters(), **own, foreach=False)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[made.optimizer]
     return kind(net.parameters(), **own, foreach=False)
 
@@ -180,6 +181,10 @@ class Convolutional(nn.Sequential):
 SETTINGS = [
     [{"momentum": 0.9, "lr": lr} for lr in (0.01, 0.03, 0.1)],
     [{"momentum": momentum, "weight_decay": decay} for momentum, decay in ((0.0, 0.01), (0.5, 0.0), (0.9, 0.1))],
+    [
+        {"optimizer": "nesterov", "momentum": momentum, "weight_decay": decay}
+        for momentum, decay in ((0.5, 0), (0.9, 0.1))
+    ],
     [{"optimizer": "adam", "lr": lr, "weight_decay": decay} for lr, decay in ((0.001, 0.0), (0.01, 0.1))],
     [{"optimizer": "adamw", "lr": lr, "weight_decay": decay} for lr, decay in ((0.001, 0.0), (0.01, 0.3))],
     [{"clip": clip, "lr": 0.2} for clip in (0.05, 0.2, None)],

@@ -44,6 +44,9 @@ def test_a_chunk_is_an_equal_part_of_what_is_alike_and_keeps_all_processes_busy(
     assert sizes(contenders, memory=7_000) == [1, 1]  # so few are no faster
     many = [replace(one, study=replace(study, seeds=100)) for one in contenders]
     assert sizes(many) == [20, 20]  # 10 parts of 200 runs
+    for steps, size in ((10**7, 20), (25 * 10**6, 12), (10**9, 8)):  # 32, 12 and none would take five minutes
+        long = Study(**IRIS, seeds=100, splits=1, steps=steps)
+        assert sizes([replace(one, study=long) for one in contenders]) == [size, size]
     alone = [replace(one, way=Way(why="because")) for one in contenders]
     assert sizes(alone) == sizes(alone, chunk=7) == [1, 1]
 

@@ -30,7 +30,7 @@ def study(*specs, **settings):
         ({"seed": -1}, "seed is a whole number of 0 or more, not -1."),
         ({"lr": 0.0}, "lr is a number above 0, not 0.0."),
         ({"lr": float("nan")}, "lr is a number above 0, not nan."),
-        ({"optimizer": "rms"}, "optimizer is sgd, adam or adamw, not 'rms'."),
+        ({"optimizer": "rms"}, "optimizer is sgd, nesterov, adam or adamw, not 'rms'."),
     ],
 )
 def test_a_setting_out_of_reach_is_refused(settings, message):

@@ -296,6 +296,7 @@ def test_data_without_a_split_of_their_own_are_split_five_ways_or_fewer(data, se
             SettingError,
             "momentum is of sgd, and adam has its own",
         ),
+        ("mlp", "iris", {"optimizer": "nesterov"}, SettingError, "along the momentum, which is 0; say momentum=0.9"),
         ("mlp", "iris", {"heads": 3}, SettingError, "`mlp` takes no `heads`; it takes depth, width, activation."),
         ("mlp(4, 8, 3)", "iris", {"depth": 3}, SettingError, "names the width of each layer; `depth` goes with 'mlp'"),
         ("mlp(depth=2)", "iris", {"depth": 3}, SettingError, "'mlp(depth=2)' says `depth`, and the study says it too"),

@@ -98,6 +98,10 @@ def test_run_r_starts_as_initialize_makes_it_under_seed_plus_r(recipe):
     [
         ({"lr": 0.03}, {"optimizer": partial(SGD, lr=0.03)}),
         ({"momentum": 0.9}, {"optimizer": partial(SGD, lr=0.1, momentum=0.9)}),
+        (
+            {"optimizer": "nesterov", "momentum": 0.8, "weight_decay": 0.1},
+            {"optimizer": partial(SGD, lr=0.1, momentum=0.8, weight_decay=0.1, nesterov=True)},
+        ),
         ({"weight_decay": 0.2}, {"optimizer": partial(SGD, lr=0.1, weight_decay=0.2)}),
         (
             {"momentum": 0.5, "weight_decay": 0.1},

@@ -82,8 +82,8 @@ def compare(
         progress: show a progress bar on stderr.
         settings: `rules`, for all starts. `seeds` (20), runs of each start, 2 or more. `epochs` (20), passes over the
             training split, or `steps`. `batch_size` (32); a last, smaller batch is trained on as well. `lr` (0.1).
-            `optimizer` (`"sgd"`), or `"adam"` or `"adamw"`; `momentum`, of sgd, `weight_decay`; `schedule`
-            (`"constant"`), or `"cosine"` or `"step"`; `warmup` steps; `clip`, the largest norm of all gradients.
+            `optimizer` (`"sgd"`), or `"nesterov"`, `"adam"` or `"adamw"`; `momentum`, of the first two; `weight_decay`;
+            `schedule` (`"constant"`), or `"cosine"` or `"step"`; `warmup` steps; `clip`, the largest gradient norm.
             `loss`, `metric`: names, or functions of all outputs and targets of a split; `f1` is the mean over classes.
             `depth`, `width`, `activation`: of the model.
             `target`: the column of a table that is predicted. `splits` (5): run r is tested on fold r mod `splits`, and

@@ -91,7 +91,9 @@ class Contender:
 
     def cause(self) -> Cause | None:
         """What a diagnosis of run 0 at its first step finds first; None if it finds nothing."""
-        found = self._diagnosed(optimizer=self.study.optimizer, lr=self.study.lr)
+        # The first step of nesterov is that of sgd, but for its length, which the momentum about doubles.
+        optimizer = "sgd" if self.study.optimizer == "nesterov" else self.study.optimizer
+        found = self._diagnosed(optimizer=optimizer, lr=self.study.lr)
         first = next((finding for finding in found.findings if finding.severity != "note"), None) if found else None
         return Cause(f"{first.name}{first.place}", f"{first.measured}; {first.cause.rstrip('.')}") if first else None
 

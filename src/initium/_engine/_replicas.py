@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 Runs = list[tuple[Contender, int]]
 _FACT = "replicas"  # how many runs of a start in a cell train together, by the cell's key and the start's name
 _FEWEST = 4  # runs that another process begins for: fewer take about as long as these
+# Bytes held, times steps: about five minutes, which is what an interruption may cost. No clock is asked, so that a
+# command trains the same runs together wherever it runs.
+_WORK = 300 << 30
 
 
 def settled(
@@ -50,8 +53,7 @@ def _sizes(contenders: Sequence[Contender], jobs: int, chunk: int | None, memory
     for one in contenders:
         totals[one.kind] += one.study.seeds
     for one in contenders:
-        most = min(one.way.size, int(memory // (one.way.bytes + one.study.bytes_of_data))) if one.stacks else 1
-        total = totals[one.kind]
+        most, total = _most(one, memory) if one.stacks else 1, totals[one.kind]
         if not one.stacks or chunk:
             yield id(one), chunk if one.stacks and chunk else 1
         elif most < FEWEST or total < _FEWEST:
@@ -60,6 +62,13 @@ def _sizes(contenders: Sequence[Contender], jobs: int, chunk: int | None, memory
             parts = -(-total // most)
             parts = min(jobs, total // _FEWEST) if parts <= jobs else -(-parts // jobs) * jobs
             yield id(one), -(-total // parts)
+
+
+def _most(one: Contender, memory: float) -> int:
+    """How many of a start's runs may train together: by what suits the processor, by memory, and by time."""
+    work = one.way.bytes * one.study.num_steps(one.study.num_rows(0))
+    in_time = max(FEWEST, _WORK // work)
+    return min(one.way.size, in_time, int(memory // (one.way.bytes + one.study.bytes_of_data)))
 
 
 def in_order(contenders: Sequence[Contender], seeds: int) -> Runs:

@@ -7,7 +7,7 @@ from typing import Any
 from .._errors import SettingError
 
 # The words that a setting may be.
-CHOICES = {"optimizer": ("sgd", "adam", "adamw"), "schedule": ("constant", "cosine", "step")}
+CHOICES = {"optimizer": ("sgd", "nesterov", "adam", "adamw"), "schedule": ("constant", "cosine", "step")}
 _WHOLE = {"batch_size": 1, "warmup": 0, "depth": 1, "width": 1}
 _ABOVE = ("lr", "clip", "margin")
 
@@ -44,7 +44,7 @@ def check_number(name: str, value: Any) -> None:
 
 
 def either(words: Sequence[str]) -> str:
-    """`sgd, adam or adamw`."""
+    """`constant, cosine or step`."""
     return f"{', '.join(words[:-1])} or {words[-1]}"
 
 

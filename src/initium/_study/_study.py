@@ -126,6 +126,8 @@ class Study:
                 check_setting(name, value)
         if self.momentum and self.optimizer in ("adam", "adamw"):
             raise SettingError(f"momentum is of sgd, and {self.optimizer} has its own; leave it out.")
+        if self.optimizer == "nesterov" and not self.momentum:
+            raise SettingError("nesterov looks ahead along the momentum, which is 0; say momentum=0.9, or take sgd.")
         for name, values in self.axes.items():
             if not values:
                 raise SettingError(f"{name} lists nothing; give it a value or several.")

@@ -11,13 +11,15 @@ from .._study._study import Study
 from ._param_groups import param_groups
 
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+SGD = ("sgd", "nesterov")  # of a study: both are torch's SGD, which has a momentum
 _DROPS = (0.5, 0.75)  # of all steps: there schedule `step` divides the learning rate by ten
 
 
 def optimizer_of(study: Study, model: nn.Module, plan: Decisions | None = None) -> torch.optim.Optimizer:
     """What takes the steps, of each parameter at the rate that a plan multiplies the study's to."""
-    own = {"momentum": float(study.momentum)} if study.optimizer == "sgd" else {}
-    made: Any = OPTIMIZERS[study.optimizer]
+    looks_ahead = study.optimizer == "nesterov"
+    own = {"momentum": float(study.momentum), "nesterov": looks_ahead} if study.optimizer in SGD else {}
+    made: Any = torch.optim.SGD if looks_ahead else OPTIMIZERS[study.optimizer]
     rates = {"lr": float(study.lr), "weight_decay": float(study.weight_decay)}
     groups = param_groups(plan, model, **rates) if plan and plan.own_rates else model.parameters()
     return made(groups, **rates, fused=True, **own)

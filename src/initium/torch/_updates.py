@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from .._study._study import Study
-from ._optimizer import factor, is_constant
+from ._optimizer import SGD, factor, is_constant
 
 _BETAS, _TINY = (0.9, 0.999), 1e-8  # as torch.optim has them
 
@@ -16,6 +16,7 @@ class Updates:
 
     g is the clipped gradient, w the values, c the weight decay, r the learning rate:
     SGD: v <- m v + (g + c w), w <- w - r v, with momentum m and v = 0 before.
+    Nesterov: the same v, and w <- w - r (g + c w + m v).
     Adam: with g + c w for g; m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2,
     w <- w - r m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + 1e-8).
     AdamW: w <- (1 - r c) w, and then Adam with g alone.
@@ -36,7 +37,7 @@ class Updates:
         self._clip = self._column("clip") if any(one.clip is not None for one in studies) else None
         self._is_constant = all(map(is_constant, studies))
         self._rates = self._rates_now()
-        num_states = 2 if self._name != "sgd" else 1 if self._momentum is not None else 0
+        num_states = 2 if self._name not in SGD else 1 if self._momentum is not None else 0
         self._states = [torch.zeros_like(values) for _ in range(num_states)]
 
     def step(self, gradients: torch.Tensor) -> None:
@@ -50,15 +51,17 @@ class Updates:
             gradients.mul_(torch.where(self._clip.isinf(), 1.0, share))
         if self._decay is not None and self._name != "adamw":
             gradients.addcmul_(self._values, self._decay)
-        if self._name == "sgd":
+        if self._name in SGD:
             self._sgd(gradients)
         else:
             self._adam(gradients)
 
     def _sgd(self, gradients: torch.Tensor) -> None:
+        step = gradients
         if self._momentum is not None:
-            (gradients,) = self._states = [self._states[0].mul_(self._momentum).add_(gradients)]
-        self._values.addcmul_(gradients, self._rates, value=-1)
+            speed = self._states[0].mul_(self._momentum).add_(gradients)
+            step = gradients.addcmul_(speed, self._momentum) if self._name == "nesterov" else speed
+        self._values.addcmul_(step, self._rates, value=-1)
 
     def _adam(self, gradients: torch.Tensor) -> None:
         if self._decay is not None and self._name == "adamw":
