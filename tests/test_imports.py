@@ -14,14 +14,24 @@ import initium
 ROOT = Path(initium.__file__).parent
 # From what everything rests on to what rests on everything; a room imports only from rooms before it.
 ROOMS = [
-    *("_ctrl_c", "_printable", "_errors", "_spec", "_require", "_imported", "_reading", "_json", "_npz", "_files"),
-    *("_progress", "_turn", "_paused", "_safetensors", "_stored", "_report", "init", "_graph", "_rule", "_recipes"),
-    *("_ledger", "_written", "_verification", "_calibration", "_decisions", "_aims", "_diagnosis", "_coordinates"),
+    *("_ctrl_c", "_printable", "_errors", "_setting", "_spec", "_require", "_imported", "_reading", "_json", "_npz"),
+    *("_files", "_progress", "_turn", "_paused", "_safetensors", "_stored", "_report", "init", "_graph", "_rule"),
+    *(
+        "_recipes",
+        "_ledger",
+        "_written",
+        "_verification",
+        "_calibration",
+        "_decisions",
+        "_aims",
+        "_diagnosis",
+        "_coordinates",
+    ),
     *("_guide", "_native", "_stream", "_stream_path", "_kernel", "_populate", "_draw", "_haar", "_fill", "_loaded"),
     *("_tensor", "_array", "_checkpoint", "_warm_start", "_store", "_model_name", "_study", "_trace"),
     *("torch", "keras", "jax", "_edge"),
     *("_plan", "_initialize", "_warm", "_diagnose", "_coordinate_check", "_engine", "_compare", "_as_exit"),
-    *("_asked", "_show", "_shown", "_compare_command", "_studies_command", "_warm_start_command", "_attribute"),
+    *("_asked", "_show", "_compare_command", "_studies_command", "_warm_start_command", "_attribute"),
     *("__init__", "_cli", "__main__"),
 ]
 # They import what somebody else names, a package or a model, by its name.

@@ -5,6 +5,7 @@ import os
 import pickle
 import warnings
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,7 @@ def test_a_module_in_a_dict_is_its_tensors(tmp_path, source):
 
 def test_what_is_no_tensor_is_said(source):
     plan = warm_start(net(), {**source.state_dict(), "_extra_state": {"a": 1}})
-    assert plan.notes[0] == "no tensors, and left out: `_extra_state`"
+    assert plan.notes[0] == "no tensors by name, and left out: `_extra_state`"
 
 
 def test_an_archive_of_numpy(tmp_path, source):
@@ -381,7 +382,8 @@ def test_a_file_that_changes_is_not_read_on(tmp_path, source):
         "These numbers are not where the plan says:\n"
         "  4.bias  has shape (5,) there, and (3,) in the plan\n"
         "  4.weight  has shape (5, 64) there, and (3, 64) in the plan\n"
-        "Plan the model with this checkpoint again, `initium.warm_start(model, source)`."
+        "Plan the model with this checkpoint again, `initium.warm_start(model, source)`. If it lies elsewhere by now, "
+        "say where: `Plan.load(plan, source=file)`."
     )
     assert torch.equal(model[4].weight, before)
 
@@ -453,3 +455,61 @@ def test_only_what_is_asked_for_is_read(tmp_path, monkeypatch):
         (slice(0, 40), slice(0, 50)),
     ]:
         np.testing.assert_array_equal(stored.read(box), whole[box])
+
+
+def test_a_shard_that_is_not_there_is_named(tmp_path, source):
+    held = {name: value.clone() for name, value in source.state_dict().items()}
+    safetensors.torch.save_file({k: v for k, v in held.items() if k != "4.bias"}, tmp_path / "one.safetensors")
+    where = dict.fromkeys(held, "one.safetensors") | {"4.bias": "two.safetensors"}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": where}))
+    assert refused(tmp_path / "model.safetensors.index.json") == (
+        "'model.safetensors.index.json': There is no file 'two.safetensors'. Fetch or write it again."
+    )
+
+
+def test_a_file_by_another_formats_name_is_told_its_own(tmp_path, source):
+    saved(tmp_path / "w.pt", source)
+    assert refused(tmp_path / "w.pt") == "'w.pt' is a safetensors file by how it begins: name it .safetensors."
+    torch.save(source.state_dict(), tmp_path / "w.safetensors")
+    assert refused(tmp_path / "w.safetensors") == (
+        "'w.safetensors' is an archive, as PyTorch and NumPy write them: name it .pt, or .npz."
+    )
+
+
+def test_a_shard_that_is_replaced_as_its_header_is_read_is_an_error(tmp_path, source, monkeypatch):
+    from initium._stored import _in_safetensors
+
+    saved(tmp_path / "one.safetensors", source)
+    where = dict.fromkeys(source.state_dict(), "one.safetensors")
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": where}))
+    places = _in_safetensors.places
+
+    def replaced(path):
+        found = places(path)
+        saved(tmp_path / "new", trained(net(), IMAGES, seed=4)).replace(tmp_path / "one.safetensors")
+        return found
+
+    monkeypatch.setattr(_in_safetensors, "places", replaced)
+    assert "has changed while it was read" in refused(tmp_path)
+
+
+def test_a_buffer_that_does_not_fit_is_left_as_it_is_by_what_is_advised(source):
+    held = source.state_dict() | {"1.num_batches_tracked": torch.tensor(3.0)}
+    with pytest.raises(CheckpointError) as caught:
+        warm_start(net(), held, example=IMAGES)
+    assert str(caught.value).endswith("Pass skip=['1.num_batches_tracked'] to leave it as the model has it.")
+    model = net()
+    warm_start(model, held, example=IMAGES, skip=["1.num_batches_tracked"]).apply(model)
+    assert model[1].num_batches_tracked == 0
+    assert torch.equal(model[1].running_mean, source[1].running_mean)
+
+
+def test_a_name_with_signs_of_a_glob_means_itself():
+    model, held = (
+        nn.Sequential(OrderedDict({"a[0]": nn.Linear(2, 2)})),
+        {"a[0].weight": torch.ones(3, 5), "a[0].bias": torch.ones(2)},
+    )
+    with pytest.raises(CheckpointError, match=r"skip=\['a\[0\].weight'\]"):
+        warm_start(model, held)
+    assert warm_start(model, held, skip="a[0].weight", recipe="he")["a[0].bias"].how == "loaded"

@@ -13,11 +13,12 @@ from os import PathLike
 from pathlib import Path
 
 from .. import _files
-from .._decisions import Decisions, files_of
+from .._decisions import Decisions, as_seen_from, files_of
 from .._errors import OutputError, SettingError
 from .._progress import progress
 from .._reading import path_of
 from .._safetensors import ENDING, MARK, SUFFIX, header, index, shards_of
+from .._stored import pinned
 from .._stream import VERSION
 from .._tensor import Tensor
 from .._written import Written
@@ -52,6 +53,7 @@ class _File:
         return len(self.header) + sum(tensor.num_bytes for tensor in self.tensors)
 
 
+@pinned()
 def write(
     plan: Decisions, path: str | PathLike[str], *, seed: int = 0, shards: int = 1, manifest: Path | None = None
 ) -> Written:
@@ -73,8 +75,8 @@ def write(
         sha256 = found.result()
         whole = digest(tensors, sha256)
         names = [path] if shards == 1 else _names(path, whole, files)
-        if beside:
-            beside.write_text(manifest_of(seed, whole, sha256).text(plan), encoding="utf-8")
+        if beside and manifest:
+            beside.write_text(manifest_of(seed, whole, sha256).text(as_seen_from(plan, manifest)), encoding="utf-8")
         if shards == 1:
             _files.commit(hidden[0], path)
         else:
