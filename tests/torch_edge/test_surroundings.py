@@ -252,7 +252,7 @@ def test_threads_plan_one_model_and_many_while_another_draws():
     assert rest[:3] == [right] * 3
     assert rest[3] == (usual_plan, True)
     assert rest[4:] == [usual_plan] * 3
-    assert (shared.training, shared.calls) == (True, 0)  # while one of them ran it, another would have seen it otherwise
+    assert (shared.training, shared.calls) == (True, 0)
 
 
 def joined(task):
