@@ -10,6 +10,7 @@ from torch.func import functional_call, grad_and_value, vmap
 
 from .._errors import ModelError
 from .._study._way import Way
+from ._held import are_equal, held
 from ._loss import Judge
 from ._masks import Masks
 
@@ -119,6 +120,9 @@ def _check_alike(models: Sequence[nn.Module]) -> None:
     ]
     if any(one != found[0] for one in found):
         raise ModelError("its parameters differ from run to run")
+    what = held(models[0])
+    if not all(are_equal(held(model), what) for model in models[1:]):
+        raise ModelError("what it holds beside its parameters differs from run to run")
     kinds = {value.dtype for _, value in _tensors(models[0]) if value.requires_grad}
     if len(kinds) != 1 or not kinds <= _KINDS:
         raise ModelError("its parameters have another precision, or several")
