@@ -148,6 +148,22 @@ class Tied(nn.Module):
         return self.head(torch.tanh(self.back(self.table(x).mean(1))))
 
 
+class Twice(nn.Module):
+    """One layer and one normalisation at several places each."""
+
+    def __init__(self):
+        super().__init__()
+        layer, self.norm = nn.Linear(8, 8), nn.BatchNorm1d(8)
+        self.first, self.layers = nn.Linear(FEATURES, 8), nn.ModuleList([layer, layer])
+        self.last, self.head = self.norm, nn.Linear(8, CLASSES)
+
+    def forward(self, x):
+        x = self.first(x)
+        for layer in self.layers:
+            x = torch.tanh(layer(self.last(x)))
+        return self.head(self.norm(x))
+
+
 class Shifted(nn.Sequential):
     """A bias before a normalisation, whose gradient is nothing but rounding."""
 
@@ -210,7 +226,9 @@ def test_replicas_with_settings_of_their_own_are_plain_loops(settings):
             torch.testing.assert_close(own, other, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize("net", [Tied, Normed, Shifted, Frozen, Recurrent, Convolutional], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "net", [Tied, Twice, Normed, Shifted, Frozen, Recurrent, Convolutional], ids=lambda one: one.__name__
+)
 def test_what_a_model_is_made_of_trains_as_in_a_plain_loop(net):
     made = study(net, tokens() if net is Tied else data(), momentum=0.9, lr=0.02, weight_decay=0.01)
     nets = models(made, 3)
@@ -492,14 +510,40 @@ class Dropping(nn.Sequential):
         super().__init__(nn.Linear(FEATURES, 16), nn.Dropout(0.3), nn.Tanh(), nn.Dropout(0.5), nn.Linear(16, CLASSES))
 
 
-def test_dropout_is_what_each_would_draw_by_itself_in_chunks_of_any_size():
-    made = study(Dropping, data(np.float32), momentum=0.9, lr=0.02)
+class Attending(nn.Module):
+    """Drops numbers that do not lie in their order in memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.ask, self.drop, self.head = nn.Linear(4, 4), nn.Dropout(0.3), nn.Linear(12, CLASSES)
+
+    def forward(self, x):
+        x = x.view(-1, 3, 4)
+        return self.head(self.drop(self.ask(x).transpose(1, 2)).flatten(1))
+
+
+class Reading(nn.Module):
+    """Its gradient has to be taken within, for the padding and for the recurrent layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.cell = nn.Embedding(9, 4, padding_idx=2), nn.GRU(4, 6, batch_first=True)
+        self.drop, self.head = nn.Dropout(0.3), nn.Linear(6, CLASSES)
+
+    def forward(self, x):
+        return self.head(self.drop(self.cell(self.drop(self.table(x)))[0][:, -1]))
+
+
+@pytest.mark.parametrize("net", [Dropping, Attending, Reading], ids=lambda one: one.__name__)
+def test_dropout_is_what_each_would_draw_by_itself_in_chunks_of_any_size(net):
+    made = study(net, tokens() if net is Reading else data(np.float32), momentum=0.9, lr=0.02, epochs=5)
     nets = models(made, 6, torch.float32)
     found = way(made, made.inits[0], {})
     assert found.draws
+    assert found.inside == (net is Reading)
     whole, _ = together([made] * 6, nets, found)
     assert [run.train_loss for run in together([made] * 6, nets, found, chunk=4)[0]] == [r.train_loss for r in whole]
-    exact = study(Dropping, data(), momentum=0.9, lr=0.02)
+    exact = study(net, tokens() if net is Reading else data(), momentum=0.9, lr=0.02, epochs=5)
     nets = models(exact, 2)
     runs, _ = together([exact] * 2, nets, found)
     for index in range(2):

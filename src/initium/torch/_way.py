@@ -75,7 +75,7 @@ def _tried(models: list[nn.Module], study: Study) -> Way:
         return Way(why=f"a step of one holds {num_bytes / 2**20:.1f} MB, and replicas would crowd each other out")
     why = ""
     # The gradient of the sum trains the row of a padding index (PyTorch 2.13), which the trial may not have met.
-    for inside in (True,) if padded else (False,) if draws else (False, True):
+    for inside in (True,) if padded else (False, True):
         found = Way(size, inside, draws, unused, num_bytes)
         try:
             replicas = [twin(model)[0] for model in models]
