@@ -20,6 +20,7 @@ from initium._study._prepared import Data
 from initium._study._study import Study
 from initium._study._way import Way
 from initium.torch._together import train_together
+from initium.torch._updates import Updates
 from initium.torch._way import way
 
 ROWS, FEATURES, CLASSES = 150, 12, 3
@@ -428,6 +429,28 @@ def test_models_that_differ_in_more_than_numbers_are_no_replicas(kind):
         together([made] * 3, [mlp(FEATURES, 8, CLASSES, act=act).double() for act in acts], Way())
 
 
+def test_models_of_which_one_has_a_frozen_tensor_are_no_replicas():
+    nets = models(study(dense), 2)
+    nets[1][0].bias.requires_grad_(False)
+    with pytest.raises(ModelError, match="its parameters differ"):
+        together([study(dense)] * 2, nets, Way())
+
+
+def test_a_norm_that_overflows_leaves_a_run_without_clipping_alone():
+    studies = [study(dense, lr=1e-30, clip=clip) for clip in (None, 1.0)]
+    values = torch.zeros(2, 4)
+    Updates(studies, values, 1).step(torch.full((2, 4), 1e30))
+    torch.testing.assert_close(values[0], -torch.ones(4))
+
+
+class Coarse(nn.Linear):
+    def __init__(self):
+        super().__init__(FEATURES, CLASSES, dtype=torch.bfloat16)
+
+    def forward(self, x):
+        return super().forward(x.bfloat16()).float()
+
+
 class Hooked(nn.Linear):
     """Its gradient is scaled by hand, on the parameter."""
 
@@ -469,6 +492,7 @@ class Large(nn.Sequential):
 ONE_BY_ONE = {
     Branching: ".item()",
     Counting: "counts or keeps something in Python as it runs",
+    Coarse: "another precision",
     Hooked: "a parameter has a hook",
     Noisy: "random",
     Drawn: "beside its parameters differs from run to run",
@@ -519,6 +543,7 @@ class Attending(nn.Module):
 
     def forward(self, x):
         x = x.view(-1, 3, 4)
+        x = functional.dropout(x, 0.5, training=False)
         return self.head(self.drop(self.ask(x).transpose(1, 2)).flatten(1))
 
 

@@ -2,6 +2,7 @@
 
 import pickle
 import random
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from types import FunctionType, MethodType
 from typing import Any
@@ -13,6 +14,7 @@ from torch import nn
 from ._kept import reached
 
 _WRITTEN = (str, bytes, int, float, complex, type(None), np.generic, torch.dtype, torch.device, torch.Size)
+_MOST = {bool, type(None), dict, OrderedDict}  # of what a model holds; these are told apart first, for speed
 _DRAWING = (random.Random, np.random.Generator, np.random.RandomState)
 
 
@@ -56,6 +58,8 @@ def _enclosed(parts: Iterable[Any], asked: set[int]) -> Iterator[Any]:
 
 
 def _value(part: Any) -> Any:
+    if type(part) in _MOST:
+        return part if isinstance(part, bool | None) else type(part)
     if isinstance(part, torch.Tensor):
         return part.detach().clone()
     if isinstance(part, torch.Generator):
