@@ -96,6 +96,7 @@ ATTRIBUTES = {
         "_torchdynamo_disable _torchdynamo_disable_msg": lambda: torch.compiler.disable(lambda: None),
         "_no_grad_trunc_normal_": lambda: nn.init,
         "_version": lambda: torch.empty(0),
+        "_saved_padding_idx": lambda: nn.Embedding(1, 1)(torch.tensor([0])).grad_fn,
         "_make_subclass _backward_hooks _post_accumulate_grad_hooks": lambda: torch.Tensor,
         "_is_param": lambda: nn.Parameter(torch.empty(0).as_subclass(type("Other", (torch.Tensor,), {}))),
         "_cdata": lambda: torch.UntypedStorage(0),

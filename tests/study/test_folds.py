@@ -206,3 +206,11 @@ def test_a_whole_comparison_on_splits_is_judged_by_nadeau_and_bengio():
     t = gap.mean() / math.sqrt((1 / 6 + 15 / 30) * gap.var(ddof=1))
     assert pair.p_both == pytest.approx(2 * scipy.stats.t(5).sf(abs(t)), rel=1e-6)
     assert pair.gap.mean == pytest.approx(gap.mean())
+
+
+def test_dealings_are_kept_while_they_take_no_more_than_the_samples():
+    source = Study("mlp(4, 8, 3)", "iris", ["he_normal", "zeros"], splits=4).data.source
+    for seed in range(100):
+        first = source.num_rows(0, 4, seed)
+        assert first == source.num_rows(0, 4, seed)
+        assert 0 < sum(one.nbytes for one in source._dealings.values()) <= source.x.nbytes

@@ -1,7 +1,11 @@
 """Networks that train together, against plain loops that are written here."""
 
 import copy
+import itertools
 import math
+import random
+from collections import deque
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -10,12 +14,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from initium import _stream
+from initium import ModelError, _stream
 from initium._graph import Graph
 from initium._study._prepared import Data
 from initium._study._study import Study
 from initium._study._way import Way
 from initium.torch._together import train_together
+from initium.torch._updates import Updates
 from initium.torch._way import way
 
 ROWS, FEATURES, CLASSES = 150, 12, 3
@@ -144,6 +149,22 @@ class Tied(nn.Module):
         return self.head(torch.tanh(self.back(self.table(x).mean(1))))
 
 
+class Twice(nn.Module):
+    """One layer and one normalisation at several places each."""
+
+    def __init__(self):
+        super().__init__()
+        layer, self.norm = nn.Linear(8, 8), nn.BatchNorm1d(8)
+        self.first, self.layers = nn.Linear(FEATURES, 8), nn.ModuleList([layer, layer])
+        self.last, self.head = self.norm, nn.Linear(8, CLASSES)
+
+    def forward(self, x):
+        x = self.first(x)
+        for layer in self.layers:
+            x = torch.tanh(layer(self.last(x)))
+        return self.head(self.norm(x))
+
+
 class Shifted(nn.Sequential):
     """A bias before a normalisation, whose gradient is nothing but rounding."""
 
@@ -206,7 +227,9 @@ def test_replicas_with_settings_of_their_own_are_plain_loops(settings):
             torch.testing.assert_close(own, other, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize("net", [Tied, Normed, Shifted, Frozen, Recurrent, Convolutional], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "net", [Tied, Twice, Normed, Shifted, Frozen, Recurrent, Convolutional], ids=lambda one: one.__name__
+)
 def test_what_a_model_is_made_of_trains_as_in_a_plain_loop(net):
     made = study(net, tokens() if net is Tied else data(), momentum=0.9, lr=0.02, weight_decay=0.01)
     nets = models(made, 3)
@@ -295,6 +318,147 @@ class Counting(nn.Linear):
         return super().forward(x) * (2 if self.calls > 50 else 1)
 
 
+class Marks:
+    """Something of the model's own, by whose number it changes long after any trial."""
+
+    num = 0
+
+    def moved(self):
+        self.num += 1
+        return self.num
+
+
+def enclosed():
+    kept = [0]
+
+    def moved():
+        kept[0] += 1
+        return kept[0]
+
+    return moved
+
+
+class Counted(nn.Linear):
+    """Counts by what `made` gives, in a way that no attribute of the module itself shows."""
+
+    def __init__(self, made, moved):
+        super().__init__(FEATURES, CLASSES)
+        self.made, self.moved = made(), moved
+
+    def forward(self, x):
+        return super().forward(x) * (2 if self.moved(self.made) > 50 else 1)
+
+
+COUNTS = {
+    "object": (Marks, Marks.moved),
+    "nested list": (lambda: {"seen": []}, lambda made: made["seen"].append(1) or len(made["seen"])),
+    "deque": (lambda: deque(maxlen=99), lambda made: made.append(1) or len(made)),
+    "tensor": (lambda: torch.zeros(()), lambda made: made.add_(1)),
+    "array": (lambda: np.zeros(()), lambda made: np.add(made, 1, out=made)),
+    "iterator": (itertools.count, next),
+    "function": (enclosed, lambda made: made()),
+    "generator": (lambda: np.random.default_rng(0), lambda made: 60 * (made.random() > 0.99)),
+}
+
+
+@pytest.mark.parametrize("kind", COUNTS)
+def test_what_counts_as_it_runs_trains_alone_wherever_it_keeps_its_count(kind):
+    made = study(lambda: Counted(*COUNTS[kind]), data(np.float32))
+    assert "counts or keeps something" in way(made, made.inits[0], {}).why
+
+
+class Annealed:
+    """A loss that falls as it is called."""
+
+    calls = 0
+
+    def __call__(self, outputs, y):
+        self.calls += 1
+        return functional.cross_entropy(outputs, y) * (2 if self.calls > 50 else 1)
+
+
+def test_a_loss_that_counts_trains_alone_and_one_that_does_not_as_replicas():
+    made = study(dense, data(np.float32), loss=Annealed())
+    assert "counts or keeps something" in way(made, made.inits[0], {}).why
+    made = study(dense, data(np.float32), loss=nn.CrossEntropyLoss(torch.tensor([1.0, 2.0, 3.0]), label_smoothing=0.1))
+    assert way(made, made.inits[0], {}).size > 1
+
+
+class Skipping(nn.Linear):
+    def __init__(self, drawn):
+        super().__init__(FEATURES, CLASSES)
+        self.drawn = drawn
+
+    def forward(self, x):
+        return super().forward(x) * (0 if self.training and self.drawn() < 1e-9 else 1)
+
+
+@pytest.mark.parametrize("drawn", [lambda: 1 - random.random(), lambda: 1 - np.random.random_sample()])
+def test_draws_that_replicas_would_share_train_alone(drawn):
+    made = study(lambda: Skipping(drawn), data(np.float32))
+    assert "the random numbers of Python or NumPy" in way(made, made.inits[0], {}).why
+
+
+class Applied(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def times(factor):
+    return lambda x: torch.tanh(x) * factor
+
+
+DIFFERENT = {
+    "module": (nn.Tanh, nn.Tanh, nn.ReLU),
+    "function": tuple(partial(Applied, one) for one in (torch.tanh, torch.tanh, torch.relu)),
+    "number that a function encloses": tuple(partial(Applied, times(factor)) for factor in (1, 1, 2)),
+    "default of a function": tuple(partial(Applied, lambda x, by=by: torch.tanh(x) * by) for by in (1, 1, 2)),
+}
+
+
+@pytest.mark.parametrize("kind", DIFFERENT)
+def test_models_that_differ_in_more_than_numbers_are_no_replicas(kind):
+    """Those of a trial may be alike by chance."""
+    made, acts = study(dense), DIFFERENT[kind]
+    together([made] * 2, [mlp(FEATURES, 8, CLASSES, act=act).double() for act in acts[:2]], Way())
+    with pytest.raises(ModelError, match="beside its parameters differs"):
+        together([made] * 3, [mlp(FEATURES, 8, CLASSES, act=act).double() for act in acts], Way())
+
+
+def test_models_of_which_one_has_a_frozen_tensor_are_no_replicas():
+    nets = models(study(dense), 2)
+    nets[1][0].bias.requires_grad_(False)
+    with pytest.raises(ModelError, match="its parameters differ"):
+        together([study(dense)] * 2, nets, Way())
+
+
+def test_a_norm_that_overflows_leaves_a_run_without_clipping_alone():
+    studies = [study(dense, lr=1e-30, clip=clip) for clip in (None, 1.0)]
+    values = torch.zeros(2, 4)
+    Updates(studies, values, 1).step(torch.full((2, 4), 1e30))
+    torch.testing.assert_close(values[0], -torch.ones(4))
+
+
+class Coarse(nn.Linear):
+    def __init__(self):
+        super().__init__(FEATURES, CLASSES, dtype=torch.bfloat16)
+
+    def forward(self, x):
+        return super().forward(x.bfloat16()).float()
+
+
+class Hooked(nn.Linear):
+    """Its gradient is scaled by hand, on the parameter."""
+
+    def __init__(self):
+        super().__init__(FEATURES, CLASSES)
+        self.weight.register_hook(lambda gradient: gradient / 2)
+
+
 class Noisy(nn.Linear):
     def __init__(self):
         super().__init__(FEATURES, CLASSES)
@@ -327,9 +491,11 @@ class Large(nn.Sequential):
 
 ONE_BY_ONE = {
     Branching: ".item()",
-    Counting: "it counts or keeps something in Python as it runs",
+    Counting: "counts or keeps something in Python as it runs",
+    Coarse: "another precision",
+    Hooked: "a parameter has a hook",
     Noisy: "random",
-    Drawn: "replicas give other numbers than the plain loop",
+    Drawn: "beside its parameters differs from run to run",
     Spectral: "Batching rule not implemented",
     Large: "replicas would crowd each other out",
 }
@@ -345,10 +511,22 @@ def test_what_cannot_be_stacked_is_found_out_and_why(net):
     assert ONE_BY_ONE[net] in found.why
 
 
+class Padded(nn.Module):
+    """Its padding is said where the table is read, and of a token that the trial does not meet."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.head = nn.Parameter(torch.randn(10, 6)), nn.Linear(6, CLASSES)
+
+    def forward(self, x):
+        return self.head(functional.embedding(x, self.table, padding_idx=9).mean(1))
+
+
 def test_a_padding_row_is_never_trained():
     """The gradient of the sum of all losses would train it, in PyTorch 2.13."""
-    made = study(Tied, tokens())
-    assert way(made, made.inits[0], {}).inside
+    for net in (Tied, Padded):
+        made = study(net, tokens())
+        assert way(made, made.inits[0], {}).inside
 
 
 class Dropping(nn.Sequential):
@@ -356,14 +534,41 @@ class Dropping(nn.Sequential):
         super().__init__(nn.Linear(FEATURES, 16), nn.Dropout(0.3), nn.Tanh(), nn.Dropout(0.5), nn.Linear(16, CLASSES))
 
 
-def test_dropout_is_what_each_would_draw_by_itself_in_chunks_of_any_size():
-    made = study(Dropping, data(np.float32), momentum=0.9, lr=0.02)
+class Attending(nn.Module):
+    """Drops numbers that do not lie in their order in memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.ask, self.drop, self.head = nn.Linear(4, 4), nn.Dropout(0.3), nn.Linear(12, CLASSES)
+
+    def forward(self, x):
+        x = x.view(-1, 3, 4)
+        x = functional.dropout(x, 0.5, training=False)
+        return self.head(self.drop(self.ask(x).transpose(1, 2)).flatten(1))
+
+
+class Reading(nn.Module):
+    """Its gradient has to be taken within, for the padding and for the recurrent layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.cell = nn.Embedding(9, 4, padding_idx=2), nn.GRU(4, 6, batch_first=True)
+        self.drop, self.head = nn.Dropout(0.3), nn.Linear(6, CLASSES)
+
+    def forward(self, x):
+        return self.head(self.drop(self.cell(self.drop(self.table(x)))[0][:, -1]))
+
+
+@pytest.mark.parametrize("net", [Dropping, Attending, Reading], ids=lambda one: one.__name__)
+def test_dropout_is_what_each_would_draw_by_itself_in_chunks_of_any_size(net):
+    made = study(net, tokens() if net is Reading else data(np.float32), momentum=0.9, lr=0.02, epochs=5)
     nets = models(made, 6, torch.float32)
     found = way(made, made.inits[0], {})
     assert found.draws
+    assert found.inside == (net is Reading)
     whole, _ = together([made] * 6, nets, found)
     assert [run.train_loss for run in together([made] * 6, nets, found, chunk=4)[0]] == [r.train_loss for r in whole]
-    exact = study(Dropping, data(), momentum=0.9, lr=0.02)
+    exact = study(net, tokens() if net is Reading else data(), momentum=0.9, lr=0.02, epochs=5)
     nets = models(exact, 2)
     runs, _ = together([exact] * 2, nets, found)
     for index in range(2):

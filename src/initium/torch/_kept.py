@@ -35,7 +35,7 @@ def kept(model: nn.Module) -> Iterator[tuple[list[nn.Module], list[torch.Tensor]
     Yields every module that was found, also those that the model holds in a plain list; and every tensor, whose numbers
     are not put back here.
     """
-    held, parts, empty = _reached([*model.modules()])
+    held, parts, empty = reached([*model.modules()])
     restores = [partial(_emptied, empty), *(restore for thing in held for restore in _restores(thing))]
     found = [*(part for part in parts if isinstance(part, torch.Tensor)), *model.parameters(), *model.buffers()]
     tensors = [tensor for tensor in found if tensor.is_leaf]
@@ -69,7 +69,7 @@ def _emptied(mappings: Iterable[dict[Any, Any]]) -> None:
             mapping.clear()
 
 
-def _reached(roots: Iterable[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+def reached(roots: Iterable[Any]) -> tuple[list[Any], list[Any], list[Any]]:
     """Everything that is held by the roots or by what they hold, each once; what all of that holds; what is empty.
 
     A module has a dozen mappings, of hooks for one, and most are empty: they are told apart first, for speed.

@@ -47,6 +47,6 @@ class _Mask(torch.autograd.Function):
     def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[torch.Tensor, int]:
         """Of all replicas, `(replica, *shape)`."""
         values, p, generators = args
-        shape = values.shape if in_dims[0] is None else values.movedim(in_dims[0], 0).shape[1:]
-        kept = [values.new_empty(shape).bernoulli_(1 - p, generator=one).div_(1 - p) for one in generators]
+        each = values.movedim(in_dims[0], 0)
+        kept = [torch.empty_like(each[0]).bernoulli_(1 - p, generator=one).div_(1 - p) for one in generators]
         return torch.stack(kept), 0

@@ -1,5 +1,6 @@
 """Random numbers that a run of a model draws, and nobody else notices."""
 
+import pickle
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -37,6 +38,11 @@ def seeded(op: Any, generator: torch.Generator) -> tuple[Any, dict[str, Any]]:
         if other in packet.overloads():
             return getattr(packet, other), {"generator": generator}
     raise ModelError(f"`{packet.__name__}` takes no generator of its own, so what it draws cannot be repeated.")
+
+
+def drawn_elsewhere() -> bytes:
+    """Where the random numbers of Python and NumPy are."""
+    return pickle.dumps((random.getstate(), np.random.get_state()))
 
 
 class DrawsFrom(TorchDispatchMode):

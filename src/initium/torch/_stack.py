@@ -10,8 +10,10 @@ from torch.func import functional_call, grad_and_value, vmap
 
 from .._errors import ModelError
 from .._study._way import Way
+from ._held import are_equal, held
 from ._loss import Judge
 from ._masks import Masks
+from ._torch import own_buffers, own_parameters
 
 _LINE = 16  # numbers: each tensor begins where a line of the cache does, in every replica alike
 _KINDS = {torch.float32, torch.float64}
@@ -49,6 +51,7 @@ class Stack:
                 own.copy_(part[name].detach())
                 part[name].data = own
         self._fixed = _stacked(models, trained)
+        self._spots = _spots(models[0])
         self._gradients = torch.zeros_like(self.values)
         self._into = list(self.views(self._gradients).values())
         for stacked in self._trained.values():
@@ -64,13 +67,16 @@ class Stack:
         """
 
         def outputs(trained: Any, fixed: Any, inputs: torch.Tensor) -> torch.Tensor:
-            return functional_call(self._model, {**trained, **fixed}, (inputs,))
+            stacked = {**trained, **fixed}
+            tensors = {spot: stacked[name] for spot, name in self._spots.items()}
+            return functional_call(self._model, tensors, (inputs,), tie_weights=False)
 
         def loss(trained: Any, fixed: Any, inputs: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
             return judge.function(outputs(trained, fixed, inputs), wanted)
 
         if self._inside:
-            found, losses = vmap(grad_and_value(loss))(self._trained, self._fixed, x, y)
+            with self._drawing:
+                found, losses = vmap(grad_and_value(loss))(self._trained, self._fixed, x, y)
             gradients = list(found.values())
         else:
             with self._drawing:
@@ -103,6 +109,20 @@ def _laid(model: nn.Module, names: Sequence[str], number: int) -> tuple[torch.Te
     return torch.zeros(number, end, dtype=own[names[0]].dtype), places
 
 
+def _spots(model: nn.Module) -> dict[str, str]:
+    """Each place that holds a tensor, and the path by which that goes: of a module with two paths one will do.
+
+    PyTorch's own (`tie_weights`) puts a tensor twice into such a module, and after that not the old one back.
+    """
+    paths = {id(tensor): name for name, tensor in reversed(_tensors(model))}
+    return {
+        f"{path}.{name}".lstrip("."): paths[id(tensor)]
+        for path, module in model.named_modules()
+        for name, tensor in {**own_parameters(module), **own_buffers(module)}.items()
+        if tensor is not None
+    }
+
+
 def _stacked(models: Sequence[nn.Module], trained: Sequence[str]) -> dict[str, torch.Tensor]:
     """What no gradient is taken of, buffers too; in-place changes of it are the models' own."""
     parts = [{**dict(model.named_parameters()), **dict(model.named_buffers())} for model in models]
@@ -119,6 +139,9 @@ def _check_alike(models: Sequence[nn.Module]) -> None:
     ]
     if any(one != found[0] for one in found):
         raise ModelError("its parameters differ from run to run")
+    what = held(models[0])
+    if not all(are_equal(held(model), what) for model in models[1:]):
+        raise ModelError("what it holds beside its parameters differs from run to run")
     kinds = {value.dtype for _, value in _tensors(models[0]) if value.requires_grad}
     if len(kinds) != 1 or not kinds <= _KINDS:
         raise ModelError("its parameters have another precision, or several")

@@ -76,6 +76,7 @@ make_subclass: Any = Tensor._make_subclass
 # The entry of a tensor's attributes that makes a Parameter of one of another class.
 IS_PARAMETER = "_is_param"
 _HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+_NO_ROW = 1 << 63  # the row of no padding, -1, is kept as a number without a sign
 
 
 @contextmanager
@@ -239,16 +240,22 @@ def can_decompose(op: Any) -> bool:
 
 def is_checkpointed(value: Tensor) -> bool:
     """Whether a block on its way was checkpointed in the reentrant way, which gives leaves their gradients alone."""
+    return any(node.name() == f"{CheckpointFunction.__name__}Backward" for node in _way_back(value))
+
+
+def is_padded(value: Tensor) -> bool:
+    """Whether a row of a table on its way is for padding, and so gets no gradient."""
+    return any(getattr(node, "_saved_padding_idx", _NO_ROW) < _NO_ROW for node in _way_back(value))
+
+
+def _way_back(value: Tensor) -> Iterator[Any]:
     seen, waiting = set[Any](), [value.grad_fn]
     while waiting:
         node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        if node.name() == f"{CheckpointFunction.__name__}Backward":
-            return True
-        seen.add(node)
-        waiting += [before for before, _ in node.next_functions]
-    return False
+        if node is not None and node not in seen:
+            yield node
+            seen.add(node)
+            waiting += [before for before, _ in node.next_functions]
 
 
 def own_parameters(module: nn.Module) -> dict[str, nn.Parameter | None]:

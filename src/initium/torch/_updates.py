@@ -74,8 +74,7 @@ class Updates:
         self._values.addcmul_(torch.div(mean, size, out=size), self._rates, value=-1 / corrections[0])
 
     def _rates_now(self) -> torch.Tensor:
-        step = min(self._step, self._num_steps - 1)
-        return self._as_column([one.lr * factor(one, step, self._num_steps) for one in self._studies])
+        return self._as_column([one.lr * factor(one, self._step, self._num_steps) for one in self._studies])
 
     def _column(self, name: str) -> torch.Tensor | None:
         """A setting of each, `(replica, 1)`; None if no replica has it."""

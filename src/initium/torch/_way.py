@@ -13,8 +13,11 @@ from .._study._start import Start
 from .._study._study import Study
 from .._study._way import FEWEST, Way
 from . import _models
+from ._held import are_equal, held
 from ._loss import Judge
+from ._random import drawn_elsewhere
 from ._stack import Stack
+from ._torch import hooks_of, is_padded
 from ._train import judge_of
 from ._twin import twin
 
@@ -40,11 +43,13 @@ def way(study: Study, start: Start, kept: dict[Any, Any]) -> Way:
     """
     shape = ("way", start.model, study.shape, study.batch_size)
     if shape not in kept:
-        state = torch.get_rng_state()
+        state, elsewhere = torch.get_rng_state(), drawn_elsewhere()
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("error", _SLOW)
                 kept[shape] = _tried([_models.build(study, start) for _ in range(2)], study)
+            if drawn_elsewhere() != elsewhere:
+                kept[shape] = Way(why="it draws from the random numbers of Python or NumPy, which replicas would share")
         except Exception as error:  # whatever vmap, or a user's own code in it, may raise
             kept[shape] = Way(why=_told(error))
         finally:
@@ -53,24 +58,25 @@ def way(study: Study, start: Start, kept: dict[Any, Any]) -> Way:
 
 
 def _tried(models: list[nn.Module], study: Study) -> Way:
+    if any(any(hooks_of(value).values()) for value in models[0].parameters()):
+        return Way(why="a parameter has a hook, which replicas would not call")
     alone = [twin(model)[0] for model in models]
-    before = _state(alone[0])
+    before = _state(alone[0], study.loss)
     judge = judge_of(study, models[0], 0)
     steps = list(_steps(study))
-    held = _bytes_held(alone[0], judge.function, steps[0])
+    num_bytes, padded = _measured(alone[0], judge.function, steps[0])
     plain = [_plain(model, judge.function, steps, at) for at, model in enumerate(alone)]
     draws = not torch.equal(torch.Generator().manual_seed(1).get_state(), torch.get_rng_state())
-    if not _is_same(before, _state(alone[0])):
-        return Way(why="it counts or keeps something in Python as it runs")
+    if not _is_same(before, _state(alone[0], study.loss)):
+        return Way(why="it, or the loss, counts or keeps something in Python as it runs")
     unused = tuple(name for name, gradient in plain[0][1].items() if gradient is None)
-    size = min(_MOST, _AT_ONCE // held)
+    size = min(_MOST, _AT_ONCE // num_bytes)
     if size < FEWEST:
-        return Way(why=f"a step of one holds {held / 2**20:.1f} MB, and replicas would crowd each other out")
+        return Way(why=f"a step of one holds {num_bytes / 2**20:.1f} MB, and replicas would crowd each other out")
     why = ""
     # The gradient of the sum trains the row of a padding index (PyTorch 2.13), which the trial may not have met.
-    padded = any(getattr(module, "padding_idx", None) is not None for module in models[0].modules())
-    for inside in (True,) if padded else (False,) if draws else (False, True):
-        found = Way(size, inside, draws, unused, held)
+    for inside in (True,) if padded else (False, True):
+        found = Way(size, inside, draws, unused, num_bytes)
         try:
             replicas = [twin(model)[0] for model in models]
             stack = Stack(replicas, found, [torch.Generator().manual_seed(at) for at in range(len(models))])
@@ -151,8 +157,11 @@ def _size(tensor: torch.Tensor) -> float:
     return tensor.abs().max().item() if tensor.numel() else 0.0
 
 
-def _bytes_held(model: nn.Module, loss: Any, step: Batch) -> int:
-    """What a replica holds in a step: values, gradients, two states of an optimiser, and what the way back needs."""
+def _measured(model: nn.Module, loss: Any, step: Batch) -> tuple[int, bool]:
+    """The bytes that a replica holds in a step, and whether a table that it reads has a row that is never trained.
+
+    Bytes are of values, gradients, two states of an optimiser, and what the way back needs.
+    """
     model = twin(model.train())[0]
     values = sum(value.numel() * value.element_size() for value in model.parameters())
     own = {value.untyped_storage().data_ptr() for value in model.parameters()}
@@ -166,27 +175,17 @@ def _bytes_held(model: nn.Module, loss: Any, step: Batch) -> int:
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         kept = loss(model(step[0][0]), step[1][0])
-    del kept
-    return 4 * values + sum(found.values())
+    return 4 * values + sum(found.values()), is_padded(kept)
 
 
-def _state(model: nn.Module) -> dict[tuple[str, str], list[Any]]:
-    """What modules hold, containers as they are now."""
-    held = [(path, name, value) for path, module in model.named_modules() for name, value in vars(module).items()]
-    return {(path, name): _content(value) for path, name, value in held if name != "training"}
+def _state(model: nn.Module, loss: Any) -> tuple[list[Any], list[torch.Tensor]]:
+    """What a step may change beside numbers of parameters and buffers: whatever is held, and which these are."""
+    return held(model.train(), loss), [*model.parameters(), *model.buffers()]
 
 
-def _content(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return [*value, *value.values()]
-    return list(value) if isinstance(value, list | set) else [value]
-
-
-def _is_same(before: dict[Any, list[Any]], after: dict[Any, list[Any]]) -> bool:
-    if before.keys() != after.keys():
-        return False
-    pairs = [(one, after[name]) for name, one in before.items()]
-    return all(len(one) == len(other) and all(map(operator.is_, one, other)) for one, other in pairs)
+def _is_same(before: Any, after: Any) -> bool:
+    (one, own), (other, others) = before, after
+    return are_equal(one, other) and len(own) == len(others) and all(map(operator.is_, own, others))
 
 
 def _told(error: Exception) -> str:
