@@ -1,6 +1,7 @@
 """What a framework keeps private is named in one file of its edge, and what a version of it lacks is named here."""
 
 import ast
+import io
 import os
 import sys
 import warnings
@@ -76,6 +77,13 @@ from ._torch import _ours
     assert list(private_names("from keras.src.initializers import compute_fans", "keras"))
 
 
+def loaded_onto_meta():
+    file = io.BytesIO()
+    torch.save(torch.ones(1), file)
+    file.seek(0)
+    return torch.load(file, map_location="meta")
+
+
 # What has each private attribute that an edge's own file touches.
 ATTRIBUTES = {
     "torch": {
@@ -91,6 +99,7 @@ ATTRIBUTES = {
         "_make_subclass _backward_hooks _post_accumulate_grad_hooks": lambda: torch.Tensor,
         "_is_param": lambda: nn.Parameter(torch.empty(0).as_subclass(type("Other", (torch.Tensor,), {}))),
         "_cdata": lambda: torch.UntypedStorage(0),
+        "_checkpoint_offset": lambda: loaded_onto_meta().untyped_storage(),
         "_conj _conj_physical _neg_view _has_compatible_shallow_copy_type": lambda: torch.ops.aten,
         "_schema _overloadname _can_decompose": lambda: torch.ops.aten.add.Tensor,
         "_current_level": lambda: torch.autograd.forward_ad,

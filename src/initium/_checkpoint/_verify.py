@@ -9,6 +9,7 @@ from .._errors import DataError
 from .._progress import progress
 from .._reading import opened, path_of, read
 from .._safetensors import HeaderError, places
+from .._stored import pinned
 from .._tensor import Tensor
 from .._verification import Difference, Verification
 from ._beside import Beside
@@ -19,6 +20,7 @@ from ._places import Pair, pairs
 from ._tensors import tensors_of
 
 
+@pinned()
 def verify(
     plan: Decisions, path: str | PathLike[str], *, seed: int = 0, manifest: Manifest | None = None
 ) -> Verification:

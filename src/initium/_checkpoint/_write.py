@@ -18,6 +18,7 @@ from .._errors import OutputError, SettingError
 from .._progress import progress
 from .._reading import path_of
 from .._safetensors import ENDING, MARK, SUFFIX, header, index, shards_of
+from .._stored import pinned
 from .._stream import VERSION
 from .._tensor import Tensor
 from .._written import Written
@@ -52,6 +53,7 @@ class _File:
         return len(self.header) + sum(tensor.num_bytes for tensor in self.tensors)
 
 
+@pinned()
 def write(
     plan: Decisions, path: str | PathLike[str], *, seed: int = 0, shards: int = 1, manifest: Path | None = None
 ) -> Written:

@@ -21,8 +21,11 @@ def sums(plan: Decisions) -> tuple[Sum, ...]:
     Raises:
         CheckpointError: if it cannot be read.
     """
+    from .._stored import pinned  # which reads files: rarely needed
+
     found = {name: source for source in _sources(plan) for name in source.names}
-    return tuple(Sum(name=name, sha256=source.find(name).sha256()) for name, source in found.items())
+    with pinned():
+        return tuple(Sum(name=name, sha256=source.find(name).sha256()) for name, source in found.items())
 
 
 def changed(plan: Decisions) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from ._files import READERS as READERS
 from ._files import named as named
+from ._files import pinned as pinned
 from ._files import tensors_in as tensors_in
 from ._in_safetensors import InFile as InFile
 from ._in_safetensors import Stamp as Stamp

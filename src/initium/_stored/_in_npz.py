@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from .._errors import CheckpointError
 from .._npz import NpzError, arrays, shapes
+from ._in_safetensors import Stamp, changed, stamp_of
 from ._stored import Box, Stored, Tensors
 
 
@@ -17,12 +18,14 @@ class Packed(Stored):
 
     Attributes:
         file: the archive.
+        stamp: of it as its names were read.
         name: of the array in it.
         shape: of the array.
         dtype: of its numbers.
     """
 
     file: Path
+    stamp: Stamp
     name: str
     shape: tuple[int, ...] = ()
     dtype: str = ""
@@ -36,8 +39,8 @@ class Packed(Stored):
             [found] = arrays(self.file, [self.name], refuse=CheckpointError)
         except NpzError as error:
             raise CheckpointError(f"'{self.file}' {error}.") from None
-        if (found.shape, found.dtype.name) != (self.shape, self.dtype):
-            raise CheckpointError(f"'{self.file}' has changed while it was read.")
+        if stamp_of(self.file.stat()) != self.stamp:
+            raise changed(self.file)
         found = found.astype(found.dtype.newbyteorder("="), copy=False)
         return found if box is None else found[(*box, ...)]
 
@@ -48,8 +51,9 @@ def tensors(path: Path) -> Tensors:
     Raises:
         CheckpointError: if it is no archive of plain arrays.
     """
+    stamp = stamp_of(path.stat())
     try:
         found = shapes(path, refuse=CheckpointError)
     except NpzError as error:
         raise CheckpointError(f"'{path}' {error}.") from None
-    return Tensors((name, Packed(path, name, shape, dtype.name)) for name, (shape, dtype) in found.items())
+    return Tensors((name, Packed(path, stamp, name, shape, dtype.name)) for name, (shape, dtype) in found.items())

@@ -16,7 +16,7 @@ from .._safetensors import CODES, HeaderError, Place, places
 from ._stored import Box, Stored, Tensors, number
 
 _NAMES = {code: dtype for dtype, code in CODES.items()}
-Stamp = tuple[int, int, int]  # of a file: which it is, how long, when it was written
+Stamp = tuple[int, ...]  # of a file: which it is, how long, when it was written, and when that was last told otherwise
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ def changed(file: Path) -> CheckpointError:
 
 def stamp_of(found: os.stat_result) -> Stamp:
     """By which it is known that a file is another than before."""
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def tensors(path: Path) -> Tensors:

@@ -10,9 +10,11 @@ from .._decisions import Choice, Decisions
 from .._errors import ModelError, listed
 from .._ledger import Entry, Ledger
 from .._paused import paused
+from .._stored import pinned
 from .._tensor import Tensor, check_all
 from ._deferred import mark
 from ._fill import fill, scan
+from ._half_written import check_whole, half_written
 from ._history import note_left, note_loaded
 from ._lengths import check_spectral_norms, free_parameters, renew_spectral_norms, spectral_buffers
 from ._materialise import Device, check_device, materialised
@@ -29,6 +31,7 @@ from ._writes import writes_of
 
 @undisturbed
 @paused()
+@pinned()
 def apply(plan: Decisions, model: nn.Module, *, seed: int = 0, device: Device = None, partial: bool = False) -> Ledger:
     """Fill a model's parameters in place, and what is on meta besides, each once. See `Plan.apply`.
 
@@ -54,6 +57,7 @@ def _check(model: nn.Module, values: Mapping[str, torch.Tensor], writes: Sequenc
     _check_params(values, writes)
     _check_buffers(writes)
     touched = {write.path: write.value for write in writes}
+    check_whole(model, but=touched)
     check_device(device, touched)
     check_shards(touched)
     check_spectral_norms(model, touched)
@@ -71,7 +75,7 @@ def _write(model: nn.Module, writes: Sequence[Write], device: Device) -> None:
     blank = [write.value for write in writes if write.value.is_meta]
     drawn = [(w.numbers, w.value) for w in writes if isinstance(w.numbers, Tensor) and not w.is_buffer]
     touched = {write.path: write.value for write in writes}
-    with still(writes), where_made(touched.values()), materialised(touched, device):
+    with half_written(model, touched), still(writes), where_made(touched.values()), materialised(touched, device):
         fill((tensor, part) for tensor, value in drawn for part in parts(value))
         for _, value in drawn:
             notice(value)

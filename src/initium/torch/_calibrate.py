@@ -15,6 +15,7 @@ from .._calibration import Calibrated, Calibration
 from .._decisions import Decisions
 from .._errors import ModelError, listed
 from .._turn import in_turn
+from ._half_written import check_whole
 from ._history import note_left
 from ._inputs import Inputs, given, was_given
 from ._lengths import lengths, remade
@@ -38,6 +39,7 @@ def calibrate(plan: Decisions, model: nn.Module, batch: Any) -> Calibration:
 
 
 def _calibrate(plan: Decisions, model: nn.Module, batch: Any) -> Calibration:
+    check_whole(model)
     values = parameters(plan, model)
     meant, left = aims(plan)
     left |= _unreachable(plan, model, values, meant)

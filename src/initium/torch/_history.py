@@ -12,6 +12,7 @@ from .._decisions import folded
 from .._graph import Statistics
 from ._as_drawn import as_drawn
 from ._deferred import is_replaced
+from ._half_written import half_of
 from ._lengths import spectral_buffers
 from ._path import plain_paths
 from ._read import NORMS, buffers_of, named
@@ -179,6 +180,8 @@ def _has_counted(norm: Any) -> bool:
 
 
 def _trained(model: nn.Module, statistics: tuple[Statistics, ...]) -> str:
+    if half := half_of(model):
+        return f"half-written, since an `apply` broke off: {folded(half)}"
     if any(param.grad is not None for param in model.parameters()):
         return "it has gradients"
     if any(one.has_counted for one in statistics):

@@ -217,6 +217,11 @@ def version_of(tensor: Tensor) -> int:
     return tensor._version
 
 
+def offset_in_archive(value: Tensor) -> int | None:
+    """Where in a file the storage lies of a tensor that was loaded onto meta."""
+    return getattr(value.untyped_storage(), "_checkpoint_offset", None)
+
+
 def schema_of(op: Any) -> Any:
     """What an operation takes and returns; None of a function that is no operator."""
     return getattr(op, "_schema", None)

@@ -9,29 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 
 from .._errors import CheckpointError, few
 from .._reading import check_regular, opened
 from .._safetensors import SUFFIX, HeaderError, read_index
-from .._stored import READERS, TORCH, Box, Stamp, Tensors, changed, stamp_of
-from ._warm_held import Living, weights_in
+from .._stored import READERS, TORCH, Stamp, Tensors, changed, stamp_of
+from ._warm_archive import in_archive, starts_of
+from ._warm_held import weights_in
 
 _GLOBAL = re.compile(r"GLOBAL (\w+(?:\.\w+)*)(?!\S)")  # a whole name: a damaged one says nothing
-
-
-class _Mapped(Living):
-    """A tensor of a file that is mapped into memory."""
-
-    def __init__(self, stored: Living, file: Path, stamp: Stamp) -> None:
-        super().__init__(stored.value)
-        self.file, self.stamp = file, stamp
-
-    def read(self, box: Box | None = None) -> NDArray[Any]:
-        found = super().read(box).copy()
-        if stamp_of(self.file.stat()) != self.stamp:
-            raise changed(self.file)
-        return found
 
 
 class _Bounded:
@@ -76,22 +62,27 @@ def trusted(path: Path) -> Tensors:
 def _tensors(path: Path, *, trust: bool = False) -> Tensors:
     check_regular(path, refuse=CheckpointError)
     stamp = stamp_of(path.stat())
-    found = weights_in(_loaded(path, trust=trust), f"'{path}'")
-    made = Tensors((name, _Mapped(one, path, stamp) if isinstance(one, Living) else one) for name, one in found.items())
-    made.notes = found.notes
-    return made
+    found = _loaded(path, stamp, trust=trust)
+    if stamp_of(path.stat()) != stamp:
+        raise changed(path)
+    return found
 
 
-def _loaded(path: Path, *, trust: bool) -> Any:
-    is_mapped = _is_mapped(path)
+def _loaded(path: Path, stamp: Stamp, *, trust: bool) -> Tensors:
+    starts = starts_of(path) if zipfile.is_zipfile(path) else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of storages and old formats: nothing that a reader could act on
+        if starts and not trust and (found := in_archive(path, stamp, starts)):
+            return found
+        return weights_in(_whole(path, trust=trust), f"'{path}'")
+
+
+def _whole(path: Path, *, trust: bool) -> Any:
+    """All that a file holds, in memory."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of storages and old formats: nothing that a reader could act on
-            if is_mapped:
-                return torch.load(path, map_location="cpu", weights_only=not trust, mmap=True)
-            with opened(path, refuse=CheckpointError) as file:
-                bounded: Any = _Bounded(file)  # it has what PyTorch asks for, not all that a file has
-                return torch.load(bounded, map_location="cpu", weights_only=not trust)
+        with opened(path, refuse=CheckpointError) as file:
+            bounded: Any = _Bounded(file)  # it has what PyTorch asks for, not all that a file has
+            return torch.load(bounded, map_location="cpu", weights_only=not trust)
     except Exception as error:  # whatever PyTorch's reader, or a file's own code, may raise
         reason = str(error)
         if not trust and "weights_only" in reason:
@@ -103,24 +94,6 @@ def _loaded(path: Path, *, trust: bool) -> Any:
                 f"'{path}' is damaged, or no file of PyTorch's: {first}. Fetch or write it again."
             ) from None
         raise CheckpointError(f"'{path}' cannot be read by PyTorch: {first}") from None
-
-
-def _is_mapped(path: Path) -> bool:
-    """Whether it is an archive, as PyTorch writes now; one that is packed would grow as it is read.
-
-    Raises:
-        CheckpointError: if it is packed, or broken.
-    """
-    if not zipfile.is_zipfile(path):
-        return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            packed = [one.filename for one in archive.infolist() if one.compress_type != zipfile.ZIP_STORED]
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
-        raise CheckpointError(f"'{path}' is a broken archive: {error}") from None
-    if packed:
-        raise CheckpointError(f"'{path}' is packed, as PyTorch packs nothing. Save it again by `torch.save`.")
-    return True
 
 
 def _needs_code(path: Path, reason: str) -> str:

@@ -1,7 +1,7 @@
 """held: a module or a state dict as a checkpoint."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ _DEEPEST = 4  # that weights are looked for
 _OPTIMISERS = re.compile(r"opts?$|.*optim", re.IGNORECASE)  # whose state is no model's
 
 Place = tuple[str, ...]  # the names of dicts within dicts
+Store = Callable[[Any], Stored]  # what a tensor or an array is, as one that exists already
 
 
 class Living(Stored):
@@ -54,8 +55,13 @@ def held(source: Any) -> Checkpoint:
     )
 
 
-def weights_in(saved: Any, what: str) -> Tensors:
+def weights_in(saved: Any, what: str, *, store: Store | None = None) -> Tensors:
     """The tensors of what a program saved, which may be nested beside the state of an optimiser, or single tensors.
+
+    Args:
+        saved: by it.
+        what: it is, for a reader.
+        store: of each; None is of what is in memory.
 
     Raises:
         CheckpointError: if there are none, several dicts may be meant, or a tensor has no numbers.
@@ -69,7 +75,7 @@ def weights_in(saved: Any, what: str) -> Tensors:
         names = few([_shown(place) for place in likely])
         raise CheckpointError(f"{what} holds several dicts of tensors: {names}. Pass the one that is meant as a dict.")
     [(place, taken)] = likely.items()
-    tensors = stored_by_name(taken)
+    tensors = stored_by_name(taken, store)
     others = [_shown(other) for other in _dicts(saved) if other != place]
     if place or others:
         where = f"its tensors lie {'under' if place else 'at'} {_shown(place)}"
@@ -118,18 +124,18 @@ def _shown(place: Place) -> str:
     return f"`{'.'.join(place)}`" if place else "the top"
 
 
-def stored_by_name(tensors: Mapping[Any, Any]) -> Tensors:
-    """Tensors and arrays by their names, in their order.
+def stored_by_name(tensors: Mapping[Any, Any], store: Store | None = None) -> Tensors:
+    """Tensors and arrays by their names, in their order. See `weights_in`.
 
     Raises:
         CheckpointError: naming what has no numbers that can be copied.
     """
-    wrong = [f"`{name}` is {flaw}" for name, value in tensors.items() if (flaw := _flaw(value))]
+    wrong = [f"`{name}` is {flaw}" for name, value in tensors.items() if not store and (flaw := _flaw(value))]
     if wrong:
         raise CheckpointError(f"A checkpoint holds plain tensors with numbers, and {few(wrong)}. Leave those out.")
     within = {name for name, _ in _inside(tensors, 0) if any(True for _ in _dicts(tensors[name]))}
     others = [f"`{name}`" for name, value in tensors.items() if name not in within and not _is_one(name, value)]
-    found = Tensors((name, _stored(value)) for name, value in tensors.items() if _is_one(name, value))
+    found = Tensors((name, (store or _stored)(value)) for name, value in tensors.items() if _is_one(name, value))
     found.notes = (f"no tensors, and left out: {few(others)}",) if others else ()
     return found
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ..._errors import ModelError, in_bytes
+from .._half_written import check_whole
 from .._inputs import Inputs, cannot_make_up, described, given, made_up
 from .._quietly import quietly
 from .._torch import tree_leaves, tree_map
@@ -131,11 +132,12 @@ def few(inputs: Inputs, targets: Any, count: int) -> tuple[Inputs, Any]:
 
 
 def check_filled(model: nn.Module) -> None:
-    """Refuse a model without numbers.
+    """Refuse a model without numbers, or with some of two lots.
 
     Raises:
-        ModelError: if a parameter is on meta.
+        ModelError: if a parameter is on meta, or half-written.
     """
+    check_whole(model)
     if any(value.is_meta for value in model.parameters()):
         raise ModelError(
             "The model is on meta, without numbers to diagnose. Name a recipe that fills a copy of it: "
