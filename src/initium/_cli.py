@@ -21,7 +21,7 @@ from ._checkpoint import read, target, write
 from ._checkpoint import verify as compare_with
 from ._checkpoint._manifest import MARK as MANIFEST_MARK
 from ._coordinate_check import coordinate_check as run_coordinate_check
-from ._decisions import in_dtype
+from ._decisions import from_source, in_dtype
 from ._decisions._store import MARK as PLAN_MARK
 from ._diagnose import diagnose as run_diagnosis
 from ._edge import building_edge
@@ -117,6 +117,7 @@ def list_(
 
 _RECIPE = typer.Option(help="auto, another recipe of `initium list`, or a start for all weights.", show_default="auto")
 _RULE = typer.Option("--rule", metavar="GLOB=SPEC", help="Wins over the recipe: 'head.*=zeros'. May be repeated.")
+_SOURCE = typer.Option(metavar="FILE", help="Where the checkpoint of a saved plan lies, if it was moved.")
 _EXAMPLE = typer.Option(help="Inputs to trace the model with: a function that returns them, named as MODEL is.")
 
 
@@ -126,6 +127,7 @@ def plan(
     recipe: Annotated[str | None, _RECIPE] = None,
     rules: Annotated[list[str] | None, _RULE] = None,
     example: Annotated[str | None, _EXAMPLE] = None,
+    source: Annotated[str | None, _SOURCE] = None,
     out: Annotated[str | None, typer.Option(help="A JSON file to write the plan to.")] = None,
 ) -> None:
     """How every parameter of a model starts, and why; nothing is filled.
@@ -134,7 +136,7 @@ def plan(
     """
     if out:
         _files.check_writable(out, mark=PLAN_MARK)
-    made = _plan_of(model, recipe, rules or [], example)
+    made = _plan_of(model, recipe, rules or [], example, source)
     Console(highlight=False).print(made, soft_wrap=True)  # a path is never broken in two
     if out:
         made.save(out)
@@ -194,6 +196,7 @@ def init(
     ] = None,
     rules: Annotated[list[str] | None, _RULE] = None,
     example: Annotated[str | None, _EXAMPLE] = None,
+    source: Annotated[str | None, _SOURCE] = None,
 ) -> None:
     """Draw a model's weights to a safetensors file, with a manifest, NAME.json, to verify them by.
 
@@ -201,7 +204,7 @@ def init(
     """
     began = time.perf_counter()
     final, manifest = target(out, shards), _manifest_beside(out)
-    made = _plan_of(model, recipe, rules or [], example)
+    made = _plan_of(model, recipe, rules or [], example, source)
     made = made if dtype is None else in_dtype(made, dtype, option="--dtype")
     with _true_of([final, manifest]):
         written = write(made, out, seed=seed, shards=shards, manifest=manifest)
@@ -395,6 +398,7 @@ def verify(
         str | None, typer.Argument(metavar="[PLAN]", help="A manifest, or a saved plan; default: NAME.json.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Default: the manifest's; of a saved plan 0.")] = None,
+    source: Annotated[str | None, _SOURCE] = None,
 ) -> None:
     """Draw a checkpoint once more and compare it bit by bit.
 
@@ -405,6 +409,7 @@ def verify(
     if plan is None:
         check_regular(path_of(file), refuse=DataError)  # else a manifest would be missed that nobody can write
     decisions, manifest = read(plan or _beside(file))
+    decisions = from_source(decisions, source) if source else decisions
     if decisions.origin:
         _ = building_edge()  # which reads its own framework's files
     if manifest and seed not in (None, manifest.seed):
@@ -433,10 +438,14 @@ def _beside(file: str) -> Path:
 _SAVED = ".json"  # how the name of a saved plan ends, and that of no model
 
 
-def _plan_of(model: str, recipe: str | None, rules: list[str], example: str | None) -> Plan:
+def _plan_of(model: str, recipe: str | None, rules: list[str], example: str | None, source: str | None = None) -> Plan:
     if model.endswith(_SAVED):
         _check_decided(model, {"--recipe": recipe, "--rule": rules, "--example": example})
-        return Plan.load(model)
+        return Plan.load(model, source=source)
+    if source:
+        raise SettingError(
+            f"`--source` goes with a saved plan, and '{model}' is none. To begin from a checkpoint: initium warm-start."
+        )
     recipe = recipe or "auto"
     start, said = (
         parse_recipe(recipe),

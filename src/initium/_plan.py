@@ -6,7 +6,7 @@ from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from ._decisions import Choice, Decisions
+from ._decisions import Choice, Decisions, from_source
 from ._edge import edge_of
 from ._errors import PlanError, UnknownNameError, counted
 from ._printable import printable
@@ -162,19 +162,24 @@ class Plan(Reported, Decisions):
         write(self, path)
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> "Plan":
+    def load(cls, path: str | PathLike[str], *, source: str | PathLike[str] | None = None) -> "Plan":
         """Read a plan that was saved; it equals the one that was.
 
+        A checkpoint that lay beside the plan's file, or below, is looked for there again, wherever both were moved to.
+
         Args:
-            path: of the file, or of a manifest, whose seed and digests are checked and not kept.
+            path: of the file, or of a manifest, whose seed and digests are checked and not kept. A relative path in it
+                is one from where it lies.
+            source: where the checkpoint lies by now that the plan begins from; None is where the plan says.
 
         Raises:
-            PlanError: naming every place that cannot be read.
+            PlanError: naming every place that cannot be read; or if there is a source and the plan begins from none.
+            CheckpointError: if there is no such source.
         """
         from ._checkpoint import read
 
         decisions, _ = read(path)
-        return cls.of(decisions)
+        return cls.of(decisions if source is None else from_source(decisions, source))
 
     def apply(self, model: Any, *, seed: int = 0, device: Any = None, partial: bool = False) -> "Ledger":
         """Fill a model's parameters in place; what is drawn for each depends on the seed and its path alone.

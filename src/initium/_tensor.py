@@ -160,7 +160,8 @@ def check_all(tensors: Iterable[Tensor]) -> None:
     if absent:
         raise CheckpointError(
             f"These numbers are not where the plan says:\n{listed(sorted(absent))}\n"
-            "Plan the model with this checkpoint again, `initium.warm_start(model, source)`."
+            "Plan the model with this checkpoint again, `initium.warm_start(model, source)`. If it lies elsewhere by "
+            "now, say where: `Plan.load(plan, source=file)`, or `--source FILE`."
         )
 
 

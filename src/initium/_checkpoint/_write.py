@@ -13,7 +13,7 @@ from os import PathLike
 from pathlib import Path
 
 from .. import _files
-from .._decisions import Decisions, files_of
+from .._decisions import Decisions, as_seen_from, files_of
 from .._errors import OutputError, SettingError
 from .._progress import progress
 from .._reading import path_of
@@ -75,8 +75,8 @@ def write(
         sha256 = found.result()
         whole = digest(tensors, sha256)
         names = [path] if shards == 1 else _names(path, whole, files)
-        if beside:
-            beside.write_text(manifest_of(seed, whole, sha256).text(plan), encoding="utf-8")
+        if beside and manifest:
+            beside.write_text(manifest_of(seed, whole, sha256).text(as_seen_from(plan, manifest)), encoding="utf-8")
         if shards == 1:
             _files.commit(hidden[0], path)
         else:

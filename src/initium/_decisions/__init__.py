@@ -9,6 +9,8 @@ from ._in_dtype import in_dtype as in_dtype
 from ._origin import LeftOut as LeftOut
 from ._origin import Origin as Origin
 from ._origin import Sum as Sum
+from ._relocated import as_seen_from as as_seen_from
+from ._relocated import from_source as from_source
 from ._sums import changed as changed
 from ._sums import files_of as files_of
 from ._sums import sums as sums

@@ -22,6 +22,7 @@ from ._format1 import upgraded
 from ._from_json import JsonError, at, values
 from ._from_json import shown as in_json
 from ._origin import Origin
+from ._relocated import as_found_from, as_seen_from
 from ._sums import with_sums
 
 # The first key of the file: by it a plan is known, and its value says how to read the rest.
@@ -43,7 +44,7 @@ def write(plan: Decisions, path: str | PathLike[str]) -> None:
         OutputError: if it cannot be written there.
     """
     _check_specs(plan)
-    _files.write_text(path, text(with_sums(plan)), mark=MARK)
+    _files.write_text(path, text(as_seen_from(with_sums(plan), path_of(path))), mark=MARK)
 
 
 def text(plan: Decisions, manifest: str = "") -> str:
@@ -118,7 +119,7 @@ def decisions_of(path: str | PathLike[str], data: Any) -> Decisions:
         said = {key: at(f'"{key}"', kind, data[key]) for key, kind in kinds.items() if key in data}
     except JsonError as error:
         raise PlanError(f"'{path}': {str(error).removesuffix('.')}. {_MEND}") from None
-    return Decisions(choices=_choices(path, data["parameters"], said["buffers"]), **said)
+    return as_found_from(Decisions(choices=_choices(path, data["parameters"], said["buffers"]), **said), path)
 
 
 def parsed(path: str | PathLike[str]) -> Any:
