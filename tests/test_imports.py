@@ -18,6 +18,7 @@ ROOMS = [
         "_ctrl_c",
         "_printable",
         "_errors",
+        "_setting",
         "_spec",
         "_require",
         "_imported",

@@ -40,6 +40,7 @@ from ._report._page import check_page
 from ._require import versions
 from ._rule import Rule, read_rule_text
 from ._safetensors import SUFFIX
+from ._setting import to_a_command
 from ._study._data import load_data
 
 T = TypeVar("T")
@@ -58,7 +59,7 @@ class _Commands(TyperGroup):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        with as_exit():
+        with as_exit(), to_a_command():
             return super().invoke(ctx)
 
 
@@ -205,7 +206,7 @@ def init(
     began = time.perf_counter()
     final, manifest = target(out, shards), _manifest_beside(out)
     made = _plan_of(model, recipe, rules or [], example, source)
-    made = made if dtype is None else in_dtype(made, dtype, option="--dtype")
+    made = made if dtype is None else in_dtype(made, dtype)
     with _true_of([final, manifest]):
         written = write(made, out, seed=seed, shards=shards, manifest=manifest)
         typer.echo(f"{written}\nManifest: {printable(str(manifest))}\nTook {time.perf_counter() - began:.1f} s.")

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from . import _fill
 from ._errors import CheckpointError
+from ._setting import setting
 from ._stored import Box, number, widened
 from .init._law import DTYPES, Loaded
 
@@ -87,7 +88,7 @@ def _check_range(tensor: "Tensor", held: NDArray[Any], made: NDArray[Any], box: 
         at, place = _place(wrong, box)
         raise CheckpointError(
             f"`{tensor.path}` would hold {made[at]} at {place}: {held[at]} of the checkpoint leaves {tensor.dtype}. "
-            f"Build the model in another dtype, or leave it out: skip=['{tensor.path}']."
+            f"Build the model in another dtype, or leave it out: {setting('skip', [tensor.path])}."
         )
 
 
@@ -107,7 +108,7 @@ def _checked(tensor: "Tensor", bits: NDArray[Any], box: Box) -> NDArray[Any]:
         at, place = _place(wrong, box)
         raise CheckpointError(
             f"`{tensor.path}` would hold {numbers[at]} at {place}, from the checkpoint. Mend that, or leave it out: "
-            f"skip=['{tensor.path}']."
+            f"{setting('skip', [tensor.path])}."
         )
     return bits
 

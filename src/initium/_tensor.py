@@ -13,6 +13,7 @@ from . import _fill, _stream
 from ._decisions import Choice, Decisions
 from ._errors import CheckpointError, SpecError, listed
 from ._graph import Buffer
+from ._setting import either
 from .init import Initialiser
 from .init._law import Constant, Elementwise, Given, Law, Loaded
 from .init._weight import Weight
@@ -158,10 +159,12 @@ def check_all(tensors: Iterable[Tensor]) -> None:
             "Choose a smaller std or limit, or float32."
         )
     if absent:
+        again = either("initium.warm_start(model, source)", "initium warm-start MODEL CHECKPOINT")
+        elsewhere = either("`Plan.load(plan, source=file)`", "--source FILE")
         raise CheckpointError(
             f"These numbers are not where the plan says:\n{listed(sorted(absent))}\n"
-            "Plan the model with this checkpoint again, `initium.warm_start(model, source)`. If it lies elsewhere by "
-            "now, say where: `Plan.load(plan, source=file)`, or `--source FILE`."
+            f"Plan the model with this checkpoint again, `{again}`. If it lies elsewhere by now, "
+            f"say where: {elsewhere}."
         )
 
 

@@ -13,6 +13,7 @@ from ._paused import paused
 from ._plan import Plan
 from ._recipes import Recipe, parse_recipe
 from ._rule import Rule, Rules, read_rules
+from ._setting import either
 from ._turn import in_turn
 from .init import Initialiser
 
@@ -114,7 +115,7 @@ def _graph(model: Any, recipe: Recipe, rules: tuple[Rule, ...], example: Any) ->
 def _check_share(share: float | None) -> None:
     is_number = isinstance(share, int | float) and not isinstance(share, bool)
     if share is not None and not (is_number and 0 <= share <= 1):
-        raise SettingError(f"min_coverage is a share from 0 to 1, not {share!r}.")
+        raise SettingError(f"{either('min_coverage', '--min-coverage')} is a share from 0 to 1, not {share!r}.")
 
 
 def _checkpoint(source: Any, *, trust: bool) -> "Checkpoint":

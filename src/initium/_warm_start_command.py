@@ -1,6 +1,5 @@
 """`initium warm-start`."""
 
-import re
 from contextlib import chdir
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,7 @@ from . import _files
 from ._checkpoint import target, write
 from ._decisions import sums
 from ._decisions._store import MARK
-from ._errors import CheckpointError, ModelError, RuleError, SettingError
+from ._errors import ModelError, SettingError
 from ._model_name import model_function
 from ._printable import printable
 from ._recipes import parse_recipe
@@ -20,19 +19,6 @@ from ._rule import Rule, read_rule_text
 from ._warm import warm_start as plan_from
 
 Values = list[str] | None
-# What Python's words are on the command line.
-_OPTIONS = (
-    (r"rename=\{'([^']*)': '([^']*)'\}", r"--rename '\1=\2'"),
-    (r"rules=\{'([^']*)': '([^']*)'\}", r"--rule '\1=\2'"),
-    (r"skip=\['([^']*)'\]", r"--skip '\1'"),
-    (r"\bstructure=True\b", "--structure"),
-    (r"\btrust=True\b", "--trust"),
-    (r"\bexample=inputs\b", "--example FILE.py:FUNCTION"),
-    (r"`rename`|(?<!-)\brename(?= maps|:| ')", "--rename"),
-    (r"`skip`", "--skip"),
-    (r"\bmin_coverage\b", "--min-coverage"),
-    (r"`dtype`", "--dtype"),
-)
 
 
 def warm_start(
@@ -49,6 +35,9 @@ def warm_start(
     structure: Annotated[
         bool, typer.Option("--structure", help="Pair by order and shape what has found nothing by its name.")
     ] = False,
+    adapt: Annotated[
+        Values, typer.Option(metavar="GLOB=HOW", help="What becomes of another shape: 'pos=resampled((64,), (256,))'.")
+    ] = None,
     no_adapt: Annotated[bool, typer.Option("--no-adapt", help="Refuse what has another shape.")] = False,
     min_coverage: Annotated[
         str | None, typer.Option(help="Fail if less of the model comes from it: 0.9, or 90%.", metavar="SHARE")
@@ -82,6 +71,9 @@ def warm_start(
     if plan:
         _files.check_writable(plan, mark=MARK)
     renames, share = dict(map(_pair, rename or ())), _share(min_coverage)
+    adapters = dict(map(_adapter, adapt or ()))
+    if adapters and no_adapt:
+        raise SettingError("`--no-adapt` refuses what has another shape, and `--adapt` fits it. Leave one of them out.")
     said = tuple(Rule(*read_rule_text(text)) for text in rules or ())
     start = parse_recipe(recipe)
     with chdir("."):  # somebody's code may change the folder
@@ -92,7 +84,7 @@ def warm_start(
             built,
             Path(checkpoint),
             rename=renames,
-            adapt=not no_adapt,
+            adapt=adapters or not no_adapt,
             skip=skip or (),
             structure=structure,
             recipe=start,
@@ -106,8 +98,6 @@ def warm_start(
         if example or not error.needs_example:
             raise
         raise ModelError(f"{error} Here that is --example FILE.py:FUNCTION, which returns it.") from None
-    except (CheckpointError, RuleError, SettingError) as error:
-        raise type(error)(_as_options(str(error))) from None
     Console(highlight=False).print(made, soft_wrap=True)  # a path is never broken in two
     if digests:
         typer.echo("\n" + "\n".join(f"{one.sha256}  {printable(one.name)}" for one in sums(made)))
@@ -118,13 +108,6 @@ def warm_start(
         typer.echo(f"\n{write(made, out, seed=seed)}")
 
 
-def _as_options(said: str) -> str:
-    """A message as one says it on the command line."""
-    for words, option in _OPTIONS:
-        said = re.sub(words, option, said)
-    return said
-
-
 def _share(text: str | None) -> float | None:
     if text is None:
         return None
@@ -133,6 +116,13 @@ def _share(text: str | None) -> float | None:
         return float(number[:-1]) / 100 if number.endswith("%") else float(number)
     except ValueError:
         raise SettingError(f"`--min-coverage` is a share, as in 0.9 or 90%; got '{text}'.") from None
+
+
+def _adapter(text: str) -> tuple[str, str]:
+    glob, equals, how = text.partition("=")  # what comes behind may have more of them
+    if not (glob.strip() and equals and how.strip()):
+        raise SettingError(f"`--adapt` is written GLOB=HOW, as in 'embed.*=grown'; got '{text}'.")
+    return glob.strip(), how.strip()
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -340,9 +340,9 @@ class Text(nn.Module):
 def test_positions_of_words_are_neither_a_picture_nor_words(have, wanted, head, looked_up):
     source = trained(Text(have, looked_up=looked_up, head=head))
     name = "places.weight" if looked_up else "places"
-    with pytest.raises(CheckpointError, match=rf"{name} .*say by adapt={{'{name}': HOW}}: ") as caught:
+    with pytest.raises(CheckpointError, match=rf"{name} .*say by adapt={{'{name}': 'HOW'}}: ") as caught:
         warm_start(Text(wanted, looked_up=looked_up, head=head), source, example=TOKENS)
-    assert f"'resampled(({have},), ({wanted},))'" in str(caught.value)
+    assert f"`resampled(({have},), ({wanted},))`" in str(caught.value)
     model = Text(wanted, looked_up=looked_up, head=head)
     started(model, source, adapt={f"{name}": f"resampled(({have},), ({wanted},))"}, example=TOKENS)
 

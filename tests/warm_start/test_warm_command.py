@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 from warm import IMAGES, net, same, saved, trained
 
 from initium import Plan, _cli, warm_start
+from initium._setting import to_a_command
 
 MODULE = """
 import torch
@@ -17,6 +18,11 @@ def build(classes=3):
 
 def five():
     return build(5)
+
+def places():
+    model = nn.Module()
+    model.words, model.places = nn.Embedding(20, 4), nn.Embedding(9, 4)
+    return model
 
 def images():
     return torch.zeros(2, 3, 6, 6)
@@ -66,12 +72,18 @@ def test_a_head_of_other_classes_needs_inputs_to_be_known(folder):
         (["--min-coverage", "x%"], "SettingError: `--min-coverage` is a share, as in 0.9 or 90%; got 'x%'."),
         (["--rename", "0.*=1.*"], "RuleError: --rename: the checkpoint has no tensor by the name '0.*'."),
         (["--rename", "net.0.*=5.*"], "RuleError: --rename 'net.0.*=5.*' calls `net.0.bias` `5.bias`, which the model"),
-        (["--skip", "fc.*"], "RuleError: --skip matches nothing of the model by 'fc.*'."),
+        (["--skip", "fc.*"], "RuleError: `--skip` matches nothing of the model by 'fc.*'."),
         (
             ["--no-adapt", "--rename", "net.4.*=4.*", "--skip", "4.*", "--min-coverage", "90%"],
             "--min-coverage asks for 90.0%",
         ),
-        (["--dtype", "int8"], "SettingError: --dtype is one of float32, float64, float16, bfloat16, not 'int8'."),
+        (
+            ["--adapt", "4.*=new", "--no-adapt"],
+            "SettingError: `--no-adapt` refuses what has another shape, and `--adapt`",
+        ),
+        (["--adapt", "new"], "SettingError: `--adapt` is written GLOB=HOW, as in 'embed.*=grown'; got 'new'."),
+        (["--adapt", "7.*=new"], "RuleError: `--adapt` matches nothing of the model by '7.*'."),
+        (["--dtype", "int8"], "SettingError: `--dtype` is one of float32, float64, float16, bfloat16, not 'int8'."),
         (["--out", "w.bin"], "OutputError: A checkpoint is a file that ends in .safetensors, not 'w.bin'."),
     ],
 )
@@ -96,6 +108,37 @@ def test_ways_out_are_said_as_options(folder):
         "Pass --skip '0.weight' to start it"
         in run("model.py:build", "small.safetensors", "--no-adapt", "--example", "model.py:images").stderr
     )
+
+
+def test_a_plan_names_its_settings_as_they_are_typed(folder):
+    found = run("model.py:build", "w.safetensors", "--skip", "4.bias", "--example", "model.py:images")
+    assert "left out by `--skip`" in " ".join(found.stdout.split())
+    made = trained(net(), IMAGES)
+    with to_a_command():
+        told = str(warm_start(made, made, skip="4.*", example=IMAGES))
+    assert "--rule 'PATH=keep' leaves one, or all that a glob means" in told
+    assert "only_new" not in told
+    assert "only_new=['PATHS'] starts those alone" in str(warm_start(made, made, skip="4.*", example=IMAGES))
+
+
+def test_what_has_another_shape_is_fitted_as_it_is_typed(folder):
+    class Places(nn.Module):
+        def __init__(self, num):
+            super().__init__()
+            self.words, self.places = nn.Embedding(20, 4), nn.Embedding(num, 4)
+
+    saved(folder / "p.safetensors", source := Places(6))
+    refused = run("model.py:places", "p.safetensors")
+    assert refused.exit_code == 2
+    assert "say by --adapt 'places.weight=HOW': `grown` if its rows are words" in refused.stderr
+    args = ("--adapt", "places.*=resampled((6,), (9,), prefix=1)", "--out", "out.safetensors")
+    refused = run("model.py:places", "p.safetensors", *args)
+    assert refused.exit_code == 2  # 1 before, and 6 of 5
+    found = run("model.py:places", "p.safetensors", "--adapt", "places.*=resampled((5,), (8,), prefix=1)", *args[2:])
+    assert found.exit_code == 0, found.output
+    model = Places(9)
+    warm_start(model, folder / "out.safetensors").apply(model)
+    assert torch.equal(model.places.weight[0], source.places.weight[0])
 
 
 def test_digests_dtype_and_renames(folder):

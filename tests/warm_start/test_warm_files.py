@@ -382,7 +382,7 @@ def test_a_file_that_changes_is_not_read_on(tmp_path, source):
         "  4.bias  has shape (5,) there, and (3,) in the plan\n"
         "  4.weight  has shape (5, 64) there, and (3, 64) in the plan\n"
         "Plan the model with this checkpoint again, `initium.warm_start(model, source)`. If it lies elsewhere by now, "
-        "say where: `Plan.load(plan, source=file)`, or `--source FILE`."
+        "say where: `Plan.load(plan, source=file)`."
     )
     assert torch.equal(model[4].weight, before)
 

@@ -70,9 +70,7 @@ def test_a_checkpoint_that_is_gone_says_how_its_new_place_is_named(home, tmp_pat
     with pytest.raises(CheckpointError) as caught:
         applied(Plan.load(tmp_path / "plan.json"))
     assert f"  0.bias  There is no file '{file}'." in str(caught.value)
-    assert str(caught.value).endswith(
-        "If it lies elsewhere by now, say where: `Plan.load(plan, source=file)`, or `--source FILE`."
-    )
+    assert str(caught.value).endswith("If it lies elsewhere by now, say where: `Plan.load(plan, source=file)`.")
     found = Plan.load(tmp_path / "plan.json", source=tmp_path / "other.safetensors")
     assert same(applied(found), source)
     assert found.origin.source == f"'{tmp_path / 'other.safetensors'}'"

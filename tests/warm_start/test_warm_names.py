@@ -509,3 +509,15 @@ def test_ten_thousand_names_take_under_a_second():
     assert time.process_time() - began < 1
     assert len(found.by_path) == 10_000
     assert found.by_path["net.blocks.3.b.weight"].names == ("module.blocks.3.b.weight",)
+
+
+def test_what_is_left_out_is_known_by_the_name_that_the_model_gives_it():
+    held = {f"net.{name}": value for name, value in trained(net(), IMAGES).state_dict().items()}
+    made = warm_start(net(), held, skip="4.*", rules={"0.bias": "zeros"}, example=IMAGES)
+    assert {one.name: one.because for one in made.origin.left_out} == {
+        "net.0.bias": "your rule decides that parameter",
+        "net.4.weight": "left out by `skip`",
+        "net.4.bias": "left out by `skip`",
+    }
+    made = warm_start(net(), held, rename={"net.*": "*"}, skip="4.bias", example=IMAGES)
+    assert [one.because for one in made.origin.left_out] == ["left out by `skip`"]

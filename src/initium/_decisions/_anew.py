@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from .._errors import few
 from .._graph import Graph, Statistics
+from .._setting import either, setting
 from ._choice import Choice
 from ._fold import fold, folded
 
@@ -52,7 +53,10 @@ def _notes_of_loss(graph: Graph, choices: Mapping[str, Choice]) -> Iterator[str]
     if lost:
         why = f"trained or loaded before ({graph.trained})" if graph.trained else _WRITTEN
         yield f"{why}, and started anew: {folded(lost)}"
-        yield "only_new=['PATHS'] starts those alone, and rules {'PATHS': 'keep'} leave some"
+        yield either(
+            "only_new=['PATHS'] starts those alone, and rules {'PATHS': 'keep'} leave some",
+            "--rule 'PATH=keep' leaves one, or all that a glob means",
+        )
 
 
 def notes_of_building(choices: Iterable[Choice]) -> Iterator[str]:
@@ -61,5 +65,6 @@ def notes_of_building(choices: Iterable[Choice]) -> Iterator[str]:
     if found:
         rows = fold((choice.path, choice.param.built) for choice in found)
         told = few([f"`{row.paths}` ({row.kind})" for row in rows])
-        keeps = f"{{'{found[0].path}': 'framework'}} keeps it"
+        kept = {found[0].path: "framework"}
+        keeps = f"{either(str(kept), setting('rules', kept))} keeps it"
         yield f"started anew though built with numbers that are no draw: {told}; {keeps}"

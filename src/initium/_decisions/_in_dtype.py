@@ -4,25 +4,25 @@ from dataclasses import replace
 from typing import TypeVar
 
 from .._errors import SettingError
+from .._setting import setting
 from ..init._law import DTYPES
 from ._decisions import Decisions
 
 D = TypeVar("D", bound=Decisions)
 
 
-def in_dtype(plan: D, dtype: str, *, option: str = "dtype") -> D:
+def in_dtype(plan: D, dtype: str) -> D:
     """The plan of a model that was converted, as `model.to(dtype)` does.
 
     Args:
         plan: of the model as it was.
         dtype: of its floating-point numbers from then on.
-        option: by which a user says so.
 
     Raises:
         SettingError: if no fill writes that.
     """
     if dtype not in DTYPES:
-        raise SettingError(f"`{option}` is one of {', '.join(DTYPES)}, not {dtype!r}.")
+        raise SettingError(f"{setting('dtype')} is one of {', '.join(DTYPES)}, not {dtype!r}.")
     choices = [
         replace(choice, param=replace(choice.param, dtype=dtype)) if choice.param.dtype in DTYPES else choice
         for choice in plan.choices

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._graph import Graph, Param
+from .._setting import setting
 from .._stored import rows
 from ..init import Initialiser
 from ..init._fitted import SHARE, along, channels_from, patches_from
@@ -93,11 +94,16 @@ def _vocabulary(case: Case) -> Fitted | None:
         start = case.checkpoint.start((case.name,), (rows(0, wanted),))
         return Fitted(start, f"the first {wanted:,} of {have:,} rows")
     if not (is_of_head or _is_words(case)):
-        how = f"'grown' if its rows are words, 'resampled(({have},), ({wanted},))' if they are positions"
-        return Fitted(None, f"say by adapt={{'{case.param.path}': HOW}}: {how}", is_refused=True)
+        how = f"`grown` if its rows are words, `resampled(({have},), ({wanted},))` if they are positions"
+        return _open(case, how)
     effect = grown_effect(case.checkpoint.numbers(case.name), wanted - have, SHARE)
     why = f"{have:,} rows there, and {wanted - have:,} new ones like their mean{effect}"
     return Fitted(case.checkpoint.fitted("grown", case.name, share=SHARE), why)
+
+
+def _open(case: Case, how: str) -> Fitted:
+    """Nothing, before the user has said what is meant."""
+    return Fitted(None, f"say by {setting('adapt', {case.param.path: 'HOW'})}: {how}", is_refused=True)
 
 
 def _is_words(case: Case) -> bool:
@@ -176,8 +182,8 @@ def _positions(case: Case) -> Fitted | None:
         return None
     have, wanted = case.old[-2], case.new[-2]
     if not _is_on_picture(case):
-        how = f"'resampled(({have},), ({wanted},))' for a line, 'resampled((4, 4), (6, 6), prefix=1)' for a picture"
-        return Fitted(None, f"say by adapt={{'{case.param.path}': HOW}}: {how}", is_refused=True)
+        how = f"`resampled(({have},), ({wanted},))` for a line, `resampled((4, 4), (6, 6), prefix=1)` for a picture"
+        return _open(case, how)
     squares = [
         (p, math.isqrt(have - p), math.isqrt(wanted - p)) for p in range(_MOST_BEFORE + 1) if p < min(have, wanted)
     ]

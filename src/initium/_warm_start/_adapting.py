@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .._errors import RuleError, SpecError
 from .._graph import Graph
 from .._rule import shown
+from .._setting import setting
 from .._spec import parse_call, unknown_name
 from .._stored import TURNED
 from ..init._fitted import BUILDS
@@ -72,7 +73,9 @@ def check_adapt(adapt: Any, targets: Sequence[Target]) -> None:
         raise RuleError(f"adapt is True, False, or adapters by globs such as {{'head.*': 'new'}}, not {shown(adapt)}.")
     idle = [glob for glob in adapt if not any(target.is_named([glob]) for target in targets)]
     if idle:
-        raise RuleError(f"`adapt` matches nothing of the model by '{idle[0]}'. Print a plan to see its names.")
+        raise RuleError(
+            f"{setting('adapt')} matches nothing of the model by '{idle[0]}'. Print a plan to see its names."
+        )
 
 
 def _by_user(case: Case, said: Any) -> Fitted:

@@ -13,6 +13,7 @@ from .._errors import CheckpointError, ModelError, RuleError, counted, listed
 from .._graph import Buffer, Graph, Made, Param
 from .._recipes import Recipe
 from .._rule import Decision, Rule
+from .._setting import either, setting
 from ._adapting import Adapt, Adapting, check_adapt
 from ._checkpoint import Checkpoint
 from ._fit import Fits, fit
@@ -99,7 +100,7 @@ def decide(
         origin=Origin(
             source=str(checkpoint),
             num_tensors=len(checkpoint.tensors),
-            left_out=left_out(checkpoint, found.by_path, targets, graph, wish.skip, fits.new),
+            left_out=left_out(checkpoint, found.by_path, targets, graph, wish.skip, fits.new, found.called),
         ),
     )
 
@@ -165,7 +166,9 @@ def _told(choice: Choice, new: Mapping[str, str]) -> Choice:
 
 def _check_skip(globs: Sequence[str], targets: Sequence[Target]) -> None:
     if idle := [f"'{glob}'" for glob in globs if not any(target.is_named([glob]) for target in targets)]:
-        raise RuleError(f"`skip` matches nothing of the model by {', '.join(idle)}. Print a plan to see its names.")
+        raise RuleError(
+            f"{setting('skip')} matches nothing of the model by {', '.join(idle)}. Print a plan to see its names."
+        )
 
 
 def _check_any(
@@ -179,8 +182,8 @@ def _check_any(
         raise CheckpointError(
             f"None of the {counted(len(checkpoint.tensors), 'tensor')} in {checkpoint} is meant for this model by its "
             f"name. The first names are\n{chr(10).join(some)}{more}\n"
-            "Say how they go together, such as rename={'encoder.*': 'bert.*'}; structure=True pairs them by their "
-            "order and shapes."
+            f"Say how they go together, such as {setting('rename', {'encoder.*': 'bert.*'})}; "
+            f"{setting('structure', True)} pairs them by their order and shapes."
         )
 
 
@@ -190,11 +193,13 @@ def _check_fit(fits: Fits, checkpoint: Checkpoint, *, is_traced: bool) -> None:
         lines = [f"  {path:<{width}}  {what}" for path, what in sorted(fits.misfits.items())]
         num_all = len(fits.misfits) + len(fits.starts)
         first = min(fits.misfits)
-        hint = "" if is_traced else "Pass example=inputs first: the model is run on them, and more can be adapted.\n"
+        example = either("example=inputs", "--example FILE.py:FUNCTION")
+        hint = "" if is_traced else f"Pass {example} first: the model is run on them, and more can be adapted.\n"
+        ruled = setting("rules", {first: "normal(0, 0.02)"})
         raise CheckpointError(
             f"{len(fits.misfits)} of {counted(num_all, 'tensor')} in {checkpoint} "
             f"{'does' if len(fits.misfits) == 1 else 'do'} not fit this model.\n{listed(lines)}\n"
-            f"{hint}Pass skip=['{first}'] to start it from the recipe, or rules={{'{first}': 'normal(0, 0.02)'}}."
+            f"{hint}Pass {setting('skip', [first])} to start it from the recipe, or {ruled}."
         )
 
 
@@ -205,9 +210,10 @@ def _check_coverage(
         return
     found, all_ = (sum(math.prod(p.shape) for p in params if is_in(p)) for is_in in (lambda p: p.path in starts, bool))
     if found < least * all_:
+        asks = either("min_coverage", "--min-coverage")
         fresh = sorted((p for p in params if p.path not in starts), key=lambda p: -math.prod(p.shape))
         raise CheckpointError(
-            f"{checkpoint} gives {found:,} of {all_:,} elements, {found / all_:.1%}, and min_coverage asks for "
-            f"{least:.1%}. The largest that it lacks are\n{listed([f'  {p.path}  {p.shape}' for p in fresh])}\n"
-            "Say how names go together by `rename`, or ask for less."
+            f"{checkpoint} gives {found:,} of {all_:,} elements, {found / all_:.1%}, and {asks} asks for {least:.1%}. "
+            f"The largest that it lacks are\n{listed([f'  {p.path}  {p.shape}' for p in fresh])}\n"
+            f"Say how names go together by {setting('rename')}, or ask for less."
         )

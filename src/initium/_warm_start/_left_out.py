@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from .._decisions import LeftOut
 from .._graph import Graph
+from .._setting import setting
 from ._checkpoint import Checkpoint
 from ._match import Match
 from ._names import plain
@@ -20,6 +21,7 @@ def left_out(
     graph: Graph,
     skip: Sequence[str],
     new: Mapping[str, str],
+    called: Mapping[str, str],
 ) -> tuple[LeftOut, ...]:
     """Every tensor of a checkpoint that goes nowhere.
 
@@ -30,6 +32,7 @@ def left_out(
         graph: of the model.
         skip: globs of what the user leaves out.
         new: what starts from the recipe though something is meant for it, and why.
+        called: what each tensor of the checkpoint is in the model, if that has it.
     """
     replaced = {name: new[path] for path, one in matches.items() if path in new for name in one.names}
     matches = {path: one for path, one in matches.items() if path not in new}
@@ -40,8 +43,8 @@ def left_out(
     found = []
     for name, stored in checkpoint.tensors.items():
         if name not in used:
-            why = replaced.get(name) or _why(name, known, matches, unsaved, skip)
-            why = why or _nearest(name, open_ if len(found) < _NAMED else ())
+            why = replaced.get(name) or _why(called[name], known, matches, unsaved, skip)
+            why = why or _nearest(called[name], open_ if len(found) < _NAMED else ())
             found.append(LeftOut(name=name, shape=stored.shape, because=why))
     return tuple(found)
 
@@ -49,13 +52,13 @@ def left_out(
 def _why(
     name: str, known: Mapping[str, Target], matches: Mapping[str, Match], unsaved: Iterable[str], skip: Sequence[str]
 ) -> str:
-    here = known.get(plain(name))
-    if plain(name) in unsaved:
+    here = known.get(name)
+    if name in unsaved:
         return "the model computes it itself"
     if here is None:
         return ""
     if here.is_named(skip):
-        return "left out by `skip`"
+        return f"left out by {setting('skip')}"
     if here.path in matches:
         return f"the model has `{here.path}` from `{matches[here.path].names[0]}`"
     return "your rule decides that parameter"

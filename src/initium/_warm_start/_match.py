@@ -37,8 +37,10 @@ class Matches:
 
     Attributes:
         by_path: for each target that has some.
+        called: what each tensor of the checkpoint is in the model, if that has it.
         notes: what a reader must know of how.
     """
 
     by_path: Mapping[str, Match]
+    called: Mapping[str, str]
     notes: tuple[str, ...] = ()

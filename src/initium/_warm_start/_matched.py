@@ -70,7 +70,8 @@ def matched(
     if structure:
         more, told = by_structure(left()[0], unsaid())
         found, notes = found | more, (*notes, *told)
-    return Matches(found, notes)
+    called = {name: prefix.meant(plain(name)) for name in tensors}
+    return Matches(found, called | {name: plain(one.new) for name, one in renamed.items()}, notes)
 
 
 def _same(target: Target, there: str) -> str:

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from .._setting import setting
 from .._stored import Stored
 from ._names import plain, suffixes
 from ._target import Target
@@ -32,11 +33,15 @@ class Prefix:
     @property
     def rename(self) -> str:
         """How a user says so."""
-        return f"rename={{'{self.there}*': '{self.here}*'}}"
+        return setting("rename", {f"{self.there}*": f"{self.here}*"})
 
     def called(self, name: str) -> str:
         """How the checkpoint calls what the model calls so."""
         return self.there + name.removeprefix(self.here) if name.startswith(self.here) else name
+
+    def meant(self, name: str) -> str:
+        """How the model calls what the checkpoint calls so."""
+        return self.here + name.removeprefix(self.there) if name.startswith(self.there) else name
 
 
 NONE = Prefix("", "")

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from .._errors import CheckpointError, RuleError, listed
 from .._rule import shown
+from .._setting import either, setting
 from ._names import plain
 
 
@@ -34,14 +35,14 @@ def renamed(names: Sequence[str], rules: Mapping[str, str]) -> dict[str, Renamed
     """
     if not isinstance(rules, Mapping) or not all(isinstance(x, str) for pair in rules.items() for x in pair):
         raise RuleError(f"rename maps globs to globs, as in {{'encoder.*': 'bert.*'}}; got {shown(rules)}.")
-    found: dict[str, Renamed] = {}
+    said, found = _said(), dict[str, Renamed]()
     for old, new in rules.items():
         if old.count("*") != new.count("*"):
-            raise RuleError(f"rename '{old}' to '{new}': both have as many stars, since each stands for the same text.")
+            raise RuleError(f"{said} '{old}' to '{new}': both have as many stars, since each stands for the same text.")
         pattern = re.compile("(.*)".join(map(re.escape, old.split("*"))))
         hits = {name: _put(new, hit.groups()) for name in names if (hit := pattern.fullmatch(name))}
         if not hits:
-            raise RuleError(f"rename: the checkpoint has no tensor by the name '{old}'.{_nearest(old, names)}")
+            raise RuleError(f"{said}: the checkpoint has no tensor by the name '{old}'.{_nearest(old, names)}")
         rule = f"{old}={new}"
         found |= {name: Renamed(made, rule) for name, made in hits.items() if name not in found}
     _check_once(names, found)
@@ -65,9 +66,13 @@ def check_used(renamed: Mapping[str, Renamed], used: Iterable[str], known: Itera
     for name, one in renamed.items():
         if one.rule not in met:
             raise RuleError(
-                f"rename '{one.rule}' calls `{name}` `{one.new}`, which the model lacks."
-                f"{_nearest(one.new, [*here.values()])} To take nothing from it, `skip` what it is for."
+                f"{_said()} '{one.rule}' calls `{name}` `{one.new}`, which the model lacks."
+                f"{_nearest(one.new, [*here.values()])} To take nothing from it, {setting('skip')} what it is for."
             )
+
+
+def _said() -> str:
+    return either("rename", "--rename")
 
 
 def _put(new: str, texts: Sequence[str]) -> str:
@@ -90,4 +95,6 @@ def _check_once(names: Sequence[str], found: Mapping[str, Renamed]) -> None:
         f"  {new}  {', '.join(olds)}" for new, olds in by_new.items() if len(olds) > 1 and any(o in found for o in olds)
     ]
     if lines:
-        raise CheckpointError(f"By `rename` several tensors get one name:\n{listed(sorted(lines))}\nNarrow its globs.")
+        raise CheckpointError(
+            f"By {setting('rename')} several tensors get one name:\n{listed(sorted(lines))}\nNarrow its globs."
+        )

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from .._setting import setting
+from .._stored import TURNED
 from ._checkpoint import Checkpoint
 from ._match import Match
 from ._target import Target
@@ -78,5 +80,5 @@ def _unsure(target: Target, one: Match) -> str:
         )
     return (
         f"`{target.path}` is square, and the matrices around it are stored both ways: it was taken as it is. If it is "
-        f"transposed there: adapt={{'{target.path}': 'transposed'}}"
+        f"transposed there: {setting('adapt', {target.path: TURNED})}"
     )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import CheckpointError
+from .._setting import setting
 from ._copied import named
 from ._initialiser import Initialiser, from_file
 from ._law import Adapted, Draw, From, Normal
@@ -171,7 +172,9 @@ def numbers(stored: "Stored", name: str) -> Numbers:
     found = widened(stored.read(), stored.dtype)
     found = found.astype(np.float32) if found.dtype == np.float16 else found
     if found.dtype.kind != "f" or not np.isfinite(found).all():
-        raise CheckpointError(f"'{name}' holds what is no number, in the checkpoint. Leave it out by `skip`.")
+        raise CheckpointError(
+            f"'{name}' holds what is no number, in the checkpoint. Leave it out by {setting('skip')}."
+        )
     return found
 
 

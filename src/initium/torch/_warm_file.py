@@ -13,6 +13,7 @@ import torch
 from .._errors import CheckpointError, few
 from .._reading import check_regular, opened
 from .._safetensors import SUFFIX, HeaderError, read_index
+from .._setting import setting
 from .._stored import READERS, TORCH, Stamp, Tensors, changed, stamp_of
 from ._warm_archive import in_archive, starts_of
 from ._warm_held import weights_in
@@ -102,7 +103,7 @@ def _needs_code(path: Path, reason: str) -> str:
     runs = "holds more than tensors{}, and to read that is to run code from the file"
     if names := dict.fromkeys(f"`{name}`" for name in _GLOBAL.findall(reason)):
         what = runs.format(f" ({few([*names])})")
-        return f"'{path}' {what}. If you know who wrote it, pass trust=True; or {remedy}"
+        return f"'{path}' {what}. If you know who wrote it, pass {setting('trust', True)}; or {remedy}"
     what = runs.format("")
     return f"'{path}' is damaged, or {what}, which nothing names. Fetch or write it again; if you know it, {remedy}"
 
