@@ -1,12 +1,15 @@
 """`initium warm-start` as a person meets it."""
 
+import resource
+from contextlib import contextmanager
+
 import pytest
 import torch
 from torch import nn
 from typer.testing import CliRunner
 from warm import IMAGES, net, same, saved, trained
 
-from initium import Plan, _cli, warm_start
+from initium import Plan, _cli, _files, warm_start
 from initium._setting import to_a_command
 
 MODULE = """
@@ -161,3 +164,39 @@ def test_digests_dtype_and_renames(folder):
     model = net().bfloat16()
     warm_start(model, folder / "b.safetensors").apply(model)
     assert torch.equal(model[0].weight, trained(net(), IMAGES)[0].weight.bfloat16())
+
+
+@contextmanager
+def full(size):
+    """A disk that has no room for a file of more bytes, as the system tells it."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("is_known_soon", [True, False])
+def test_a_full_disk_leaves_what_was_there(folder, monkeypatch, is_known_soon):
+    if not is_known_soon:  # as of a file system that sets no room aside
+        monkeypatch.setattr(_files, "_reserve", lambda path, size: None)
+    args = ("model.py:wide", "wide.safetensors", "--out", "out.safetensors", "--plan", "plan.json")
+    (folder / "model.py").write_text(f"{MODULE}\ndef wide():\n    return nn.Linear(300, 300)\n")
+    saved(folder / "wide.safetensors", nn.Linear(300, 300))
+    before = {*folder.iterdir(), folder / "__pycache__"}
+    with full(100_000):
+        found = run(*args[:4])
+    assert found.exit_code == 2
+    assert found.stderr.startswith("OutputError: 'out.safetensors' cannot be written: File too large: it takes 361")
+    assert {*folder.iterdir()} <= before
+    assert run(*args).exit_code == 0
+    there = {name: (folder / name).read_bytes() for name in ("out.safetensors", "plan.json")}
+    saved(folder / "wide.safetensors", nn.Linear(300, 300))
+    with full(500):
+        assert "'plan.json' cannot be written" in run(*args).stderr
+    assert {name: (folder / name).read_bytes() for name in there} == there
+    with full(100_000):
+        assert "'out.safetensors' cannot be written" in run(*args).stderr
+    assert (folder / "out.safetensors").read_bytes() == there["out.safetensors"]
+    assert not [one.name for one in folder.iterdir() if one.name.startswith(".")]
