@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from ._decisions import in_dtype
 from ._edge import building_edge, edge_of
-from ._errors import ModelError, SettingError
+from ._errors import ModelError, RuleError, SettingError
 from ._graph import Graph
 from ._initialize import graph_of
 from ._paused import paused
 from ._plan import Plan
 from ._recipes import Recipe, parse_recipe
-from ._rule import Rule, Rules, read_rules
+from ._rule import Rule, Rules, read_rules, shown
 from ._setting import either
 from ._turn import in_turn
 from .init import Initialiser
@@ -84,11 +84,12 @@ def warm_start(
             f"Recipe `{recipe}` rescales every weight, the loaded ones too. Take another for what is new."
         )
     _check_share(min_coverage)
+    _check_flags(structure=structure, trust=trust)
     wish = Wish(
         rename=rename or {},
         adapt=adapt,
         moments=None if example is None else building_edge().channel_moments(example),
-        skip=(skip,) if isinstance(skip, str) else tuple(skip),
+        skip=_globs(skip),
         structure=structure,
         min_coverage=min_coverage,
     )
@@ -112,6 +113,19 @@ def _graph(model: Any, recipe: Recipe, rules: tuple[Rule, ...], example: Any) ->
         return edge_of(model).survey(model), error
 
 
+def _globs(skip: Any) -> tuple[str, ...]:
+    globs = (skip,) if isinstance(skip, str) else tuple(skip) if isinstance(skip, Iterable) else (skip,)
+    if not all(isinstance(glob, str) for glob in globs):
+        raise RuleError(f"skip is a glob of names in the model such as 'head.*', or several, not {shown(skip)}.")
+    return globs
+
+
+def _check_flags(**flags: Any) -> None:
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise SettingError(f"{name} is True or False, not {shown(value)}.")
+
+
 def _check_share(share: float | None) -> None:
     is_number = isinstance(share, int | float) and not isinstance(share, bool)
     if share is not None and not (is_number and 0 <= share <= 1):
@@ -127,6 +141,6 @@ def _checkpoint(source: Any, *, trust: bool) -> "Checkpoint":
         return edge.held(source)
     file = file_of(source)
     if trust and format_of(file) == TORCH:
-        return Checkpoint(tensors=edge.trusted(file), what=f"'{file}', which is trusted")
+        return Checkpoint(tensors=edge.trusted(file), what=f"'{file}' (trusted)")
     # A plan outlives the folder that it was made in: a relative path would lead elsewhere from another.
     return Checkpoint(tensors=tensors_in(file), what=f"'{file}'", file=str(file.absolute()))

@@ -1,5 +1,6 @@
 """`initium warm-start`."""
 
+from collections.abc import Iterable
 from contextlib import chdir
 from pathlib import Path
 from typing import Annotated
@@ -70,8 +71,10 @@ def warm_start(
         _ = target(out, 1)
     if plan:
         _files.check_writable(plan, mark=MARK)
-    renames, share = dict(map(_pair, rename or ())), _share(min_coverage)
-    adapters = dict(map(_adapter, adapt or ()))
+    if out and plan and Path(out).absolute() == Path(plan).absolute():
+        raise SettingError(f"`--out` and `--plan` are both '{printable(out)}'. Name two files.")
+    renames, share = _by_name("--rename", map(_pair, rename or ())), _share(min_coverage)
+    adapters = _by_name("--adapt", map(_adapter, adapt or ()))
     if adapters and no_adapt:
         raise SettingError("`--no-adapt` refuses what has another shape, and `--adapt` fits it. Leave one of them out.")
     said = tuple(Rule(*read_rule_text(text)) for text in rules or ())
@@ -116,6 +119,16 @@ def _share(text: str | None) -> float | None:
         return float(number[:-1]) / 100 if number.endswith("%") else float(number)
     except ValueError:
         raise SettingError(f"`--min-coverage` is a share, as in 0.9 or 90%; got '{text}'.") from None
+
+
+def _by_name(option: str, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if found.setdefault(name, value) != value:
+            raise SettingError(
+                f"`{option}` says of '{name}' both '{found[name]}' and '{value}'. Leave one of them out."
+            )
+    return found
 
 
 def _adapter(text: str) -> tuple[str, str]:

@@ -84,6 +84,14 @@ def test_a_head_of_other_classes_needs_inputs_to_be_known(folder):
             ["--adapt", "4.*=new", "--no-adapt"],
             "SettingError: `--no-adapt` refuses what has another shape, and `--adapt`",
         ),
+        (
+            ["--rename", "net.0.*=0.*", "--rename", "net.0.*=1.*"],
+            "SettingError: `--rename` says of 'net.0.*' both '0.*' and '1.*'. Leave one of them out.",
+        ),
+        (
+            ["--out", "a.safetensors", "--plan", "./a.safetensors"],
+            "SettingError: `--out` and `--plan` are both 'a.safe",
+        ),
         (["--adapt", "new"], "SettingError: `--adapt` is written GLOB=HOW, as in 'embed.*=grown'; got 'new'."),
         (["--adapt", "7.*=new"], "RuleError: `--adapt` matches nothing of the model by '7.*'."),
         (["--dtype", "int8"], "SettingError: `--dtype` is one of float32, float64, float16, bfloat16, not 'int8'."),
@@ -103,7 +111,8 @@ def test_ways_out_are_said_as_options(folder):
     torch.save(both, folder / "two.pt")
     assert "Say which: --rename 'a.*=*', or --rename 'b.*=*'." in run("model.py:build", "two.pt").stderr
     torch.save({f"fc.{name}": torch.ones(7) for name in "abc"}, folder / "other.pt")
-    assert "--structure pairs them" in run("model.py:build", "other.pt").stderr
+    assert "--structure pairs them by" in run("model.py:build", "other.pt").stderr
+    assert "--structure found no order and shapes that fit" in run("model.py:build", "other.pt", "--structure").stderr
     torch.save(net(), folder / "whole.pt")
     assert "pass --trust; or load it yourself" in run("model.py:build", "whole.pt").stderr
     saved(folder / "small.safetensors", nn.Sequential(nn.Conv2d(3, 4, 5)))

@@ -104,7 +104,7 @@ def test_a_module_in_a_dict_is_its_tensors(tmp_path, source):
 
 def test_what_is_no_tensor_is_said(source):
     plan = warm_start(net(), {**source.state_dict(), "_extra_state": {"a": 1}})
-    assert plan.notes[0] == "no tensors, and left out: `_extra_state`"
+    assert plan.notes[0] == "no tensors by name, and left out: `_extra_state`"
 
 
 def test_an_archive_of_numpy(tmp_path, source):
@@ -454,3 +454,40 @@ def test_only_what_is_asked_for_is_read(tmp_path, monkeypatch):
         (slice(0, 40), slice(0, 50)),
     ]:
         np.testing.assert_array_equal(stored.read(box), whole[box])
+
+
+def test_a_shard_that_is_not_there_is_named(tmp_path, source):
+    held = {name: value.clone() for name, value in source.state_dict().items()}
+    safetensors.torch.save_file({k: v for k, v in held.items() if k != "4.bias"}, tmp_path / "one.safetensors")
+    where = dict.fromkeys(held, "one.safetensors") | {"4.bias": "two.safetensors"}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": where}))
+    assert refused(tmp_path / "model.safetensors.index.json") == (
+        "'model.safetensors.index.json': There is no file 'two.safetensors'. Fetch or write it again."
+    )
+
+
+def test_a_file_by_another_formats_name_is_told_its_own(tmp_path, source):
+    saved(tmp_path / "w.pt", source)
+    assert refused(tmp_path / "w.pt") == "'w.pt' is a safetensors file by how it begins: name it .safetensors."
+    torch.save(source.state_dict(), tmp_path / "w.safetensors")
+    assert refused(tmp_path / "w.safetensors") == (
+        "'w.safetensors' is an archive, as PyTorch and NumPy write them: name it .pt, or .npz."
+    )
+
+
+def test_a_shard_that_is_replaced_as_its_header_is_read_is_an_error(tmp_path, source, monkeypatch):
+    from initium._stored import _in_safetensors
+
+    saved(tmp_path / "one.safetensors", source)
+    where = dict.fromkeys(source.state_dict(), "one.safetensors")
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": where}))
+    places = _in_safetensors.places
+
+    def replaced(path):
+        found = places(path)
+        saved(tmp_path / "new", trained(net(), IMAGES, seed=4)).replace(tmp_path / "one.safetensors")
+        return found
+
+    monkeypatch.setattr(_in_safetensors, "places", replaced)
+    assert "has changed while it was read" in refused(tmp_path)

@@ -406,3 +406,52 @@ def test_a_plan_is_not_written_over_what_it_begins_from(tmp_path, file, source, 
             plan.write(link)
     assert [one.read_bytes() for one in written.files] == before
     assert plan.write(tmp_path / "b.safetensors").digest == written.digest
+
+
+def test_a_share_that_is_reached_is_reached():
+    held = {"weight": torch.ones(7, 1)}
+    model = nn.Sequential()
+    model.weight, model.other = nn.Parameter(torch.zeros(7, 1)), nn.Parameter(torch.zeros(93, 1))
+    made = warm_start(model, held, min_coverage=0.07, rules={"other": "zeros"})  # 0.07 * 100 > 7, as computers count
+    assert made["weight"].how == "loaded"
+    with pytest.raises(CheckpointError, match=r"gives 7 of 100 elements, 7.0%, and min_coverage asks for 7.1%"):
+        warm_start(model, held, min_coverage=0.0701 + 0.0005, rules={"other": "zeros"})
+
+
+def test_to_leave_everything_out_is_refused_as_that():
+    for left in ({"skip": "*"}, {"rules": {"*": "zeros"}}, {"skip": "*.weight", "rules": {"*.bias": "zeros"}}):
+        with pytest.raises(CheckpointError) as caught:
+            warm_start(net(), trained(net()), example=IMAGES, **left)
+        assert str(caught.value) == (
+            "By `skip` and `rules` no parameter of the model begins from a Sequential. To start it from a recipe "
+            "alone: `initium.plan(model)`."
+        )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"skip": [3]}, "skip is a glob of names in the model such as 'head.*', or several, not [3]."),
+        ({"skip": None}, "skip is a glob of names in the model such as 'head.*', or several, not None."),
+        ({"structure": "no"}, "structure is True or False, not 'no'."),
+        ({"trust": 1}, "trust is True or False, not 1."),
+    ],
+)
+def test_settings_of_another_kind_are_refused(wrong, message):
+    with pytest.raises((RuleError, SettingError)) as caught:
+        warm_start(net(), trained(net()), **wrong)
+    assert str(caught.value) == message
+
+
+def test_what_holds_nothing_by_name_says_what_it_holds():
+    def refused(source):
+        with pytest.raises(CheckpointError) as caught:
+            warm_start(net(), source)
+        return str(caught.value)
+
+    assert refused({}) == "The dict holds no tensors by name, but nothing."
+    assert refused({"weight": [1.0], 3: None}).endswith("by name, but 'weight' of a list, 3 of a NoneType.")
+    assert refused(nn.Sequential(nn.LazyLinear(3))) == (
+        "A checkpoint holds plain tensors with numbers, and `0.weight` is without a shape yet, `0.bias` is without a "
+        "shape yet. Leave those out."
+    )

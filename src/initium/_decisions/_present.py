@@ -5,7 +5,7 @@ from collections import Counter
 from .._errors import counted
 from .._ledger import How
 from .._report import Report, Table
-from ..init._law import Loaded
+from ..init._law import Adapted, Loaded
 from ._choice import Choice
 from ._decisions import Decisions
 from ._fold import fold
@@ -32,7 +32,9 @@ def present(plan: Decisions) -> Report:
 
 
 def _start(choice: Choice) -> str:
-    """Its spec; of what a checkpoint holds under the name that the reason tells, only how it is laid out."""
+    """Its spec; of what a checkpoint holds under the name that the reason tells, only how it becomes the model's."""
+    if isinstance(choice.law, Adapted):
+        return choice.law.fit
     return ", ".join(["copied", *choice.law.views]) if isinstance(choice.law, Loaded) else str(choice.init)
 
 

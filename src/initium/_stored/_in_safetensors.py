@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from .._errors import CheckpointError, few
 from .._reading import check_regular, opened
-from .._safetensors import CODES, HeaderError, Place, places
+from .._safetensors import CODES, SUFFIX, HeaderError, Place, places, read_index
 from ._stored import Box, Stored, Tensors, number
 
 _NAMES = {code: dtype for dtype, code in CODES.items()}
@@ -96,21 +97,21 @@ def tensors(path: Path) -> Tensors:
         CheckpointError: naming all that is wrong with the files.
     """
     check_regular(path, refuse=CheckpointError)
-    before = _stamps([path])
     try:
+        before = _stamps([path, *(read_index(path).values() if path.name.endswith(SUFFIX) else ())])
         held, flaws = places(path)
     except HeaderError as error:
         raise CheckpointError(f"'{path}' {error}. Fetch or write it again.") from None
-    stamps = _stamps({place.file for place in held.values()})
-    if any(stamps.get(file, stamp) != stamp for file, stamp in before.items()):
-        raise changed(path)
+    stamps = _stamps(place.file for place in held.values())
     if flaws:
-        raise CheckpointError(f"'{path}': {few(flaws)}. Fetch or write it again.")
+        raise CheckpointError(f"'{path}': {few([flaw.removesuffix('.') for flaw in flaws])}. Fetch or write it again.")
+    if any(before.get(file) != stamp for file, stamp in stamps.items()):
+        raise changed(path)
     return Tensors(
         (name, InFile(place, stamps[place.file], place.shape, _NAMES.get(place.code, place.code)))
         for name, place in held.items()
     )
 
 
-def _stamps(files: Any) -> dict[Path, Stamp]:
-    return {file: stamp_of(os.stat(file)) for file in files}
+def _stamps(files: Iterable[Path]) -> dict[Path, Stamp]:
+    return {file: stamp_of(os.stat(file)) for file in set(files) if file.exists()}

@@ -16,7 +16,9 @@ _IN_A_FOLDER = (
     "pytorch_model.bin",
 )
 _OF_TORCH = (".pt", ".pth", ".bin", ".ckpt", ".tar")
-_INDEX = ".index.json"
+_INDEX, SUFFIX = ".index.json", ".safetensors"
+_ARCHIVE = b"PK\x03\x04"
+_LONGEST = 100_000_000  # bytes of a header, as safetensors itself reads at most
 _HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # Formats that hold numbers as no layer of a model has them, or none that is read here, by how they begin.
 _OTHERS = {
@@ -60,16 +62,20 @@ def format_of(path: Path) -> str:
         CheckpointError: if it is of no kind that is read here.
     """
     with opened(path, refuse=CheckpointError) as file:
-        begins = file.read(8)
+        begins = file.read(9)
     for mark, what in _OTHERS.items():
         if begins.startswith(mark):
             raise CheckpointError(f"'{path}' {what}")
     name = path.name.removesuffix(_INDEX)
-    if name.endswith(".safetensors"):
+    if name.endswith(SUFFIX):
+        if begins.startswith(_ARCHIVE):
+            raise CheckpointError(f"'{path}' is an archive, as PyTorch and NumPy write them: name it .pt, or .npz.")
         return SAFETENSORS
     if name.endswith(".npz"):
         return NPZ
     if name.endswith(_OF_TORCH):
+        if begins.endswith(b"{") and int.from_bytes(begins[:8], "little") < _LONGEST:
+            raise CheckpointError(f"'{path}' is a safetensors file by how it begins: name it {SUFFIX}.")
         return TORCH
     raise CheckpointError(
         f"'{path}' is no checkpoint by its name: one ends in .safetensors, .npz, {', '.join(_OF_TORCH)}."

@@ -18,7 +18,7 @@ from ._adapting import Adapt, Adapting, check_adapt
 from ._checkpoint import Checkpoint
 from ._fit import Fits, fit
 from ._left_out import left_out
-from ._match import Match
+from ._match import Match, Matches
 from ._matched import matched
 from ._rename import check_used, renamed
 from ._target import Target, targets_of
@@ -78,7 +78,7 @@ def decide(
     unsaved = [name for buffer in graph.buffers if not buffer.is_saved for name in (buffer.path, *buffer.tied)]
     known = [*unsaved, *(name for target in targets for name in target.names)]
     check_used(names, (name for one in found.by_path.values() for name in one.names), known)
-    _check_any(found.by_path, targets, checkpoint, found.notes)
+    _check_any(found, targets, wanted, checkpoint, wish)
     check_adapt(wish.adapt, targets)
     adapting = Adapting(
         graph=graph,
@@ -172,18 +172,24 @@ def _check_skip(globs: Sequence[str], targets: Sequence[Target]) -> None:
 
 
 def _check_any(
-    matches: Mapping[str, object], targets: Sequence[Target], checkpoint: Checkpoint, notes: Sequence[str]
+    found: Matches, targets: Sequence[Target], wanted: Sequence[Target], checkpoint: Checkpoint, wish: Wish
 ) -> None:
     params = [target.path for target in targets if target.param]
-    if not any(path in matches for path in params):
+    if params and not any(target.param for target in wanted):
+        raise CheckpointError(
+            f"By {setting('skip')} and {setting('rules')} no parameter of the model begins from {checkpoint}. To start "
+            f"it from a recipe alone: {either('`initium.plan(model)`', '`initium plan MODEL`')}."
+        )
+    if not any(path in found.by_path for path in params):
         some = [f"  model       {path}" for path in params[:3]]
         some += [f"  checkpoint  {name}" for name in [*checkpoint.tensors][:3]]
-        more = "".join(f"\n{note[:1].upper()}{note[1:]}." for note in notes)
+        more = "".join(f"\n{note[:1].upper()}{note[1:]}." for note in found.notes)
+        fits = "found no order and shapes that fit" if wish.structure else "pairs them by their order and shapes"
         raise CheckpointError(
             f"None of the {counted(len(checkpoint.tensors), 'tensor')} in {checkpoint} is meant for this model by its "
             f"name. The first names are\n{chr(10).join(some)}{more}\n"
             f"Say how they go together, such as {setting('rename', {'encoder.*': 'bert.*'})}; "
-            f"{setting('structure', True)} pairs them by their order and shapes."
+            f"{setting('structure', True)} {fits}."
         )
 
 
@@ -209,7 +215,7 @@ def _check_coverage(
     if least is None:
         return
     found, all_ = (sum(math.prod(p.shape) for p in params if is_in(p)) for is_in in (lambda p: p.path in starts, bool))
-    if found < least * all_:
+    if all_ and found / all_ < least:  # a quotient is rounded as the share was that somebody wrote
         asks = either("min_coverage", "--min-coverage")
         fresh = sorted((p for p in params if p.path not in starts), key=lambda p: -math.prod(p.shape))
         raise CheckpointError(

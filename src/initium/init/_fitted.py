@@ -153,7 +153,9 @@ def fitted(find: Callable[[str], "Stored"], how: str, tensor: str, *, told: str,
     """
 
     def law(weight: Weight) -> Adapted:
-        return Adapted(lambda draw: fit(how, numbers(find(tensor), tensor), draw, weight, **settings), text, source)
+        return Adapted(
+            lambda draw: fit(how, numbers(find(tensor), tensor), draw, weight, **settings), text, source, how
+        )
 
     source = From(find, (tensor,))
     text = f"{_WORDS[how]} '{tensor}' {told}"

@@ -271,10 +271,12 @@ class Adapted(Composed):
     Attributes:
         told: which and how, in words.
         source: the tensors that hold them.
+        fit: what is done to them, by its name.
     """
 
     told: str
     source: From
+    fit: str = ""
     how = "adapted"
     precision = Precision.PRODUCTS
 

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from .._errors import CheckpointError, few, with_article
 from .._fill import bits
+from .._printable import printable
 from .._rule import shown
 from .._stored import Box, Held, Stored, Tensors
 from .._warm_start import Checkpoint
@@ -70,7 +72,7 @@ def weights_in(saved: Any, what: str, *, store: Store | None = None) -> Tensors:
         return stored_by_name(saved.state_dict())
     likely = _likely(saved)
     if not likely:
-        raise CheckpointError(f"{what} holds no tensors by name, but {with_article(type(saved).__name__)}.")
+        raise CheckpointError(f"{what} holds no tensors by name, but {_what(saved)}.")
     if len(likely) > 1:
         names = few([_shown(place) for place in likely])
         raise CheckpointError(f"{what} holds several dicts of tensors: {names}. Pass the one that is meant as a dict.")
@@ -81,6 +83,13 @@ def weights_in(saved: Any, what: str, *, store: Store | None = None) -> Tensors:
         where = f"its tensors lie {'under' if place else 'at'} {_shown(place)}"
         tensors.notes += (f"{where}; not taken: {few(others)}" if others else where,)
     return tensors
+
+
+def _what(saved: Any) -> str:
+    if not isinstance(saved, Mapping):
+        return with_article(type(saved).__name__)
+    inside = [f"{printable(repr(name))} of {with_article(type(value).__name__)}" for name, value in saved.items()]
+    return few(inside) if inside else "nothing"
 
 
 def _likely(saved: Any, place: Place = (), depth: int = 0) -> dict[Place, Mapping[str, Any]]:
@@ -136,7 +145,7 @@ def stored_by_name(tensors: Mapping[Any, Any], store: Store | None = None) -> Te
     within = {name for name, _ in _inside(tensors, 0) if any(True for _ in _dicts(tensors[name]))}
     others = [f"`{name}`" for name, value in tensors.items() if name not in within and not _is_one(name, value)]
     found = Tensors((name, (store or _stored)(value)) for name, value in tensors.items() if _is_one(name, value))
-    found.notes = (f"no tensors, and left out: {few(others)}",) if others else ()
+    found.notes = (f"no tensors by name, and left out: {few(others)}",) if others else ()
     return found
 
 
@@ -151,6 +160,7 @@ def _flaw(value: Any) -> str:
     if not isinstance(value, torch.Tensor):
         return ""
     flaws = {
+        "without a shape yet": is_lazy(value),
         "quantised": value.is_quantized,
         "on meta": value.is_meta,
         "sharded": is_sharded(value),
