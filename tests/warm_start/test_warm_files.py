@@ -5,6 +5,7 @@ import os
 import pickle
 import warnings
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -491,3 +492,24 @@ def test_a_shard_that_is_replaced_as_its_header_is_read_is_an_error(tmp_path, so
 
     monkeypatch.setattr(_in_safetensors, "places", replaced)
     assert "has changed while it was read" in refused(tmp_path)
+
+
+def test_a_buffer_that_does_not_fit_is_left_as_it_is_by_what_is_advised(source):
+    held = source.state_dict() | {"1.num_batches_tracked": torch.tensor(3.0)}
+    with pytest.raises(CheckpointError) as caught:
+        warm_start(net(), held, example=IMAGES)
+    assert str(caught.value).endswith("Pass skip=['1.num_batches_tracked'] to leave it as the model has it.")
+    model = net()
+    warm_start(model, held, example=IMAGES, skip=["1.num_batches_tracked"]).apply(model)
+    assert model[1].num_batches_tracked == 0
+    assert torch.equal(model[1].running_mean, source[1].running_mean)
+
+
+def test_a_name_with_signs_of_a_glob_means_itself():
+    model, held = (
+        nn.Sequential(OrderedDict({"a[0]": nn.Linear(2, 2)})),
+        {"a[0].weight": torch.ones(3, 5), "a[0].bias": torch.ones(2)},
+    )
+    with pytest.raises(CheckpointError, match=r"skip=\['a\[0\].weight'\]"):
+        warm_start(model, held)
+    assert warm_start(model, held, skip="a[0].weight", recipe="he")["a[0].bias"].how == "loaded"

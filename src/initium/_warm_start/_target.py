@@ -30,7 +30,7 @@ class Target:
 
     def is_named(self, globs: Iterable[str]) -> bool:
         """Whether one of a user's globs means it, by any of its names."""
-        return any(fnmatchcase(name, glob) for glob in globs for name in self.names)
+        return any(name == glob or fnmatchcase(name, glob) for glob in globs for name in self.names)
 
 
 def targets_of(graph: Graph) -> Iterator[Target]:
