@@ -187,7 +187,7 @@ class Plan(Reported, Decisions):
         All is checked before the first is touched. What is on meta gets its memory here and is written once; ties stay,
         its buffers are computed, and what the plan keeps is made as the constructor would have. If something fails in
         the middle, or on Ctrl-C, that is on meta again; of what had memory, some may be written: apply the plan once
-        more.
+        more. Until then `diagnose`, `calibrate`, and a plan that would leave it so, refuse the model.
 
         Of a weight that is sharded, as a DTensor, each process writes the part that it holds, with the numbers that it
         has in the whole, and asks no other. What is computed as a whole, such as an orthogonal matrix, is computed on

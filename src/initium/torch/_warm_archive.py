@@ -71,7 +71,7 @@ def starts_of(path: Path) -> Starts:
         with opened(path, refuse=CheckpointError) as file, zipfile.ZipFile(file) as archive:
             members = sorted(archive.infolist(), key=lambda one: one.header_offset)
             found = {_start(file, one): one.file_size for one in members}
-            names = [one.filename.partition("/")[2] for one in members]
+            names = [one.filename.partition("/")[2].lower() for one in members]  # as PyTorch looks for them
             order = [archive.read(one) for one, name in zip(members, names, strict=True) if name == "byteorder"]
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise CheckpointError(f"'{path}' is a broken archive: {error}") from None
@@ -80,6 +80,7 @@ def starts_of(path: Path) -> Starts:
     held = [name for name in names if name.startswith("data/")]
     # Where the next one lies PyTorch then reckons from the one before, which holds only in the order that it wrote.
     is_reckoned = ".format_version" in names and held != [f"data/{number}" for number in range(len(held))]
+    # Of numbers that are turned round without memory PyTorch breaks down.
     is_turned = any(one.decode("ascii", "replace") != sys.byteorder for one in order)
     return {} if is_reckoned or is_turned else found
 
