@@ -1,0 +1,52 @@
+"""made_of: what a layer's own initialisers draw, as starts of the catalogue."""
+
+from typing import Any
+
+import keras  # pyright: ignore[reportMissingImports]
+
+from .._graph import Made
+from ..init import Initialiser, constant, normal, ones, orthogonal, truncated_normal, uniform, whole, zeros
+from ..init import _law as law
+from . import initializers
+from ._names import Named
+from ._start import Start
+
+
+def made_of(named: Named) -> Made | None:
+    """How a variable was made by its layer; None if the layer does not tell its initialiser."""
+    name, layer = named.variable.name, named.layer
+    if name == "bias" and getattr(layer, "unit_forget_bias", False):
+        return None  # of which part alone is what its initialiser says
+    init = next((getattr(layer, f"{one}_initializer", None) for one in (name, name.removesuffix("_kernel"))), None)
+    init = init or getattr(layer, f"{name.removesuffix('_kernel')}_initializer", None)
+    if init is None:
+        return None
+    start = init.init if isinstance(init, Start) else _start(init, tuple(named.variable.shape))
+    return Made(init=start, because=f"{type(layer).__name__}'s {_name(init)}", is_pending=False)
+
+
+def _name(init: Any) -> str:
+    return getattr(init, "__name__", type(init).__name__)
+
+
+def _start(init: Any, shape: tuple[int, ...]) -> Initialiser | None:
+    """The start that draws as Keras's initialiser does; None if no start does."""
+    if isinstance(init, keras.initializers.Zeros):
+        return zeros()
+    if isinstance(init, keras.initializers.Ones):
+        return ones()
+    if isinstance(init, keras.initializers.Constant):
+        return constant(float(init.value)) if isinstance(init.value, int | float) else None
+    ours = getattr(initializers, type(init).__name__, None)
+    if not (isinstance(ours, type) and type(init) in ours.__mro__):
+        return None
+    match ours.from_config(init.get_config())._law(shape):
+        case law.Uniform(low, high):
+            return uniform(low, high)
+        case law.Normal(mean, std):
+            return normal(mean, std)
+        case law.TruncatedNormal(mean, std, cut):
+            return truncated_normal(mean, std, cut)
+        case law.Orthogonal(gain):
+            return whole(str(orthogonal(gain)))
+    return None
