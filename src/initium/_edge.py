@@ -71,6 +71,25 @@ def edge_of(model: Any) -> Any:
     return found()
 
 
+def edge_for(model: Any, verb: str) -> Any:
+    """The edge of a model, for a verb that not every edge has.
+
+    Raises:
+        ModelError: as `edge_of`, or if this edge plans and fills models, and does no more yet.
+    """
+    edge = edge_of(model)
+    if edge.__name__ in _PLANS_ALONE:
+        raise ModelError(
+            f"`{verb}` does not take a {_PLANS_ALONE[edge.__name__]} model yet. "
+            "`plan` and `initialize` do, and a plan's `apply`, `write` and `verify`."
+        )
+    return edge
+
+
+# Edges that plan and fill a model, and do nothing else with it yet.
+_PLANS_ALONE = {"initium.keras": "Keras"}
+
+
 def building_edge() -> ModuleType:
     """The edge of the one framework whose models are built and trained here."""
     return _torch()

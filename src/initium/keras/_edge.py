@@ -2,11 +2,10 @@
 
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any
 
 import keras  # pyright: ignore[reportMissingImports]
 
-from .._errors import ModelError
 from ._apply import apply
 from ._trace import survey, trace
 
@@ -22,22 +21,6 @@ def edge(below: Any) -> SimpleNamespace:
     Args:
         below: the edge of the backend, whose tracer is taken; None if it has none.
     """
-    missing = {name: partial(_not_there, name) for name in _MISSING}
-    return SimpleNamespace(trace=partial(trace, below=below), survey=survey, apply=apply, **missing)
-
-
-# What is asked of an edge, and how a user calls it.
-_MISSING = {
-    "calibrate": "`calibrate`",
-    "param_groups": "`param_groups`",
-    "diagnose": "`diagnose`",
-    "coordinates": "`coordinate_check`",
-    "held": "`warm_start`",
-}
-
-
-def _not_there(name: str, *args: Any, **kwargs: Any) -> NoReturn:
-    raise ModelError(
-        f"{_MISSING[name]} does not take a Keras model yet. "
-        "`plan`, `initialize`, and a plan's `apply`, `write` and `verify` do."
+    return SimpleNamespace(
+        __name__="initium.keras", trace=partial(trace, below=below), survey=survey, apply=apply
     )

@@ -5,6 +5,8 @@ from typing import Any
 
 import keras  # pyright: ignore[reportMissingImports]
 
+from .._decisions import folded
+from .._errors import counted
 from .._graph import Buffer, Made, Statistics
 from ..init import ones, zeros
 from ._names import Named
@@ -21,6 +23,15 @@ def history_of(model: Any, found: list[Named]) -> dict[str, Any]:
     running = {one.path for one in found if _is_running(one)}
     learned = (one.path for one in found if one.variable.trainable or (not one.is_weight and one.path not in running))
     return facts | ({"learned": tuple(learned)} if trained else {})
+
+
+def notes_of(model: Any, found: list[Named]) -> tuple[str, ...]:
+    """What is beside the weights and stays as it is."""
+    adapted = [one for one in found if not one.is_weight and not _is_running(one) and one.variable.trainable is False]
+    layers = dict.fromkeys(one.owner for one in adapted if isinstance(one.layer, keras.layers.Normalization))
+    left = [f"{folded(layers)}, as adapted"] if layers else []
+    left += ["the optimiser's state, which `model.compile` anew begins"] if _steps(model) else []
+    return (f"left as it is: {'; '.join(left)}",) if left else ()
 
 
 def _buffer(one: Named) -> Buffer:
@@ -59,10 +70,14 @@ def _has_counted(one: Named) -> bool:
 
 
 def _trained(model: Any, statistics: tuple[Statistics, ...]) -> str:
-    optimizer = getattr(model, "optimizer", None)
-    steps = int(optimizer.iterations) if optimizer is not None else 0
-    if steps:
-        return f"its optimiser has taken {steps:,} step{'' if steps == 1 else 's'}"
+    if steps := _steps(model):
+        return f"its optimiser has taken {counted(steps, 'step')}"
     if any(one.has_counted for one in statistics):
         return "its normalisations have counted batches"
     return ""
+
+
+def _steps(model: Any) -> int:
+    """How many its optimiser has taken."""
+    optimizer = getattr(model, "optimizer", None)
+    return 0 if optimizer is None else int(optimizer.iterations)

@@ -32,6 +32,11 @@ _OPERATIONS: dict[tuple[type, ...], Operation] = {
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel", "recurrent_kernel")
 
 
+def is_convolution(layer: Any) -> bool:
+    """Whether a layer is one of Keras's own convolutions, whatever their kind."""
+    return any(isinstance(layer, kinds) for kinds in _OPERATIONS)
+
+
 def read(named: Named) -> Param:
     """One variable, as its layer's type says it."""
     return Param(

@@ -5,7 +5,7 @@ from typing import Any
 import keras  # pyright: ignore[reportMissingImports]
 
 from .._graph import Made
-from ..init import Initialiser, constant, normal, ones, orthogonal, truncated_normal, uniform, whole, zeros
+from ..init import Initialiser, constant, forget_gate_bias, normal, ones, orthogonal, truncated_normal, uniform, whole, zeros
 from ..init import _law as law
 from . import initializers
 from ._names import Named
@@ -15,13 +15,13 @@ from ._start import Start
 def made_of(named: Named) -> Made | None:
     """How a variable was made by its layer; None if the layer does not tell its initialiser."""
     name, layer = named.variable.name, named.layer
-    if name == "bias" and getattr(layer, "unit_forget_bias", False):
-        return None  # of which part alone is what its initialiser says
     init = next((getattr(layer, f"{one}_initializer", None) for one in (name, name.removesuffix("_kernel"))), None)
     init = init or getattr(layer, f"{name.removesuffix('_kernel')}_initializer", None)
     if init is None:
         return None
     start = init.init if isinstance(init, Start) else _start(init, tuple(named.variable.shape))
+    if name == "bias" and getattr(layer, "unit_forget_bias", False):
+        start = forget_gate_bias() if start == zeros() else None  # of which no other start says one part alone
     return Made(init=start, because=f"{type(layer).__name__}'s {_name(init)}", is_pending=False)
 
 

@@ -10,10 +10,10 @@ import keras  # pyright: ignore[reportMissingImports]
 
 from .._errors import ModelError
 from .._graph import Graph, Param, Use
-from ._history import history_of
+from ._history import history_of, notes_of
 from ._inputs import tries
 from ._keras import StatelessScope, called_as, with_layers_within
-from ._layers import read, recurrence_facts
+from ._layers import is_convolution, read
 from ._names import Named, model_name, named
 from ._stand_ins import GATES, norms, recurrence_of, recurrent
 
@@ -51,14 +51,25 @@ def survey(model: Any, example: Any = None) -> Graph:
     """Every variable as its layer's type says it; nothing is run."""
     _build(model, example)
     found = named(model)
-    return Graph(_read(found), **history_of(model, found))
+    return Graph(_read(found), notes=notes_of(model, found), **history_of(model, found))
 
 
 def _build(model: Any, example: Any) -> None:
     """What is not built gets its shapes from an example."""
     if example is not None and not model.built:
-        given = example if isinstance(example, tuple) else (example,)
-        model(**example) if isinstance(example, dict) else model(*given)
+        try:
+            _call(model, example)
+        except Exception as error:  # whatever a user's own code may raise
+            line = next(iter(str(error).splitlines()), "")
+            raise ModelError(
+                f"{model_name(model)} is not built yet, and raises {type(error).__name__} on the example: {line}"
+            ) from error
+
+
+def _call(model: Any, example: Any) -> Any:
+    if isinstance(example, dict) and not isinstance(model, keras.Sequential):
+        return model(**example)
+    return model(*example) if isinstance(example, tuple) else model(example)
 
 
 def _read(found: list[Named]) -> tuple[Param, ...]:
@@ -66,7 +77,8 @@ def _read(found: list[Named]) -> tuple[Param, ...]:
 
 
 def _by_layers(model: Any, found: list[Named], why: str) -> Graph:
-    return Graph(_read(found), notes=(f"the layers' types speak alone, because {why}",), **history_of(model, found))
+    notes = (f"the layers' types speak alone, because {why}", *notes_of(model, found))
+    return Graph(_read(found), notes=notes, **history_of(model, found))
 
 
 def _traced(model: Any, found: list[Named], example: Any, below: Any) -> Graph:
@@ -142,12 +154,15 @@ def _in_keras_words(graph: Graph, found: list[Named], model: Any) -> Graph:
         if told.path in names:
             told = replace(told, shape=plain.shape, axes="io", packs=GATES[recurrence_of(one.layer)])
         own = {name: getattr(plain, name) for name in ("path", "layer", "made", "stream")}
+        if told.role == plain.role == "weight" and is_convolution(one.layer):
+            # An axis of size 1 may be space or anything; its layer knows.
+            own |= {name: getattr(plain, name) for name in ("axes", "groups", "stride", "transposed")}
         told = replace(told, **own, tied=one.tied, bias_of=names.get(told.bias_of or "", told.bias_of))
         params.append(replace(told, uses=tuple(_renamed(use, names) for use in told.uses)))
     notes = graph.notes
     for theirs, ours in names.items():
         notes = tuple(note.replace(theirs, ours) for note in notes)
-    return replace(graph, params=tuple(params), notes=notes, **history_of(model, found))
+    return replace(graph, params=tuple(params), notes=(*notes, *notes_of(model, found)), **history_of(model, found))
 
 
 def _renamed(use: Use, names: Mapping[str, str]) -> Use:

@@ -187,6 +187,8 @@ class _Place:
     index: int
 
 
+# How a tensor lies, which of one number says nothing, and fails for an order of axes that it has not.
+_PLACES = ("device", "layout", "pin_memory", "memory_format")
 _Step = tuple[Callable[..., Any], Any, dict[str, Any]]
 
 
@@ -199,7 +201,7 @@ def _step(value: Value, places: dict[Value, int], constants: Constants) -> _Step
         return _Place(places[argument]) if argument in places else constants.number(argument)
 
     assert value.function is not None
-    kwargs = {name: a for name, a in value.kwargs.items() if name not in ("device", "layout", "pin_memory")}
+    kwargs = {name: a for name, a in value.kwargs.items() if name not in _PLACES}
     args, kwargs = tree_map(told, (value.args, kwargs))
     return value.function, args, kwargs
 
