@@ -18,6 +18,8 @@ def tries(model: Any) -> Iterator[tuple[Any, ...]]:
     """Arguments of its `call`; nothing if neither its inputs nor its shapes when it was built tell them."""
     for number in range(len(_SPACE)):
         if (symbols := inputs_of(model)) is not None:
+            if any(symbol.dtype == "string" for symbol in keras.tree.flatten(symbols)):
+                return
             yield (keras.tree.map_structure(lambda symbol, at=number: _of_symbol(symbol, at), symbols),)
         elif shapes := build_shapes(model):
             # Whole numbers are looked up, fractions are computed with: what the first layer does says which.
@@ -26,8 +28,8 @@ def tries(model: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def _of_symbol(symbol: Any, number: int) -> NDArray[Any]:
-    takers = takers_of(symbol)
-    are_tokens = takers and all(isinstance(one, keras.layers.Embedding) for one in takers)
+    weighted = [one for one in takers_of(symbol) if getattr(one, "weights", ())]
+    are_tokens = weighted and all(isinstance(one, keras.layers.Embedding) for one in weighted)
     return _zeros(symbol.shape, "int64" if are_tokens else symbol.dtype, number)
 
 

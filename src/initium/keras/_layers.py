@@ -11,7 +11,7 @@ from ._caller import Caller
 from ._keras import own_variables
 from ._made import made_of
 from ._names import Named
-from ._stand_ins import GATES, recurrence_of
+from ._stand_ins import GATES, cell_of
 from ._weight import is_known, weight
 
 Facts = dict[str, Any]
@@ -72,7 +72,7 @@ def _facts(named: Named) -> Facts:
 
 def recurrence_facts(named: Named) -> Facts:
     """How a recurrent cell packs its gates; nothing for any other layer."""
-    gates = GATES.get(recurrence_of(named.layer), ())
+    gates = GATES.get(cell_of(named.layer), ())
     fits = bool(gates) and named.variable.shape[-1] % len(gates) == 0
     return {"packs": gates, "blocks": len(gates)} if fits and len(named.variable.shape) == 1 else {}
 
@@ -84,7 +84,7 @@ def _kernel(named: Named) -> Facts:
     operation = next((word for kinds, word in _OPERATIONS.items() if isinstance(layer, kinds)), "dense")
     facts = {field: getattr(found, field) for field in Weight.__dataclass_fields__ if field != "shape"}
     use = Use(operation=operation)
-    if kind := recurrence_of(layer):
+    if kind := cell_of(layer):
         fed_by = "state" if variable.name == "recurrent_kernel" else "unknown"
         facts |= {"packs": GATES[kind]}
         use = Use(operation="recurrent", fed_by=fed_by)

@@ -8,6 +8,7 @@ from .._graph import Made
 from ..init import Initialiser, constant, forget_gate_bias, normal, ones, orthogonal, truncated_normal, uniform, whole, zeros
 from ..init import _law as law
 from . import initializers
+from ._keras import RandomInitializer
 from ._names import Named
 from ._start import Start
 
@@ -15,14 +16,30 @@ from ._start import Start
 def made_of(named: Named) -> Made | None:
     """How a variable was made by its layer; None if the layer does not tell its initialiser."""
     name, layer = named.variable.name, named.layer
-    init = next((getattr(layer, f"{one}_initializer", None) for one in (name, name.removesuffix("_kernel"))), None)
-    init = init or getattr(layer, f"{name.removesuffix('_kernel')}_initializer", None)
+    init = _initializer(named)
     if init is None:
         return None
     start = init.init if isinstance(init, Start) else _start(init, tuple(named.variable.shape))
     if name == "bias" and getattr(layer, "unit_forget_bias", False):
         start = forget_gate_bias() if start == zeros() else None  # of which no other start says one part alone
     return Made(init=start, because=f"{type(layer).__name__}'s {_name(init)}", is_pending=False)
+
+
+def is_usual(named: Named) -> bool:
+    """Whether a variable is built as such variables are: drawn, or with what leaves a signal as it is."""
+    neutral = _NEUTRAL.get(named.variable.name, ())
+    return isinstance(_initializer(named), (RandomInitializer, *neutral))
+
+
+_ZEROS, _ONES = (keras.initializers.Zeros,), (keras.initializers.Ones,)
+_NEUTRAL = {"bias": _ZEROS, "beta": _ZEROS, "gamma": _ONES, "scale": _ONES}
+
+
+def _initializer(named: Named) -> Any:
+    """By the name under which Keras's layers keep it."""
+    name, layer = named.variable.name, named.layer
+    found = (getattr(layer, f"{one}_initializer", None) for one in (name, name.removesuffix("_kernel")))
+    return next((init for init in found if init is not None), None)
 
 
 def _name(init: Any) -> str:

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import keras  # pyright: ignore[reportMissingImports]
@@ -56,24 +57,29 @@ def named(model: Any) -> list[Named]:
     return made
 
 
+def is_built(model: Any) -> bool:
+    """Whether a model and all layers within it have their variables, as far as it is known."""
+    return all(layer.built for _, layer in _layers(model))
+
+
 def check_built(model: Any) -> None:
     """Refuse a model whose variables are not there yet.
 
     Raises:
         ModelError: saying how it is built.
     """
-    unbuilt = [path or "the model" for path, layer in _layers(model) if not layer.built]
-    if not model.built or (unbuilt and not model.weights):
+    if not model.built:
         raise ModelError(
-            f"This Keras model is not built, so that it has no weights yet: {type(model).__name__} {model.name!r}. "
-            "Begin it with keras.Input((...)), call model.build((None, ...)), or pass inputs: example=batch."
+            f"{model_name(model)} {model.name!r} is not built, so that it has no weights yet. Begin it with "
+            "keras.Input(...), call it once, or pass inputs that it takes: example=batch."
         )
 
 
 def _named(owned: list[tuple[str, Any, Any]], places: dict[int, str]) -> Named:
-    path, variable, layer = owned[0]
+    # A layer may hold what another has made, as one that ties its kernel to a table does.
+    path, variable, layer = max(owned, key=lambda one: _num_alike(one[0], one[1].path))
     seat = _joined(places[id(layer)], _place_of(variable.name, layer))
-    tied = tuple(dict.fromkeys(other for other, _, _ in owned[1:] if other != path))
+    tied = tuple(dict.fromkeys(other for other, _, _ in owned if other != path))
     is_weight = any(one is variable for one in trained_variables(layer))
     return Named(path, variable, layer, stream_path(seat), is_weight, tied)
 
@@ -115,6 +121,12 @@ def _place_of(name: str, layer: Any) -> str:
         return name
     number = names.index(name)
     return f"variable_{number}" if number else "variable"
+
+
+def _num_alike(path: str, other: str) -> int:
+    """How many names two paths have in common at their end."""
+    pairs = zip(reversed(path.split("/")), reversed(other.split("/")), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _joined(path: str, name: str) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 import keras  # pyright: ignore[reportMissingImports]
 from keras import layers, ops  # pyright: ignore[reportMissingImports]
 
+from ._keras import ConvLSTMCell
+
 Call = Callable[..., Any]
 
 
@@ -61,20 +63,21 @@ def _scaled(layer: Any, x: Any, axis: int) -> Any:
     return x + ops.reshape(layer.beta, shape) if layer.center else x
 
 
-_RECURRENT = {layers.LSTMCell: "LSTM", layers.GRUCell: "GRU", layers.SimpleRNNCell: "RNN"}
+_CELLS = {layers.LSTMCell: "LSTM", layers.GRUCell: "GRU", layers.SimpleRNNCell: "RNN", ConvLSTMCell: "LSTM"}
 # What each packed block is, in Keras's order.
 GATES = {"LSTM": ("input", "forget", "cell", "output"), "GRU": ("update", "reset", "new"), "RNN": ()}
 
 
+def cell_of(layer: Any) -> str:
+    """`LSTM`, `GRU` or `RNN`: which recurrence a cell does; empty of any other layer."""
+    return next((kind for cell, kind in _CELLS.items() if isinstance(layer, cell)), "")
+
+
 def recurrence_of(layer: Any) -> str:
-    """`LSTM`, `GRU` or `RNN`: which recurrence a layer or its cell is; empty of any other, and of one with functions
-    of its own.
-    """
-    cell = getattr(layer, "cell", layer) if isinstance(layer, layers.RNN) else layer
-    kind = next((kind for kind in _RECURRENT if isinstance(cell, kind) and type(cell).call is kind.call), None)
-    if kind is None or cell.activation is not keras.activations.tanh:
-        return ""
-    return _RECURRENT[kind]
+    """The recurrence that a layer runs, if it is one that every framework has; empty of any other."""
+    cell = layer.cell if isinstance(layer, layers.RNN) else None
+    is_plain = any(type(cell).call is kind.call for kind in (layers.LSTMCell, layers.GRUCell, layers.SimpleRNNCell))
+    return cell_of(cell) if is_plain and cell.activation is keras.activations.tanh else ""
 
 
 def recurrent(layer: Any, recurrence: Callable[..., tuple[Any, list[Any]]]) -> Call:

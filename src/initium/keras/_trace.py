@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +14,9 @@ from ._history import history_of, notes_of
 from ._inputs import tries
 from ._keras import StatelessScope, called_as, with_layers_within
 from ._layers import is_convolution, read
-from ._names import Named, model_name, named
-from ._stand_ins import GATES, norms, recurrence_of, recurrent
+from ._made import is_usual
+from ._names import Named, is_built, model_name, named
+from ._stand_ins import GATES, cell_of, norms, recurrence_of, recurrent
 
 # How the tracer of PyTorch calls the kernels of a recurrence, and Keras.
 _KERNELS = {"weight_ih_l0": "kernel", "weight_hh_l0": "recurrent_kernel"}
@@ -55,15 +56,22 @@ def survey(model: Any, example: Any = None) -> Graph:
 
 
 def _build(model: Any, example: Any) -> None:
-    """What is not built gets its shapes from an example."""
-    if example is not None and not model.built:
-        try:
-            _call(model, example)
-        except Exception as error:  # whatever a user's own code may raise
-            line = next(iter(str(error).splitlines()), "")
-            raise ModelError(
-                f"{model_name(model)} is not built yet, and raises {type(error).__name__} on the example: {line}"
-            ) from error
+    """Call once what is not built, or whose layers are not: as a first call by hand would, it makes their variables."""
+    if is_built(model):
+        return
+    if example is None:
+        for inputs in tries(model):
+            with suppress(Exception):  # whatever a user's own code may raise
+                model(*inputs)
+                return
+        return
+    try:
+        _call(model, example)
+    except Exception as error:  # whatever a user's own code may raise
+        line = next(iter(str(error).splitlines()), "")
+        raise ModelError(
+            f"{model_name(model)} is not built yet, and raises {type(error).__name__} on the example: {line}"
+        ) from error
 
 
 def _call(model: Any, example: Any) -> Any:
@@ -99,6 +107,7 @@ def _traced(model: Any, found: list[Named], example: Any, below: Any) -> Graph:
         signature=inspect.signature(type(model).call),
         params={path: one.variable.value for path, one in params.items()},
         buffers={path: one.variable.value for path, one in buffers.items()},
+        usual=frozenset(path for path, one in params.items() if is_usual(one)),
         recurrences=recurrences,
     )
     graph = below.trace_called(called, _as_taken(model, example), tries(model))
@@ -152,17 +161,27 @@ def _in_keras_words(graph: Graph, found: list[Named], model: Any) -> Graph:
             params.append(plain)  # a bias of a recurrence, of which the trace sees the kernels alone
             continue
         if told.path in names:
-            told = replace(told, shape=plain.shape, axes="io", packs=GATES[recurrence_of(one.layer)])
+            told = replace(told, shape=plain.shape, axes="io", packs=GATES[cell_of(one.layer)])
         own = {name: getattr(plain, name) for name in ("path", "layer", "made", "stream")}
-        if told.role == plain.role == "weight" and is_convolution(one.layer):
-            # An axis of size 1 may be space or anything; its layer knows.
-            own |= {name: getattr(plain, name) for name in ("axes", "groups", "stride", "transposed")}
-        told = replace(told, **own, tied=one.tied, bias_of=names.get(told.bias_of or "", told.bias_of))
+        if plain.role == "weight" and is_convolution(one.layer):
+            # An axis of size 1 may be space or anything, and one of channels be in two; its layer knows.
+            own |= {name: getattr(plain, name) for name in ("role", "because", "axes", "groups", "stride", "transposed")}
+        elif cell_of(one.layer) and told.path not in names:
+            # Unrolled: each step adds to the state, as branches do to a stream.
+            own |= {name: getattr(plain, name) for name in ("role", "because", "axes", "packs", "blocks")}
+            own |= {"uses": tuple(_of_cell(use, told.use) for use in plain.uses), "bias_of": plain.bias_of}
+        own = {"bias_of": names.get(told.bias_of or "", told.bias_of), "tied": one.tied} | own
+        told = replace(told, **own)
         params.append(replace(told, uses=tuple(_renamed(use, names) for use in told.uses)))
     notes = graph.notes
     for theirs, ours in names.items():
         notes = tuple(note.replace(theirs, ours) for note in notes)
     return replace(graph, params=tuple(params), notes=(*notes, *notes_of(model, found)), **history_of(model, found))
+
+
+def _of_cell(use: Use, seen: Use) -> Use:
+    """A use that a cell's type says, with what a run has seen of what feeds it."""
+    return use if use.fed_by == "state" else replace(use, fed_by=seen.fed_by, moment=seen.moment, after=seen.after)
 
 
 def _renamed(use: Use, names: Mapping[str, str]) -> Use:

@@ -12,6 +12,7 @@ from torch import nn
 from .._errors import ModelError
 from ..init import constant, zeros
 from ._deferred import Recorded, record_of
+from ._inputs import Told
 
 _MOST = 1 << 20  # numbers that are all looked at
 _EDGE = 64  # of a larger tensor, along each axis
@@ -69,7 +70,7 @@ def built(module: nn.Module, name: str, value: nn.Parameter, *, padding: int | N
         "unknown": size == 0 or not value.is_floating_point(),
         "unset": record is not None and record.is_unset,
         "trained": value.grad is not None,
-        "draw": size > _MOST and record is not None and record.is_random,
+        "draw": _is_usual(module, name) or (size > _MOST and record is not None and record.is_random),
         "large": size > _MOST_MADE and record is not None,
     }
     told: list[Kind] = [kind for kind, holds in whys.items() if holds]
@@ -84,6 +85,10 @@ def built(module: nn.Module, name: str, value: nn.Parameter, *, padding: int | N
         return _told(numbers.detach().to("cpu", torch.float64).numpy())
     except (ModelError, RuntimeError):  # of a record that cannot be repeated, or a tensor without plain numbers
         return Built("unknown")
+
+
+def _is_drawn(module: nn.Module, name: str) -> bool:
+    return isinstance(module, Told) and name in module.usual
 
 
 def is_zero(module: nn.Module, name: str, value: nn.Parameter) -> bool:

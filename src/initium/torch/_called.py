@@ -36,6 +36,7 @@ class Called(NamedTuple):
         signature: of the inputs, after `self`.
         params: what stands for them is passed under the same path.
         buffers: likewise.
+        usual: the paths of those parameters that are built as such are: nobody has chosen their numbers.
         recurrences: for each a function is passed, of a sequence `(sample, time, in)` and of a list of states, none or
             each `(sample, out)`; it gives both anew.
     """
@@ -45,6 +46,7 @@ class Called(NamedTuple):
     signature: inspect.Signature
     params: Mapping[str, nn.Parameter]
     buffers: Mapping[str, torch.Tensor]
+    usual: frozenset[str]
     recurrences: Mapping[str, Recurrence]
 
 
@@ -90,6 +92,7 @@ def _module(called: Called) -> Told:
     for path, value in called.params.items():
         owner, own = _owner(module, path)
         owner.register_parameter(own, value)
+        owner.usual |= {own} if path in called.usual else set()
     for path, value in called.buffers.items():
         owner, own = _owner(module, path)
         owner.register_buffer(own, value)
@@ -123,11 +126,11 @@ def _held(module: nn.Module, path: str) -> Any:
     return getattr(module.get_submodule(owner), name)
 
 
-def _owner(module: nn.Module, path: str) -> tuple[nn.Module, str]:
+def _owner(module: Any, path: str) -> tuple[Any, str]:
     """The module that holds what a path names, made if it is not there, and the name within it."""
     *within, own = path.split(".")
     for name in within:
         if name not in dict(module.named_children()):
-            module.add_module(name, nn.Module())
+            module.add_module(name, Told())
         module = module.get_submodule(name)
     return module, own

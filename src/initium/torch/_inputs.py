@@ -32,9 +32,15 @@ class Inputs:
 
 
 class Told(nn.Module):
-    """A module that is made for a trace, by whoever knows what it may take."""
+    """A module that is made for a trace, by whoever knows what it may take.
 
-    inputs: tuple[Inputs, ...]
+    Attributes:
+        inputs: the likeliest first.
+        usual: names of those of its parameters that are built as such parameters are, whatever they look like by now.
+    """
+
+    inputs: tuple[Inputs, ...] = ()
+    usual: frozenset[str] = frozenset()
 
 
 def described(model: nn.Module, inputs: Inputs) -> str:
