@@ -111,6 +111,8 @@ def _traced(model: Any, found: list[Named], example: Any, below: Any) -> Graph:
         recurrences=recurrences,
     )
     graph = below.trace_called(called, _as_taken(model, example), tries(model))
+    if not graph.is_traced:  # its layers are Keras's, of which the tracer knows no type
+        return Graph(_read(found), notes=(*graph.notes, *notes_of(model, found)), **history_of(model, found))
     return _in_keras_words(graph, found, model)
 
 

@@ -87,7 +87,7 @@ def built(module: nn.Module, name: str, value: nn.Parameter, *, padding: int | N
         return Built("unknown")
 
 
-def _is_drawn(module: nn.Module, name: str) -> bool:
+def _is_usual(module: nn.Module, name: str) -> bool:
     return isinstance(module, Told) and name in module.usual
 
 
