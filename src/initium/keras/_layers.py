@@ -65,7 +65,8 @@ def _facts(named: Named) -> Facts:
     if isinstance(layer, layers.Embedding) and variable.name == "embeddings":
         use = Use(operation="embedding", fed_by="tokens")
         return {"role": "embedding", "axes": "vo", "because": "one row is picked for each token", "uses": (use,)}
-    if variable.name in _KERNELS and (is_known(layer, variable.name) or len(variable.shape) == 2):
+    is_read = is_known(layer, variable.name) or is_convolution(layer) or len(variable.shape) == 2
+    if variable.name in _KERNELS and is_read:
         return _kernel(named)
     return _kept(variable, "of a layer that is not known")
 

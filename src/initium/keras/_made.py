@@ -38,7 +38,8 @@ _NEUTRAL = {"bias": _ZEROS, "beta": _ZEROS, "gamma": _ONES, "scale": _ONES}
 def _initializer(named: Named) -> Any:
     """By the name under which Keras's layers keep it."""
     name, layer = named.variable.name, named.layer
-    found = (getattr(layer, f"{one}_initializer", None) for one in (name, name.removesuffix("_kernel")))
+    stems = (name, name.removesuffix("_kernel"), "depthwise" if name == "kernel" else name)
+    found = (getattr(layer, f"{stem}_initializer", None) for stem in stems)
     return next((init for init in found if init is not None), None)
 
 

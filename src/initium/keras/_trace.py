@@ -172,7 +172,8 @@ def _in_keras_words(graph: Graph, found: list[Named], model: Any) -> Graph:
             # Unrolled: each step adds to the state, as branches do to a stream.
             own |= {name: getattr(plain, name) for name in ("role", "because", "axes", "packs", "blocks")}
             own |= {"uses": tuple(_of_cell(use, told.use) for use in plain.uses), "bias_of": plain.bias_of}
-        own = {"bias_of": names.get(told.bias_of or "", told.bias_of), "tied": one.tied} | own
+        bias_of = told.bias_of or (plain.bias_of if told.role == plain.role == "bias" else None)
+        own = {"bias_of": names.get(bias_of or "", bias_of), "tied": one.tied} | own
         told = replace(told, **own)
         params.append(replace(told, uses=tuple(_renamed(use, names) for use in told.uses)))
     notes = graph.notes
