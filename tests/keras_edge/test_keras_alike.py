@@ -65,7 +65,9 @@ class Block(nn.Module):
 
     def forward(self, x):
         normal = self.norm1(x)
-        heads = (self.attention[name](normal).unflatten(-1, (3, 4)).transpose(1, 2) for name in ("query", "key", "value"))
+        heads = (
+            self.attention[name](normal).unflatten(-1, (3, 4)).transpose(1, 2) for name in ("query", "key", "value")
+        )
         mixed = nn.functional.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
         x = x + self.attention["attention_output"](mixed)
         return x + self.down(nn.functional.gelu(self.up(self.norm2(x))))

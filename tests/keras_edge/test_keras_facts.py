@@ -89,7 +89,8 @@ def test_a_bias_goes_with_its_kernel(graphs):
         for param in graph.params:
             if param.role == "bias":
                 weight = graph.weight_of(param)
-                assert weight and weight.path.rpartition("/")[0] == param.path.rpartition("/")[0], param.path
+                assert weight, param.path
+                assert weight.path.rpartition("/")[0] == param.path.rpartition("/")[0]
 
 
 def test_recurrent_kernels_name_their_gates(graphs):

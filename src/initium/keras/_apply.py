@@ -8,7 +8,6 @@ import keras  # pyright: ignore[reportMissingImports]
 
 from .._decisions import Choice, Decisions, starts_anew
 from .._errors import PlanError, SettingError, listed
-from .._fill import DTYPES
 from .._ledger import Entry, Ledger
 from .._paused import paused
 from .._tensor import Tensor, check_all, of_choice
@@ -19,7 +18,7 @@ from ._tensor import tensor
 
 @paused()
 def apply(plan: Decisions, model: Any, *, seed: int = 0, device: Any = None, partial: bool = False) -> Ledger:
-    """Fill a model's variables in place. See `Plan.apply`; all is decided, then checked, before the first is touched."""
+    """Fill a model's variables in place, once all is decided and checked. See `Plan.apply`."""
     if device is not None:
         raise SettingError("A Keras model stays where it is built; build it under keras.device(...) instead.")
     found = named(model)

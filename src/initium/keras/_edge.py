@@ -21,6 +21,4 @@ def edge(below: Any) -> SimpleNamespace:
     Args:
         below: the edge of the backend, whose tracer is taken; None if it has none.
     """
-    return SimpleNamespace(
-        __name__="initium.keras", trace=partial(trace, below=below), survey=survey, apply=apply
-    )
+    return SimpleNamespace(__name__="initium.keras", trace=partial(trace, below=below), survey=survey, apply=apply)

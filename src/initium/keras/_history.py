@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras  # pyright: ignore[reportMissingImports]
+import numpy as np
 
 from .._decisions import folded
 from .._errors import counted
@@ -66,7 +67,7 @@ def _statistics(found: list[Named]) -> Iterator[Statistics]:
 
 
 def _has_counted(one: Named) -> bool:
-    return bool((keras.ops.convert_to_numpy(one.variable) != RUNNING[one.variable.name]).any())
+    return bool(np.any(keras.ops.convert_to_numpy(one.variable) != RUNNING[one.variable.name]))
 
 
 def _trained(model: Any, statistics: tuple[Statistics, ...]) -> str:

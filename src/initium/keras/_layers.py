@@ -82,7 +82,8 @@ def _kernel(named: Named) -> Facts:
     variable, layer = named.variable, named.layer
     shape = tuple(variable.shape)
     found = weight(shape, Caller(named.path, variable.name, layer))
-    operation = next((word for kinds, word in _OPERATIONS.items() if isinstance(layer, kinds)), "dense")
+    operations: list[Operation] = [word for kinds, word in _OPERATIONS.items() if isinstance(layer, kinds)]
+    operation: Operation = operations[0] if operations else "dense"
     facts = {field: getattr(found, field) for field in Weight.__dataclass_fields__ if field != "shape"}
     use = Use(operation=operation)
     if kind := cell_of(layer):

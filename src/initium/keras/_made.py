@@ -5,12 +5,23 @@ from typing import Any
 import keras  # pyright: ignore[reportMissingImports]
 
 from .._graph import Made
-from ..init import Initialiser, constant, forget_gate_bias, normal, ones, orthogonal, truncated_normal, uniform, whole, zeros
+from ..init import (
+    Initialiser,
+    constant,
+    forget_gate_bias,
+    normal,
+    ones,
+    orthogonal,
+    truncated_normal,
+    uniform,
+    whole,
+    zeros,
+)
 from ..init import _law as law
-from . import initializers
 from ._keras import RandomInitializer
 from ._names import Named
 from ._start import Start
+from .initializers import law_of
 
 
 def made_of(named: Named) -> Made | None:
@@ -55,10 +66,7 @@ def _start(init: Any, shape: tuple[int, ...]) -> Initialiser | None:
         return ones()
     if isinstance(init, keras.initializers.Constant):
         return constant(float(init.value)) if isinstance(init.value, int | float) else None
-    ours = getattr(initializers, type(init).__name__, None)
-    if not (isinstance(ours, type) and type(init) in ours.__mro__):
-        return None
-    match ours.from_config(init.get_config())._law(shape):
+    match law_of(init, shape):
         case law.Uniform(low, high):
             return uniform(low, high)
         case law.Normal(mean, std):

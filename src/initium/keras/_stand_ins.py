@@ -54,7 +54,8 @@ _NORMS: dict[type, Callable[[Any], Call]] = {
 
 def _normalised(x: Any, axes: list[int], epsilon: float) -> Any:
     centred = x - ops.mean(x, axis=axes, keepdims=True)
-    return centred * ops.rsqrt(ops.mean(ops.square(centred), axis=axes, keepdims=True) + epsilon)
+    variance: Any = ops.mean(ops.square(centred), axis=axes, keepdims=True)
+    return centred * ops.rsqrt(variance + epsilon)
 
 
 def _scaled(layer: Any, x: Any, axis: int) -> Any:
@@ -75,8 +76,9 @@ def cell_of(layer: Any) -> str:
 
 def recurrence_of(layer: Any) -> str:
     """The recurrence that a layer runs, if it is one that every framework has; empty of any other."""
-    cell = layer.cell if isinstance(layer, layers.RNN) else None
-    is_plain = any(type(cell).call is kind.call for kind in (layers.LSTMCell, layers.GRUCell, layers.SimpleRNNCell))
+    cell: Any = layer.cell if isinstance(layer, layers.RNN) else None
+    kinds: list[Any] = [layers.LSTMCell, layers.GRUCell, layers.SimpleRNNCell]
+    is_plain = any(getattr(type(cell), "call", None) is kind.call for kind in kinds)
     return cell_of(cell) if is_plain and cell.activation is keras.activations.tanh else ""
 
 

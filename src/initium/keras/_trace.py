@@ -91,8 +91,7 @@ def _by_layers(model: Any, found: list[Named], why: str) -> Graph:
 
 def _traced(model: Any, found: list[Named], example: Any, below: Any) -> Graph:
     recurrences = dict(_recurrences(model, found, below))
-    within = {path for path in recurrences}
-    params = {one.path: one for one in found if one.is_weight and one.owner not in within}
+    params = {one.path: one for one in found if one.is_weight and one.owner not in recurrences}
     buffers = {one.path: one for one in found if not one.is_weight}
     variables = {one.path: one.variable for one in (*params.values(), *buffers.values())}
 
@@ -148,11 +147,15 @@ def _recurrences(model: Any, found: list[Named], below: Any) -> Iterator[tuple[s
         yield owner, below.Recurrence(recurrence_of(layer), kernels)
 
 
+# What a layer's type knows better than a run tells.
+_OF_CONVOLUTIONS = ("role", "because", "axes", "groups", "stride", "transposed")
+_OF_CELLS = ("role", "because", "axes", "packs", "blocks")
+
+
 def _in_keras_words(graph: Graph, found: list[Named], model: Any) -> Graph:
     """The graph with Keras's paths, layouts, layers and makers, in Keras's order."""
-    names = {
-        f"{path}.{theirs}": f"{path}/{ours}" for path, _ in _recurrent_layers(model, found) for theirs, ours in _KERNELS.items()
-    }
+    cells = [path for path, _ in _recurrent_layers(model, found)]
+    names = {f"{path}.{theirs}": f"{path}/{ours}" for path in cells for theirs, ours in _KERNELS.items()}
     traced = {names.get(param.path, param.path): param for param in graph.params}
     params = []
     for one in found:
@@ -167,10 +170,10 @@ def _in_keras_words(graph: Graph, found: list[Named], model: Any) -> Graph:
         own = {name: getattr(plain, name) for name in ("path", "layer", "made", "stream")}
         if plain.role == "weight" and is_convolution(one.layer):
             # An axis of size 1 may be space or anything, and one of channels be in two; its layer knows.
-            own |= {name: getattr(plain, name) for name in ("role", "because", "axes", "groups", "stride", "transposed")}
+            own |= {name: getattr(plain, name) for name in _OF_CONVOLUTIONS}
         elif cell_of(one.layer) and told.path not in names:
             # Unrolled: each step adds to the state, as branches do to a stream.
-            own |= {name: getattr(plain, name) for name in ("role", "because", "axes", "packs", "blocks")}
+            own |= {name: getattr(plain, name) for name in _OF_CELLS}
             own |= {"uses": tuple(_of_cell(use, told.use) for use in plain.uses), "bias_of": plain.bias_of}
         bias_of = told.bias_of or (plain.bias_of if told.role == plain.role == "bias" else None)
         own = {"bias_of": names.get(bias_of or "", bias_of), "tied": one.tied} | own

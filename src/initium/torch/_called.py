@@ -12,7 +12,7 @@ from .._graph import Graph
 from ._inputs import Inputs, Told
 from ._trace import trace
 
-_LAYERS: dict[str, type[nn.RNNBase]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
+_LAYERS: dict[str, Any] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
 
 
 class Recurrence(NamedTuple):
