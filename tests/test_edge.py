@@ -2,7 +2,6 @@
 
 import textwrap
 
-import numpy as np
 import pytest
 
 import initium
@@ -24,24 +23,6 @@ def code(message, first):
     indent = len(lines[start]) - len(lines[start].lstrip())
     end = next((i for i in range(start, len(lines)) if not lines[i].startswith(" " * indent)), len(lines))
     return textwrap.dedent("\n".join(lines[start:end]))
-
-
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
-def test_a_keras_model_is_told_how_its_layers_start_before_and_after_they_are_built():
-    keras = pytest.importorskip("keras")
-    import initium.keras
-
-    model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(4)])
-    message = refused(model)
-    assert message.startswith("A Keras model is not planned: `plan` and `initialize` take a torch.nn.Module.\n")
-    # What it says works, as it is printed.
-    exec(code(message, "for layer"), {"model": model, "initium": initium})
-    kernel = model.layers[0].kernel
-    expected = initium.array("he_normal", (3, 4), seed=0, path=kernel.path, axes="io")
-    assert (keras.ops.convert_to_numpy(kernel) == expected).all()
-    layer = eval(code(message, "keras.layers.Dense").splitlines()[0], {"keras": keras, "initium": initium})
-    layer.build((None, 3))
-    assert np.any(keras.ops.convert_to_numpy(layer.kernel))
 
 
 def told(model):

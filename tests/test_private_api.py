@@ -109,7 +109,13 @@ ATTRIBUTES = {
         "_spec": lambda: import_module("torch.distributed.tensor").DTensor,
         "_split_tensor": lambda: import_module("torch.distributed.tensor").Shard,
     },
-    "keras": {"_flatten_layers _trainable_variables _non_trainable_variables": lambda: import_module("keras").Layer()},
+    "keras": {
+        "_flatten_layers _trainable_variables _non_trainable_variables": lambda: import_module("keras").Layer(),
+        "_build_shapes_dict _outbound_nodes": lambda: import_module("keras").Layer(),
+        "_functional": lambda: import_module("keras").Sequential(),
+        "_inputs_struct": lambda: import_module("keras").Model(one := import_module("keras").Input((1,)), one),
+        "_keras_history": lambda: import_module("keras").Input((1,)),
+    },
     "jax": {},
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ._coordinates import CoordinateCheck, slopes
-from ._edge import building_edge, edge_of
+from ._edge import building_edge, edge_for, edge_of
 from ._errors import ModelError, SettingError, few, with_article
 from ._graph import Graph
 from ._initialize import begin, plan
@@ -151,7 +151,7 @@ def _read_widths(widths: Any) -> tuple[int, ...]:
 
 def _built(factory: Callable[[int], Any], width: int, seed: int) -> Any:
     model = building_edge().seeded(lambda: factory(width), seed)
-    edge_of(model)  # which refuses what is no model
+    edge_for(model, "coordinate_check")  # which refuses what is no model
     return model
 
 

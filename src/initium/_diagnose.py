@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ._diagnosis import Diagnosis, Step
-from ._edge import edge_of
+from ._edge import edge_for
 from ._errors import SettingError
 from ._initialize import begin, plan
 from ._plan import Plan
@@ -75,7 +75,7 @@ def diagnose(
         raise SettingError(f"`micro_batch` is a number of samples, 1 or more, not {micro_batch!r}.")
     if quick and thorough:
         raise SettingError("A diagnosis is quick or thorough, not both: leave one of them out.")
-    return edge_of(model).diagnose(
+    return edge_for(model, "diagnose").diagnose(
         model,
         inputs,
         targets,

@@ -1,6 +1,6 @@
 """Which edge knows a model's framework."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -19,30 +19,36 @@ def _nnx() -> ModuleType:
     return _nnx
 
 
-# The edges that can trace a model and fill it; none is imported before it is needed.
-_EDGES = {"torch": _torch}
+def _keras() -> Any:
+    """Keras's, with the tracer of the backend that Keras runs on."""
+    from . import keras
 
-_KERAS = """A Keras model is not planned: `plan` and `initialize` take a torch.nn.Module.
-Give each layer its start as you write it, with `import initium.keras`:
-    keras.layers.Dense(64, name="hidden", kernel_initializer=initium.keras.he_normal(seed=0))
-or start what is built, weight by weight:
-    for layer in model.layers:
-        if hasattr(layer, "kernel"):
-            layer.kernel.assign(initium.keras.he_normal(seed=0, path=layer.kernel.path)(layer.kernel.shape))"""
+    return keras.edge(_TRACERS.get(keras.backend(), lambda: None)())
+
+
+# The edges that can trace a model and fill it, a framework that stands on another before that one; none is imported
+# before it is needed.
+_EDGES: dict[str, Callable[[], Any]] = {"keras": _keras, "torch": _torch}
+# Of Keras's backends, those that can trace a function.
+_TRACERS: dict[str, Callable[[], Any]] = {"torch": _torch}
+
 _JAX = """{what} is a function of parameters that lie beside it, and both are planned together:
     params = initium.jax.initialize({call}, seed=0)
 `jax.eval_shape` of what makes the parameters is enough. See `initium.jax.plan`."""
 
-# Whose models are started otherwise than as a whole. A Keras model may be one of torch's besides.
+# Whose models are started otherwise than as a whole.
 _OTHERS = {
-    "keras": _KERAS,
     "flax": _JAX.format(what="A model of Flax linen", call="model.apply, model.init(key, x), x"),
     "haiku": _JAX.format(what="A Haiku model", call="model.apply, model.init(key, x), key, x"),
     "equinox": _JAX.format(what="An Equinox model", call="lambda model, x: jax.vmap(model)(x), model, x"),
 }
 
 
-def edge_of(model: Any) -> ModuleType:
+# By which a model is told from other things of its framework.
+_HOLDS = ("named_parameters", "trainable_weights")
+
+
+def edge_of(model: Any) -> Any:
     """The edge whose framework made a model.
 
     Raises:
@@ -53,11 +59,30 @@ def edge_of(model: Any) -> ModuleType:
         return _nnx()
     if other := next((_OTHERS[root] for root in roots if root in _OTHERS), None):
         raise ModelError(other)
-    found = next((_EDGES[root] for root in roots if root in _EDGES), None)
-    if found is None or isinstance(model, type) or not hasattr(model, "named_parameters"):
+    found = next((_EDGES[name] for name in _EDGES if name in roots), None)
+    if found is None or isinstance(model, type) or not any(hasattr(model, name) for name in _HOLDS):
         what = f"the class {model.__name__}" if isinstance(model, type) else with_article(type(model).__name__)
         raise ModelError(" ".join([f"A model is a torch.nn.Module, built; got {what}.", *_hint(model, roots)]))
     return found()
+
+
+def edge_for(model: Any, verb: str) -> Any:
+    """The edge of a model, for a verb that not every edge has.
+
+    Raises:
+        ModelError: as `edge_of`, or if this edge plans and fills models, and does no more yet.
+    """
+    edge = edge_of(model)
+    if edge.__name__ in _PLANS_ALONE:
+        raise ModelError(
+            f"`{verb}` does not take a {_PLANS_ALONE[edge.__name__]} model yet. "
+            "`plan` and `initialize` do, and a plan's `apply`, `write` and `verify`."
+        )
+    return edge
+
+
+# Edges that plan and fill a model, and do nothing else with it yet.
+_PLANS_ALONE = {"initium.keras": "Keras", "initium.jax._nnx": "Flax"}
 
 
 def building_edge() -> ModuleType:

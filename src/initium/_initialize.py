@@ -6,7 +6,7 @@ from numbers import Integral
 from typing import Any
 
 from ._decisions import decide
-from ._edge import edge_of
+from ._edge import edge_for, edge_of
 from ._errors import ModelError, RuleError, SettingError, counted, few
 from ._graph import Graph, Param
 from ._paused import paused
@@ -165,6 +165,8 @@ def initialize(
             f"Recipe `{recipe}` rescales weights as real data reaches them and needs a batch: "
             f"initialize(model, recipe='{recipe}', example=batch)."
         )
+    if recipe.calibrates:
+        _ = edge_for(model, f"initialize(recipe='{recipe}')")
     made = plan(model, recipe, rules=rules, example=example, only_new=only_new)
     return begin(made, recipe, model, seed, example)
 

@@ -7,7 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from ._decisions import Choice, Decisions, from_source
-from ._edge import edge_of
+from ._edge import edge_for, edge_of
 from ._errors import PlanError, UnknownNameError, counted
 from ._printable import printable
 from ._report import Report, Reported
@@ -342,7 +342,7 @@ class Plan(Reported, Decisions):
             >>> [round(weight.after, 3) for weight in found.weights]
             [1.0, 1.0]
         """
-        return edge_of(model).calibrate(self, model, batch)
+        return edge_for(model, "calibrate").calibrate(self, model, batch)
 
     def param_groups(self, model: Any, *, lr: float, weight_decay: float = 0.0, **options: Any) -> list[dict[str, Any]]:
         """The model's parameters in groups for an optimiser, by the learning rate that the recipe asks for.
@@ -372,4 +372,4 @@ class Plan(Reported, Decisions):
             >>> [(group["name"], group["lr"], len(group["params"])) for group in groups]
             [('lr x 1', 0.1, 2)]
         """
-        return edge_of(model).param_groups(self, model, lr=lr, weight_decay=weight_decay, **options)
+        return edge_for(model, "param_groups").param_groups(self, model, lr=lr, weight_decay=weight_decay, **options)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._decisions import in_dtype
-from ._edge import building_edge, edge_of
+from ._edge import building_edge, edge_for, edge_of
 from ._errors import ModelError, RuleError, SettingError
 from ._graph import Graph
 from ._initialize import graph_of
@@ -93,6 +93,8 @@ def warm_start(
         structure=structure,
         min_coverage=min_coverage,
     )
+    if not isinstance(model, Graph):
+        _ = edge_for(model, "warm_start")
     with paused():
         checkpoint = _checkpoint(source, trust=trust)
         graph, untraced = (model, None) if isinstance(model, Graph) else _graph(model, recipe, rules, example)

@@ -173,7 +173,7 @@ def _behind(before: _Stretch, following: _Stretch, choice: Choice, grown: float,
     """A stretch with one more weight."""
     param, use = choice.param, usual_use(choice.param)
     assert use.moment is not None
-    units = param.size("i") * (1 if param.transposed else param.groups)
+    units = param.size("g") * param.size("i") * (1 if param.transposed else param.groups)
     expected, low, high = (_passed(use.fed_by, second) for second in (before.assumed, before.low, before.high))
     if not (expected and low and high):  # without a name, what it makes of a signal is taken to grow with it
         expected, low, high = _LINEAR, *(_LINEAR._replace(second=s / before.assumed) for s in (before.low, before.high))

@@ -7,6 +7,7 @@ from typing import Any
 
 from .._diagnose import diagnose
 from .._diagnosis import Diagnosis
+from .._edge import edge_for
 from .._errors import InitiumError, ModelError, counted
 from .._graph import Graph
 from .._initialize import begin, graph_of, plan
@@ -65,7 +66,7 @@ class Contender:
     def model(self, index: int) -> Any:
         """A model at step zero of one run, as `initialize` makes it of the same example."""
         seed = (self.study.seed + index) % 2**64
-        model = trainer().build(self.study, self.start, seed, is_deferred=_is_deferred(self.start))
+        model = _built(self.study, self.start, seed)
         if self.plan:
             begin(self.plan, self.start.recipe, model, seed, self.study.data_of(index).x_train[:_ROWS])
         return model
@@ -142,6 +143,13 @@ def _way(one: Contender, kept: dict[Any, Any]) -> Way:
     return trainer().way(one.study, one.start, kept)
 
 
+def _built(study: Study, start: Start, seed: int) -> Any:
+    """A new model, of a framework whose models are trained here."""
+    model = trainer().build(study, start, seed, is_deferred=_is_deferred(start))
+    _ = edge_for(model, "compare")
+    return model
+
+
 def _is_deferred(start: Start) -> bool:
     """Whether what the constructor does has to be recorded."""
     return not start.recipe.traces if start.plan is None else start.plan.remakes
@@ -162,7 +170,7 @@ def _planned(study: Study, start: Start, kept: dict[Any, Any]) -> Plan | None:
     shape: Any = ("graph", start.model, study.shape, recipe.traces, rules if not recipe.traces else ())
     try:
         if shape not in kept:
-            model = trainer().build(study, start, study.seed, is_deferred=_is_deferred(start))
+            model = _built(study, start, study.seed)
             kept[shape] = graph_of(model, recipe, rules, example=study.data.x_train[:_ROWS])
     except ModelError:
         if recipe != parse_recipe("framework") or rules:

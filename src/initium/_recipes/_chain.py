@@ -137,8 +137,8 @@ def fans(param: Param) -> Fans:
 
 
 def _outputs(param: Param) -> int:
-    return param.size("o") * (param.groups if param.transposed else 1)
+    return param.size("g") * param.size("o") * (param.groups if param.transposed else 1)
 
 
 def _inputs(param: Param) -> int:
-    return param.size("i") * (1 if param.transposed else param.groups)
+    return param.size("g") * param.size("i") * (1 if param.transposed else param.groups)

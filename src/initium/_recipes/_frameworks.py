@@ -140,11 +140,13 @@ def keras(graph: Graph) -> tuple[Rule, ...]:
 
 def _keras_kernel(param: Param) -> Initialiser:
     """Glorot's; with Keras's fans where they are not the true ones, in a kernel with groups or a stride."""
-    if param.groups == param.stride == 1:
+    channels = param.size("g")
+    if param.groups == param.stride == channels == 1:
         return glorot_uniform()
     places = param.size("d") * param.size("h") * param.size("w")
     inputs, outputs = param.size("i"), param.size("o")
     if param.groups > 1 and inputs == 1 and not param.transposed:
-        inputs, outputs = param.groups, outputs // param.groups  # a depthwise kernel is (place, channel, multiplier)
+        channels, outputs = param.groups, outputs // param.groups  # a depthwise kernel is (place, channel, multiplier)
+    inputs *= channels
     bound = math.sqrt(6 / (places * (inputs + outputs) or 1))
     return uniform(-bound, bound)

@@ -124,8 +124,8 @@ class Signals(Mapping[int, Signal]):
     def _through(self, region: Region, value: Value) -> Signal:
         """What a function makes of a signal."""
         curve, signal = region.exits[value], self._found[region.start.index]
-        if curve.line and self._is_made_up(region.start):
-            return signal  # a constant on raw data is the model's own scaling
+        if curve.line == (1, 0) or (curve.line and self._is_made_up(region.start)):
+            return signal  # a copy; or a constant on raw data, which is the model's own scaling
         if _was_through(self._flow, region, value):
             return replace(signal, source=curve.name, is_gaussian=False)
         told = signal if curve.line else Signal(curve.name, None)

@@ -29,6 +29,8 @@ except ModuleNotFoundError as error:
 
 from ..init._parse import names as _names
 from . import initializers as initializers
+from ._edge import backend as backend
+from ._edge import edge as edge
 from ._start import Start as Start
 from ._start import named as __getattr__  # noqa: F401  Python asks it for the catalogue's names
 

@@ -68,6 +68,15 @@ _TABLE = (
 )  # fmt: skip
 
 
+def is_known(layer: Any, name: str) -> bool:
+    """Whether the layer's type says what the axes of its weight of that name mean."""
+    return _row(layer, name) is not None
+
+
+def _row(layer: Any, name: str) -> _Row | None:
+    return next((row for row in _TABLE if isinstance(layer, row.types) and name in row.names.split()), None)
+
+
 def weight(shape: tuple[int, ...], asker: Caller, axes: str | None = None, **given: Any) -> Asked:
     """The weight that is asked for, with its axes by the layer, else by their number.
 
@@ -80,7 +89,7 @@ def weight(shape: tuple[int, ...], asker: Caller, axes: str | None = None, **giv
     Raises:
         ShapeError: if there are more axes than any layer has, or if the letters do not fit.
     """
-    row = next((row for row in _TABLE if isinstance(asker.layer, row.types) and asker.name in row.names.split()), None)
+    row = _row(asker.layer, asker.name)
     others = row.others(asker.layer) if row else {}
     others |= {name: value for name, value in given.items() if value is not None}
     if axes is None:

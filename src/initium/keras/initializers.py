@@ -186,6 +186,14 @@ class Orthogonal(_Drawn, _keras.Orthogonal):
         return law.Orthogonal(*numbers) if numbers and len(shape) > 1 and 0 not in shape else None
 
 
+def law_of(init: Any, shape: tuple[int, ...]) -> law.Law | None:
+    """What one of Keras's initialisers draws for a shape; None of any that is not drawn here."""
+    ours = _OURS.get(type(init).__name__)
+    if ours is None or type(init) not in ours.__mro__:
+        return None
+    return ours.from_config(init.get_config())._law(tuple(shape))
+
+
 _OURS = {
     one.__name__: one
     for one in (

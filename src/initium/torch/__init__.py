@@ -23,6 +23,9 @@ from . import callbacks as callbacks
 from . import init as init
 from ._apply import apply as apply
 from ._calibrate import calibrate as calibrate
+from ._called import Called as Called
+from ._called import Recurrence as Recurrence
+from ._called import trace_called as trace_called
 from ._coordinates import coordinates as coordinates
 from ._coordinates import example_of as example_of
 from ._coordinates import optimizer_of as optimizer_of

@@ -7,6 +7,7 @@ from .._errors import ModelError
 from .._trace._built import EDGE, MOST, Built, Kind, told_of, told_of_part
 from ..init import constant, zeros
 from ._deferred import Recorded, record_of
+from ._inputs import Told
 
 _MOST_MADE = 1 << 24  # of a record, to see whether it makes zeros alone
 _SAMPLE = 1 << 12  # as many of a large tensor say whether it is zero
@@ -21,7 +22,7 @@ def built(module: nn.Module, name: str, value: nn.Parameter, *, padding: int | N
         "unknown": size == 0 or not value.is_floating_point(),
         "unset": record is not None and record.is_unset,
         "trained": value.grad is not None,
-        "draw": size > MOST and record is not None and record.is_random,
+        "draw": _is_usual(module, name) or (size > MOST and record is not None and record.is_random),
         "large": size > _MOST_MADE and record is not None,
     }
     told: list[Kind] = [kind for kind, holds in whys.items() if holds]
@@ -36,6 +37,10 @@ def built(module: nn.Module, name: str, value: nn.Parameter, *, padding: int | N
         return told_of(numbers.detach().to("cpu", torch.float64).numpy())
     except (ModelError, RuntimeError):  # of a record that cannot be repeated, or a tensor without plain numbers
         return Built("unknown")
+
+
+def _is_usual(module: nn.Module, name: str) -> bool:
+    return isinstance(module, Told) and name in module.usual
 
 
 def is_zero(module: nn.Module, name: str, value: nn.Parameter) -> bool:
