@@ -11,8 +11,9 @@ from torch_edge.traced import of
 import initium
 from initium._decisions import decide
 from initium._recipes import parse_recipe
+from initium._trace import _measured
 from initium.torch._apply import apply
-from initium.torch._trace import _measured, trace
+from initium.torch._trace import trace
 
 WIDTH = 128
 DRAWN = torch.Generator().manual_seed(0)

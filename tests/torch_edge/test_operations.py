@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 import initium
+from initium._trace._operations import RECURRENT, WEIGHT_OPERATIONS, WeightOperation
 from initium.torch import calibrate
-from initium.torch._operations import RECURRENT, WEIGHT_OPERATIONS, WeightOperation
 from initium.torch._trace import trace
 
 # What ATen calls the arguments at the places of a row: all that is multiplied, then what is added.

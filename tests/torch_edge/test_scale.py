@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from initium import plan
-from initium.torch._trace._members import Members
+from initium._trace._members import Members
 
 
 class Each(nn.Module):

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from .._trace._operations import weight_operation
 from ._memory import extent
-from ._operations import weight_operation
+from ._operations import split
 from ._torch import TorchDispatchMode, can_decompose, is_backward, tree_leaves
 
 _COPIES = {"_to_copy", "clone", "_unsafe_view", "_reshape_alias", "_weight_norm_interface"}
@@ -86,7 +87,7 @@ class Probe(TorchDispatchMode):
         for place in row.weights if row.is_use else ():
             if path := self._path(args[place]):
                 signals = tuple(args[other] for other in row.operands if other != place)
-                given, bias = row.split(func, args, kwargs) if self._split else (func(*args, **kwargs), None)
+                given, bias = split(row, func, args, kwargs) if self._split else (func(*args, **kwargs), None)
                 return self._meet(Meeting(path, args[place], signals, given, is_backward()), bias)
         self.seen.update(path for arg in args if (path := self._path(arg)))
         given = func(*args, **kwargs)

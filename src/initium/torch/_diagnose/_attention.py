@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ..._diagnosis import Attention
-from .._operations import is_attention
+from ..._trace._operations import is_attention
 from .._torch import TorchDispatchMode, schema_of
 
 _MATRICES, _QUERIES = 16, 64  # samples and heads, and places of each, that are looked at

@@ -8,13 +8,13 @@ from torch import nn
 
 from ..._decisions import folded
 from ..._graph import Param
+from ..._trace._flow import Flow
+from ..._trace._lines import shared
+from ..._trace._uses import Found
+from ..._trace._value import Value
+from ..._trace._zeros import on_purpose
 from .._built import Built, Kind, built, is_zero
 from .._read import is_layers, named
-from ._flow import Flow
-from ._lines import shared
-from ._tracer import Value
-from ._uses import Found
-from ._zeros import on_purpose
 
 # What is used as this hands a signal on: it says nothing that a recipe would not.
 _NEUTRAL = {"scale": 1.0, "shift": 0.0, "bias": 0.0, "position": 0.0, "token": 0.0}

@@ -4,14 +4,14 @@ import contextlib
 import functools
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
+from ..._trace._operations import PASSES
+from ..._trace._value import Recording, Value
 from .._kept import kept
-from .._operations import PASSES
 from .._random import nothing_drawn, own_draws
 from .._torch import (
     FakeTensor,
@@ -25,28 +25,7 @@ from .._torch import (
 )
 from .._twin import twin
 from ._stray import strays_forgotten
-from ._tracer import Tracer, Value
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What one run of a model has left.
-
-    Attributes:
-        values: all of them, in the order of execution.
-        outputs: those that the model returned, and those that it differentiated.
-        differentiated: those of them.
-        params: the parameter behind each key.
-        buffers: the buffer behind each value that is one.
-        inputs: the tensor behind each value that is one, if its numbers say anything.
-    """
-
-    values: list[Value]
-    outputs: list[Value]
-    differentiated: list[Value]
-    params: dict[int, nn.Parameter]
-    buffers: dict[Value, torch.Tensor]
-    inputs: dict[Value, torch.Tensor]
+from ._tracer import Tracer
 
 
 class RunError(Exception):

@@ -3,14 +3,13 @@
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.utils.parametrize import ParametrizationList
 
-from .._operations import RECURRENT, SHAPED, WeightOperation, is_norm, weight_operation
+from ..._trace._operations import RECURRENT, SHAPED, is_norm, weight_operation
 from .._torch import (
     FakeTensor,
     TorchDispatchMode,
@@ -25,68 +24,11 @@ from .._torch import (
     unwrapped,
 )
 from ._fused import taken_apart
-from ._members import Members
+from ._value import TensorValue as Value
 
 # Modules recorded as one operation: the additions of an unrolled cell would pass for residual ones.
 OPAQUE = (nn.RNNBase, nn.RNNCellBase)
 _TAKES_DATA = ("dense", "convolution", "recurrent")  # and normalisations
-
-
-@dataclass(eq=False, slots=True)
-class Value:
-    """One tensor at one time.
-
-    Attributes:
-        index: its place in the order of execution.
-        operation: the name of what made it.
-        tensor: kept alive, so that its id stays its own.
-        inputs: what it was made from.
-        function: what made it; None for what was there before, and for a module recorded as one operation.
-        args: with values in the place of tensors.
-        kwargs: likewise.
-        position: which of the operation's outputs it is.
-        module: that ran the operation.
-        path: of that module.
-        is_signal: whether it changes with the model's input, or is a learned start of a signal.
-        is_tokens: whether it is made from whole numbers of the input alone.
-        params: keys of the parameters that it is made from; none for a signal.
-        consumers: what is made from it.
-        is_weighted: whether a weight made it; this and what follows is known once a recording is marked.
-        last_weight: index of the last weight's result that it is made from, or its own; -1 if there is none.
-        before: indices of the signals that it is made from, and its own.
-    """
-
-    index: int
-    operation: str
-    tensor: torch.Tensor
-    inputs: tuple["Value", ...] = ()
-    function: Callable[..., Any] | None = None
-    args: Any = ()
-    kwargs: Any = field(default_factory=dict)
-    position: int = 0
-    module: nn.Module | None = None
-    path: str = ""
-    is_signal: bool = False
-    is_tokens: bool = False
-    params: frozenset[int] = frozenset()
-    consumers: list["Value"] = field(default_factory=list)
-    is_weighted: bool = False
-    last_weight: int = -1
-    before: Members = field(default_factory=Members)
-
-    @property
-    def row(self) -> WeightOperation:
-        """How its operation takes a weight."""
-        return weight_operation(self.operation)
-
-    @property
-    def signals(self) -> list["Value"]:
-        """The signals among its inputs, each once."""
-        return list(dict.fromkeys(value for value in self.inputs if value.is_signal))
-
-    def depends_on(self, other: "Value") -> bool:
-        """Whether it was made from another signal, or is it."""
-        return other.index in self.before
 
 
 class Tracer(TorchDispatchMode):
