@@ -4,6 +4,7 @@ from ._anew import starts_anew as starts_anew
 from ._choice import Choice as Choice
 from ._decide import decide as decide
 from ._decisions import Decisions as Decisions
+from ._decisions import with_verbs as with_verbs
 from ._fold import folded as folded
 from ._in_dtype import in_dtype as in_dtype
 from ._origin import LeftOut as LeftOut

@@ -1,6 +1,7 @@
 """Decisions: one Choice for each parameter of a model."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from .._graph import Buffer
 from ._choice import Choice
@@ -28,3 +29,8 @@ class Decisions:
     def own_rates(self) -> tuple[float, ...]:
         """What the learning rate of each parameter is multiplied by that is not trained at the rate as it is given."""
         return tuple(choice.lr for choice in self.choices if choice.lr != 1)
+
+
+def with_verbs(decisions: Decisions) -> Any:
+    """What was decided as a Plan, the one class made of this one; it stands above the edges, which cannot import it."""
+    return Decisions.__subclasses__()[0].of(decisions)

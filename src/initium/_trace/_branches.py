@@ -7,7 +7,7 @@ from .._graph import Branch
 from ._ancestry import Stretch, has_weight_beyond, have_same_weights, stretch
 from ._events import reach
 from ._flow import Flow
-from ._residual import Step, meets_others
+from ._residual import Step, meets_others, parts_of_params
 from ._value import Value
 
 
@@ -68,18 +68,13 @@ def find_branches(flow: Flow) -> Branches:
         layers |= between.in_a_row(members)
         tails[step.result.index] = _tail(flow, step)
         num_layers[step.result.index] = max((layers[weight.index] for weight in members), default=0)
-        same[step.result.index] = (step.stream, _params(members))
+        same[step.result.index] = (step.stream, parts_of_params(members))
     repeats = _repeats(flow, same)
     left = {index: _left_by(flow, step) for index, step in flow.steps.items()}
     return Branches(steps, layers, tails, num_layers, depths, left, repeats)
 
 
-def _params(weights: list[Value]) -> frozenset[int]:
-    """The keys of the parameters that weights' results are made with."""
-    return frozenset(key for weight in weights for other in weight.inputs for key in other.params)
-
-
-def _repeats(flow: Flow, same: dict[int, tuple[int, frozenset[int]]]) -> dict[int, int]:
+def _repeats(flow: Flow, same: dict[int, tuple[int, frozenset[tuple[int, int]]]]) -> dict[int, int]:
     """Of each step how many of its stream do the same to the stream, and to nothing else."""
     counts = Counter(same.values())
     found = dict.fromkeys(same, 1)

@@ -76,7 +76,7 @@ def _projected(value: Value, first: Value, second: Value) -> Step | None:
     skip, branch = (second, first) if nums[0] > nums[1] else (first, second)
     if min(nums) == 0 and meets_others(skip, base):
         return None  # what they share only gates it
-    if _params(ways[0].weights) & _params(ways[1].weights):
+    if parts_of_params(ways[0].weights) & parts_of_params(ways[1].weights):
         return None  # a recurrence, of which each step takes its input in by the same weights
     return Step(value, skip, [branch], base, is_projected=min(nums) > 0)
 
@@ -94,9 +94,11 @@ def meets_others(value: Value, base: Value) -> bool:
     return False
 
 
-def _params(weights: list[Value]) -> set[int]:
-    """The keys of the parameters that made some weights' results."""
-    return {key for value in weights for other in value.inputs for key in other.params}
+def parts_of_params(weights: list[Value]) -> frozenset[tuple[int, int]]:
+    """The parameters that made some weights' results, by key, and where in each: a stack holds one for each layer."""
+    return frozenset(
+        (key, other.tensor.storage_offset()) for value in weights for other in value.inputs for key in other.params
+    )
 
 
 def _drop_inner(step: Step, doubtful: list[Step], steps: dict[int, Step]) -> None:

@@ -37,6 +37,9 @@ Example:
 
 from ..init._parse import names as _catalogue
 from . import initializers as initializers
+from ._initialize import apply as apply
+from ._initialize import initialize as initialize
+from ._initialize import plan as plan
 from ._key import key as key
 from ._start import Start as Start
 from ._start import named as __getattr__  # noqa: F401  Python asks it for the catalogue's names

@@ -130,10 +130,11 @@ def _settled(spec: str, weight: Weight, dtype: np.dtype[Any]) -> Draw:
     tensor = tensor_of(init, weight, key=0, dtype=dtype)
     if tensor.comes_in_parts:
         tensor.check()
-    return Draw(functools.partial(_draw, tensor, dtype), needs_whole=not tensor.comes_in_parts)
+    return Draw(functools.partial(draw, tensor, dtype), needs_whole=not tensor.comes_in_parts)
 
 
-def _draw(tensor: Tensor, dtype: np.dtype[Any], key: int, box: Box | None) -> NDArray[Any]:
+def draw(tensor: Tensor, dtype: np.dtype[Any], key: int, box: Box | None) -> NDArray[Any]:
+    """A tensor's numbers under another key, all or a box of them."""
     return replace(tensor, key=key).part(box).view(dtype)
 
 

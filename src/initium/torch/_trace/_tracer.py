@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import ParametrizationList
 
-from ..._trace._operations import RECURRENT, SHAPED, is_norm, weight_operation
+from ..._trace._nature import nature_of, taken_as_data
+from ..._trace._operations import RECURRENT, is_norm, weight_operation
 from .._torch import (
     FakeTensor,
     TorchDispatchMode,
@@ -28,7 +29,6 @@ from ._value import TensorValue as Value
 
 # Modules recorded as one operation: the additions of an unrolled cell would pass for residual ones.
 OPAQUE = (nn.RNNBase, nn.RNNCellBase)
-_TAKES_DATA = ("dense", "convolution", "recurrent")  # and normalisations
 
 
 class Tracer(TorchDispatchMode):
@@ -167,24 +167,7 @@ class Tracer(TorchDispatchMode):
             self._aliases[_storage(tensor)].append(tensor)
 
     def _nature(self, operation: str, args: Any, inputs: Iterable[Value]) -> dict[str, Any]:
-        is_signal = any(value.is_signal for value in inputs)
-        is_tokens = not is_signal and any(value.is_tokens for value in inputs)
-        if not is_signal and (self._starts_signal(operation, args, inputs) or operation == RECURRENT):
-            return {"is_signal": True}
-        is_bare = is_signal or operation in SHAPED
-        params = frozenset[int]() if is_bare else frozenset[int]().union(*(value.params for value in inputs))
-        return {"is_signal": is_signal, "is_tokens": is_tokens, "params": params}
-
-    def _starts_signal(self, operation: str, args: Any, inputs: Iterable[Value]) -> bool:
-        """A table that tokens look up in, or a weight that meets numbers which no parameter gave."""
-        row = weight_operation(operation)
-        weight = row.weight_of(args)
-        if row.word == "embedding":
-            return weight is not None and any(value.is_tokens for value in inputs if value is not weight)
-        if row.word != "dense" or weight is None or self._is_parametrising:
-            return False
-        factors = row.factors(args)
-        return min(value.tensor.ndim for value in factors) >= 2 or any(value.is_tokens for value in factors)
+        return nature_of(operation, args, inputs, is_parametrising=self._is_parametrising)
 
     def _mark_learned_signal(self, operation: str, args: Any, inputs: dict[int, Value]) -> None:
         """A parameter that another module's layer takes in is a signal: learned queries and latents."""
@@ -205,21 +188,12 @@ class Tracer(TorchDispatchMode):
             inputs[id(tensor)] = learned
 
     def _mark_data(self, operation: str, args: Any, inputs: dict[int, Value]) -> None:
-        """Whole numbers of the input are data where a layer takes them in as fractions; so is what a matrix meets."""
-        row = weight_operation(operation)
-        if self._is_parametrising or (row.word not in _TAKES_DATA and not is_norm(operation)):
+        if self._is_parametrising:
             return
-        taken = row.factors(args) if row.word == "dense" else args if row.word == "recurrent" else args[:1]
-        values = [inputs[id(tensor)] for tensor in taken if isinstance(tensor, torch.Tensor)]
-        is_matrix = row.word == "dense" and min(value.tensor.ndim for value in values) >= 2
-        if row.word == "dense" and not any(value.params for value in values):
-            return
-        for value in values:
-            is_bare = not value.is_signal and not value.params and value.tensor.is_floating_point()
-            if is_bare and (value.is_tokens or is_matrix):
-                data = Value(len(self.values), "input", value.tensor, (value,), args=(value,), is_signal=True)
-                self._add(data)
-                inputs[id(value.tensor)] = data
+        for value in taken_as_data(operation, _with_values(args, inputs)):
+            data = Value(len(self.values), "input", value.tensor, (value,), args=(value,), is_signal=True)
+            self._add(data)
+            inputs[id(value.tensor)] = data
 
     @property
     def _is_here(self) -> bool:
