@@ -52,6 +52,8 @@ def _dims(param: Value, operand: Value) -> _Dims | None:
 def _step(source: Value, value: Value) -> _Dims | None:
     """For each axis of a value, those of what it was made from."""
     old, new = source.tensor, value.tensor
+    if value.operation == "permute":
+        return [(axis % old.ndim,) for axis in value.args[1]]
     if value.operation == "mm" and old.ndim == 2:  # of two in a row both have the axes of their product
         return [(0,), (1,)]
     if source.storage != value.storage:

@@ -74,10 +74,15 @@ def _lacks(part: Value, whole: Value) -> int:
 
 
 def _is_share(value: Value) -> bool:
-    """Whether it says how much of each, as a softmax, a gate or a table of coefficients does."""
+    """Whether it says how much of each, as a softmax, a gate or a table of coefficients does.
+
+    A row that is multiplied with another signal, as with 1 / its own size, is no row of coefficients.
+    """
+    is_alone = True
     while value.operation in PASSES - _PICKS | {"mul", "div"} and value.signals:
+        is_alone = is_alone and (value.operation not in ("mul", "div") or len(value.signals) == 1)
         value = value.signals[0]
-    return value.operation in SOFTMAXES | {"sigmoid"} or _rows_of(value) is not None
+    return value.operation in SOFTMAXES | {"sigmoid"} or (is_alone and _rows_of(value) is not None)
 
 
 _PICKS = {"index", "index_select", "gather"}

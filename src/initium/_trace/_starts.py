@@ -210,19 +210,22 @@ class Starts:
 
     def _positions(self, value: Value) -> tuple[int | None, float]:
         """The axis of channels, and how much the positions of one agree, of a picture or a stream."""
-        source = value
-        while source.tensor.shape == value.tensor.shape and source.signals:
+        source, axes = value, [*range(value.tensor.ndim)]  # which axis of the value each of the source's is
+        while source.tensor.shape == tuple(value.tensor.shape[axis] for axis in axes) and source.signals:
             word = source.row.word
             if self.flow.kind(source) == "weight":
                 channels = 1 if word == "convolution" else source.tensor.ndim - 1
-                return (None, 0.0) if source is value and word != "convolution" else (channels, _ALIKE)
+                return (None, 0.0) if source is value and word != "convolution" else (axes[channels], _ALIKE)
             if is_norm(source.operation):
                 is_batch = "batch" in source.operation
-                return 1 if is_batch or "group" in source.operation else -1, _ALIKE_ANEW if is_batch else _ALIKE
+                return axes[1 if is_batch or "group" in source.operation else -1], _ALIKE_ANEW if is_batch else _ALIKE
             if self.flow.kind(source) == "lookup":
                 return None, 0.0
+            axes = _before_turn(source, axes)
             source = source.signals[0]
-        return (None, 0.0) if source is value else (1 if value.tensor.ndim == 4 else value.tensor.ndim - 1, _ALIKE)
+        if source is value:
+            return None, 0.0
+        return _channels_of_picture(source, axes) if value.tensor.ndim == 4 else value.tensor.ndim - 1, _ALIKE
 
 
 _STARTS = {"shift": 0.0, "slope": 0.25, "token": 0.0, "concatenation": 0.0}  # of a parameter that an operation takes in
@@ -240,6 +243,22 @@ def _before_statistic(flow: Flow, value: Value) -> Value:
     while flow.kind(value) in ("pass", "scale", "shift") and value.index not in flow.ends:
         value = next((v for v in value.signals if flow.kind(v) != "inside"), value.signals[0])
     return value
+
+
+def _before_turn(value: Value, axes: list[int]) -> list[int]:
+    """Where the axes are of what was turned to make a value whose own are there."""
+    if value.operation != "permute":
+        return axes
+    turned = dict(zip(value.args[1], axes, strict=True))
+    return [turned[axis] for axis in range(len(axes))]
+
+
+def _channels_of_picture(value: Value, axes: list[int]) -> int:
+    """The second axis, as a convolution has it, unless the picture was turned since."""
+    while value.tensor.ndim == 4 and value.signals and value.row.word != "convolution":
+        axes = _before_turn(value, axes)
+        value = value.signals[0]
+    return axes[1]
 
 
 def _is_bent(value: Value) -> bool:

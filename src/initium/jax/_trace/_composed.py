@@ -10,6 +10,7 @@ import numpy as np
 
 from ..._trace._operations import CASTS
 from ._recorder import Argument, Recorder
+from ._shape import Shape
 from ._value import JaxValue
 
 _SHAPES = CASTS | {"view", "expand"}
@@ -19,10 +20,12 @@ def divided(recorder: Recorder, left: Argument, right: Argument, aval: Any) -> J
     """A mean, or a softmax; None if a quotient is neither."""
     if not isinstance(left, JaxValue):
         return None
-    if left.operation == "sum" and not isinstance(right, JaxValue):
-        source, axes = left.args
+    summed = left.args[0] if left.operation == "view" else left  # a sum may keep its axes
+    if summed.operation == "sum" and not isinstance(right, JaxValue):
+        source, axes = summed.args
         if right == math.prod(source.tensor.shape[axis] for axis in axes):
-            return recorder.emit("mean", _mean, (source, axes), aval)
+            mean = recorder.emit("mean", _mean, (source, axes), Shape(summed.tensor.shape, str(aval.dtype)))
+            return recorder.view(mean, aval.shape)
         return None
     if left.operation == "exp" and isinstance(right, JaxValue):
         summed = _back(right)
@@ -35,11 +38,11 @@ def subtracted(recorder: Recorder, left: Argument, right: Argument, aval: Any) -
     """E[x^2] - E[x]^2 is a variance, x - log(sum(exp(x))) a softmax's logarithm; None if a difference is neither."""
     if not (isinstance(left, JaxValue) and isinstance(right, JaxValue)):
         return None
-    if left.operation == "mean" and right.operation == "square":
-        mean, squares = right.args[0], left.args[0]
-        is_variance = squares.operation == "square" and isinstance(mean, JaxValue) and mean.operation == "mean"
-        if is_variance and mean.args == (squares.args[0], left.args[1]):
-            return recorder.emit("var", _variance, mean.args, aval)
+    squares, mean = _back(left), _back(right.args[0]) if right.operation == "square" else None
+    if mean is not None and mean.operation == squares.operation == "mean" and squares.args[0].operation == "square":
+        if mean.args == (squares.args[0].args[0], squares.args[1]):
+            variance = recorder.emit("var", _variance, mean.args, Shape(mean.tensor.shape, str(aval.dtype)))
+            return recorder.view(variance, aval.shape)
     log = _back(right)
     if log.operation == "log" and isinstance(log.args[0], JaxValue):
         summed = _back(log.args[0])
@@ -64,7 +67,7 @@ def multiplied(recorder: Recorder, left: Argument, right: Argument, aval: Any) -
         if inverse.is_signal and scales:
             scaled = recorder.emit("mul", np.multiply, (signal, inverse), aval)
         elif not inverse.is_signal and _is_kept(inverse):
-            scaled = recorder.emit("native_batch_norm", _normed, (_uncentred(signal),), aval)
+            scaled = _by_kept(recorder, _uncentred(signal), inverse, aval)
         else:
             continue
         for scale in scales:
@@ -85,6 +88,17 @@ def _apart(factor: JaxValue) -> tuple[JaxValue | None, list[JaxValue]]:
     scales = [part for part in parts if part is not inverse]
     is_scaled = len(parts) == 2 and all(part.params and not part.is_signal for part in scales)
     return (inverse, scales) if inverse is not None and is_scaled else (None, [])
+
+
+def _by_kept(recorder: Recorder, signal: JaxValue, inverse: JaxValue, aval: Any) -> JaxValue:
+    """A normalisation by kept statistics, with its channels where ATen has them."""
+    wide = [axis for axis, size in enumerate(inverse.tensor.shape) if size > 1]
+    channels = wide[-1] - inverse.tensor.ndim if wide else -1
+    axes = [*range(signal.tensor.ndim)]
+    axes.insert(min(1, len(axes) - 1), axes.pop(channels))
+    turned = recorder.permuted(signal, axes)
+    normed = recorder.emit("native_batch_norm", _normed, (turned,), Shape(turned.tensor.shape, str(aval.dtype)))
+    return recorder.permuted(normed, [axes.index(axis) for axis in range(len(axes))])
 
 
 def _is_kept(inverse: JaxValue) -> bool:
