@@ -44,27 +44,39 @@ def test_a_keras_model_is_told_how_its_layers_start_before_and_after_they_are_bu
     assert np.any(keras.ops.convert_to_numpy(layer.kernel))
 
 
-def test_a_flax_model_is_told_how_its_layers_start():
-    nnx = pytest.importorskip("flax.nnx")
+def told(model):
+    """The call that a model of JAX's is told, as it is printed."""
+    message = refused(model)
+    assert "is a function of parameters that lie beside it, and both are planned together:\n" in message
+    return code(message, "params = ").removeprefix("params = ")
+
+
+def test_a_model_of_flax_linen_is_told_how_it_starts():
+    linen, jax = pytest.importorskip("flax.linen"), pytest.importorskip("jax")
     import initium.jax
 
-    message = refused(nnx.Linear(3, 2, rngs=nnx.Rngs(0)))
-    assert message.startswith("A Flax model is not planned: `plan` and `initialize` take a torch.nn.Module.\n")
-    layer = eval(code(message, "nnx.Linear"), {"nnx": nnx, "initium": initium, "rngs": nnx.Rngs(0)})
-    assert layer.kernel.shape == (64, 32)
-    one = message.rpartition(": ")[2]
-    weight = np.asarray(eval(one, {"initium": initium}))
-    assert (weight == initium.array("he_normal", (32, 64), seed=0, path="hidden").T).all()
+    model, x = linen.Dense(2), jax.numpy.ones((4, 3))
+    params = eval(told(model), {"initium": initium, "model": model, "key": jax.random.key(0), "x": x})
+    assert params["params"]["kernel"].shape == (3, 2)
 
 
-def test_an_equinox_model_is_told_how_its_layers_start():
+def test_a_haiku_model_is_told_how_it_starts():
+    haiku, jax = pytest.importorskip("haiku"), pytest.importorskip("jax")
+    import initium.jax
+
+    model, x = haiku.transform(lambda x: haiku.Linear(2)(x)), jax.numpy.ones((4, 3))
+    params = eval(told(model), {"initium": initium, "model": model, "key": jax.random.key(0), "x": x})
+    assert params["linear"]["w"].shape == (3, 2)
+
+
+def test_an_equinox_model_is_told_how_it_starts():
     eqx, jax = pytest.importorskip("equinox"), pytest.importorskip("jax")
     import initium.jax
 
-    layer = eqx.nn.Linear(64, 32, key=jax.random.key(0))
-    line = code(refused(layer), "eqx.tree_at")
-    made = eval(line, {"eqx": eqx, "layer": layer, "initium": initium, "key": jax.random.key(1)})
-    assert not (made.weight == layer.weight).any()
+    model, x = eqx.nn.Linear(64, 32, key=jax.random.key(0)), jax.numpy.ones((4, 64))
+    made = eval(told(model), {"initium": initium, "model": model, "jax": jax, "x": x})
+    assert isinstance(made, eqx.nn.Linear)
+    assert not (made.weight == model.weight).any()
 
 
 @pytest.mark.parametrize(

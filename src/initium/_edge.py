@@ -13,6 +13,12 @@ def _torch() -> ModuleType:
     return torch
 
 
+def _nnx() -> ModuleType:
+    from .jax import _nnx
+
+    return _nnx
+
+
 # The edges that can trace a model and fill it; none is imported before it is needed.
 _EDGES = {"torch": _torch}
 
@@ -23,29 +29,16 @@ or start what is built, weight by weight:
     for layer in model.layers:
         if hasattr(layer, "kernel"):
             layer.kernel.assign(initium.keras.he_normal(seed=0, path=layer.kernel.path)(layer.kernel.shape))"""
-_JAX = """{what} is not planned: `plan` and `initialize` take a torch.nn.Module.
-Give each layer its start as you write it, with `import initium.jax`:
-    {layer}
-or draw one weight by its name: initium.jax.he_normal()(initium.jax.key(0, "hidden"), {shape})"""
+_JAX = """{what} is a function of parameters that lie beside it, and both are planned together:
+    params = initium.jax.initialize({call}, seed=0)
+`jax.eval_shape` of what makes the parameters is enough. See `initium.jax.plan`."""
 
 # Whose models are started otherwise than as a whole. A Keras model may be one of torch's besides.
 _OTHERS = {
     "keras": _KERAS,
-    "flax": _JAX.format(
-        what="A Flax model",
-        layer="nnx.Linear(64, 32, kernel_init=initium.jax.he_normal(), rngs=rngs)  # linen.Dense takes it too",
-        shape="(64, 32)",
-    ),
-    "haiku": _JAX.format(
-        what="A Haiku model",
-        layer="haiku.Linear(32, w_init=lambda *how: initium.jax.he_normal()(haiku.next_rng_key(), *how))",
-        shape="(64, 32)",
-    ),
-    "equinox": _JAX.format(
-        what="An Equinox model",
-        layer='eqx.tree_at(lambda m: m.weight, layer, initium.jax.he_normal(axes="oi")(key, (32, 64)))',
-        shape="(64, 32)",
-    ),
+    "flax": _JAX.format(what="A model of Flax linen", call="model.apply, model.init(key, x), x"),
+    "haiku": _JAX.format(what="A Haiku model", call="model.apply, model.init(key, x), key, x"),
+    "equinox": _JAX.format(what="An Equinox model", call="lambda model, x: jax.vmap(model)(x), model, x"),
 }
 
 
@@ -56,6 +49,8 @@ def edge_of(model: Any) -> ModuleType:
         ModelError: if it is no model of a framework that is known here; of another framework, saying what works.
     """
     roots = [kind.__module__.partition(".")[0] for kind in type(model).__mro__]
+    if any(kind.__module__.startswith("flax.nnx.") for kind in type(model).__mro__):
+        return _nnx()
     if other := next((_OTHERS[root] for root in roots if root in _OTHERS), None):
         raise ModelError(other)
     found = next((_EDGES[root] for root in roots if root in _EDGES), None)

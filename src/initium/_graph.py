@@ -198,6 +198,7 @@ class Param(Weight):
         by_type: what its layer's type says is done with it, if the pass has not reached it.
         dtype: of its numbers, as frameworks spell it: `float32`, `bfloat16`.
         made: how the constructor made it; None if that was not recorded.
+        stream: under which path its numbers are drawn, if its framework calls it otherwise than others do.
     """
 
     path: str
@@ -215,6 +216,7 @@ class Param(Weight):
     by_type: Use | None = None
     dtype: str = "float32"
     made: Made | None = None
+    stream: str = ""
 
     @property
     def use(self) -> Use:

@@ -173,7 +173,7 @@ def of_choice(choice: Choice, seed: int, dtype: str = "") -> Tensor:
         dtype=dtype or choice.param.dtype,
         law=choice.law,
         weight=choice.init.sees(choice.param),
-        key=_stream.key(seed, choice.draws_as or choice.path),
+        key=_stream.key(seed, choice.stream),
     )
 
 

@@ -43,7 +43,10 @@ def linen(inputs, num_classes=10, **kwargs):
     def entered(kind):
         module = kind()
         MODELS[kind.__name__] = Model(
-            lambda params, *x: module.apply(params, *x, **kwargs), lambda: module.init(KEY, *inputs()), inputs, num_classes
+            lambda params, *x: module.apply(params, *x, **kwargs),
+            lambda: module.init(KEY, *inputs()),
+            inputs,
+            num_classes,
         )
         return kind
 
@@ -95,7 +98,9 @@ class ResNet(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        x = nn.relu(nn.BatchNorm(use_running_average=not self.is_training, name="norm")(nn.Conv(16, (3, 3), name="stem")(x)))
+        x = nn.relu(
+            nn.BatchNorm(use_running_average=not self.is_training, name="norm")(nn.Conv(16, (3, 3), name="stem")(x))
+        )
         for place, (width, stride) in enumerate(((16, 1), (16, 1), (32, 2), (32, 1))):
             x = ResidualBlock(width, stride, self.is_training, name=f"block{place}")(x)
         return nn.Dense(10, name="head")(x.mean((1, 2)))
@@ -162,9 +167,7 @@ class Encoder(nn.Module):
 
 def equinox(inputs, num_classes=10):
     def entered(build):
-        MODELS[build.__name__] = Model(
-            lambda model, *x: jax.vmap(model)(*x), lambda: build(KEY), inputs, num_classes
-        )
+        MODELS[build.__name__] = Model(lambda model, *x: jax.vmap(model)(*x), lambda: build(KEY), inputs, num_classes)
         return build
 
     return entered

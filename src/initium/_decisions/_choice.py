@@ -41,6 +41,11 @@ class Choice(Decision):
         return self.param.path
 
     @property
+    def stream(self) -> str:
+        """The path under which its numbers are drawn."""
+        return self.draws_as or self.param.stream or self.path
+
+    @property
     def follows(self) -> bool:
         """Whether it is the length of a weight norm, which is set when its direction is filled."""
         return bool(self.param.length_of) and self.law.how == "kept" and self.by != "you"

@@ -43,7 +43,7 @@ def decide(graph: Graph, recipe: Recipe, rules: Rules = ()) -> Decisions:
             else:
                 said = _undrawn(param, said)
                 undrawn.append(param)
-            choices.append(_choice(told, said, rule))
+            choices.append(_choice(told, _in_stream(said, graph), rule))
         except ShapeError as error:
             matched = f" Your rule `{own}` matched it." if own else ""
             misfits.append(f"{error}{matched}")
@@ -128,6 +128,12 @@ def _notes_of_undrawn(params: Iterable[Param]) -> tuple[str, ...]:
     rows = fold((param.path, param.dtype) for param in params)
     lines = [f"`{row.paths}` ({row.kind})" for row in rows]
     return (f"left as built, since a fill writes {', '.join(DTYPES)} alone: {few(lines)}",) if lines else ()
+
+
+def _in_stream(said: Decision, graph: Graph) -> Decision:
+    """What is drawn as another parameter is, under the path where that one's numbers are."""
+    other = graph.by_path.get(said.draws_as)
+    return replace(said, draws_as=other.stream) if other and other.stream else said
 
 
 def _copied(choices: list[Choice], graph: Graph) -> tuple[tuple[Choice, ...], tuple[Buffer, ...]]:

@@ -102,7 +102,7 @@ def _recipe(plan: Decisions) -> str:
 def _numbering(choice: Choice) -> str:
     """From which name its numbers are drawn, and which place in it each has."""
     order = ", ".join(map(str, choice.init.sees(choice.param).order))
-    return f"{choice.draws_as or choice.path} by axes ({order})"
+    return f"{choice.stream} by axes ({order})"
 
 
 def _law(choice: Choice) -> str:

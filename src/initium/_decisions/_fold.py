@@ -11,7 +11,7 @@ from .._errors import few
 K = TypeVar("K", bound=Hashable)
 
 # A number that is a component of a path, or ends one after an underscore, as in `encoder_layer_3`.
-_NUMBER = re.compile(r"(?:(?<=[._])|^)(0|[1-9]\d{0,17})(?=\.|$)")
+_NUMBER = re.compile(r"(?:(?<=[._/])|^)(0|[1-9]\d{0,17})(?=[./]|$)")
 # `ln_1` and `ln_2` are two names, not two of a row of layers.
 _FEWEST_SUFFIXES = 3
 

@@ -176,7 +176,7 @@ def _decision(choice: Choice) -> Iterator[tuple[str, str]]:
     is_sized = choice.law.how != "kept" and choice.law != Constant(0)  # else nothing of it is sized, nor calibrated
     aim = f"second moment {_number(choice.moment)} of what it gives" if is_sized and choice.moment is not None else ""
     yield "aims at", aim
-    yield "drawn as", choice.draws_as if choice.draws_as not in ("", choice.path) else ""
+    yield "drawn as", choice.stream if choice.stream != choice.path else ""
     yield "rate", f"learning rate times {_number(choice.lr)}" if choice.lr != 1 else ""
     yield "words", "docs/glossary.md tells what they mean"
 

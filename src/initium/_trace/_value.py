@@ -1,6 +1,6 @@
 """Value: one tensor of a recorded run, and what it was made from; Recording: all that one run has left."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,9 +146,9 @@ class Recording:
         inputs: likewise of each value that is an input, if they say anything.
     """
 
-    values: list[Value]
-    outputs: list[Value]
-    differentiated: list[Value]
+    values: list[Any]  # of values, of an edge's own kind
+    outputs: Sequence[Value]
+    differentiated: Sequence[Value]
     params: dict[int, Any]
     buffers: dict[Value, Any]
     inputs: dict[Value, Any]

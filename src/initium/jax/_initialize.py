@@ -2,16 +2,14 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .._decisions import Choice, Decisions, decide, with_verbs
+from .._decisions import Decisions, decide, with_verbs
 from .._errors import ModelError, PlanError, SettingError, listed
 from .._ledger import Entry, Ledger
-from .._names import stream_paths
 from .._paused import paused
 from .._recipes import Recipe, parse_recipe
 from .._rule import Rules, read_rules
@@ -82,19 +80,7 @@ def _decided(
     recipe: Recipe,
     rules: Rules,
 ) -> Decisions:
-    return in_stream(decide(trace(function, leaves, inputs, kwargs), recipe, rules))
-
-
-def in_stream(decisions: Decisions) -> Decisions:
-    """The same where each parameter draws under the path that it would have in PyTorch."""
-    own = stream_paths(choice.path for choice in decisions.choices)
-
-    def drawn(choice: Choice) -> Choice:
-        source = choice.draws_as or choice.path
-        path = own.get(source, source)
-        return choice if path == source else replace(choice, draws_as=path)
-
-    return replace(decisions, choices=tuple(map(drawn, decisions.choices)))
+    return decide(trace(function, leaves, inputs, kwargs), recipe, rules)
 
 
 @in_turn
@@ -178,7 +164,7 @@ def applied(plan: Decisions, leaves: Leaves, seed: int) -> tuple[Any, Ledger]:
     arrays: dict[int, Any] = {}
     for choice in plan.choices:
         if choice.path in drawn:
-            array = _made(drawn[choice.path], by_path[choice.path], choice.draws_as or choice.path, seed)
+            array = _made(drawn[choice.path], by_path[choice.path], choice.stream, seed)
             arrays |= {by_path[name].place: array for name in (choice.path, *choice.param.tied)}
     entries = tuple(
         Entry(

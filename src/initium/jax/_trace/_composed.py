@@ -9,42 +9,41 @@ from typing import Any
 import numpy as np
 
 from ..._trace._operations import CASTS
+from ..._trace._value import Value
 from ._recorder import Argument, Recorder
 from ._shape import Shape
-from ._value import JaxValue
 
 _SHAPES = CASTS | {"view", "expand"}
 
 
-def divided(recorder: Recorder, left: Argument, right: Argument, aval: Any) -> JaxValue | None:
+def divided(recorder: Recorder, left: Argument, right: Argument, aval: Any) -> Value | None:
     """A mean, or a softmax; None if a quotient is neither."""
-    if not isinstance(left, JaxValue):
+    if not isinstance(left, Value):
         return None
     summed = left.args[0] if left.operation == "view" else left  # a sum may keep its axes
-    if summed.operation == "sum" and not isinstance(right, JaxValue):
+    if summed.operation == "sum" and not isinstance(right, Value):
         source, axes = summed.args
         if right == math.prod(source.tensor.shape[axis] for axis in axes):
             mean = recorder.emit("mean", _mean, (source, axes), Shape(summed.tensor.shape, str(aval.dtype)))
             return recorder.view(mean, aval.shape)
         return None
-    if left.operation == "exp" and isinstance(right, JaxValue):
+    if left.operation == "exp" and isinstance(right, Value):
         summed = _back(right)
         if summed.operation == "sum" and summed.args[0] is left and len(summed.args[1]) == 1:
             return recorder.emit("_softmax", _softmax, (_without_most(left.args[0]), summed.args[1][0]), aval)
     return None
 
 
-def subtracted(recorder: Recorder, left: Argument, right: Argument, aval: Any) -> JaxValue | None:
+def subtracted(recorder: Recorder, left: Argument, right: Argument, aval: Any) -> Value | None:
     """E[x^2] - E[x]^2 is a variance, x - log(sum(exp(x))) a softmax's logarithm; None if a difference is neither."""
-    if not (isinstance(left, JaxValue) and isinstance(right, JaxValue)):
+    if not (isinstance(left, Value) and isinstance(right, Value)):
         return None
     squares, mean = _back(left), _back(right.args[0]) if right.operation == "square" else None
-    if mean is not None and mean.operation == squares.operation == "mean" and squares.args[0].operation == "square":
-        if mean.args == (squares.args[0].args[0], squares.args[1]):
-            variance = recorder.emit("var", _variance, mean.args, Shape(mean.tensor.shape, str(aval.dtype)))
-            return recorder.view(variance, aval.shape)
+    if mean is not None and _is_square_of(mean, squares):
+        variance = recorder.emit("var", _variance, mean.args, Shape(mean.tensor.shape, str(aval.dtype)))
+        return recorder.view(variance, aval.shape)
     log = _back(right)
-    if log.operation == "log" and isinstance(log.args[0], JaxValue):
+    if log.operation == "log" and isinstance(log.args[0], Value):
         summed = _back(log.args[0])
         is_sum = summed.operation == "sum" and len(summed.args[1]) == 1 and summed.args[0].operation == "exp"
         if is_sum and summed.args[0].args[0] is left:
@@ -52,14 +51,22 @@ def subtracted(recorder: Recorder, left: Argument, right: Argument, aval: Any) -
     return None
 
 
-def multiplied(recorder: Recorder, left: Argument, right: Argument, aval: Any) -> JaxValue | None:
+def _is_square_of(mean: Value, squares: Value) -> bool:
+    """Whether one is a mean of a signal, and the other that of its squares."""
+    if not mean.operation == squares.operation == "mean":
+        return False
+    source, axes = squares.args
+    return source.operation == "square" and mean.args == (source.args[0], axes)
+
+
+def multiplied(recorder: Recorder, left: Argument, right: Argument, aval: Any) -> Value | None:
     """A normalisation whose scale is multiplied with 1 / its size first; None if a product is none.
 
     It is written down as the signal over its size, and then the scale; one by statistics that are kept beside the
     parameters as a batch norm.
     """
     for signal, factor in ((left, right), (right, left)):
-        if not (isinstance(signal, JaxValue) and isinstance(factor, JaxValue) and signal.is_signal):
+        if not (isinstance(signal, Value) and isinstance(factor, Value) and signal.is_signal):
             continue
         inverse, scales = _apart(factor)
         if inverse is None:
@@ -76,21 +83,21 @@ def multiplied(recorder: Recorder, left: Argument, right: Argument, aval: Any) -
     return None
 
 
-def _apart(factor: JaxValue) -> tuple[JaxValue | None, list[JaxValue]]:
+def _apart(factor: Value) -> tuple[Value | None, list[Value]]:
     """1 / the size of something, and what multiplies it."""
     source = _back(factor)
-    if source.operation == "rsqrt" or (source.operation == "div" and not isinstance(source.args[0], JaxValue)):
+    if source.operation == "rsqrt" or (source.operation == "div" and not isinstance(source.args[0], Value)):
         return factor, []
     if source.operation != "mul":
         return None, []
-    parts = [part for part in source.args if isinstance(part, JaxValue)]
+    parts = [part for part in source.args if isinstance(part, Value)]
     inverse = next((part for part in parts if _back(part).operation == "rsqrt"), None)
     scales = [part for part in parts if part is not inverse]
     is_scaled = len(parts) == 2 and all(part.params and not part.is_signal for part in scales)
     return (inverse, scales) if inverse is not None and is_scaled else (None, [])
 
 
-def _by_kept(recorder: Recorder, signal: JaxValue, inverse: JaxValue, aval: Any) -> JaxValue:
+def _by_kept(recorder: Recorder, signal: Value, inverse: Value, aval: Any) -> Value:
     """A normalisation by kept statistics, with its channels where ATen has them."""
     wide = [axis for axis, size in enumerate(inverse.tensor.shape) if size > 1]
     channels = wide[-1] - inverse.tensor.ndim if wide else -1
@@ -101,32 +108,32 @@ def _by_kept(recorder: Recorder, signal: JaxValue, inverse: JaxValue, aval: Any)
     return recorder.permuted(normed, [axes.index(axis) for axis in range(len(axes))])
 
 
-def _is_kept(inverse: JaxValue) -> bool:
+def _is_kept(inverse: Value) -> bool:
     """Whether it is made of a buffer, as a moving average is."""
     while inverse.inputs:
         inverse = inverse.inputs[0]
     return inverse.operation == "buffer"
 
 
-def _uncentred(signal: JaxValue) -> JaxValue:
+def _uncentred(signal: Value) -> Value:
     """The signal before a kept mean is subtracted from it."""
     if signal.operation != "sub" or len(signal.inputs) != 2:
         return signal
     source, mean = signal.args
-    is_kept = isinstance(mean, JaxValue) and not mean.is_signal and _back(mean).operation == "buffer"
+    is_kept = isinstance(mean, Value) and not mean.is_signal and _back(mean).operation == "buffer"
     return source if is_kept else signal
 
 
-def _back(value: JaxValue) -> JaxValue:
+def _back(value: Value) -> Value:
     """What a value hands on in another shape."""
     while value.operation in _SHAPES and value.inputs:
         value = value.inputs[0]
     return value
 
 
-def _without_most(value: JaxValue) -> JaxValue:
+def _without_most(value: Value) -> Value:
     """What its greatest element is subtracted from, for the sake of rounding alone."""
-    if value.operation != "sub" or not isinstance(value.args[0], JaxValue) or not isinstance(value.args[1], JaxValue):
+    if value.operation != "sub" or not isinstance(value.args[0], Value) or not isinstance(value.args[1], Value):
         return value
     most = _back(value.args[1])
     while most.operation in ("maximum", "where") and most.inputs:

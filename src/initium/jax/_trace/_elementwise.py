@@ -14,10 +14,6 @@ def _sigmoid(x: Any) -> Any:
     return 0.5 + 0.5 * np.tanh(np.asarray(x) / 2)  # exp(-x) would overflow
 
 
-def _round(x: Any) -> Any:
-    return np.round(x)
-
-
 # By JAX's name: ATen's, and what it does to arrays and numbers.
 ELEMENTWISE: dict[str, tuple[str, Callable[..., Any]]] = {
     "add": ("add", np.add),
@@ -55,7 +51,7 @@ ELEMENTWISE: dict[str, tuple[str, Callable[..., Any]]] = {
     "sign": ("sign", np.sign),
     "floor": ("floor", np.floor),
     "ceil": ("ceil", np.ceil),
-    "round": ("round", _round),
+    "round": ("round", np.round),
     "is_finite": ("isfinite", np.isfinite),
     "not": ("logical_not", np.logical_not),
     "and": ("bitwise_and", np.bitwise_and),
@@ -80,17 +76,7 @@ REDUCTIONS: dict[str, tuple[str, Callable[..., Any]]] = {
 }
 
 # Whose result is what they are given.
-IDENTITIES = [
-    "stop_gradient",
-    "copy",
-    "copy_p",
-    "optimization_barrier",
-    "reduce_precision",
-    "sharding_constraint",
-    "mesh_cast",
-    "pvary",
-    "reshard",
-    "layout_constraint",
-    "name",
-    "pcast",
-]
+IDENTITIES = (
+    *("stop_gradient", "copy", "copy_p", "optimization_barrier", "reduce_precision", "name"),
+    *("sharding_constraint", "mesh_cast", "reshard", "layout_constraint", "pvary", "pcast"),
+)

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._jax import jax
 from ._composed import divided, multiplied, subtracted
-from ._elementwise import ELEMENTWISE, REDUCTIONS
+from ._elementwise import ELEMENTWISE, IDENTITIES, REDUCTIONS
 from ._recorder import Argument, Recorder
 from ._shape import Shape
 from ._value import JaxValue
@@ -291,8 +291,6 @@ def identity(recorder: Recorder, eqn: Any, args: list[Argument]) -> Results:
 
 
 def _rows() -> dict[str, Primitive]:
-    from ._elementwise import IDENTITIES
-
     windows: Sequence[str] = ("reduce_window_max", "reduce_window_sum", "reduce_window_min")
     return {
         **dict.fromkeys(ELEMENTWISE, elementwise),

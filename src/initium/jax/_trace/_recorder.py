@@ -7,6 +7,7 @@ import numpy as np
 
 from ..._trace._nature import nature_of, taken_as_data
 from ..._trace._tree import tree_map
+from ..._trace._value import Value
 from ._shape import Shape
 from ._value import Done, JaxValue
 
@@ -17,7 +18,7 @@ class Recorder:
     """All values so far, in the order of execution."""
 
     def __init__(self) -> None:
-        self.values: list[JaxValue] = []
+        self.values: list[Value] = []
         self.notes: dict[str, None] = {}
 
     def declare(self, operation: str, shape: Sequence[int], dtype: str, given: Any = None, **facts: Any) -> JaxValue:
@@ -25,9 +26,9 @@ class Recorder:
         function = None if given is None else Done(operation, lambda: given, given)
         return self._add(JaxValue(len(self.values), operation, Shape(shape, dtype), function=function, **facts))
 
-    def full(self, argument: Argument, aval: Any) -> JaxValue:
+    def full(self, argument: Argument, aval: Any) -> Value:
         """An argument as a value, also where all its elements are one number."""
-        if isinstance(argument, JaxValue):
+        if isinstance(argument, Value):
             return argument
         dtype = np.dtype(aval.dtype)
         number = np.asarray(argument, dtype if dtype.kind in "biufc" else np.float32)
@@ -68,7 +69,7 @@ class Recorder:
         self.values.append(value)
         return value
 
-    def view(self, value: JaxValue, shape: Sequence[int]) -> JaxValue:
+    def view(self, value: Value, shape: Sequence[int]) -> Value:
         """The same elements in another shape."""
         shape = tuple(shape)
         if shape == value.tensor.shape:
@@ -76,7 +77,7 @@ class Recorder:
         tensor = value.tensor.moved(lambda view: np.reshape(view, shape, copy=False), shape)
         return self.emit("view", np.reshape, (value, shape), tensor)
 
-    def permuted(self, value: JaxValue, axes: Sequence[int]) -> JaxValue:
+    def permuted(self, value: Value, axes: Sequence[int]) -> Value:
         """The same with its axes in another order."""
         axes = tuple(axes)
         if axes == tuple(range(len(axes))):
@@ -85,7 +86,7 @@ class Recorder:
         tensor = value.tensor.moved(lambda view: view.transpose(axes), shape)
         return self.emit("permute", np.transpose, (value, axes), tensor)
 
-    def expanded(self, value: JaxValue, shape: Sequence[int]) -> JaxValue:
+    def expanded(self, value: Value, shape: Sequence[int]) -> Value:
         """The same repeated along axes of size 1."""
         shape = tuple(shape)
         if shape == value.tensor.shape:
@@ -93,28 +94,28 @@ class Recorder:
         tensor = value.tensor.moved(lambda view: np.broadcast_to(view, shape), shape)
         return self.emit("expand", np.broadcast_to, (value, shape), tensor)
 
-    def cut(self, value: JaxValue, cuts: tuple[slice, ...]) -> JaxValue:
+    def cut(self, value: Value, cuts: tuple[slice, ...]) -> JaxValue:
         """A part of it."""
         sizes = [len(range(size)[cut]) for size, cut in zip(value.tensor.shape, cuts, strict=True)]
         tensor = value.tensor.moved(lambda view: view[cuts], sizes)
         bounds = [(cut.start, cut.stop, cut.step) for cut in cuts]
         return self.emit("slice", lambda x, _: x[cuts], (value, bounds), tensor)
 
-    def picked(self, value: JaxValue, place: int) -> JaxValue:
+    def picked(self, value: Value, place: int) -> JaxValue:
         """One entry of its first axis."""
         tensor = value.tensor.moved(lambda view: view[place], value.tensor.shape[1:])
         return self.emit("select", lambda x, _, at: x[at], (value, 0, place), tensor)
 
-    def product(self, left: JaxValue, right: JaxValue) -> JaxValue:
+    def product(self, left: Value, right: Value) -> JaxValue:
         """Of matrices, `(block, row, column)` or without blocks."""
         shape = (*left.tensor.shape[:-1], right.tensor.shape[-1])
         operation = "mm" if len(shape) == 2 else "bmm"
         return self.emit(operation, np.matmul, (left, right), Shape(shape, left.tensor.dtype))
 
 
-def _values(tree: Any) -> list[JaxValue]:
+def _values(tree: Any) -> list[Value]:
     """All values among some arguments, in their order."""
-    if isinstance(tree, JaxValue):
+    if isinstance(tree, Value):
         return [tree]
     if isinstance(tree, dict):
         tree = tree.values()

@@ -1,7 +1,7 @@
 """trace: what a function does with each array of its parameters, found from its jaxpr."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ..._errors import ModelError
@@ -9,19 +9,11 @@ from ..._graph import Buffer, Graph, Param, Use
 from ..._trace._gather import Gathered, completed, gathered, notes, packed, unseen, unused_notes, used
 from ..._trace._value import Recording
 from ...init._weight import usual_axes
-from .._jax import jax
-from .._tree import Leaf, Leaves, is_array
+from .._jax import Tracer, jax
+from .._tree import Leaf, Leaves, is_array, is_key
 from ._recorder import Recorder
 from ._value import JaxValue
 from ._walk import walk
-
-
-@dataclass(frozen=True)
-class Traced:
-    """A Graph, and what it was told from."""
-
-    graph: Graph
-    leaves: Leaves
 
 
 def trace(function: Callable[..., Any], leaves: Leaves, inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Graph:
@@ -106,20 +98,15 @@ def _abstract(array: Any) -> Any:
 
 
 def _numbers(array: Any) -> Any:
-    return None if isinstance(array, jax.ShapeDtypeStruct | jax.core.Tracer) else array
+    return None if isinstance(array, jax.ShapeDtypeStruct | Tracer) else array
 
 
 def _tells(numbers: Any) -> bool:
-    return numbers is not None and not _is_key(numbers)
-
-
-def _is_key(array: Any) -> bool:
-    is_old = str(array.dtype) == "uint32" and tuple(array.shape) in ((2,), (4,))
-    return is_old or jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key)
+    return numbers is not None and not is_key(numbers)
 
 
 def _input(recorder: Recorder, array: Any) -> JaxValue:
-    if _is_key(array):
+    if is_key(array):
         return recorder.declare("constant", array.shape, str(array.dtype))
     is_fraction = bool(jax.numpy.issubdtype(array.dtype, jax.numpy.inexact))
     return recorder.declare("input", array.shape, str(array.dtype), is_signal=is_fraction, is_tokens=not is_fraction)
@@ -130,7 +117,7 @@ def _described(arrays: list[Any]) -> str:
 
 
 def _param(told: Gathered, key: int, leaf: Leaf) -> Param:
-    facts: dict[str, Any] = {"path": leaf.path, "shape": leaf.shape, "dtype": leaf.dtype}
+    facts: dict[str, Any] = {"path": leaf.path, "shape": leaf.shape, "dtype": leaf.dtype, "stream": leaf.stream}
     if told.uses[key]:
         return Param(**facts, **used(told.uses[key]) | packed(told, key))
     return Param(**facts, **_unused(told, key, leaf))

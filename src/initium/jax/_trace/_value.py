@@ -33,6 +33,10 @@ class Done:
     def __str__(self) -> str:
         return self.name
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Do it."""
+        return self.run(*args, **kwargs)
+
 
 class JaxValue(Value):
     """One array of a jaxpr."""
@@ -57,16 +61,16 @@ class JaxValue(Value):
 
     def done(self, args: Any, kwargs: Any, *, is_wide: bool = False, seed: int = 0) -> NDArray[Any]:
         """The operation; what draws is not done again."""
-        if not isinstance(self.function, Done):
+        if self.function is None:
             raise ValueError("unknown")
         with np.errstate(all="ignore"):
-            return plain(self._part(self.function.run(*args, **kwargs)))
+            return plain(self._part(self.function(*args, **kwargs)))
 
     def moved(self, args: Any, kwargs: Any) -> NDArray[Any]:
         """The operation on whole numbers, which are copied only where NumPy has no view."""
-        if not isinstance(self.function, Done):
+        if self.function is None:
             raise ValueError("unknown")
-        return np.asarray(self._part(self.function.run(*args, **kwargs)))
+        return np.asarray(self._part(self.function(*args, **kwargs)))
 
     def _part(self, given: Any) -> Any:
         return given[self.position] if isinstance(given, list | tuple) else given

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from .._jax import jax
+from .._jax import ClosedJaxpr, Literal, Tracer
+from .._tree import is_key
 from ._primitives import PRIMITIVES, other
 from ._recorder import Argument, Recorder
 from ._shape import Shape
@@ -28,7 +29,7 @@ def walk(recorder: Recorder, closed: Any, args: list[Argument]) -> list[Argument
     env |= zip(jaxpr.invars, args, strict=True)
 
     def told(atom: Any) -> Argument:
-        return _literal(recorder, atom.val) if isinstance(atom, jax.extend.core.Literal) else env[atom]
+        return _literal(recorder, atom.val) if isinstance(atom, Literal) else env[atom]
 
     for eqn in jaxpr.eqns:
         given = [told(atom) for atom in eqn.invars]
@@ -43,7 +44,7 @@ def _step(recorder: Recorder, eqn: Any, args: list[Argument]) -> list[Argument]:
     if name in PRIMITIVES:
         return PRIMITIVES[name](recorder, eqn, args)
     inner = next((eqn.params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in eqn.params), None)
-    inner = inner if inner is None or hasattr(inner, "consts") else jax.extend.core.ClosedJaxpr(inner, ())
+    inner = inner if inner is None or hasattr(inner, "consts") else ClosedJaxpr(inner, ())
     if inner is not None and len(inner.jaxpr.invars) == len(args) and len(inner.jaxpr.outvars) == len(eqn.outvars):
         return walk(recorder, inner, args)
     return other(recorder, eqn, args)
@@ -97,14 +98,14 @@ _LOOPS = {"scan": _scan, "while": _while, "cond": _cond}
 
 
 def _constant(recorder: Recorder, const: Any) -> Argument:
-    if getattr(const, "ndim", 0) == 0 and not jax.dtypes.issubdtype(jax.numpy.result_type(const), jax.dtypes.extended):
+    if getattr(const, "ndim", 0) == 0 and not is_key(const):
         return _literal(recorder, const)
-    if isinstance(const, jax.core.Tracer):
+    if isinstance(const, Tracer):
         return recorder.declare("constant", const.shape, str(const.dtype))
     return recorder.declare("constant", const.shape, str(const.dtype), const)
 
 
 def _literal(recorder: Recorder, value: Any) -> Argument:
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return recorder.declare("constant", value.shape, str(value.dtype))
     return value.item() if hasattr(value, "item") else value

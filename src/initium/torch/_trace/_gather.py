@@ -43,7 +43,7 @@ def _used(told: Gathered, module: nn.Module, name: str, value: nn.Parameter) -> 
     uses = told.uses[id(value)]
     first = uses[0]
     padding = getattr(module, "padding_idx", None) if first.role == "embedding" else None
-    facts = used(uses) | {"padding": padding}
+    facts: Facts = used(uses) | {"padding": padding}
     if first.value.row.word == "recurrent" and first.value.module is not None:
         known = facts_of(first.value.module, first.name, value) or {}
         facts |= {name: fact for name, fact in known.items() if name in ("packs", "blocks", "bias_of")}

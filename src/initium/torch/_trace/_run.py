@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -104,7 +104,7 @@ def _is_of(mode: Any, thing: Any) -> bool:
     return isinstance(thing, FakeTensor) and thing.fake_mode is mode
 
 
-def _with_differentiated(outputs: list[Value], differentiated: list[Value]) -> list[Value]:
+def _with_differentiated(outputs: Sequence[Value], differentiated: Sequence[Value]) -> list[Value]:
     """The outputs, and what was differentiated: nothing is made of it but derivatives, which are signals of their own.
 
     It counts as it was before it was summed to one number, also where it is an output.
