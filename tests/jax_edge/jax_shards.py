@@ -223,7 +223,51 @@ def unequal_shards_are_refused(mesh):
             assert str(error.value) == expected
 
 
+def a_whole_model_is_drawn_shard_by_shard(mesh):
+    boxes, part = [], Tensor.part
+
+    def spy(*args, **kwargs):
+        out = part(*args, **kwargs)
+        boxes.append(out.shape)
+        return out
+
+    def dense(params, x):
+        return jax.nn.relu(x @ params["fc"]["kernel"]) @ params["head"]["kernel"]
+
+    x, specs = jax.ShapeDtypeStruct((2, 16), "float32"), {"fc": P("x", "y"), "head": P("y")}
+    shapes = {"fc": {"kernel": (16, 24)}, "head": {"kernel": (24, 8)}}
+    shapes = jax.tree.map(
+        lambda shape: jax.ShapeDtypeStruct(shape, "float32"), shapes, is_leaf=lambda x: type(x) is tuple
+    )
+    whole = initium.jax.initialize(dense, shapes, x, seed=0)
+    cut = {
+        name: {
+            "kernel": jax.ShapeDtypeStruct(layer["kernel"].shape, "float32", sharding=NamedSharding(mesh, specs[name]))
+        }
+        for name, layer in shapes.items()
+    }
+    Tensor.part = spy
+    found = initium.jax.initialize(dense, cut, x, seed=0)
+    Tensor.part = part
+    for name, spec in specs.items():
+        assert is_sharded(found[name]["kernel"], whole[name]["kernel"], NamedSharding(mesh, spec)), name
+    num_rows, num_columns = mesh.shape["x"], mesh.shape["y"]
+    drawn = [(16 // num_rows, 24 // num_columns)] * jax.device_count() + [(24 // num_columns, 8)] * num_columns
+    assert sorted(boxes) == sorted(drawn), boxes
+    compiled = jax.jit(lambda: initium.jax.initialize(dense, cut, x, seed=0))()
+    assert is_sharded(compiled["fc"]["kernel"], whole["fc"]["kernel"], NamedSharding(mesh, specs["fc"]))
+
+
+def a_model_lies_where_it_lay(mesh):
+    last = jax.devices()[-1]
+    params = jax.device_put({"kernel": jnp.ones((16, 24))}, last)
+    found = initium.jax.initialize(lambda params, x: x @ params["kernel"], params, jnp.ones((2, 16)))
+    assert found["kernel"].devices() == {last}
+
+
 CHECKS = [
+    a_whole_model_is_drawn_shard_by_shard,
+    a_model_lies_where_it_lay,
     shards_equal_their_slices_of_the_whole,
     a_spec_takes_the_mesh_that_is_set,
     a_convolution_is_cut_along_any_axis,

@@ -27,7 +27,7 @@ def test_each_device_draws_its_own_shard(rows, columns):
     script = [sys.executable, HERE / "jax_shards.py", str(rows), str(columns)]
     ended = subprocess.run(script, env=os.environ | flags, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    assert len(ended.stdout.splitlines()) == 2 * 14
+    assert len(ended.stdout.splitlines()) == 2 * 16
 
 
 def test_one_device_is_a_mesh_too():

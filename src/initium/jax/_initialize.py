@@ -181,11 +181,13 @@ def applied(plan: Decisions, leaves: Leaves, seed: int) -> tuple[Any, Ledger]:
 
 
 def _made(tensor: Tensor, leaf: Leaf, path: str, seed: int) -> Any:
-    dtype = np.dtype(leaf.array.dtype)
-    sharding = getattr(leaf.array, "sharding", None)
-    named = sharding if isinstance(sharding, jax.sharding.NamedSharding) and not sharding.mesh.empty else None
+    """The numbers of one array, where it lies."""
+    dtype, sharding = np.dtype(leaf.array.dtype), getattr(leaf.array, "sharding", None)
     start = Draw(partial(draw, tensor, dtype), needs_whole=not tensor.comes_in_parts)
-    return make(start, key(seed, path), tuple(leaf.shape), dtype, named)
+    if isinstance(sharding, jax.sharding.NamedSharding):
+        return make(start, key(seed, path), leaf.shape, dtype, None if sharding.mesh.empty else sharding)
+    is_placed = sharding is not None and getattr(leaf.array, "committed", not leaf.has_numbers)
+    return make(start, jax.device_put(key(seed, path), sharding if is_placed else None), leaf.shape, dtype)
 
 
 def _check(plan: Decisions, by_path: dict[str, Leaf]) -> None:
