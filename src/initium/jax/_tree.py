@@ -41,9 +41,14 @@ class Leaf:
         return str(self.array.dtype)
 
     @property
+    def is_shape(self) -> bool:
+        """Whether it is a shape alone."""
+        return isinstance(self.array, jax.ShapeDtypeStruct)
+
+    @property
     def has_numbers(self) -> bool:
         """Whether it is an array, and neither a shape alone nor one that is traced."""
-        return not isinstance(self.array, jax.ShapeDtypeStruct | Tracer)
+        return not (self.is_shape or isinstance(self.array, Tracer))
 
 
 @dataclass(frozen=True)

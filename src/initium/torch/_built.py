@@ -1,63 +1,15 @@
-"""built: what the numbers say that a parameter was built with."""
+"""built: what a parameter of a module was built with, by its numbers, or by the record of what made them."""
 
-import math
-from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from .._errors import ModelError
+from .._trace._built import EDGE, MOST, Built, Kind, told_of, told_of_part
 from ..init import constant, zeros
 from ._deferred import Recorded, record_of
 
-_MOST = 1 << 20  # numbers that are all looked at
-_EDGE = 64  # of a larger tensor, along each axis
-# Fewer numbers look ordered by chance too often; what has so few is taken for meant.
-_FEW = 5
-_SMALL = 2.0  # what layers draw reaches sqrt(6 / fan_in)
-_ORDERED = 8  # drawn numbers rise or fall by chance in 1 of 20,160 cases
-# Memory that nobody wrote holds what was there: numbers that no author gives.
-_RANGE = (1e-20, 1e6)
-# A mean this many standard errors from zero is no accident of a draw around zero: of eight numbers in 1 of 1,900 cases.
-_FAR = 6.0
-
 _MOST_MADE = 1 << 24  # of a record, to see whether it makes zeros alone
-_SAMPLE = 1 << 12  # as many of a large tensor say whether its numbers repeat
-
-Kind = Literal["constant", "table", "draw", "unset", "trained", "unrecorded", "large", "unknown"]
-
-
-@dataclass(frozen=True)
-class Built:
-    """What a parameter was built with.
-
-    Attributes:
-        kind: a `constant`; a `table`, of numbers in order, few different ones, or all to one side of zero; a `draw`
-            around zero; `unset` memory that nobody wrote; `trained` since; `unrecorded` on meta; too `large` to
-            be made; `unknown`.
-        words: for a reader, `-10` or `16 numbers from 0 to 1`.
-        value: of a constant.
-        may_be_draw: whether a layer may have drawn them: they are small, and few and crooked or only to one side.
-        is_aside: whether all that tells it from a draw is a mean far from zero.
-        low: the least of such numbers.
-        high: the greatest of them.
-    """
-
-    kind: Kind
-    words: str = ""
-    value: float = math.nan
-    may_be_draw: bool = False
-    is_aside: bool = False
-    low: float = math.nan
-    high: float = math.nan
-
-    @property
-    def is_meant(self) -> bool:
-        """Whether somebody chose these numbers, and no chance."""
-        return self.kind in ("constant", "table")
+_SAMPLE = 1 << 12  # as many of a large tensor say whether it is zero
 
 
 def built(module: nn.Module, name: str, value: nn.Parameter, *, padding: int | None = None) -> Built:
@@ -69,7 +21,7 @@ def built(module: nn.Module, name: str, value: nn.Parameter, *, padding: int | N
         "unknown": size == 0 or not value.is_floating_point(),
         "unset": record is not None and record.is_unset,
         "trained": value.grad is not None,
-        "draw": size > _MOST and record is not None and record.is_random,
+        "draw": size > MOST and record is not None and record.is_random,
         "large": size > _MOST_MADE and record is not None,
     }
     told: list[Kind] = [kind for kind, holds in whys.items() if holds]
@@ -77,11 +29,11 @@ def built(module: nn.Module, name: str, value: nn.Parameter, *, padding: int | N
         return Built(told[0])
     try:
         numbers = record.value(0) if record else value
-        if size > _MOST:
+        if size > MOST:
             return _told_by_corner(numbers.detach())
         if padding is not None:
             numbers = torch.cat([numbers[:padding], numbers[padding + 1 :]])
-        return _told(numbers.detach().to("cpu", torch.float64).numpy())
+        return told_of(numbers.detach().to("cpu", torch.float64).numpy())
     except (ModelError, RuntimeError):  # of a record that cannot be repeated, or a tensor without plain numbers
         return Built("unknown")
 
@@ -111,78 +63,7 @@ def _is_made_zero(record: Recorded, size: int) -> bool:
 
 
 def _told_by_corner(numbers: torch.Tensor) -> Built:
-    """Of a large tensor, by a part of it; a mean says nothing there, and a constant must be one everywhere."""
-    part = numbers[tuple(slice(_EDGE) for _ in numbers.shape)]
-    found = _told(part.to("cpu", torch.float64).numpy())
-    if found.kind == "constant" and bool((numbers == numbers.flatten()[0]).all()):
-        return found
-    is_table = found.is_meant and not found.is_aside
-    return Built("table", f"{numbers.numel()} numbers in order or of few kinds") if is_table else Built("draw")
-
-
-def _told(numbers: NDArray[np.float64]) -> Built:
-    low, high, size = numbers.min(), numbers.max(), numbers.size
-    highest = float(max(-low, high))
-    is_in_range = not highest or (_RANGE[0] < _least(numbers) and highest < _RANGE[1])
-    if not np.isfinite((low, high)).all() or not (is_in_range or (low == high and size > 1)):
-        return Built("unset")
-    may_be_draw = size < _FEW and highest <= _SMALL and not _are_round(numbers)
-    if low == high:
-        return Built("constant", f"{low:.4g}", float(low), may_be_draw=may_be_draw)
-    if size < _FEW or _are_of_few_kinds(numbers.ravel()[:_SAMPLE]) or _is_ordered(numbers):
-        return Built("table", f"{size} numbers from {low:.3g} to {high:.3g}", may_be_draw=may_be_draw)
-    if abs(numbers.mean()) > _FAR * numbers.std() / math.sqrt(size):
-        words = f"{size} numbers around {numbers.mean():.3g}"
-        return Built("table", words, is_aside=True, may_be_draw=highest <= _SMALL, low=float(low), high=float(high))
-    return Built("draw")
-
-
-def _least(numbers: NDArray[np.float64]) -> float:
-    """The size of the smallest that is not 0."""
-    sizes = np.abs(numbers)
-    return float(sizes.min() or sizes[sizes > 0].min())
-
-
-def _are_of_few_kinds(numbers: NDArray[np.float64]) -> bool:
-    """Whether more of them repeat than where they were drawn.
-
-    Those of two bytes, also where they are stored in four by now, repeat since there are few to draw: of 1,024 that
-    bfloat16 draws uniformly 6 in 10 are different ones, of 4,096 a quarter. What somebody typed is no such draw.
-    """
-    is_coarse = _have_two_bytes(numbers) and not _are_round(numbers)
-    most = (0.5 if numbers.size <= 1024 else 0.2) if is_coarse else 0.9
-    return len(np.unique(numbers)) <= most * numbers.size
-
-
-def _have_two_bytes(numbers: NDArray[np.float64]) -> bool:
-    with np.errstate(over="ignore"):
-        single = numbers.astype(np.float32)
-        is_bfloat16 = not (single.view(np.uint32) & 0xFFFF).any()
-        return bool((single == numbers).all()) and (is_bfloat16 or bool((numbers.astype(np.float16) == numbers).all()))
-
-
-def _is_ordered(numbers: NDArray[np.float64]) -> bool:
-    """Whether they rise, or fall, along one of the axes everywhere; or along one line too long for chance."""
-    for axis, size in enumerate(numbers.shape):
-        if size < _ORDERED:
-            continue
-        by_chance = 2 * numbers.size / size / math.factorial(min(size, 20))  # as many lines, if they are drawn
-        lines = np.moveaxis(numbers, axis, 0)
-        begun = _keep_direction(lines[:_ORDERED])  # few drawn lines rise or fall even so far
-        steps = np.diff(lines[:, begun], axis=0)
-        if begun.all() and ((steps >= 0).all() or (steps <= 0).all()):
-            return True
-        if by_chance < 1e-4 and ((steps > 0).all(axis=0) | (steps < 0).all(axis=0)).any():
-            return True
-    return False
-
-
-def _keep_direction(lines: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of them never fall, or never rise."""
-    steps = np.diff(lines, axis=0)
-    return np.all(steps >= 0, axis=0) | np.all(steps <= 0, axis=0)
-
-
-def _are_round(numbers: NDArray[np.float64]) -> bool:
-    """Whether three digits say them, as they do what somebody typed."""
-    return all(math.isclose(x, float(f"{x:.3g}"), rel_tol=1e-6) for x in numbers.ravel().tolist())
+    """Of a large tensor, by a part of it; a constant must be one everywhere."""
+    part = numbers[tuple(slice(EDGE) for _ in numbers.shape)].to("cpu", torch.float64).numpy()
+    is_constant = bool(part.min() == part.max()) and bool((numbers == numbers.flatten()[0]).all())
+    return told_of_part(part, numbers.numel(), is_constant=is_constant)

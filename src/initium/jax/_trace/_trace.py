@@ -1,18 +1,23 @@
 """trace: what a function does with each array of its parameters, found from its jaxpr."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ..._errors import ModelError
 from ..._graph import Buffer, Graph, Param, Use
+from ..._trace._built import Built, told_of_array
 from ..._trace._gather import Gathered, completed, gathered, notes, packed, unseen, unused_notes, used
+from ..._trace._meant import Seen, as_meant, chosen_numbers
 from ..._trace._value import Recording
 from ...init._weight import usual_axes
 from .._jax import Tracer, jax
 from .._tree import Leaf, Leaves, is_array, is_key
 from ._recorder import Recorder
-from ._value import JaxValue
+from ._value import JaxValue, plain
 from ._walk import walk
 
 
@@ -73,17 +78,37 @@ def _graph(closed: Any, leaves: Leaves, arrays: list[Any]) -> Graph:
         {value: value.held for value in args if value.held is not None},
         {value: numbers for value, array in zip(inputs, arrays, strict=True) if _tells(numbers := _numbers(array))},
     )
-    told = gathered(recording, {})
+    seen = {key: _seen(leaf) for key, leaf in enumerate(leaves.arrays) if leaf.is_param}
+    told = gathered(recording, chosen_numbers(seen))
     params = {key: _param(told, key, leaf) for key, leaf in enumerate(leaves.arrays) if leaf.is_param}
-    complete = _with_ties(leaves, completed(told, params))
+    complete = completed(told, params)
+    unused = unused_notes(told, complete)
+    meant, unknown = as_meant(told.flow, recording.values, complete, told.uses, seen, _UNRECORDED)
     return Graph(
-        tuple(complete.values()),
+        tuple(_with_ties(leaves, meant).values()),
         tuple(
             Buffer(path=leaf.path, shape=leaf.shape, dtype=leaf.dtype) for leaf in leaves.arrays if not leaf.is_param
         ),
-        (*recorder.notes, *notes(told, complete), *unused_notes(told, complete)),
+        (*recorder.notes, *notes(told, complete), *unused, *unknown),
         is_traced=True,
     )
+
+
+_UNRECORDED = "shapes without what `init` built them with (pass its arrays)"
+
+
+def _seen(leaf: Leaf) -> Seen:
+    """What an array was built with; a shape does not tell."""
+
+    def built(padding: int | None) -> Built:
+        if not leaf.has_numbers:
+            return Built("unrecorded")
+        return told_of_array(plain(np.asarray(leaf.array)), padding=padding)
+
+    def is_zero() -> bool:
+        return leaf.has_numbers and bool(math.prod(leaf.shape)) and not np.asarray(leaf.array).any()
+
+    return Seen(built=built, is_zero=is_zero, num_axes=len(leaf.shape))
 
 
 def _outputs(output: Any) -> list[Any]:

@@ -6,18 +6,20 @@ from torch import nn
 
 from ..._graph import Graph, Use
 from ..._trace._gather import Gathered, completed, gathered, notes, packed, unseen, unused_notes, used
+from ..._trace._meant import as_meant, chosen_numbers
 from ..._trace._uses import Found
 from ..._trace._value import Recording
 from .._history import history_of
 from .._read import Facts, buffers_of, facts_of, is_layers, kept, params_of
 from .._torch import Orthogonal
-from ._meant import as_meant, chosen_numbers
+from ._meant import UNRECORDED, seen_of
 from ._tracer import OPAQUE
 
 
 def gather(model: nn.Module, recording: Recording, told_before: tuple[str, ...] = ()) -> Graph:
     """What a model does with each parameter, from one run of it; with the notes that were told before."""
-    told = gathered(recording, chosen_numbers(model))
+    seen = seen_of(model)
+    told = gathered(recording, chosen_numbers(seen))
 
     def facts(module: nn.Module, name: str, value: nn.Parameter) -> Facts:
         if not value.numel():  # no axis of 0 units can be followed
@@ -29,7 +31,7 @@ def gather(model: nn.Module, recording: Recording, told_before: tuple[str, ...] 
     frozen = [key for key, value in recording.params.items() if not value.requires_grad]
     complete = completed(told, params_of(model, facts), frozen)
     unused = unused_notes(told, complete)
-    complete, unknown = as_meant(model, told.flow, recording.values, complete, told.uses)
+    complete, unknown = as_meant(told.flow, recording.values, complete, told.uses, seen, UNRECORDED)
     return Graph(
         tuple(complete.values()),
         buffers_of(model),
