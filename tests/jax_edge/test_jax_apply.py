@@ -243,6 +243,22 @@ def test_a_parameter_that_no_output_needs_is_told():
     assert plan["spare"].param.because == "not used in this pass, and read by its shape as (space, input, output)"
 
 
+def test_what_cannot_be_followed_is_read_by_its_shape_and_a_note_says_so(monkeypatch):
+    def fail(*args):
+        raise RuntimeError("an operation that nobody foresaw")
+
+    monkeypatch.setattr("initium.jax._trace._trace.walk", fail)
+    model = MODELS["Encoder"]
+    plan = initium.jax.plan(model.function, model.shapes(), *model.inputs())
+    assert plan.notes[0] == (
+        "shapes and names speak alone, because what the function does cannot be told: "
+        "RuntimeError: an operation that nobody foresaw"
+    )
+    assert plan["params/up/kernel"].param.fans == (64, 256)
+    roles = {name: plan[f"params/{name}"].param.role for name in ("norm/scale", "norm/bias", "embed/embedding")}
+    assert roles == {"norm/scale": "scale", "norm/bias": "bias", "embed/embedding": "embedding"}
+
+
 def test_what_is_inside_of_a_transformation_is_followed():
     @jax.custom_vjp
     def scaled(x):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ._flow import Flow
+from ._flow import Flow, head_size
 from ._operations import LOSSES, is_attention
 from ._value import Value
 
@@ -210,6 +210,7 @@ def _in_attention(flow: Flow, consumer: Value, carrier: Value) -> tuple[str, int
         places = [name for name, part in zip(("query", "key", "value"), consumer.args, strict=False) if part is carrier]
         return (places[0], width) if places else ("unknown", None)
     if flow.kind(consumer) == "attention":
-        return ("value", width) if carrier is flow.factors[consumer.index][0] else ("unknown", None)
+        is_mixed = carrier is flow.factors[consumer.index][0]
+        return ("value", head_size(flow, consumer)) if is_mixed else ("unknown", None)
     left, _ = consumer.row.factors(consumer.args)
     return ("query", width) if carrier is left else ("key", carrier.tensor.shape[-2])

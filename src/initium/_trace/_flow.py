@@ -423,6 +423,13 @@ def _read_attention(flow: Flow, value: Value) -> None:
         flow.factors[value.index] = (left, right)
 
 
+def head_size(flow: Flow, attention: Value) -> int:
+    """Over how many channels attention mixes positions, which of its two factors ever is the mixed one."""
+    (mixed,) = flow.factors[attention.index]
+    is_left = attention.row.word == "dense" and attention.row.factors(attention.args)[0] is mixed
+    return mixed.tensor.shape[-2 if is_left else -1]
+
+
 def _after_softmax(flow: Flow, value: Value) -> bool:
     value = flow.back(value)
     return flow.kind(value) == "softmax"

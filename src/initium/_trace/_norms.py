@@ -111,10 +111,11 @@ def _own_mean(value: Value) -> list[Value]:
         found.append(mean)
         mean = mean.signals[0]
     is_mean = mean.operation == "mean" or (mean.operation == "var_mean" and mean.position == 1)
-    return [*found, mean] if is_mean and _uncast(mean.signals[0]) is _uncast(signal) else []
+    return [*found, mean] if is_mean and _unshaped(mean.signals[0]) is _unshaped(signal) else []
 
 
-def _uncast(value: Value) -> Value:
-    while value.operation in CASTS and len(value.signals) == 1:
+def _unshaped(value: Value) -> Value:
+    """What a value is in another dtype, or with its channels in groups."""
+    while value.operation in CASTS | {"view", "reshape"} and len(value.signals) == 1:
         value = value.signals[0]
     return value

@@ -10,7 +10,7 @@ import numpy as np
 from ._branches import Branches
 from ._contractions import contraction_of
 from ._events import reach
-from ._flow import Flow
+from ._flow import Flow, head_size
 from ._generated import Generated
 from ._given import Given
 from ._left import is_left, parameters_of
@@ -91,7 +91,7 @@ class Starts:
                 moment = flow.normalised.get(value.index, (value, 1.0))[1]
                 return Start("normalisation", moment * (self._share(value) if _is_scaled(value) else 1.0))
             case "attention":
-                return Start("attention", 1.0, flow.factors[value.index][0].tensor.shape[-1])
+                return Start("attention", 1.0, head_size(flow, value))
             case "pool" if _contracts(flow, value):
                 return Start("dense", 1.0)
             case "sum" if all(map(self._is_of_rows, value.signals)):

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..._errors import ModelError
-from ..._graph import Buffer, Graph, Param, Use
+from ..._graph import Buffer, Graph, Param
 from ..._trace._built import Built, told_of_array
 from ..._trace._gather import Gathered, completed, gathered, notes, packed, unseen, unused_notes, used
 from ..._trace._meant import Seen, as_meant, chosen_numbers
 from ..._trace._value import Recording
-from ...init._weight import usual_axes
 from .._jax import Tracer, jax
 from .._tree import Leaf, Leaves, is_array, is_key
+from ._by_shape import by_shape, facts_of
 from ._recorder import Recorder
 from ._value import JaxValue, plain
 from ._walk import walk
@@ -54,7 +54,13 @@ def trace(function: Callable[..., Any], leaves: Leaves, inputs: tuple[Any, ...],
             f"The function raises {type(error).__name__}: {line}.\n"
             f"It was called with the parameters and {_described(arrays) or 'no array'}."
         ) from error
-    return _graph(closed, leaves, arrays)
+    try:
+        return _graph(closed, leaves, arrays)
+    except ModelError:
+        raise
+    except Exception as error:  # a function that JAX takes is not refused because of how it is read
+        line = next(iter(str(error).splitlines()), "").rstrip(".")
+        return by_shape(leaves, f"what the function does cannot be told: {type(error).__name__}: {line}")
 
 
 def _graph(closed: Any, leaves: Leaves, arrays: list[Any]) -> Graph:
@@ -149,13 +155,9 @@ def _param(told: Gathered, key: int, leaf: Leaf) -> Param:
 
 
 def _unused(told: Gathered, key: int, leaf: Leaf) -> dict[str, Any]:
-    """Of what no output is made: a weight by its shape alone, if it may be one."""
-    why = unseen(told.values[key])
-    if 2 <= len(leaf.shape) <= 5:
-        axes, operation = usual_axes("jax", len(leaf.shape)), "dense" if len(leaf.shape) == 2 else "convolution"
-        because = f"{why}, and read by its shape as (space, input, output)"
-        return {"role": "weight", "because": because, "axes": axes, "by_type": Use(operation=operation)}
-    return {"role": "kept", "because": why, "axes": "o" * len(leaf.shape)}
+    """Of what no output is made."""
+    facts = facts_of(leaf)
+    return facts | {"because": f"{unseen(told.values[key])}, {facts['because']}"}
 
 
 def _with_ties(leaves: Leaves, params: dict[int, Param]) -> dict[int, Param]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._trace._states import STATE
 from .._jax import ClosedJaxpr, Literal, Tracer
 from .._tree import is_key
 from ._primitives import PRIMITIVES, other
@@ -43,11 +44,16 @@ def _step(recorder: Recorder, eqn: Any, args: list[Argument]) -> list[Argument]:
         return _LOOPS[name](recorder, eqn, args)
     if name in PRIMITIVES:
         return PRIMITIVES[name](recorder, eqn, args)
+    inner = _called(eqn)
+    return other(recorder, eqn, args) if inner is None else walk(recorder, inner, args)
+
+
+def _called(eqn: Any) -> Any:
+    """The jaxpr that an operation does on its own arguments; None if it does none, or more."""
     inner = next((eqn.params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in eqn.params), None)
     inner = inner if inner is None or hasattr(inner, "consts") else ClosedJaxpr(inner, ())
-    if inner is not None and len(inner.jaxpr.invars) == len(args) and len(inner.jaxpr.outvars) == len(eqn.outvars):
-        return walk(recorder, inner, args)
-    return other(recorder, eqn, args)
+    sizes = [len(inner.jaxpr.invars), len(inner.jaxpr.outvars)] if inner else []
+    return inner if sizes == [len(eqn.invars), len(eqn.outvars)] else None
 
 
 def _scan(recorder: Recorder, eqn: Any, args: list[Argument]) -> list[Argument]:
@@ -59,6 +65,12 @@ def _scan(recorder: Recorder, eqn: Any, args: list[Argument]) -> list[Argument]:
     if length > _MOST_STEPS:
         recorder.notes[f"a scan of {length} steps is not followed"] = None
         return other(recorder, eqn, args)
+    carry = [
+        recorder.declare(STATE, var.aval.shape, str(var.aval.dtype), is_signal=True)
+        if not isinstance(one, JaxValue) and _is_multiplied(p["jaxpr"].jaxpr, num_consts + place)
+        else one
+        for place, (one, var) in enumerate(zip(carry, eqn.invars[num_consts:], strict=False))
+    ]
     rows: list[list[Argument]] = []
     for place in range(length)[:: -1 if p["reverse"] else 1]:
         entries = [recorder.picked(x, place) if isinstance(x, JaxValue) else x for x in xs]
@@ -68,6 +80,25 @@ def _scan(recorder: Recorder, eqn: Any, args: list[Argument]) -> list[Argument]:
     rows = rows[:: -1 if p["reverse"] else 1]
     avals = [var.aval for var in eqn.outvars[num_carry:]]
     return [*carry, *(_stacked(recorder, [row[at] for row in rows], aval) for at, aval in enumerate(avals))]
+
+
+def _is_multiplied(jaxpr: Any, place: int) -> bool:
+    """Whether a product of matrices takes in what is made of an argument, as of the state of a recurrence."""
+    made = {jaxpr.invars[place]}
+    for eqn in jaxpr.eqns:
+        own = [at for at, atom in enumerate(eqn.invars) if not isinstance(atom, Literal) and atom in made]
+        if own and (eqn.primitive.name in _PRODUCTS or _is_multiplied_within(eqn, own)):
+            return True
+        made |= set(eqn.outvars if own else ())
+    return False
+
+
+def _is_multiplied_within(eqn: Any, places: list[int]) -> bool:
+    inner = _called(eqn)
+    return inner is not None and any(_is_multiplied(inner.jaxpr, place) for place in places)
+
+
+_PRODUCTS = ("dot_general", "conv_general_dilated")
 
 
 def _stacked(recorder: Recorder, parts: list[Argument], aval: Any) -> Argument:
