@@ -75,6 +75,7 @@ bench-keras: .venv/made
 
 bench-jax: .venv/made
 	$(BIN)/python bench/jax_init.py
+	$(BIN)/python bench/jax_models.py
 
 # Six minutes: what docs/choose.md and docs/tutorials.md say of starts, in layers and in 480 trained nets.
 bench-choose: .venv/made

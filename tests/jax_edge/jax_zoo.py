@@ -165,6 +165,55 @@ class Encoder(nn.Module):
         return nn.Dense(50, name="head")(nn.LayerNorm(name="norm")(x))
 
 
+@linen(numbers(8, 12, 8))
+class Lstm(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = nn.RNN(nn.OptimizedLSTMCell(32, name="cell"), name="rnn")(x)
+        return nn.Dense(10, name="head")(x[:, -1])
+
+
+@linen(numbers(4, 16, 16, 3))
+class UNet(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        wide = nn.relu(nn.Conv(16, (3, 3), name="in")(x))
+        deep = nn.relu(nn.Conv(32, (3, 3), 2, name="down")(wide))
+        back = nn.relu(nn.ConvTranspose(16, (2, 2), (2, 2), name="up")(deep))
+        return nn.Conv(10, (1, 1), name="head")(jnp.concatenate([wide, back], -1))
+
+
+@linen(numbers(4, 16, 16, 3))
+class Vit(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = nn.Conv(64, (4, 4), 4, name="patch")(x).reshape(len(x), -1, 64)
+        token = self.param("token", nn.initializers.zeros, (1, 1, 64))
+        x = jnp.concatenate([jnp.broadcast_to(token, (len(x), 1, 64)), x], 1)
+        x = x + self.param("position", nn.initializers.normal(0.02), (1, x.shape[1], 64))
+        y = nn.LayerNorm(name="norm1")(x)
+        x = x + nn.MultiHeadDotProductAttention(4, name="attention")(y, y)
+        y = nn.gelu(nn.Dense(256, name="up")(nn.GroupNorm(4, reduction_axes=(2,), name="norm2")(x)))
+        x = x + nn.Dense(64, name="down")(y)
+        return nn.Dense(10, name="head")(nn.LayerNorm(name="norm")(x)[:, 0])
+
+
+@linen(tokens(), num_classes=50)
+class Packed(nn.Module):
+    """Queries, keys and values in one matrix, and a gate beside what it gates."""
+
+    @nn.compact
+    def __call__(self, ids):
+        x = nn.Embed(50, 64, name="embed")(ids)
+        packed = nn.Dense(192, use_bias=False, name="qkv")(nn.RMSNorm(name="norm1")(x))
+        heads = [part.reshape(*part.shape[:-1], 4, 16) for part in jnp.split(packed, 3, -1)]
+        mixed = jax.nn.dot_product_attention(*heads, is_causal=True)
+        x = x + nn.Dense(64, name="out")(mixed.reshape(x.shape))
+        gate, up = jnp.split(nn.Dense(256, name="gated")(nn.RMSNorm(name="norm2")(x)), 2, -1)
+        x = x + nn.Dense(64, name="down")(nn.silu(gate) * up)
+        return nn.Dense(50, name="head")(nn.RMSNorm(name="norm")(x))
+
+
 def equinox(inputs, num_classes=10):
     def entered(build):
         MODELS[build.__name__] = Model(lambda model, *x: jax.vmap(model)(*x), lambda: build(KEY), inputs, num_classes)

@@ -68,6 +68,22 @@ FACTS = {
         "params/up/kernel": ("dense", (64, 256), "normalisation", ("gelu_tanh",)),
         "params/down/kernel": ("dense", (256, 64), "gelu_tanh", ("residual stream",)),
     },
+    "Lstm": {
+        "params/cell/ii/kernel": ("dense", (8, 32), "data", ("sigmoid", "tanh", "gate")),
+        "params/cell/hf/kernel": ("dense", (32, 32), "gate", ("sigmoid", "tanh")),
+        "params/head/kernel": ("dense", (32, 10), "gate", ("output",)),
+    },
+    "UNet": {
+        "params/down/kernel": ("convolution", (144, 72), "relu", ("relu",)),
+        "params/up/kernel": ("transposed convolution", (32, 64), "relu", ("relu",)),
+        "params/head/kernel": ("convolution", (32, 10), "relu", ("output",)),
+    },
+    "Vit": {
+        "params/patch/kernel": ("convolution", (48, 64), "data", ("normalisation", "residual stream")),
+        "params/attention/value/kernel": ("dense", (64, 64), "normalisation", ("value",)),
+        "params/up/kernel": ("dense", (64, 256), "normalisation", ("gelu_tanh",)),
+        "params/head/kernel": ("dense", (64, 10), "normalisation", ("output",)),
+    },
     "equinox_mlp": {
         "layers.0.weight": ("dense", (30, 128), "data", ("relu",)),
         "layers.1.weight": ("dense", (128, 128), "relu", ("relu",)),
@@ -159,7 +175,24 @@ def test_a_scan_of_layers_is_that_many_layers_and_its_stack_is_in_no_fan():
     assert not (two == three).any()
 
 
+def test_what_one_weight_packs_is_told_apart():
+    graph = graph_of("Packed")
+    qkv, gated = graph.by_path["params/qkv/kernel"], graph.by_path["params/gated/kernel"]
+    assert (qkv.packs, qkv.blocks, tuple(qkv.fans)) == (("query", "key", "value"), 3, (64, 64))
+    assert (gated.packs, gated.blocks, tuple(gated.fans)) == (("gate", "up"), 2, (64, 128))
+    assert graph.by_path["params/gated/bias"].packs == ("gate", "up")
+
+
+@pytest.mark.parametrize("path", ["query", "key", "value", "out"])
+def test_the_width_of_a_head_is_told_whichever_factor_comes_first(path):
+    assert graph_of("Vit").by_path[f"params/attention/{path}/kernel"].use.head_size == 16
+
+
 HEADS = {
+    "Lstm": "params/head/kernel",
+    "UNet": "params/head/kernel",
+    "Vit": "params/head/kernel",
+    "Packed": "params/head/kernel",
     "Mlp": "params/head/kernel",
     "Cnn": "params/head/kernel",
     "ResNet": "params/head/kernel",
@@ -182,6 +215,7 @@ ROLES = {
     "ResNet": {"params/block0/norm1/scale": "scale", "params/block0/norm1/bias": "shift", "params/stem/bias": "bias"},
     "Transformer": {"params/block0/norm1/scale": "scale", "params/norm/bias": "shift"},
     "Encoder": {"params/attention/query/bias": "bias", "params/norm1/scale": "scale"},
+    "Vit": {"params/token": "token", "params/position": "position", "params/norm2/scale": "scale"},
     "equinox_attention": {"norm.weight": "scale", "norm.bias": "shift", "head.bias": "bias"},
     "haiku_resnet": {"norm0/scale": "scale", "norm0/offset": "shift", "conv0_1/b": "bias"},
 }

@@ -83,6 +83,53 @@ def multiplied(recorder: Recorder, left: Argument, right: Argument, aval: Any) -
     return None
 
 
+def added(recorder: Recorder, left: Argument, right: Argument, aval: Any) -> Value | None:
+    """A normalisation as x * inverse + (shift - mean * inverse), as Keras has it; None if a sum is none.
+
+    It is written down as the signal less its mean, over its size, with the scale and then the shift.
+    """
+    for scaled, moved in ((left, right), (right, left)):
+        if not (isinstance(scaled, Value) and isinstance(moved, Value)):
+            continue
+        shifts, mean = _without_params(moved)
+        first, second = _unscaled(scaled), _unscaled(mean)
+        if first is None or second is None or first[1] is not second[1] or second[0].operation != "neg":
+            continue
+        (signal, inverse, scales), (negative, _, _) = first, second
+        average = _back(negative.args[0])
+        if average.operation != "mean" or _back(average.args[0]) is not _back(signal):
+            continue
+        made = recorder.emit("sub", np.subtract, (signal, negative.args[0]), aval)
+        for factor in (inverse, *scales):
+            made = recorder.emit("mul", np.multiply, (made, factor), aval)
+        for shift in shifts:
+            made = recorder.emit("add", np.add, (made, shift), aval)
+        return made
+    return None
+
+
+def _without_params(value: Value) -> tuple[list[Value], Value]:
+    """The parameters that are added to a signal, and the signal."""
+    if value.operation == "add":
+        for signal, shift in (value.args, value.args[::-1]):
+            if isinstance(signal, Value) and isinstance(shift, Value) and shift.params and signal.is_signal:
+                return [shift], signal
+    return [], value
+
+
+def _unscaled(value: Value) -> tuple[Value, Value, list[Value]] | None:
+    """A signal that is multiplied with 1 / the size of something, and then with parameters; None if it is not."""
+    scales: list[Value] = []
+    while value.operation == "mul" and isinstance(value.args[1], Value) and value.args[1].params:
+        scales.insert(0, value.args[1])
+        value = value.args[0]
+    if value.operation != "mul" or not all(isinstance(part, Value) for part in value.args):
+        return None
+    inverse = next((part for part in value.args if _back(part).operation == "rsqrt"), None)
+    signal = next((part for part in value.args if part is not inverse), None)
+    return None if inverse is None or signal is None else (signal, inverse, scales)
+
+
 def _apart(factor: Value) -> tuple[Value | None, list[Value]]:
     """1 / the size of something, and what multiplies it."""
     source = _back(factor)

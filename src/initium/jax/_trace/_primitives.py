@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._jax import jax
-from ._composed import divided, multiplied, subtracted
+from ._composed import added, divided, multiplied, subtracted
 from ._elementwise import ELEMENTWISE, IDENTITIES, REDUCTIONS
 from ._recorder import Argument, Recorder
 from ._shape import Shape
@@ -16,7 +16,7 @@ from ._value import JaxValue
 Results = list[Any]  # a value or a number for each result
 Primitive = Callable[[Recorder, Any, list[Argument]], Results]
 
-_COMPOSED = {"div": divided, "sub": subtracted, "mul": multiplied}
+_COMPOSED = {"div": divided, "sub": subtracted, "mul": multiplied, "add": added}
 _IDLE = {"add": 0, "sub": 0, "mul": 1, "div": 1}  # the number that changes nothing
 
 
