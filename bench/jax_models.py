@@ -1,7 +1,7 @@
-"""Whole models of Flax: how long a plan and a fill take, and how large signals are, beside Flax's own start and anyinit.
+"""Whole models of Flax: how long a plan and a fill take; how large signals are, beside Flax's own start and anyinit.
 
-Of each weight's output E[x^2] is measured on noise, or on random tokens: the least, the greatest and that of the last.
-`left` is how many weights stand as they were built. Where anyinit is not installed, its rows are left out.
+Of each weight's output E[x^2] is measured on noise, or on random tokens: the least and the greatest, and that of the
+model's. `left` is how many weights stand as they were built. Where anyinit is not installed, its rows are left out.
 """
 
 import math
@@ -119,12 +119,14 @@ def seconds(call: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def moments(model: nn.Module, variables: Any, x: Any) -> list[float]:
-    """E[x^2] of what each weight gives, in the order of execution."""
+    """E[x^2] of what each weight gives, and at the end of the model's output; of a scan that of each of its steps."""
     weights = (nn.Dense, nn.DenseGeneral, nn.Conv)
-    _, state = model.apply(
+    output, state = model.apply(
         variables, x, mutable=True, capture_intermediates=lambda module, _: isinstance(module, weights)
     )
-    return [float(jnp.square(value).mean()) for value in jax.tree.leaves(state["intermediates"])]
+    found = [jnp.square(value) for value in jax.tree.leaves(state["intermediates"])]
+    steps = [step for value in found for step in (value if value.ndim > x.ndim + 1 else [value])]
+    return [float(step.mean()) for step in [*steps, jnp.square(output)]]
 
 
 def started(who: str, model: nn.Module, variables: Any, x: Any) -> Any:
@@ -151,8 +153,9 @@ def sizes(name: str, model: nn.Module, x: Any) -> None:
         except Exception as error:  # whatever another library may raise
             print(f"| {name} | {who} | {type(error).__name__}: {str(error).splitlines()[0][:80]} |", flush=True)
             continue
-        pairs = zip(jax.tree.leaves(found["params"]), jax.tree.leaves(variables["params"]), strict=True)
-        left = sum(a.ndim > 1 and bool((a == b).all()) for a, b in pairs) if who != "flax" else "-"
+        pairs = zip(jax.tree.leaves_with_path(found["params"]), jax.tree.leaves(variables["params"]), strict=True)
+        same = [bool((a == b).all()) for (keys, a), b in pairs if keys[-1].key in ("kernel", "embedding")]
+        left = sum(same) if who != "flax" else "-"
         told = " | ".join(f"{one:.3g}" for one in (min(given), max(given), given[-1]))
         print(f"| {name} | {who} | {told} | {left} | {taken:.2f} |", flush=True)
 
@@ -175,7 +178,7 @@ def main() -> None:
     ids = jax.ShapeDtypeStruct((1, 2048), jnp.int32)
     times("transformer, 22 blocks in a scan", Transformer(2048, 5632, 22, 32_000), ids, is_filled=False)
     times("ResNet50", ResNet50(), jax.ShapeDtypeStruct((2, 64, 64, 3), jnp.float32), is_filled=True)
-    print("\n| model | start | least | greatest | last | left | s |\n|---|---|---|---|---|---|---|")
+    print("\n| model | start | least | greatest | output | left | s |\n|---|---|---|---|---|---|---|")
     sizes("MLP, tanh", Mlp(), jax.random.normal(KEY, (256, 64)))
     sizes("ResNet50", ResNet50(), jax.random.normal(KEY, (4, 64, 64, 3)))
     sizes("transformer", Transformer(512, 1024, 6, 1000), jax.random.randint(KEY, (4, 64), 0, 1000))

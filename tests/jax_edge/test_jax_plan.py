@@ -272,3 +272,17 @@ def test_gpt2_scales_what_ends_a_branch_by_their_number():
     params = initium.jax.apply(plan, model.shapes())["params"]
     ends = np.asarray(params["block0"]["mlp"]["down"]["kernel"])
     assert ends.std() == pytest.approx(0.02 / math.sqrt(6), rel=5 / math.sqrt(2 * ends.size))
+
+
+@pytest.mark.parametrize("name", ["Mlp", "Cnn", "UNet", "ResNet", "Encoder", "ScannedTransformer"])
+def test_recipe_flax_realises_what_the_layers_of_flax_draw(name):
+    model = MODELS[name]
+    theirs = model.init()
+    ours = initium.jax.initialize(model.function, theirs, *model.inputs(), recipe="flax", seed=1)
+    pairs = zip(jax.tree.leaves_with_path(theirs["params"]), jax.tree.leaves(ours["params"]), strict=True)
+    for (keys, wanted), found in pairs:
+        if keys[-1].key in ("kernel", "embedding"):
+            limit = 5 / math.sqrt(found.size)  # of the ratio of two stds, each of so many draws
+            assert found.std() / wanted.std() == pytest.approx(1, abs=limit), keys
+        else:
+            assert (found == wanted).all(), keys
