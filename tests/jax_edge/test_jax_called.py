@@ -44,7 +44,7 @@ def test_its_parameters_are_told_by_their_paths():
         "net/norm/gamma": "scale",
         "net/norm/beta": "shift",
     }
-    assert graph.by_path["net/fc/kernel"].use.followed_by == ("normalisation",)
+    assert graph.by_path["net/norm/gamma"].use.fed_by == "relu"
     assert {graph.by_path[f"net/norm/{name}"].use.operation for name in ("gamma", "beta")} == {"normalisation"}
     assert graph.by_path["net/head/kernel"].stream == "net.head.weight"
     assert [buffer.path for buffer in graph.buffers] == ["net/average"]
