@@ -33,4 +33,5 @@ class Decisions:
 
 def with_verbs(decisions: Decisions) -> Any:
     """What was decided as a Plan, the one class made of this one; it stands above the edges, which cannot import it."""
-    return Decisions.__subclasses__()[0].of(decisions)
+    plan: Any = Decisions.__subclasses__()[0]
+    return plan.of(decisions)
