@@ -236,11 +236,42 @@ def test_bad_input_is_told_what_would_be_right():
     )
 
 
+def test_a_module_without_parameters_and_what_is_no_model_are_told_so():
+    empty = nnx.Dropout(0.5)
+    assert refused(initium.ModelError, lambda: initium.plan(empty, example=jnp.ones((2, 3)))) == (
+        "Dropout has no `nnx.Param`, so there is nothing to start."
+    )
+    assert refused(initium.ModelError, lambda: initium.jax.plan("model", SHAPES, X)).startswith(
+        "The function raises TypeError: 'str' object is not callable."
+    )
+    assert refused(initium.SettingError, lambda: initium.jax.initialize(dense, SHAPES, X, seed=1.5)) == (
+        "A seed is a whole number from 0 to 2^64 - 1, not 1.5."
+    )
+
+
+def test_what_is_traced_is_drawn_anew_or_kept_as_it_is():
+    params = {"fc": {"kernel": jnp.ones((30, 64))}, "head": {"kernel": jnp.ones((64, 2))}}
+    rules = {"head/*": "framework"}
+    found = jax.jit(lambda params: initium.jax.initialize(dense, params, X, rules=rules))(params)
+    assert same(found["fc"]["kernel"], initium.jax.initialize(dense, SHAPES, X)["fc"]["kernel"])
+    assert (found["head"]["kernel"] == 1).all()
+
+
+def test_a_loop_is_written_down_step_by_step_or_once():
+    params, x = {"w": jax.ShapeDtypeStruct((30, 30), "float32")}, jnp.ones((2, 30))
+    step = lambda params: lambda x: jnp.tanh(x @ params["w"])  # noqa: E731
+    times = initium.jax.plan(lambda p, x: jax.lax.fori_loop(0, 3, lambda _, x: step(p)(x), x), params, x)
+    assert [use.fed_by for use in times["w"].param.uses] == ["data", "tanh", "tanh"]
+    until = initium.jax.plan(lambda p, x: jax.lax.while_loop(lambda x: x.sum() > 1, step(p), x), params, x)
+    assert [use.fed_by for use in until["w"].param.uses] == ["data"]
+    assert until.notes == ("a while loop is followed through its body once",)
+
+
 def test_a_parameter_that_no_output_needs_is_told():
     params = {**SHAPES, "spare": jax.ShapeDtypeStruct((5, 6), "float32")}
     plan = initium.jax.plan(dense, params, X)
     assert plan.notes == ("not used in this pass: `spare`",)
-    assert plan["spare"].param.because == "not used in this pass, and read by its shape as (space, input, output)"
+    assert plan["spare"].param.because == "not used in this pass, read by its shape as (space, input, output)"
 
 
 def test_what_cannot_be_followed_is_read_by_its_shape_and_a_note_says_so(monkeypatch):

@@ -200,9 +200,8 @@ def _check(plan: Decisions, by_path: dict[str, Leaf]) -> None:
             lines.append(f"  {choice.path}  plan {choice.param.shape}, parameters {leaf.shape}")
     if lines:
         raise PlanError(f"The plan is of other parameters:\n{listed(sorted(lines))}\nPlan these anew.")
-    bare = [
-        c.path for c in plan.choices if c.how == "kept" and not by_path[c.path].has_numbers and 0 not in c.param.shape
-    ]
+    kept = (choice.path for choice in plan.choices if choice.how == "kept" and math.prod(choice.param.shape))
+    bare = [path for path in kept if by_path[path].is_shape]
     if bare:
         lines = [f"  {path}" for path in sorted(bare)]
         raise ModelError(

@@ -8,6 +8,7 @@ from .._errors import ModelError, SettingError
 from .._graph import Graph
 from .._ledger import Ledger
 from ._initialize import applied
+from ._jax import jax
 from ._trace import trace as _trace
 from ._tree import Leaves, leaves_in
 
@@ -61,6 +62,8 @@ def _apart(model: Any) -> tuple[Any, Leaves]:
     from flax import nnx  # pyright: ignore[reportMissingImports]
 
     graph, *states = nnx.split(model, nnx.Param, ...)
+    if not jax.tree_util.tree_leaves(states[0]):
+        raise ModelError(f"{type(model).__name__} has no `nnx.Param`, so there is nothing to start.")
     return graph, leaves_in(tuple(states), lambda keys: keys[0].idx == 0, _named)
 
 
