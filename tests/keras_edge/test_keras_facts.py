@@ -6,11 +6,10 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import keras
 import pytest
-from keras_zoo import MODELS
+from keras_zoo import MODELS, TRACES
 
 from initium._edge import edge_of
 
-TRACES = keras.backend.backend() == "torch"
 traced = pytest.mark.skipif(not TRACES, reason="this backend has no tracer")
 
 
