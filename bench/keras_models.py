@@ -109,8 +109,9 @@ def sizes(name: str, build: Callable[[], keras.Model], batch: Any) -> None:
     for who in ("keras", "anyinit", "initium"):
         keras.utils.set_random_seed(0)
         model = build()
-        kernels = [variable for variable in model.trainable_variables if len(variable.shape) > 1]
-        before = [np.array(keras.ops.convert_to_numpy(variable)) for variable in kernels]
+        numbers = {id(v): np.array(keras.ops.convert_to_numpy(v)) for v in model.trainable_variables}
+        kernels = [v for v in model.trainable_variables if len(v.shape) > 1 and numbers[id(v)].any()]
+        before = [numbers[id(variable)] for variable in kernels]
         begun = time.perf_counter()
         try:
             start(who, model, batch)
