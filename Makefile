@@ -72,6 +72,7 @@ bench-scale: .venv/made
 bench-keras: .venv/made
 	KERAS_BACKEND=torch $(BIN)/python bench/keras_init.py
 	KERAS_BACKEND=jax $(BIN)/python bench/keras_init.py
+	KERAS_BACKEND=torch $(BIN)/python bench/keras_models.py
 
 bench-jax: .venv/made
 	$(BIN)/python bench/jax_init.py

@@ -9,6 +9,10 @@ import numpy as np
 from keras import layers as L  # noqa: N812
 from keras import ops
 
+from initium._edge import _TRACERS
+
+TRACES = keras.backend.backend() in _TRACERS
+
 
 class Fact(NamedTuple):
     """What a weight does: counted by hand from the model's source.

@@ -9,7 +9,7 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 import keras
 import numpy as np
 import pytest
-from keras_zoo import MODELS
+from keras_zoo import MODELS, TRACES
 
 import initium
 from initium import ModelError, Plan, PlanError, SettingError
@@ -17,7 +17,7 @@ from initium._edge import edge_of
 
 L = keras.layers
 BACKEND = keras.backend.backend()
-traced = pytest.mark.skipif(BACKEND != "torch", reason="this backend has no tracer")
+traced = pytest.mark.skipif(not TRACES, reason="this backend has no tracer")
 
 
 @pytest.fixture
@@ -393,7 +393,7 @@ def test_a_comparison_of_a_keras_model_says_that_it_is_not_there_yet():
     assert said.startswith("`coordinate_check` does not take a Keras model yet.")
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="this backend has a tracer")
+@pytest.mark.skipif(TRACES, reason="this backend has a tracer")
 def test_a_backend_without_a_tracer_says_so():
     made = initium.initialize(small(), seed=0)
     assert f"the layers' types speak alone, because Keras's backend {BACKEND} has no tracer here" in made.notes

@@ -90,7 +90,8 @@ def _by_layers(model: Any, found: list[Named], why: str) -> Graph:
 
 
 def _traced(model: Any, found: list[Named], example: Any, below: Any) -> Graph:
-    recurrences = dict(_recurrences(model, found, below))
+    # A tracer that takes no recurrence for one operation follows each of its steps.
+    recurrences = dict(_recurrences(model, found, below)) if "recurrences" in below.Called._fields else {}
     params = {one.path: one for one in found if one.is_weight and one.owner not in recurrences}
     buffers = {one.path: one for one in found if not one.is_weight}
     variables = {one.path: one.variable for one in (*params.values(), *buffers.values())}
@@ -100,15 +101,16 @@ def _traced(model: Any, found: list[Named], example: Any, below: Any) -> Graph:
         with StatelessScope(state_mapping=state), _standing_in(model, found, held):
             return model(*args, **kwargs)
 
-    called = below.Called(
-        name=model_name(model),
-        function=function,
-        signature=inspect.signature(type(model).call),
-        params={path: one.variable.value for path, one in params.items()},
-        buffers={path: one.variable.value for path, one in buffers.items()},
-        usual=frozenset(path for path, one in params.items() if is_usual(one)),
-        recurrences=recurrences,
-    )
+    told = {
+        "name": model_name(model),
+        "function": function,
+        "signature": inspect.signature(type(model).call),
+        "params": {path: one.variable.value for path, one in params.items()},
+        "buffers": {path: one.variable.value for path, one in buffers.items()},
+        "usual": frozenset(path for path, one in params.items() if is_usual(one)),
+        "recurrences": recurrences,
+    }
+    called = below.Called(**{name: told[name] for name in below.Called._fields})
     graph = below.trace_called(called, _as_taken(model, example), tries(model))
     if not graph.is_traced:  # its layers are Keras's, of which the tracer knows no type
         return Graph(_read(found), notes=(*graph.notes, *notes_of(model, found)), **history_of(model, found))
@@ -126,8 +128,7 @@ def _as_taken(model: Any, example: Any) -> Any:
 def _standing_in(model: Any, found: list[Named], held: Mapping[str, Any]) -> Iterator[None]:
     layers = list(with_layers_within(model))
     calls: dict[Any, Callable[..., Any]] = norms(layers)
-    for owner, layer in _recurrent_layers(model, found):
-        calls[layer] = recurrent(layer, held[owner])
+    calls |= {layer: recurrent(layer, held[owner]) for owner, layer in _recurrent_layers(model, found) if owner in held}
     with called_as(calls):
         yield
 
