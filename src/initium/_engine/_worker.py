@@ -7,8 +7,9 @@ import signal
 import sys
 import threading
 import traceback
-from io import BytesIO
 from typing import Any, BinaryIO
+
+from ._packed import unpacked
 
 _IDLE = 60.0  # seconds without work after which it ends
 
@@ -20,9 +21,8 @@ def work() -> None:
     os.dup2(2, 1)  # what a model prints goes not among the answers
     asked: queue.Queue[Any] = queue.Queue()
     threading.Thread(target=_read, args=(os.fdopen(os.dup(0), "rb"), asked), daemon=True).start()
-    os.environ.setdefault("MKL_CBWR", "AUTO")  # products are the same bits wherever in memory their factors lie
-    _import_quietly()
-    task = _Task()
+    settle()
+    task = Task()
     while True:
         try:
             what, value = asked.get(timeout=_IDLE)
@@ -42,17 +42,18 @@ def _read(pipe: BinaryIO, asked: "queue.Queue[Any]") -> None:
         os._exit(1)
 
 
-def _import_quietly() -> None:
-    """Get ready while nothing is asked yet; what goes wrong is told when something is."""
+def settle() -> None:
+    """Get ready before anything is trained; what goes wrong is told when something is."""
     from ._contender import trainer
 
+    os.environ.setdefault("MKL_CBWR", "AUTO")  # products are the same bits wherever in memory their factors lie
     try:
         trainer().settle_process()
     except Exception:
         return
 
 
-class _Task:
+class Task:
     """One study: its data, its contenders as they are needed, and their runs. Each gives the answers to be written."""
 
     def study(self, path: list[str], folder: str, data: bytes) -> tuple[bytes, ...]:
@@ -67,6 +68,10 @@ class _Task:
         self._pickled[which] = pickled
         return ()
 
+    def knows(self, which: int) -> bool:
+        """Whether a contender was given."""
+        return which in self._pickled
+
     def runs(self, job: tuple[tuple[int, int], ...]) -> Any:
         """Train some runs together."""
         from ._replicas import trained
@@ -76,28 +81,18 @@ class _Task:
             yield pickle.dumps(("begun", None))
             yield pickle.dumps(("runs", trained(chunk)))
         except BaseException as error:  # whatever somebody's own model raises, also to end its process
-            yield pickle.dumps(("failed", _told(error)))
+            yield pickle.dumps(("failed", told(error)))
 
     def _contender(self, which: int) -> Any:
         os.chdir(self._folder)
         if isinstance(self._data, bytes):
             self._data = pickle.loads(self._data)
         if which not in self._contenders:
-            self._contenders[which] = _Unpickler(self._pickled[which], self._data).load()
+            self._contenders[which] = unpacked(self._pickled[which], self._data)
         return self._contenders[which]
 
 
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, pickled: bytes, data: Any) -> None:
-        super().__init__(BytesIO(pickled))
-        self._data = data
-
-    def persistent_load(self, pid: Any) -> Any:
-        """The study's data, which all its contenders share."""
-        return self._data
-
-
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
     """What somebody's own code raised, in a line, and where."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if _is_own(frame.filename)]
