@@ -27,7 +27,7 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtraError(_text) from None
 
-from ..init._parse import names as _names
+from ..init._parse import names as _catalogue
 from . import initializers as initializers
 from ._edge import backend as backend
 from ._edge import edge as edge
@@ -36,4 +36,4 @@ from ._start import named as __getattr__  # noqa: F401  Python asks it for the c
 
 
 def __dir__() -> list[str]:
-    return sorted(["Start", "initializers", *_names()])
+    return sorted(["Start", "initializers", *_catalogue()])
