@@ -15,7 +15,7 @@ from .._torch import schema_of, storage_of, tree_leaves
 from ._noise import gaussian
 from ._recurrences import cell_moment, state_moment
 
-_PLACES = ("device", "layout", "pin_memory", "memory_format")
+_PLACES = ("device", "layout", "pin_memory", "memory_format")  # how a tensor lies, of which an array says nothing
 _SHARED = (torch.float16, torch.float32, torch.float64)  # that NumPy has
 
 
