@@ -195,7 +195,7 @@ def test_data_goes_to_a_process_once_and_runs_come_back_as_they_are():
 def test_a_clock_that_ran_out_is_seen_while_others_answer():
     team = _Team(Processes(2, limit=7.0), load_data("iris"), iter(()))
     busy, slow = SimpleNamespace(job=((0, 0),), until=math.inf), SimpleNamespace(job=((0, 1),), until=0.0)
-    team._processes, team._by_place = [busy, slow], [SimpleNamespace(seconds=0.0)]
+    team._processes, team._jobs.contenders = [busy, slow], [SimpleNamespace(seconds=0.0)]
     team._answers.put((busy, "runs", 1))
     assert team._answer() == (slow, "hung", "it took longer than 7 s, which is its limit, and was ended")
     team._answers.put((slow, "runs", 2))  # it was in time, and nobody listened

@@ -1,23 +1,22 @@
 """Processes: the engine that trains on all processors of this machine, one run or some replicas at a time on each."""
 
 import contextlib
-import pickle
 import queue
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from io import BytesIO
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .._errors import SettingError, TrainingError
-from .._require import require
+from .._errors import SettingError
 from .._study._own_code import own_code
 from .._study._prepared import Data
 from .._study._run import Run
 from .._study._settings import check_whole
 from .._study._study import Study
 from ._contender import Contender
-from ._replicas import chunks
+from ._jobs import Job, Jobs
+from ._packed import packed
 
 if TYPE_CHECKING:
     from ._process import Process
@@ -26,9 +25,6 @@ _LEAST = 600.0  # seconds that any run may take
 _TIMES = 20  # and so many times what a trial says
 _BEGINS = 300.0  # seconds that a process may take until it trains
 _LOOK = 0.5  # seconds between two looks at the clock
-
-# Runs that train together: the place of a contender among those that were met, and the index of a run.
-Job = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ class Processes:
         """
         from ._process import Process
 
-        _pickle([study.model, study.loss, study.metric, dict(study.arguments), study.inits], None)
+        packed([study.model, study.loss, study.metric, dict(study.arguments), study.inits])
         num_runs = len(study.cells) * len(study.inits) * study.seeds
         Process.prepare(min(self.jobs, num_runs), own_code(study))
 
@@ -81,21 +77,16 @@ class Processes:
         Raises:
             TrainingError: if a run failed twice, with the cause.
         """
-        return _Team(self, study.data, iter(runs), own_code(study)).runs()
+        return _Team(self, study.data, runs, own_code(study)).runs()
 
 
 class _Team:
     """The processes at work on some runs."""
 
-    def __init__(self, engine: Processes, data: Data, waiting: Iterator[tuple[Contender, int]], code: str = "") -> None:
-        self._engine, self._data, self._waiting, self._code = engine, data, chunks(waiting), code
+    def __init__(self, engine: Processes, data: Data, runs: Iterable[tuple[Contender, int]], code: str = "") -> None:
+        self._engine, self._data, self._jobs, self._code = engine, data, Jobs(runs, data), code
         self._answers: queue.Queue[tuple[Process, str, Any]] = queue.Queue()
         self._processes: list[Process] = []
-        self._contenders: dict[int, tuple[int, Contender]] = {}
-        self._by_place: list[Contender] = []
-        self._failed: set[tuple[int, int]] = set()
-        self._again: list[Job] = []
-        self._pickled: dict[Any, bytes] = {}
 
     def runs(self) -> Iterator[Run]:
         try:
@@ -108,11 +99,11 @@ class _Team:
             process.rest()
 
     def _trained(self) -> Iterator[Run]:
-        job = self._next()
+        job = self._jobs.next()
         while job or any(process.job for process in self._processes):
             while job and (process := self._free()):
                 self._give(process, job)
-                job = self._next()
+                job = self._jobs.next()
             process, kind, value = self._answer()
             if kind == "begun":
                 process.until = time.monotonic() + self._limit(process.job)
@@ -121,19 +112,7 @@ class _Team:
                 yield from value
             else:
                 self._lose(process, value)
-            job = job or self._next()
-
-    def _next(self) -> Job | None:
-        if self._again:
-            return self._again.pop()
-        chunk = next(self._waiting, None)
-        return tuple((self._place(contender), index) for contender, index in chunk) if chunk else None
-
-    def _place(self, contender: Contender) -> int:
-        if id(contender) not in self._contenders:
-            self._contenders[id(contender)] = len(self._by_place), contender
-            self._by_place.append(contender)
-        return self._contenders[id(contender)][0]
+            job = job or self._jobs.next()
 
     def _free(self) -> "Process | None":
         """One that has nothing to do, a new one if there may be one more."""
@@ -144,24 +123,22 @@ class _Team:
         from ._process import Process
 
         self._processes.append(process := Process.ready(self._code))
-        process.begin(self._answers, self._kept("data", lambda: _pickle(self._data, None)))
+        process.begin(self._answers, self._packed_data)
         return process
 
     def _give(self, process: "Process", job: Job) -> None:
         for which in dict.fromkeys(which for which, _ in job if which not in process.met):
             process.met.add(which)
-            contender = self._by_place[which]
-            process.say("contender", (which, self._kept(which, lambda one=contender: _pickle(one, self._data))))
+            process.say("contender", (which, self._jobs.sent(which, lambda pickled: pickled)))
         process.job, process.until = job, time.monotonic() + _BEGINS
         process.say("runs", (job,))
 
-    def _kept(self, what: Any, make: Any) -> bytes:
-        if what not in self._pickled:
-            self._pickled[what] = make()
-        return self._pickled[what]
+    @cached_property
+    def _packed_data(self) -> bytes:
+        return packed(self._data)
 
     def _limit(self, job: Job) -> float:
-        return self._engine.limit_of(*(self._by_place[which].seconds for which, _ in job))
+        return self._engine.limit_of(*self._jobs.seconds(job))
 
     def _answer(self) -> "tuple[Process, str, Any]":
         """What one says next; one that takes too long is told to have failed, however much the others say."""
@@ -185,33 +162,5 @@ class _Team:
         """End one that failed, whatever state it is in, and try its runs once more, each by itself."""
         self._processes.remove(process)
         process.end()
-        if process.job is None:  # it had nothing to do, and is not missed
-            return
-        for which, index in process.job:
-            if (which, index) in self._failed:
-                contender = self._by_place[which]
-                at = f" at {contender.study.name}" if contender.study.name else ""
-                told = f"{why[:1].upper()}{why[1:]}".rstrip(".")
-                raise TrainingError(f"Run {index} of {contender.start.name}{at} failed twice. {told}.")
-        self._failed.update(process.job)
-        self._again += [(run,) for run in reversed(process.job)]
-
-
-def _pickle(value: Any, data: Data | None) -> bytes:
-    """As another process reads it; the data, which it has already, is left out."""
-    cloudpickle = require("cloudpickle", to="Training in processes")
-
-    class Pickler(cloudpickle.Pickler):
-        def persistent_id(self, obj: Any) -> str | None:
-            return "data" if obj is data and data is not None else None
-
-    buffer = BytesIO()
-    try:
-        Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
-    except Exception as error:  # whatever somebody's own objects raise
-        raise SettingError(
-            f"The study cannot be handed to another process: {type(error).__name__}: {error}. Its model function, loss "
-            "and metric may hold no lock, open file or the like: make it within the function, or name "
-            "'file.py:function'."
-        ) from error
-    return buffer.getvalue()
+        if process.job is not None:  # else it had nothing to do, and is not missed
+            self._jobs.lose(process.job, why)

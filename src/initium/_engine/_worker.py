@@ -7,8 +7,9 @@ import signal
 import sys
 import threading
 import traceback
-from io import BytesIO
 from typing import Any, BinaryIO
+
+from ._packed import unpacked
 
 _IDLE = 60.0  # seconds without work after which it ends
 
@@ -76,28 +77,18 @@ class _Task:
             yield pickle.dumps(("begun", None))
             yield pickle.dumps(("runs", trained(chunk)))
         except BaseException as error:  # whatever somebody's own model raises, also to end its process
-            yield pickle.dumps(("failed", _told(error)))
+            yield pickle.dumps(("failed", told(error)))
 
     def _contender(self, which: int) -> Any:
         os.chdir(self._folder)
         if isinstance(self._data, bytes):
             self._data = pickle.loads(self._data)
         if which not in self._contenders:
-            self._contenders[which] = _Unpickler(self._pickled[which], self._data).load()
+            self._contenders[which] = unpacked(self._pickled[which], self._data)
         return self._contenders[which]
 
 
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, pickled: bytes, data: Any) -> None:
-        super().__init__(BytesIO(pickled))
-        self._data = data
-
-    def persistent_load(self, pid: Any) -> Any:
-        """The study's data, which all its contenders share."""
-        return self._data
-
-
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
     """What somebody's own code raised, in a line, and where."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if _is_own(frame.filename)]
