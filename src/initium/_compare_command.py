@@ -14,8 +14,7 @@ from ._as_exit import Interrupted
 from ._asked import asked
 from ._compare import Comparison, Grid, check_margin, judged, study_of, trained
 from ._compare._precision import precision_of
-from ._draw import num_threads
-from ._engine import Contender, Processes
+from ._engine import Contender, Processes, named
 from ._errors import SettingError, counted
 from ._printable import printable_lines
 from ._report._page import check_page
@@ -23,7 +22,6 @@ from ._show import show_result, show_store
 from ._store._export import check_export
 from ._store._store import Store
 from ._study._prepared import Data
-from ._study._settings import check_whole
 from ._study._study import AXES, Study
 from ._study._toml import write_toml
 
@@ -104,7 +102,14 @@ def compare(
     budget: Annotated[
         str | None, typer.Option(help="Add none after that time: 90s, 10m. [1h, with --yes none]")
     ] = None,
-    jobs: Annotated[int | None, typer.Option(help="Processes; default: one a processor.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes, or tasks at once; default: one a processor.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="local, or ray: tasks of a Ray cluster, and the same numbers. [local]")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Of the cluster: auto, host:port, ray://host:port. [a Ray of this machine]")
+    ] = None,
+    cpus: Annotated[float | None, typer.Option(help="That each of Ray's tasks has for itself. [1]")] = None,
     limit: Annotated[float | None, typer.Option(help="Seconds that a run may take. [600, or 20 times a trial]")] = None,
     chunk: Annotated[
         int | None, typer.Option(help="Runs that train together; 1 is one by one. [by a rule from the model]")
@@ -135,8 +140,9 @@ def compare(
     wanted = asked(inits or [], given)
     if save_study:
         write_toml(save_study, wanted)
-    engine = Processes(_jobs(jobs), limit, chunk, memory)
-    study = _study(wanted, engine)
+    trains = named(engine, jobs=jobs, limit=limit, chunk=chunk, memory=memory, address=address, cpus=cpus)
+    assert isinstance(trains, Processes)
+    study = _study(wanted, trains)
     if (trials := len(study.cells) * len(study.inits)) > _MANY and not yes:
         raise SettingError(
             f"The grid has {trials * study.seeds:,} runs, of {trials:,} starts in places; a trial of each takes long "
@@ -147,11 +153,11 @@ def compare(
             study,
             store=store,
             resume=resume,
-            engine=engine,
+            engine=trains,
             progress=True,
-            jobs=engine.jobs,
+            jobs=trains.jobs,
             precision=sure,
-            check=_check(yes, engine),
+            check=_check(yes, trains),
         )
     except KeyboardInterrupt as error:
         if not str(error):  # it came before anything was kept
@@ -196,13 +202,13 @@ def _check(yes: bool, engine: Processes) -> Any:
         seconds = sum(one.seconds for one in contenders) * study.seeds / min(jobs, runs)
         if seconds > _HOUR and not yes:
             raise SettingError(
-                f"{runs:,} runs would take about {_long(seconds)} in {counted(jobs, 'process')}, by a trial of each. "
+                f"{runs:,} runs would take about {_long(seconds)} in {counted(jobs, engine.told)}, by a trial of each. "
                 "Add --yes to train them all the same; fewer seeds, epochs or places of the grid take less."
             )
         slowest = engine.limit_of(max(one.seconds for one in contenders))
         for why in list(dict.fromkeys(one.way.why for one in contenders if one.way.why))[:_REASONS]:
             _say(f"Runs train one by one: {why}.")
-        processes = counted(min(jobs, runs), "process")
+        processes = counted(min(jobs, runs), engine.told)
         told = f"by a trial about {_long(seconds)}"
         told += " one by one, and less together" if any(one.stacks for one in contenders) else ""
         _say(f"Starting {processes}; {told}. A run may take {_long(slowest)}.")
@@ -223,11 +229,6 @@ def _long(seconds: float) -> str:
     if seconds < 100:
         return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:,.0f} h"
-
-
-def _jobs(jobs: int | None) -> int:
-    check_whole("jobs", num_threads() if jobs is None else jobs, 1)
-    return num_threads() if jobs is None else jobs
 
 
 def _finished(result: Comparison | Grid) -> str:

@@ -113,9 +113,9 @@ def test_what_an_engine_does_wrong_is_one_message_and_what_had_finished_stays(tm
         assert len(store.finished()) == kept
 
 
-@pytest.mark.parametrize("engine", ["local", 3, dict])
+@pytest.mark.parametrize("engine", ["Local", 3, dict])
 def test_what_is_no_engine_is_refused_before_anything_is_written(tmp_path, engine):
-    with pytest.raises(SettingError, match="engine is a function that is given the study and its runs and yields"):
+    with pytest.raises(SettingError, match="engine is 'local', 'ray', or a function that is given the study"):
         initium.compare("mlp", (X, Y), inits=["zeros", "ones"], engine=engine, store=tmp_path / "s.db")
     assert not list(tmp_path.iterdir())
 

@@ -111,7 +111,7 @@ def test_what_compare_takes_beside_a_study_is_what_is_known_of_it():
     from initium._study._study import SETTINGS
 
     of_python = set(inspect.signature(initium.compare).parameters) - {"model", "data", "inits", "settings"}
-    assert of_python == {*BESIDE, "engine", "progress"}
+    assert of_python == {*BESIDE, "progress"}
     assert {name.rstrip("_") for name in inspect.signature(compare).parameters} - {*SETTINGS} == {*BESIDE, *COMMAND}
 
 

@@ -19,7 +19,7 @@ import initium
 from initium import SettingError, TrainingError
 from initium._engine import Processes
 from initium._engine._processes import _Team
-from initium._engine._worker import _Task
+from initium._engine._worker import Task
 from initium._store._cache import cached
 from initium._study._data import load_data
 
@@ -125,7 +125,7 @@ class Unpacked:
 
 
 def test_what_cannot_be_packed_is_a_message_and_not_the_end_of_the_process():
-    task = _Task()
+    task = Task()
     task.study(list(sys.path), os.getcwd(), pickle.dumps(None))
     task._folder, task._contenders = os.getcwd(), {0: Unpacked()}
     begun, answer = map(pickle.loads, task.runs(((0, 1),)))

@@ -7,12 +7,12 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from .._draw import num_threads
-from .._engine import Contender, Engine, Processes, check_engine, decided, settled, train
+from .._engine import Contender, Engine, Processes, decided, named, settled, train
 from .._errors import OutputError, SettingError, TrainingError
 from .._progress import progress as bar
 from .._reading import path_of
 from .._study._cause import Cause
-from .._study._settings import check_number, check_whole
+from .._study._settings import check_number
 from .._study._study import SETTINGS, Study
 from ._comparison import Comparison
 from ._grid import Grid
@@ -37,7 +37,9 @@ def compare(
     limit: float | None = None,
     chunk: int | None = None,
     memory: float = 1.0,
-    engine: Engine | None = None,
+    engine: Engine | str | None = None,
+    address: str | None = None,
+    cpus: float | None = None,
     precision: float | None = None,
     budget: float | str | None = None,
     progress: bool = True,
@@ -70,11 +72,14 @@ def compare(
         store: the file that keeps the runs; None is one in the cache folder, which the result names.
         resume: whether it may be there already: then what it holds is not trained again. More seeds, starts and
             places of a grid only add; anything else that differs is refused.
-        jobs: processes; as many as there are processors unless said.
+        jobs: processes, or tasks at once; as many as there are processors unless said.
         limit: seconds that a run may take; None is ten minutes, or twenty times what a trial says if that is more.
         chunk: how many runs train together, as replicas; None is by a rule from the model, and 1 is one by one.
         memory: GB that a process may take for runs that train together, and their data.
-        engine: what trains the runs; None is `jobs` processes of this machine.
+        engine: what trains the runs: `"local"`, `jobs` processes of this machine, `"ray"`, as many tasks of a Ray
+            cluster, or a function of your own. The numbers are the same.
+        address: of the Ray cluster, as in `"auto"` or `"ray://host:10001"`; None is a Ray of this machine.
+        cpus: that each of Ray's tasks has for itself; None is one. Each trains in one thread.
         precision: half the width that every interval between the best start and another that trains is to have, in
             points of a score in percent, else in its own unit: runs are added to `seeds` until they have, until no
             number of runs would narrow them, or until the budget is spent. The tests allow for every look at them.
@@ -109,8 +114,7 @@ def compare(
         >>> sorted(result.runs)
         ['he_normal', 'zeros']
     """
-    jobs = num_threads() if jobs is None else jobs
-    check_whole("jobs", jobs, 1)
+    trains = named(engine, jobs=jobs, limit=limit, chunk=chunk, memory=memory, address=address, cpus=cpus)
     check_margin(margin)
     if isinstance(model, Study):
         _check_alone(
@@ -121,9 +125,9 @@ def compare(
         study,
         store=store,
         resume=resume,
-        engine=Processes(jobs, limit, chunk, memory) if engine is None else engine,
+        engine=trains,
         progress=progress,
-        jobs=jobs,
+        jobs=jobs or num_threads(),
         precision=precision_of(precision, budget),
     )
     return judged(found, margin)
@@ -183,7 +187,7 @@ def trained(
         resume: whether it may be there already.
         engine: what trains.
         progress: whether a bar is shown.
-        jobs: processes, for the check.
+        jobs: how many runs an engine of somebody's own trains at once.
         precision: until when runs are added; None adds none.
         check: may refuse what would take too long, before anything is written.
     """
@@ -191,10 +195,10 @@ def trained(
     from .._study._as_loaded import check_as_loaded
     from .._study._kept import check_store, open_store, say_causes, say_look, say_signals
 
-    check_engine(engine)
     check_store(study, store, resume=resume)
     if isinstance(engine, Processes):
-        engine.prepare(study)
+        engine = engine.prepare(study)
+        jobs = engine.jobs
     contenders, began = decided(study), time.monotonic()
     check_as_loaded(study)  # models have been built, and what they import is loaded
     check(study, contenders, jobs)

@@ -3,7 +3,7 @@
 from ._contender import Contender as Contender
 from ._contender import decided as decided
 from ._engine import Engine as Engine
-from ._engine import check_engine as check_engine
 from ._engine import train as train
+from ._named import named as named
 from ._processes import Processes as Processes
 from ._replicas import settled as settled

@@ -67,15 +67,21 @@ def train(
             time.sleep(_WAIT)
 
 
-def check_engine(engine: Any) -> None:
+def check_engine(engine: Any, names: Sequence[str]) -> None:
     """Refuse what can be no engine, before anything is trained.
+
+    Args:
+        engine: whatever was asked for.
+        names: of those that there are.
 
     Raises:
         SettingError: saying what one is.
     """
     if not callable(engine) or isinstance(engine, type):
+        known = ", ".join(map(repr, names))
         raise SettingError(
-            f"engine is a function that is given the study and its runs and yields them as they finish, not {engine!r}."
+            f"engine is {known}, or a function that is given the study and its runs and yields them as they finish, "
+            f"not {engine!r}."
         )
 
 

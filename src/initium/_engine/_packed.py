@@ -6,6 +6,7 @@ from typing import Any
 
 from .._errors import SettingError
 from .._require import require
+from .._study._study import Study
 
 
 def packed(value: Any, data: Any = None) -> bytes:
@@ -30,6 +31,15 @@ def packed(value: Any, data: Any = None) -> bytes:
             "'file.py:function'."
         ) from error
     return buffer.getvalue()
+
+
+def check_packed(study: Study) -> None:
+    """Refuse now what cannot be handed to another process.
+
+    Raises:
+        SettingError: saying why.
+    """
+    packed([study.model, study.loss, study.metric, dict(study.arguments), study.inits])
 
 
 def unpacked(value: bytes, data: Any) -> Any:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from .._errors import SettingError
 from .._study._own_code import own_code
@@ -16,7 +16,7 @@ from .._study._settings import check_whole
 from .._study._study import Study
 from ._contender import Contender
 from ._jobs import Job, Jobs
-from ._packed import packed
+from ._packed import check_packed, packed
 
 if TYPE_CHECKING:
     from ._process import Process
@@ -55,7 +55,12 @@ class Processes:
         if self.limit is not None and not self.limit > 0:
             raise SettingError(f"limit is a number of seconds above 0, not {self.limit!r}.")
 
-    def prepare(self, study: Study) -> None:
+    @property
+    def told(self) -> str:
+        """What runs are trained in, in words."""
+        return "process"
+
+    def prepare(self, study: Study) -> Self:
         """Begin as many as its runs need, so that they get ready while it is decided what they train.
 
         Raises:
@@ -63,9 +68,10 @@ class Processes:
         """
         from ._process import Process
 
-        packed([study.model, study.loss, study.metric, dict(study.arguments), study.inits])
+        check_packed(study)
         num_runs = len(study.cells) * len(study.inits) * study.seeds
         Process.prepare(min(self.jobs, num_runs), own_code(study))
+        return self
 
     def limit_of(self, *seconds: float) -> float:
         """Seconds that runs may take together of which a trial says that each takes so many."""

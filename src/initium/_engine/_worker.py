@@ -21,9 +21,8 @@ def work() -> None:
     os.dup2(2, 1)  # what a model prints goes not among the answers
     asked: queue.Queue[Any] = queue.Queue()
     threading.Thread(target=_read, args=(os.fdopen(os.dup(0), "rb"), asked), daemon=True).start()
-    os.environ.setdefault("MKL_CBWR", "AUTO")  # products are the same bits wherever in memory their factors lie
-    _import_quietly()
-    task = _Task()
+    settle()
+    task = Task()
     while True:
         try:
             what, value = asked.get(timeout=_IDLE)
@@ -43,17 +42,18 @@ def _read(pipe: BinaryIO, asked: "queue.Queue[Any]") -> None:
         os._exit(1)
 
 
-def _import_quietly() -> None:
-    """Get ready while nothing is asked yet; what goes wrong is told when something is."""
+def settle() -> None:
+    """Get ready before anything is trained; what goes wrong is told when something is."""
     from ._contender import trainer
 
+    os.environ.setdefault("MKL_CBWR", "AUTO")  # products are the same bits wherever in memory their factors lie
     try:
         trainer().settle_process()
     except Exception:
         return
 
 
-class _Task:
+class Task:
     """One study: its data, its contenders as they are needed, and their runs. Each gives the answers to be written."""
 
     def study(self, path: list[str], folder: str, data: bytes) -> tuple[bytes, ...]:
@@ -67,6 +67,10 @@ class _Task:
         """One of its contenders, without the data."""
         self._pickled[which] = pickled
         return ()
+
+    def knows(self, which: int) -> bool:
+        """Whether a contender was given."""
+        return which in self._pickled
 
     def runs(self, job: tuple[tuple[int, int], ...]) -> Any:
         """Train some runs together."""

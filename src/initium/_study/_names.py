@@ -31,7 +31,10 @@ _ELSEWHERE = {
     **dict.fromkeys(("db", "database"), "store"),
 }
 # What `compare` takes beside a study: what is done with it, and how it is looked at.
-BESIDE = ("store", "resume", "jobs", "limit", "chunk", "memory", "margin", "precision", "budget")
+BESIDE = (
+    *("store", "resume", "jobs", "limit", "chunk", "memory", "margin", "precision", "budget"),
+    *("engine", "address", "cpus"),
+)
 COMMAND = ("show", "export", "out", "save_study", "yes")  # what the command alone takes
 _COUNTS = ("n_", "num_", "max_", "number_of_")
 

@@ -39,11 +39,12 @@ def own_digest(parts: Any) -> str:
     return hashlib.sha256(" ".join(found).encode()).hexdigest()[:16] if any(found) else ""
 
 
-def own_files(parts: Any) -> set[Path]:
+def own_files(parts: Any, *, named: bool = False) -> set[Path]:
     """The files that other processes read some parts from, and those of somebody's own that these import.
 
     Args:
-        parts: as of `own_digest`. A file that is named is run anew wherever it is asked for, and is left out.
+        parts: as of `own_digest`.
+        named: whether with files that are named, each of which is run anew wherever it is asked for.
     """
     found: set[Path] = set()
 
@@ -55,7 +56,8 @@ def own_files(parts: Any) -> set[Path]:
         if not isinstance(one, str):
             digest_of(one, noted)
         elif file := _file(one):
-            found.update(set(imported(file)) - ({Path(os.path.realpath(file))} if ".py:" in one else set()))
+            is_left_out = ".py:" in one and not named
+            found.update(set(imported(file)) - ({Path(os.path.realpath(file))} if is_left_out else set()))
     return found
 
 
