@@ -1,4 +1,4 @@
-"""A study on a Ray of two nodes, each with room for one task: the numbers of this machine, whatever is lost meanwhile."""
+"""A study on a Ray of two nodes, each with room for one task: the numbers of this machine, whatever is lost."""
 
 import contextlib
 import os
@@ -105,7 +105,7 @@ def test_a_process_that_dies_costs_what_it_was_at_and_nothing_else(tmp_path, pla
     (tmp_path / "die-once").touch()
     found = initium.compare(**asked, engine="ray")
     assert not (tmp_path / "die-once").exists()
-    assert len((tmp_path / "runs").read_text().split()) == 6 + 1
+    assert len((tmp_path / "runs").read_text().split()) == 6 * 2 + 1  # a run asks for its outputs first
     assert all_of(found) == plain
 
 
@@ -133,7 +133,7 @@ def test_a_model_that_raises_on_one_node_is_trained_once_more(tmp_path, plain):
     [
         ("fail", None, r"ValueError: later \(test_ray.py, line \d+\), on the node [\d.]+"),
         ("die", None, r"Its process was lost \(WorkerCrashedError: .+\)"),
-        ("hang", 3, "It took longer than 3 s, which is its limit, and was ended"),
+        pytest.param("hang", 5, "It took longer than 5 s, which is its limit, and was ended", marks=pytest.mark.slow),
     ],
 )
 def test_a_run_that_fails_twice_is_one_message_and_what_had_finished_stays(tmp_path, end, limit, told):
@@ -215,16 +215,15 @@ def test_files_of_somebodys_own_go_along_with_what_lies_beside_them(tmp_path, mo
     assert not {one for one in Path(tempfile.gettempdir()).glob("initium-*") if len(one.name) == 40} - before
 
 
-def other(monkeypatch, **versions):
-    monkeypatch.setattr(
-        _cluster, "own_versions", lambda: {"Python": "3.11", "initium": "7", "torch": "9.9", **versions}
-    )
+def other(monkeypatch):
+    versions = {**_cluster.own_versions(), "initium": "7", "torch": "9.9"}
+    monkeypatch.setattr(_cluster, "own_versions", lambda: versions)
     monkeypatch.setattr(_ray, "own_versions", _cluster.own_versions)
 
 
 def test_nodes_with_other_versions_are_refused_before_anything_is_written(monkeypatch, tmp_path):
     there = _cluster.own_versions()
-    other(monkeypatch, Python=there["Python"])
+    other(monkeypatch)
     with pytest.raises(SettingError) as error:
         initium.compare(**ASKED, model="mlp", store=tmp_path / "s.db", engine="ray")
     line = f"initium {there['initium']} where this has 7, torch {there['torch']} where this has 9.9"
@@ -240,9 +239,7 @@ def test_nodes_with_other_versions_are_refused_before_anything_is_written(monkey
 def test_a_node_that_joins_late_with_other_versions_is_refused(monkeypatch):
     monkeypatch.setattr(_ray, "check_nodes", lambda ray: None)
     other(monkeypatch)
-    with pytest.raises(
-        SettingError, match="1 node of this Ray would train otherwise than this process decides:\n  one"
-    ):
+    with pytest.raises(SettingError, match=r"1 node of this Ray would train otherwise .*:\n  one that joined: "):
         initium.compare(**ASKED, model="mlp", engine="ray")
 
 
@@ -253,10 +250,9 @@ def test_a_package_that_a_node_lacks_is_named(monkeypatch):
 
 def test_tasks_for_which_no_node_has_room_are_refused():
     with pytest.raises(SettingError) as error:
-        initium.compare(**ASKED, model="mlp", engine="ray", cpus=64, gpus=1)
+        initium.compare(**ASKED, model="mlp", engine="ray", cpus=64)
     assert str(error.value) == (
-        "A task asks for 64 CPU, 1 GPU, and no node of this Ray has that; they have:\n1 CPU, 0 GPU\n"
-        "Ask for less by --cpus and --gpus (from Python: cpus, gpus)."
+        "A task asks for 64 CPUs, and the largest node of this Ray has 1; ask for less by --cpus (from Python: cpus)."
     )
 
 
@@ -266,7 +262,6 @@ def test_tasks_for_which_no_node_has_room_are_refused():
         ({"cpus": 2}, "`cpus` is of the engine 'ray'; ask for that, or leave it out."),
         ({"engine": "local", "address": "auto"}, "`address` is of the engine 'ray'; ask for that, or leave it out."),
         ({"engine": "ray", "cpus": 0}, "cpus is a number above 0, not 0."),
-        ({"engine": "ray", "gpus": -1}, "gpus is a number of 0 or more, not -1."),
     ],
 )
 def test_what_an_engine_does_not_take_is_refused(asked, told):
@@ -292,7 +287,7 @@ def test_the_command_says_the_same_and_fits_a_terminal(tmp_path, monkeypatch):
 
 def tables(text):
     """Without where it is kept."""
-    return text.partition("Page with")[0]
+    return text.partition("Page with")[0].partition("Runs: ")[0]
 
 
 def test_a_chunk_that_is_asked_for_is_that_of_processes():

@@ -44,7 +44,7 @@ def joined(address: str, num_cpus: int) -> ModuleType:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """A Ray that is begun in here hears this machine alone, and of it whoever has its token: it does what it is told."""
+    """A Ray that is begun in here hears this machine alone, and there whoever has its token: it does what it hears."""
     if not {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
     # Read when Ray is imported, whatever the system; without it the loopback address is a node's address.
