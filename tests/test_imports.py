@@ -40,7 +40,7 @@ ROOMS = [
     *("_guide", "_native", "_stream", "_kernel", "_populate", "_draw", "_haar", "_fill", "_loaded", "_tensor"),
     *("_array", "_checkpoint", "_warm_start", "_store", "_model_name", "_study", "torch", "keras", "jax", "_edge"),
     *("_plan", "_initialize", "_warm", "_diagnose", "_coordinate_check", "_engine", "_compare", "_as_exit"),
-    *("_asked", "_shown", "_compare_command", "_studies_command", "_warm_start_command", "_attribute"),
+    *("_asked", "_show", "_compare_command", "_studies_command", "_warm_start_command", "_attribute"),
     *("__init__", "_cli", "__main__"),
 ]
 # They import what somebody else names, a package or a model, by its name.
