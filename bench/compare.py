@@ -1,4 +1,4 @@
-"""Runs of a study a second: one by one in one process and in two, and as replicas in two; and what a study costs.
+"""Runs of a study a second: one by one in one process and in two, and as replicas in two; what a study, and Ray, cost.
 
 All ways of one line are measured in turn, three rounds, in processes of one thread that are there already; a run is
 whole, with what is evaluated after each epoch. Ratios are medians over the rounds.
@@ -55,8 +55,8 @@ def main() -> None:
         for name, (asked, few, many) in STUDIES.items():
             print(line(name, {"data": "topics.txt", **asked}, few, many), flush=True)
         print()
-        for told in (many_runs(), few_runs(), kept_runs()):
-            print(told, flush=True)
+        for told in (many_runs, few_runs, kept_runs, ray_runs):
+            print(told(), flush=True)
 
 
 def line(name: str, asked: dict[str, Any], few: int, many: int) -> str:
@@ -119,6 +119,26 @@ def kept_runs() -> str:
         initium.compare("mlp", "iris", inits=["he_normal", "zeros"], seeds=500, epochs=5, progress=False, store="k.db")
         whole = time.perf_counter() - began
     return f"1,000 short runs: {whole:.1f} s, of which the store takes {100 * spent[0] / whole:.1f} %"
+
+
+def ray_runs() -> str:
+    """1,000 short runs in processes and on a Ray of this machine, both of which have trained something before."""
+    asked: dict[str, Any] = {"model": "mlp", "data": "iris", "inits": ["he_normal", "zeros"], "progress": False}
+
+    def clock(engine: str, seeds: int) -> float:
+        began = time.perf_counter()
+        initium.compare(**asked, seeds=seeds, epochs=5, engine=engine, jobs=JOBS)
+        return time.perf_counter() - began
+
+    begun = clock("ray", 20)
+    clock("local", 20)
+    found = [(clock("local", 500), clock("ray", 500)) for _ in range(ROUNDS)]
+    here, there = (statistics.median(each) for each in zip(*found, strict=True))
+    over = statistics.median(ray / local for local, ray in found)
+    return (
+        f"1,000 short runs: {here:.1f} s in {JOBS} processes, {there:.1f} s on Ray, {100 * (over - 1):+.0f} %; Ray's "
+        f"first 40 take {begun:.0f} s, its start among them"
+    )
 
 
 @contextmanager

@@ -193,6 +193,27 @@ def rows(path):
         return {}
 
 
+LOCAL = """
+import os, psutil
+from initium._engine._cluster import joined
+joined("", 1)
+processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+heard = {one.laddr.ip for process in processes for one in process.net_connections("inet") if one.status == "LISTEN"}
+print(*(os.environ[f"RAY_{name}"] for name in ("AUTH_MODE", "USAGE_STATS_ENABLED")), len(os.environ["RAY_AUTH_TOKEN"]))
+print(*sorted(heard))
+"""
+
+
+def test_a_ray_of_this_machine_hears_it_alone_asks_for_a_token_and_tells_nobody():
+    pytest.importorskip("psutil")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run([sys.executable, "-c", LOCAL], capture_output=True, text=True, env=clean, check=True)
+    told, heard = done.stdout.splitlines()
+    assert told == "token 0 64"
+    assert set(heard.split()) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    assert heard
+
+
 @pytest.mark.parametrize("is_whole", [True, False])
 def test_files_of_somebodys_own_go_along_with_what_lies_beside_them(tmp_path, monkeypatch, is_whole):
     (tmp_path / "here").mkdir()

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
@@ -12,6 +13,7 @@ from typing import Any
 from .._errors import SettingError, counted, listed
 from .._require import require
 
+_CONNECTS = 10.0  # seconds that a cluster may take to answer
 _ANSWERS = 120.0  # seconds that a node may take to say what it has
 _PACKAGES = ("initium", "torch")
 
@@ -28,6 +30,7 @@ def joined(address: str, num_cpus: int) -> ModuleType:
     """
     if (ray := sys.modules.get("ray")) and ray.is_initialized():
         return ray
+    _check_answers(address)
     how: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not address:
         how |= {"_node_ip_address": "127.0.0.1", "num_cpus": num_cpus, "include_dashboard": False}
@@ -40,6 +43,17 @@ def joined(address: str, num_cpus: int) -> ModuleType:
             where = f"The Ray cluster '{address}' cannot be joined" if address else "Ray cannot be begun here"
             raise SettingError(f"{where}: {type(error).__name__}: {' '.join(str(error).split())}") from error
     return ray
+
+
+def _check_answers(address: str) -> None:
+    """Refuse an address at which there is nobody now; Ray itself would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECTS).close()
+    except (OSError, OverflowError) as error:
+        raise SettingError(f"The Ray cluster '{address}' cannot be joined: nobody answers there ({error}).") from None
 
 
 @contextlib.contextmanager
