@@ -12,7 +12,7 @@ from .._ledger import Entry, Ledger
 from .._paused import paused
 from .._tensor import Tensor, check_all, of_choice
 from ._history import RUNNING, history_of, running
-from ._names import Named, named
+from ._named import Named, named
 from ._tensor import tensor
 
 

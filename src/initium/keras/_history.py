@@ -10,7 +10,7 @@ from .._decisions import folded
 from .._errors import counted
 from .._graph import Buffer, Made, Statistics
 from ..init import ones, zeros
-from ._names import Named
+from ._named import Named
 
 # What a batch norm keeps of the batches that it saw, and what it is built with.
 RUNNING = {"moving_mean": 0.0, "moving_variance": 1.0}

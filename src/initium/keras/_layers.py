@@ -10,7 +10,7 @@ from ..init._weight import Weight
 from ._caller import Caller
 from ._keras import own_variables
 from ._made import made_of
-from ._names import Named
+from ._named import Named
 from ._stand_ins import GATES, cell_of
 from ._weight import is_known, weight
 

@@ -19,7 +19,7 @@ from ..init import (
 )
 from ..init import _law as law
 from ._keras import RandomInitializer
-from ._names import Named
+from ._named import Named
 from ._start import Start
 from .initializers import law_of
 

@@ -15,7 +15,7 @@ from ._inputs import tries
 from ._keras import StatelessScope, called_as, inputs_of, with_layers_within
 from ._layers import is_convolution, read
 from ._made import is_usual
-from ._names import Named, is_built, model_name, named
+from ._named import Named, is_built, model_name, named
 from ._stand_ins import GATES, cell_of, norms, recurrence_of, recurrent
 
 # How the tracer of PyTorch calls the kernels of a recurrence, and Keras.
