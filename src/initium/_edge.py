@@ -13,6 +13,12 @@ def _torch() -> ModuleType:
     return torch
 
 
+def _jax() -> ModuleType:
+    from .jax import _called
+
+    return _called
+
+
 def _nnx() -> ModuleType:
     from .jax import _nnx
 
@@ -30,7 +36,7 @@ def _keras() -> Any:
 # before it is needed.
 _EDGES: dict[str, Callable[[], Any]] = {"keras": _keras, "torch": _torch}
 # Of Keras's backends, those that can trace a function.
-_TRACERS: dict[str, Callable[[], Any]] = {"torch": _torch}
+_TRACERS: dict[str, Callable[[], Any]] = {"torch": _torch, "jax": _jax}
 
 _JAX = """{what} is a function of parameters that lie beside it, and both are planned together:
     params = initium.jax.initialize({call}, seed=0)

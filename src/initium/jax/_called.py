@@ -1,10 +1,12 @@
 """trace_called: a function of parameters that lie elsewhere, as those of a model of Keras on JAX."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from .._errors import ModelError
 from .._graph import Graph
+from ._jax import jax
 from ._trace import trace
 from ._tree import leaves_in
 
@@ -49,7 +51,17 @@ def trace_called(called: Called, example: Any, tries: Iterable[Sequence[Any]] = 
     failed: ModelError | None = None
     for inputs in tries:
         try:
-            return trace(function, leaves, tuple(inputs), {})
+            graph = trace(function, leaves, tuple(inputs), {})
         except ModelError as error:
             failed = failed or error
+            continue
+        return replace(graph, notes=(f"the input was made up: {_described(inputs)}", *graph.notes))
     raise failed or ModelError(f"{called.name} does not say what it takes: pass example=.")
+
+
+def _described(inputs: Sequence[Any]) -> str:
+    """Dtype and shape of each array, and what is assumed of data."""
+    arrays = jax.tree.leaves(tuple(inputs))
+    is_data = any(jax.numpy.issubdtype(one.dtype, jax.numpy.floating) for one in arrays)
+    told = ", ".join(f"{one.dtype} {tuple(one.shape)}" for one in arrays)
+    return f"{told}{'; data are taken to have second moment 1' if is_data else ''}"
