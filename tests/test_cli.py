@@ -218,7 +218,7 @@ def test_the_catalogue_is_listed_by_family_in_lines_of_a_terminal():
     assert "  he_normal                weights fed by ReLU, leaky ReLU or PReLU" in lines
     assert "Recipes: a start for a whole model" in lines
     assert "  gpt2                     GPT-like language models" in lines
-    assert lines[-1] == "77 starts and 23 recipes. `initium explain NAME` tells the rest."
+    assert lines[-1] == "77 starts and 24 recipes. `initium explain NAME` tells the rest."
 
 
 def test_the_catalogue_is_searched_by_words():

@@ -137,7 +137,7 @@ def test_the_first_commands_are_those_of_the_makefile():
 
 
 def test_the_counts_of_starts_and_recipes_are_those_of_the_catalogue():
-    in_words = {77: "Seventy-seven", 19: "Nineteen"}
+    in_words = {77: "Seventy-seven", 20: "Twenty"}
     num_starts, num_recipes = len(entries()), len(by_name())
     assert f"## {in_words[num_starts]} starts, in three frameworks" in TEXT
     # Beside `auto`, `author`, `lsuv` and `calibrate`, which repeat nobody's start.

@@ -88,7 +88,7 @@ def edge_for(model: Any, verb: str) -> Any:
 
 
 # Edges that plan and fill a model, and do nothing else with it yet.
-_PLANS_ALONE = {"initium.keras": "Keras", "initium.jax._nnx": "Flax"}
+_PLANS_ALONE = {"initium.keras": "Keras"}
 
 
 def building_edge() -> ModuleType:

@@ -90,8 +90,9 @@ def _by_layers(model: Any, found: list[Named], why: str) -> Graph:
 
 
 def _traced(model: Any, found: list[Named], example: Any, below: Any) -> Graph:
+    taken = inspect.signature(below.Called).parameters
     # A tracer that takes no recurrence for one operation follows each of its steps.
-    recurrences = dict(_recurrences(model, found, below)) if "recurrences" in below.Called._fields else {}
+    recurrences = dict(_recurrences(model, found, below)) if "recurrences" in taken else {}
     params = {one.path: one for one in found if one.is_weight and one.owner not in recurrences}
     buffers = {one.path: one for one in found if not one.is_weight}
     variables = {one.path: one.variable for one in (*params.values(), *buffers.values())}
@@ -110,7 +111,7 @@ def _traced(model: Any, found: list[Named], example: Any, below: Any) -> Graph:
         "usual": frozenset(path for path, one in params.items() if is_usual(one)),
         "recurrences": recurrences,
     }
-    called = below.Called(**{name: told[name] for name in below.Called._fields})
+    called = below.Called(**{name: told[name] for name in taken})
     graph = below.trace_called(called, _as_taken(model, example), tries(model))
     if not graph.is_traced:  # its layers are Keras's, of which the tracer knows no type
         return Graph(_read(found), notes=(*graph.notes, *notes_of(model, found)), **history_of(model, found))
