@@ -121,7 +121,7 @@ bench-models: .venv/made
 bench-warm-start: .venv/made
 	$(BIN)/python bench/warm_start.py
 
-# Ten minutes: a network of photographs on digits, new words of a sentence encoder, pretrained against He.
+# Ten minutes: a network of photographs on digits, new words of a sentence encoder, pretrained against He; docs/warm_start.md.
 bench-pretrained: weights
 	$(ALONE) $(BIN)/python bench/pretrained.py
 

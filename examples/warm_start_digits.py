@@ -266,6 +266,10 @@ def main():
         found = list(processes.map(accuracies, range(SEEDS)))
     for size, *rows in zip(SIZES, *found, strict=True):
         print(f"{size:6}  " + "  ".join(f"{interval(values):>14}" for values in zip(*rows, strict=True)))
+    print("\nfrozen leads by")
+    for size, *rows in zip(SIZES, *found, strict=True):
+        leads = zip(*([row[1] - value for value in row] for row in rows), strict=True)
+        print(f"{size:6}  " + "  ".join(f"{interval(values):>14}" for values in leads))
     print("\n100 images, one thing done otherwise")
     for what, x, y, head in habits():
         scores = []

@@ -52,7 +52,7 @@ def run(name, imports="ours", backend="torch"):
 
 def test_every_example_is_tested():
     large = {"gpt2_on_meta.py", "fsdp2_two_processes.py", "manifest.py", "width_mlp.py"}
-    # Minutes each, with weights of 90 MB or a library that nothing else needs: run by hand.
+    # Minutes each: `make bench-pretrained` runs them, tests/warm_start/test_warm_examples.py what they are made of.
     weights = {"warm_start_digits.py", "warm_start_vocabulary.py"}
     assert {path.name for path in EXAMPLES.glob("*.py")} == {*IMPORTS, *large, *weights, "jax_flax_mlp.py"}
 
