@@ -36,6 +36,15 @@ def test_a_constant_of_the_authors_is_kept():
     assert params["temperature"] == 3
 
 
+@pytest.mark.parametrize("draw", [nn.initializers.lecun_normal(), nn.initializers.uniform(0.3)])
+def test_what_is_drawn_from_the_few_numbers_of_bfloat16_is_drawn(draw):
+    """JAX has 128 of them in [0, 1), and 1,000 draws of a normal start about as many kinds."""
+    model = nn.Dense(40, kernel_init=draw, param_dtype=jnp.bfloat16)
+    variables = model.init(jax.random.key(0), X)
+    assert len(set(variables["params"]["kernel"].ravel().tolist())) < 200
+    assert initium.jax.plan(model.apply, variables, X)["params/kernel"].how == "drawn"
+
+
 def test_what_is_zero_on_purpose_stays_zero():
     variables = built()
     plan = initium.jax.plan(Detector().apply, variables, X)

@@ -361,6 +361,15 @@ def test_what_goes_wrong_is_known_by_its_number(tmp_path, error, said):
         raise error
 
 
+def test_what_was_begun_as_ctrl_c_came_is_undone_by_whoever_writes_next(tmp_path):
+    with Store.begin(tmp_path / "s.db", IDENTITY) as store:
+        store._connection.execute("BEGIN IMMEDIATE")
+        store._connection.execute("DELETE FROM fact")
+        store.finish(row(KEYS[0]))
+        assert store.finished() == {KEYS[0]}
+        assert store.facts(identity=True) == IDENTITY
+
+
 def test_a_store_of_newer_tables_is_refused(tmp_path):
     store = Store.begin(tmp_path / "s.db", IDENTITY)
     store._connection.execute("PRAGMA user_version = 99")

@@ -261,8 +261,10 @@ class Store:
     def _writing(self) -> Iterator[sqlite3.Cursor]:
         """Everything or nothing; whoever writes at the same time is waited for."""
         with contextlib.closing(self._connection.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
+            if self._connection.in_transaction:  # Ctrl-C came as one had just begun, or before it was undone
+                cursor.execute("ROLLBACK")
             try:
+                cursor.execute("BEGIN IMMEDIATE")
                 yield cursor
                 cursor.execute("COMMIT")
             except BaseException:

@@ -52,8 +52,13 @@ class Built:
         return self.kind in ("constant", "table")
 
 
-def told_of(numbers: NDArray[np.float64]) -> Built:
-    """What all numbers of a parameter say."""
+def told_of(numbers: NDArray[np.float64], *, num_kinds: int = 0) -> Built:
+    """What all numbers of a parameter say.
+
+    Args:
+        numbers: all of them.
+        num_kinds: from how many different ones a draw in their dtype chooses, where that is few; 0 if many.
+    """
     low, high, size = numbers.min(), numbers.max(), numbers.size
     highest = float(max(-low, high))
     is_in_range = not highest or (_RANGE[0] < _least(numbers) and highest < _RANGE[1])
@@ -62,7 +67,7 @@ def told_of(numbers: NDArray[np.float64]) -> Built:
     may_be_draw = size < _FEW and highest <= _SMALL and not _are_round(numbers)
     if low == high:
         return Built("constant", f"{low:.4g}", float(low), may_be_draw=may_be_draw)
-    if size < _FEW or _are_of_few_kinds(numbers.ravel()[:_SAMPLE]) or _is_ordered(numbers):
+    if size < _FEW or _are_of_few_kinds(numbers.ravel()[:_SAMPLE], num_kinds) or _is_ordered(numbers):
         return Built("table", f"{size} numbers from {low:.3g} to {high:.3g}", may_be_draw=may_be_draw)
     if abs(numbers.mean()) > _FAR * numbers.std() / math.sqrt(size):
         words = f"{size} numbers around {numbers.mean():.3g}"
@@ -76,12 +81,15 @@ def _least(numbers: NDArray[np.float64]) -> float:
     return float(sizes.min() or sizes[sizes > 0].min())
 
 
-def _are_of_few_kinds(numbers: NDArray[np.float64]) -> bool:
+def _are_of_few_kinds(numbers: NDArray[np.float64], num_kinds: int) -> bool:
     """Whether more of them repeat than where they were drawn.
 
     Those of two bytes, also where they are stored in four by now, repeat since there are few to draw: of 1,024 that
     bfloat16 draws uniformly 6 in 10 are different ones, of 4,096 a quarter. What somebody typed is no such draw.
     """
+    if num_kinds and not _are_round(numbers):
+        # Of so many kinds that many draws meet, on average, these.
+        return len(np.unique(numbers)) <= 0.5 * num_kinds * -math.expm1(-numbers.size / num_kinds)
     is_coarse = _have_two_bytes(numbers) and not _are_round(numbers)
     most = (0.5 if numbers.size <= 1024 else 0.2) if is_coarse else 0.9
     return len(np.unique(numbers)) <= most * numbers.size
@@ -121,27 +129,29 @@ def _are_round(numbers: NDArray[np.float64]) -> bool:
     return all(math.isclose(x, float(f"{x:.3g}"), rel_tol=1e-6) for x in numbers.ravel().tolist())
 
 
-def told_of_part(part: NDArray[np.float64], num: int, *, is_constant: bool) -> Built:
+def told_of_part(part: NDArray[np.float64], num: int, *, is_constant: bool, num_kinds: int = 0) -> Built:
     """What a part of a large tensor says, of so many numbers; a mean says nothing there.
 
     Args:
         part: a corner of it.
         num: how many numbers it has in all.
         is_constant: whether all of them are one.
+        num_kinds: see `told_of`.
     """
-    found = told_of(part)
+    found = told_of(part, num_kinds=num_kinds)
     if found.kind == "constant" and is_constant:
         return found
     is_table = found.is_meant and not found.is_aside
     return Built("table", f"{num} numbers in order or of few kinds") if is_table else Built("draw")
 
 
-def told_of_array(numbers: NDArray[Any], *, padding: int | None = None) -> Built:
-    """What an array says, of whatever size, but for a padding row."""
+def told_of_array(numbers: NDArray[Any], *, padding: int | None = None, num_kinds: int = 0) -> Built:
+    """What an array says, of whatever size, but for a padding row; the number of kinds as in `told_of`."""
     if not numbers.size or not np.issubdtype(numbers.dtype, np.floating):
         return Built("unknown")
     if numbers.size > MOST:
         part = numbers[tuple(slice(EDGE) for _ in numbers.shape)].astype(np.float64)
         is_constant = bool(part.min() == part.max()) and bool((numbers == numbers.ravel()[0]).all())
-        return told_of_part(part, numbers.size, is_constant=is_constant)
-    return told_of((numbers if padding is None else np.delete(numbers, padding, 0)).astype(np.float64))
+        return told_of_part(part, numbers.size, is_constant=is_constant, num_kinds=num_kinds)
+    left = numbers if padding is None else np.delete(numbers, padding, 0)
+    return told_of(left.astype(np.float64), num_kinds=num_kinds)
