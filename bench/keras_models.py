@@ -67,6 +67,16 @@ def seconds(call: Callable[[], Any]) -> float:
     return statistics.median(taken)
 
 
+def numbers(value: Any) -> Any:
+    """As an array."""
+    return np.array(keras.ops.convert_to_numpy(value))
+
+
+def mean_square(value: Any) -> float:
+    """E[x^2]."""
+    return float(np.square(numbers(value)).mean())
+
+
 def moments(model: keras.Model, batch: Any) -> list[float]:
     """E[x^2] of what each weight gives, before the activation that its layer may have; then of the output."""
     found: list[float] = []
@@ -80,18 +90,18 @@ def moments(model: keras.Model, batch: Any) -> list[float]:
                 given = call(*args, **kwargs)
             finally:
                 layer.activation = activation
-            found.append(float(keras.ops.mean(keras.ops.square(given))))
+            found.append(mean_square(given))
             return given if activation is None else activation(given)
 
         return inner
 
     watched = [layer for layer in model._flatten_layers() if isinstance(layer, WEIGHTS)]
     for layer in watched:
-        vars(layer)["call"] = noted(layer)
+        layer.__dict__["call"] = noted(layer)
     output = model(batch, training=True)
     for layer in watched:
-        del vars(layer)["call"]
-    return [*found, float(keras.ops.mean(keras.ops.square(output)))]
+        del layer.__dict__["call"]
+    return [*found, mean_square(output)]
 
 
 def start(who: str, model: keras.Model, batch: Any) -> None:
@@ -109,9 +119,8 @@ def sizes(name: str, build: Callable[[], keras.Model], batch: Any) -> None:
     for who in ("keras", "anyinit", "initium"):
         keras.utils.set_random_seed(0)
         model = build()
-        numbers = {id(v): np.array(keras.ops.convert_to_numpy(v)) for v in model.trainable_variables}
-        kernels = [v for v in model.trainable_variables if len(v.shape) > 1 and numbers[id(v)].any()]
-        before = [numbers[id(variable)] for variable in kernels]
+        kernels = [v for v in model.trainable_variables if len(v.shape) > 1 and numbers(v).any()]
+        before = [numbers(variable) for variable in kernels]
         begun = time.perf_counter()
         try:
             start(who, model, batch)
@@ -121,9 +130,7 @@ def sizes(name: str, build: Callable[[], keras.Model], batch: Any) -> None:
             print(f"| {name} | {who} | {type(error).__name__}: {str(error).splitlines()[0][:80]} |", flush=True)
             continue
         taken = time.perf_counter() - begun
-        same = sum(
-            np.array_equal(one, keras.ops.convert_to_numpy(other)) for one, other in zip(before, kernels, strict=True)
-        )
+        same = sum(bool((one == numbers(v)).all()) for one, v in zip(before, kernels, strict=True))
         given = moments(model, batch)
         told = " | ".join(f"{one:.3g}" for one in (min(given), max(given), given[-1]))
         print(f"| {name} | {who} | {told} | {same if who != 'keras' else '-'} | {taken:.2f} |", flush=True)

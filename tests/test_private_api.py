@@ -19,7 +19,7 @@ os.environ.setdefault("KERAS_BACKEND", "torch")  # before Keras is imported, as 
 ROOT = Path(initium.__file__).parent
 EDGES = ("torch", "keras", "jax")
 # Python's own, and those of named tuples, which only look private.
-PYTHONS = {"_getframe", "_make", "_replace"}
+PYTHONS = {"_getframe", "_make", "_replace", "_fields"}
 
 
 def is_private(path):

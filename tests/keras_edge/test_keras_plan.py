@@ -13,7 +13,6 @@ from keras_zoo import MODELS, TRACES
 
 import initium
 from initium import ModelError, Plan, PlanError, SettingError
-from initium._edge import edge_of
 
 L = keras.layers
 BACKEND = keras.backend.backend()
@@ -401,8 +400,12 @@ def test_a_backend_without_a_tracer_says_so():
     assert all(choice.how != "kept" for choice in made)
 
 
+# Residual branches by the papers: 3 + 4 + 6 + 3; one where stride is 1 and widths agree; 3 + 3 + 9 + 3.
+DEPTHS = {"ResNet50": [3, 4, 6, 3], "MobileNetV2": [1, 2, 3, 2, 2], "ConvNeXtTiny": [3, 3, 9, 3]}
+
+
 @traced
-@pytest.mark.parametrize("name", ["ResNet50", "EfficientNetB0", "MobileNetV2", "ConvNeXtTiny"])
+@pytest.mark.parametrize("name", [*DEPTHS, pytest.param("EfficientNetB0", marks=pytest.mark.slow)])
 def test_applications_are_planned_whole(name):
     model = getattr(keras.applications, name)(weights=None)
     made = initium.initialize(model, seed=0)
@@ -411,20 +414,10 @@ def test_applications_are_planned_whole(name):
     assert all(choice.param.use.moment for choice in weights)
     assert all(choice.how != "kept" for choice in weights)
     assert weights[-1].param.use.is_head
-
-
-# Residual branches by the papers: 3 + 4 + 6 + 3; one where stride is 1 and widths agree; 3 + 3 + 9 + 3.
-@traced
-@pytest.mark.parametrize(
-    ("name", "depths"),
-    [("ResNet50", [3, 4, 6, 3]), ("EfficientNetB0", [1, 1, 2, 2, 3]), ("MobileNetV2", [1, 2, 3, 2, 2]),
-     ("ConvNeXtTiny", [3, 3, 9, 3])],
-)  # fmt: skip
-def test_residual_depths_of_applications_are_those_of_their_papers(name, depths):
-    graph = edge_of(model := getattr(keras.applications, name)(weights=None)).trace(model)
     streams = {}
-    for param in graph.params:
-        if param.role == "weight" and (branch := param.use.branch):
+    for choice in weights:
+        if branch := choice.param.use.branch:
             streams.setdefault(branch.stream, set()).add((branch.number, branch.depth))
-    assert [len(found) for _, found in sorted(streams.items())] == depths
+    depths = {"EfficientNetB0": [1, 1, 2, 2, 3]} | DEPTHS
+    assert [len(found) for _, found in sorted(streams.items())] == depths[name]
     assert all({depth for _, depth in found} == {len(found)} for found in streams.values())
