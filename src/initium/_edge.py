@@ -81,14 +81,14 @@ def edge_for(model: Any, verb: str) -> Any:
     edge = edge_of(model)
     if edge.__name__ in _PLANS_ALONE:
         raise ModelError(
-            f"`{verb}` does not take a {_PLANS_ALONE[edge.__name__]} model yet. "
+            f"`{verb}` does not take a {_PLANS_ALONE[edge.__name__]} yet. "
             "`plan` and `initialize` do, and a plan's `apply`, `write` and `verify`."
         )
     return edge
 
 
 # Edges that plan and fill a model, and do nothing else with it yet.
-_PLANS_ALONE = {"initium.keras": "Keras"}
+_PLANS_ALONE = {"initium.keras": "Keras model", "initium.jax._nnx": "model of Flax"}
 
 
 def building_edge() -> ModuleType:

@@ -1,7 +1,7 @@
 """How a module of Flax NNX is traced and filled, in place: the edge of such models."""
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from .._decisions import Decisions
 from .._errors import ModelError, SettingError
@@ -71,20 +71,3 @@ def _named(keys: Any) -> str:
     """`layers.0.kernel`."""
     names = [str(getattr(key, "key", getattr(key, "name", ""))) for key in keys[1:]]
     return ".".join(names[:-1] if names[-1] in ("value", "raw_value") and len(names) > 1 else names)
-
-
-def _missing(verb: str) -> Any:
-    def not_there(*args: Any, **kwargs: Any) -> NoReturn:
-        raise ModelError(
-            f"{verb} does not take a model of Flax yet. `plan`, `initialize`, and a plan's `apply`, `write` and "
-            "`verify` do."
-        )
-
-    return not_there
-
-
-calibrate = _missing("`calibrate`")
-param_groups = _missing("`param_groups`")
-diagnose = _missing("`diagnose`")
-coordinates = _missing("`coordinate_check`")
-held = _missing("`warm_start`")

@@ -9,7 +9,7 @@ from typing import Any
 import keras  # pyright: ignore[reportMissingImports]
 
 from .._errors import ModelError
-from .._graph import Graph, Param, Use
+from .._graph import Graph, Use
 from ._history import history_of, notes_of
 from ._inputs import tries
 from ._keras import StatelessScope, called_as, inputs_of, with_layers_within
@@ -51,8 +51,7 @@ def trace(model: Any, example: Any = None, *, below: Any = None) -> Graph:
 def survey(model: Any, example: Any = None) -> Graph:
     """Every variable as its layer's type says it; nothing is run."""
     _build(model, example)
-    found = named(model)
-    return Graph(_read(found), notes=notes_of(model, found), **history_of(model, found))
+    return _by_types(model, named(model))
 
 
 def _build(model: Any, example: Any) -> None:
@@ -80,13 +79,13 @@ def _call(model: Any, example: Any) -> Any:
     return model(*example) if isinstance(example, tuple) else model(example)
 
 
-def _read(found: list[Named]) -> tuple[Param, ...]:
-    return tuple(read(one) for one in found if one.is_weight)
+def _by_types(model: Any, found: list[Named], *notes: str) -> Graph:
+    params = tuple(read(one) for one in found if one.is_weight)
+    return Graph(params, notes=(*notes, *notes_of(model, found)), **history_of(model, found))
 
 
 def _by_layers(model: Any, found: list[Named], why: str) -> Graph:
-    notes = (f"the layers' types speak alone, because {why}", *notes_of(model, found))
-    return Graph(_read(found), notes=notes, **history_of(model, found))
+    return _by_types(model, found, f"the layers' types speak alone, because {why}")
 
 
 def _traced(model: Any, found: list[Named], example: Any, below: Any) -> Graph:
@@ -114,7 +113,7 @@ def _traced(model: Any, found: list[Named], example: Any, below: Any) -> Graph:
     called = below.Called(**{name: told[name] for name in taken})
     graph = below.trace_called(called, _as_taken(model, example), tries(model))
     if not graph.is_traced:  # its layers are Keras's, of which the tracer knows no type
-        return Graph(_read(found), notes=(*graph.notes, *notes_of(model, found)), **history_of(model, found))
+        return _by_types(model, found, *graph.notes)
     return _in_keras_words(graph, found, model)
 
 
